@@ -1,4 +1,4 @@
-"""The front door of the REST side."""
+"""RestClient: credentials, commands and downloads over HTTP."""
 
 from __future__ import annotations
 
@@ -30,25 +30,29 @@ StatusEvent = Literal["answered", "queued", "initiated", "ringing", "ending", "e
 
 
 class RestClient:
-    """Call commands and downloads over HTTP. May be used from any thread and after a fork; nothing is sent before it is.
+    """Sends call commands and downloads recordings over HTTP. Safe to use from any thread and after a fork.
 
-    What is left out is taken from the environment, as by :class:`relay_sync.RelayClient`.
+    Creating a client sends nothing. Parameters that are left out are read from the environment, as for
+    :class:`relay_sync.RelayClient`.
 
-    :param project: the project's id (``SIGNALWIRE_PROJECT_ID``). :param token: its API token, which needs the permission for
-        voice (``SIGNALWIRE_API_TOKEN``). A JWT is of no use here.
-    :param host: of the space, such as ``your-space.signalwire.com`` (``SIGNALWIRE_SPACE``); ``name:port``, ``https://...``
-        and ``wss://...`` are taken too. Plain HTTP only to loopback.
-    :param connect_timeout: seconds for a connection, looking up the name included.
-    :param read_timeout: seconds for each single read. :param request_timeout: seconds for a command in all, with its
-        repetitions.
-    :param retries: how often at most a request is sent again, where that is safe: if no connection came about or the server
-        says that it takes no more for now (429), and what may be done twice (every ``*_stop``, downloads) also if the answer
-        was lost or the server is in trouble. ``Retry-After`` is kept to, if it is at most 30 s and within the time.
-    :param ca_file: PEM file of an additional authority to trust (``SIGNALWIRE_RELAY_CA_FILE``).
-    :param proxy: ``http://[user:password@]host:port``; ``""`` for none. By default the environment decides (``https_proxy``,
+    A request is retried only where that is safe. Every request is retried if no connection was established or if the server
+    answered 429. A request that may be carried out twice (a ``*_stop`` command or a download) is also retried if its reply was
+    lost or the server answered 502, 503 or 504. The client honors ``Retry-After`` up to 30 seconds and within the timeout.
+
+    :param project: id of the project; defaults to ``SIGNALWIRE_PROJECT_ID``.
+    :param token: API token of the project, with the Voice permission; defaults to ``SIGNALWIRE_API_TOKEN``. JWTs are not
+        supported here.
+    :param host: host of the space, such as ``your-space.signalwire.com``; defaults to ``SIGNALWIRE_SPACE``. ``name:port``,
+        ``https://...`` and ``wss://...`` are accepted too, plain HTTP only for loopback.
+    :param connect_timeout: seconds to establish a connection, including the name lookup.
+    :param read_timeout: seconds for each read from the connection.
+    :param request_timeout: seconds for a command, including its retries.
+    :param retries: maximum number of retries of a request, 0 to 10.
+    :param ca_file: PEM file with an additional certificate authority to trust; defaults to ``SIGNALWIRE_RELAY_CA_FILE``.
+    :param proxy: ``http://[user:password@]host:port``, or ``""`` for none; defaults to the environment (``https_proxy``,
         ``no_proxy``). Loopback never goes through a proxy.
-    :param allow_insecure: plain HTTP to other hosts, with a warning.
-    :raises InvalidParameter: naming the parameter, and its variable.
+    :param allow_insecure: whether to allow plain HTTP to hosts other than loopback, with a warning.
+    :raises InvalidParameter: a value is missing or invalid; the message names the parameter and its environment variable.
     """
 
     def __init__(
@@ -97,7 +101,7 @@ class RestClient:
         return f"<RestClient {self._exchange.base}{' closed' if self._exchange.closed else ''}>"
 
     def close(self) -> None:
-        """Close the connections of all threads. Idempotent; a request under way in another thread ends by itself."""
+        """Close the connections of all threads. Idempotent. Requests in progress in other threads finish."""
         self._exchange.close()
 
     def __enter__(self) -> RestClient:
@@ -111,7 +115,12 @@ class RestClient:
     # -- calls ---------------------------------------------------------------------------------------------------------
 
     def call(self, call_id: str) -> RemoteCall:
-        """The call of that id, to send commands to. Nothing is asked: whether there is one shows with the first command."""
+        """Return the call with this id, to send commands to. No request is sent: if the call does not exist, the first command
+        raises :class:`~relay_sync.CommandRefused` with code 404.
+
+        :param call_id: id of the call.
+        :raises InvalidParameter: ``call_id`` is not text or is empty.
+        """
         name = values.text("call_id", call_id, optional=False) or ""
         return RemoteCall(name, self._send)
 
@@ -130,19 +139,32 @@ class RestClient:
         codecs: Iterable[str] | str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> RemoteCall:
-        """Call somebody (``dial``). Unlike ``RelayClient.dial`` it does not wait for an answer, and a SWML document says what
-        happens then. Never repeated by itself once it may have been sent, for it would call twice.
+        """Dial a number or SIP address (``dial``). A SWML document handles the call: pass exactly one of ``url`` and ``swml``.
 
-        :param to: number in E.164 form, or ``sip:`` address. :param from_: likewise; a number of the project.
-        :param url: http(s) URL of the document that handles the call, or :param swml: that document, as text or object: one
-            of the two. :param url_method: how ``url`` is asked for. :param fallback_url: where to look if ``url`` fails.
-        :param caller_id: shown to the called party. :param codecs: what may be spoken.
-        :param status_url: http(s) URL that is told of :param status_events: ``queued``, ``initiated``, ``ringing``,
-            ``answered``, ``ending``, ``ended``.
-        :return: the call; its ``info`` is what the platform says about it.
+        Unlike ``RelayClient.dial``, this does not wait for an answer. The request is never retried once it may have been sent,
+        because that would place a second call.
+
+        :param to: number to dial in E.164 format, or a ``sip:`` address.
+        :param from_: number of the project to dial from in E.164 format, or a ``sip:`` address.
+        :param url: http(s) URL of the SWML document.
+        :param swml: the SWML document, as text or as a mapping.
+        :param caller_id: caller id to show to the callee.
+        :param fallback_url: http(s) URL to use if ``url`` fails.
+        :param status_url: http(s) URL that the platform notifies of state changes.
+        :param status_events: states to notify ``status_url`` of: ``queued``, ``initiated``, ``ringing``, ``answered``,
+            ``ending``, ``ended``.
+        :param url_method: HTTP method for ``url``: ``GET`` or ``POST``.
+        :param codecs: codecs to offer: names, or text with names separated by commas.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the call; its ``info`` is the platform's record.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; no call was placed.
+        :raises ConnectError: no connection could be established; nothing was sent.
+        :raises ConnectionLost: the connection closed before the reply arrived; the call may have been placed.
+        :raises RequestTimeout: the server did not reply before the timeout; the call may have been placed.
         """
         if (url is None) == (swml is None):
-            raise InvalidParameter("url", url, "given, or swml, but not both", secret=values.may_hold_secrets(url))
+            raise InvalidParameter("url", url, "exactly one of url and swml", secret=values.may_hold_secrets(url))
         params = {
             "to": values.text("to", to, optional=False),
             "from": values.text("from_", from_, optional=False),
@@ -169,9 +191,17 @@ class RestClient:
     ) -> CallInfo:
         """Send a command that this SDK has no method for.
 
-        :param command: such as ``calling.ai.stop``. :param params: as the wire wants them. :param call_id: of the call that
-            it is for. :param repeatable: whether it may be sent again when its answer was lost.
-        :param timeout: seconds, instead of the client's ``request_timeout``.
+        :param command: name of the command, such as ``calling.ai.stop``.
+        :param params: the command's wire parameters, sent unchanged.
+        :param call_id: id of the call that the command addresses; ``""`` for none.
+        :param repeatable: whether the command may be carried out twice, and so is retried if its reply was lost.
+        :param timeout: seconds for the command, including its retries; defaults to the client's ``request_timeout``.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectError: no connection could be established; nothing was sent.
+        :raises ConnectionLost: the connection closed before the reply arrived; the command may have been carried out.
+        :raises RequestTimeout: the server did not reply before the timeout; the command may have been carried out.
         """
         name = values.text("command", command, optional=False) or ""
         if call_id != "":
@@ -223,32 +253,35 @@ class RestClient:
         wait: float | None = None,
         timeout: float = 600.0,
     ) -> Download:
-        """Save a recording. The file is complete, or it is not there: it grows under another name beside it.
+        """Download a recording to a file. The file appears only when it is complete.
 
-        A connection that breaks is resumed where it broke if the server can do that. The credentials go to the space's own
-        host alone, and not back to it over a redirect through another one. A redirect is followed up to five times, never
-        from https to http, and never from a public host to this machine or a private network.
+        The bytes are collected in a second file in the same directory. If the connection closes early, the download continues
+        from there, provided that the server supports ranges. The credentials are sent only to the space's own host, and no
+        longer once a redirect has led to another host. Up to five redirects are followed, but never from https to http, nor
+        from a public host to this machine or a private network.
 
-        :param url: where it is: ``action.url`` of a recording, or that of a :class:`~relay_sync.webhooks.RecordingStatus`.
-            Take it from a webhook only if that is verified: who can forge one chooses what your server fetches.
-        :param path: of the file to write, replacing what is there; its directory must exist.
-        :param on_progress: called with the bytes that are there and the bytes in all, ``None`` where the server does not say.
-        :param progress: show it on standard error if that is a terminal, with rich where that is installed.
-        :param max_bytes: a larger file is refused.
-        :param resume: also resume what an earlier attempt has left (``<path>.part``). Another download to *path* is refused
-            meanwhile, also one of another process where the file system keeps locks. Without it each has a file of its own,
-            and the last one to end replaces what is there.
-        :param wait: seconds to wait for a recording that is not there yet, as it may be just after its end: while the server
-            answers 202, 204, 404, 425 or an empty file, or names a ``Retry-After``, it is asked again, within *timeout*.
-            ``None`` does not wait.
-        :param timeout: seconds in all.
-        :raises DownloadFailed: the server will not give it out, sends a page (HTML, JSON or XML) in its place, an empty file
-            or parts that do not fit, it is too large or not there in time, it leads where it is not followed, or it cannot be
-            written.
-        :raises InvalidParameter: an ``AudioServer`` of this process is recording to *path*.
-        :raises ConnectError: the last attempt made no connection.
-        :raises ConnectionLost: the last attempt broke.
-        :raises RequestTimeout: time is up.
+        A recording may become available only some time after it ended: pass ``wait``.
+
+        :param url: URL of the recording: ``action.url``, or ``url`` of a :class:`~relay_sync.webhooks.RecordingStatus`. Verify
+            a webhook before you use its URL: otherwise a forged webhook decides what your server fetches.
+        :param path: file to write; an existing file is replaced. Its directory must exist.
+        :param progress: whether to show the progress on standard error if that is a terminal; a bar if ``rich`` is installed.
+        :param on_progress: called with the bytes received so far and the total, which is ``None`` if the server does not give it.
+        :param max_bytes: maximum size of the file in bytes; a larger file raises :class:`~relay_sync.DownloadFailed`.
+        :param resume: whether to continue what an earlier download left in ``<path>.part``. A second download to the same path is
+            then refused while the first is running, even in another process if the file system supports locks. If false, each
+            download uses a file of its own, and the last to finish replaces the others.
+        :param wait: seconds to wait for a recording that is not available yet: the request is repeated while the server answers
+            202, 204, 404, 425, an empty file or with ``Retry-After``. ``None`` does not wait.
+        :param timeout: seconds for the download, including all retries and waits.
+        :return: the saved file.
+        :raises DownloadFailed: the server refused the request; sent a page (HTML, JSON or XML), an empty file or inconsistent
+            parts; the file is too large or was not available before the timeout; a redirect was not followed; or the file
+            cannot be written.
+        :raises InvalidParameter: a value is invalid, or an ``AudioServer`` of this process is recording to ``path``.
+        :raises ConnectError: the last attempt could not connect.
+        :raises ConnectionLost: the connection closed during the last attempt.
+        :raises RequestTimeout: the timeout expired.
         """
         order = Order(
             url=values.http_url("url", url, optional=False) or "",

@@ -1,8 +1,8 @@
-"""A call that another process owns, and what can be asked of it over HTTP.
+"""Control over HTTP of a call that another process owns.
 
-The commands are the documented ones of ``POST /api/calling/calls``; names, parameters and checks are those of the verbs of
-:class:`relay_sync.Call`. Differences: an action that is started comes without events, so there is nothing to wait for; a
-call that is gone is told by :class:`~relay_sync.CommandRefused` (404), for nobody else would.
+The commands are those documented for ``POST /api/calling/calls``. Their names, parameters and checks are the same as for the
+verbs of :class:`relay_sync.Call`, with two differences: no events arrive for an action, so there is nothing to wait for; and a
+command for a call that has ended raises :class:`~relay_sync.CommandRefused` (404).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .replies import CallInfo
 
 __all__ = ["RemoteAction", "RemoteCall"]
 
-#: End reasons of the REST description; the others of RELAY pass as well.
+#: Reasons for ending a call that a client may give.
 EndReason = Literal["hangup", "cancel", "busy", "noAnswer", "decline", "error", "abandoned", "maxDuration", "notFound"]
 _REASONS: Final = ("hangup", "cancel", "busy", "noAnswer", "decline", "error", "abandoned", "maxDuration", "notFound")
 _ADDRESS: Final = ("node_id", "call_id", "control_id")
@@ -29,14 +29,19 @@ Send = Callable[..., CallInfo]
 
 @frozen(eq=False)
 class RemoteCall(MediaCommands, ControlIds):
-    """A call by its id: made by :meth:`RestClient.call`, which asks nobody, or by :meth:`RestClient.dial`.
+    """A call, addressed by its id. Returned by :meth:`RestClient.call` and :meth:`RestClient.dial`.
 
-    Every command raises :class:`~relay_sync.InvalidParameter` before anything is sent,
-    :class:`~relay_sync.CommandRefused` where the server says no (404: the call or the action is not there),
-    :class:`~relay_sync.ConnectError`, :class:`~relay_sync.ConnectionLost` (``sent``: it may have been carried out) and
-    :class:`~relay_sync.RequestTimeout`, and returns the platform's record of the call.
+    Each command can raise the errors listed here.
 
-    :ivar call_id: its id. :ivar info: what the platform said about it when it was dialled; ``None`` otherwise.
+    :ivar call_id: id of the call.
+    :ivar send: sends a command; :class:`RestClient` passes it.
+    :ivar info: the platform's record of the call when it was dialed; ``None`` for a call from :meth:`RestClient.call`.
+    :raises InvalidParameter: a value is invalid; nothing was sent.
+    :raises CommandRefused: the server rejected the command; code 404 if the call or the action does not exist.
+    :raises ConnectError: no connection could be established; nothing was sent.
+    :raises ConnectionLost: the connection closed before the reply arrived; the command may have been carried out.
+    :raises RequestTimeout: the server did not reply before the timeout; the command may have been carried out.
+    :raises ClientClosed: the :class:`RestClient` was closed.
     """
 
     call_id: str
@@ -57,26 +62,49 @@ class RemoteCall(MediaCommands, ControlIds):
     # -- the call as a whole -------------------------------------------------------------------------------------------
 
     def hangup(self, reason: EndReason | str = "hangup") -> CallInfo:
-        """End the call (``calling.end``)."""
+        """End the call (``calling.end``).
+
+        :param reason: ``hangup`` (the default); ``busy`` or ``decline`` to reject a call; ``cancel``, ``noAnswer``, ``error``,
+            ``abandoned``, ``maxDuration`` or ``notFound``.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        """
         return self._command("calling.end", {"reason": values.choice("reason", reason, _REASONS) or "hangup"})
 
     def transfer(self, dest: str | Mapping[str, Any], *, extra: Mapping[str, Any] | None = None) -> CallInfo:
-        """Hand the call over to another application (``calling.transfer``).
+        """Transfer control of the call to another application (``calling.transfer``).
 
-        :param dest: a URL, a SWML document as text or object, or ``context:<name>``.
+        :param dest: a URL, a SWML document as text or as a mapping, or ``context:<name>``.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
         """
         return self._command("calling.transfer", {"dest": nested.destination("dest", dest)}, extra)
 
     def disconnect(self, *, reason: str | None = None, extra: Mapping[str, Any] | None = None) -> CallInfo:
-        """Break a bridge; both legs live on (``calling.disconnect``)."""
+        """Disconnect the call from the party it is connected to (``calling.disconnect``). Both legs stay up.
+
+        :param reason: a reason, as free text.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        """
         return self._command("calling.disconnect", {"reason": values.text("reason", reason)}, extra)
 
     def refer(
         self, device: Mapping[str, Any], *, status_url: str | None = None, extra: Mapping[str, Any] | None = None
     ) -> CallInfo:
-        """Send a SIP call elsewhere by SIP REFER (``calling.refer``).
+        """Transfer a SIP call with SIP REFER (``calling.refer``).
 
-        :param device: a SIP device, as ``devices.sip`` builds it. :param status_url: http(s) URL that is told of the states.
+        :param device: the SIP device to transfer to, as built by ``devices.sip``.
+        :param status_url: http(s) URL that the platform notifies of state changes.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
         """
         params = {
             "device": nested.refer_device("device", device),
@@ -93,15 +121,22 @@ class RemoteCall(MediaCommands, ControlIds):
         status: Literal["canceled", "completed"] | str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> CallInfo:
-        """Give the call another document to go on with, or end it (``update``). RELAY has no such command.
+        """Give the call a new SWML document, or end it (``update``). RELAY has no such command.
 
-        :param url: http(s) URL of the document; else :param swml: the document, as text or object. One of them is needed
-            unless there is a :param status: ``canceled`` for a call that is not connected yet, ``completed`` for one that is.
-        :param fallback_url: where to look if ``url`` fails.
+        Pass exactly one of ``url`` and ``swml``, or pass ``status``.
+
+        :param url: http(s) URL of the document.
+        :param swml: the document, as text or as a mapping.
+        :param fallback_url: http(s) URL to use if ``url`` fails.
+        :param status: ``canceled`` ends a call before it is connected, ``completed`` ends a connected call.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
         """
         given = sum(value is not None for value in (url, swml))
         if given > 1 or (given == 0 and status is None):
-            accepted = "given, or swml, but not both (or status)"
+            accepted = "exactly one of url and swml, or only a status"
             raise InvalidParameter("url", url, accepted, secret=values.may_hold_secrets(url))
         params = {
             "id": self.call_id,
@@ -116,7 +151,14 @@ class RemoteCall(MediaCommands, ControlIds):
     def user_event(
         self, *, event: Mapping[str, Any] | str | None = None, extra: Mapping[str, Any] | None = None
     ) -> CallInfo:
-        """Tell everybody who listens to this call something of one's own (``calling.user_event``)."""
+        """Send a custom event to the call's listeners (``calling.user_event``).
+
+        :param event: content of the event: a mapping or text (the vendor documents it inconsistently).
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        """
         return self._command("calling.user_event", {"event": nested.own_event("event", event)}, extra)
 
     def join_conference(
@@ -146,7 +188,35 @@ class RemoteCall(MediaCommands, ControlIds):
         stream_obj: Mapping[str, Any] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> CallInfo:
-        """Put the call into an audio conference (``calling.join_conference``). Parameters as for ``Call.join_conference``."""
+        """Join an audio conference (``calling.join_conference``). The platform creates it if no conference of that name exists.
+
+        :param name: name of the conference.
+        :param muted: whether this call joins muted.
+        :param beep: when to play a beep: ``true``, ``false``, ``onEnter`` or ``onExit``.
+        :param start_on_enter: whether the conference starts when this call joins.
+        :param end_on_exit: whether the conference ends when this call leaves.
+        :param wait_url: http(s) URL of the audio to play before the conference starts.
+        :param max_participants: maximum number of participants, 1 to 250.
+        :param record: ``do-not-record`` or ``record-from-start``.
+        :param region: region that hosts the conference: ``global``, ``us``, ``eu`` or ``ch``.
+        :param trim: whether to trim silence at the ends of the recording: ``trim-silence`` or ``do-not-trim``.
+        :param coach: id of the only call that hears this one.
+        :param acl: access to the conference's records: ``private`` or ``public-read``.
+        :param emit_call_quality: whether to report the quality of the line.
+        :param status_callback: http(s) URL that the platform notifies of conference events.
+        :param status_callback_event: names of the conference events to report, separated by spaces.
+        :param status_callback_event_type: format of the conference events: ``relay``, ``cxml`` or ``laml``.
+        :param status_callback_method: HTTP method of the conference notifications: ``GET`` or ``POST``.
+        :param recording_status_callback: http(s) URL that the platform notifies of recording events.
+        :param recording_status_callback_event: names of the recording events to report, separated by spaces.
+        :param recording_status_callback_event_type: format of the recording events: ``relay``, ``cxml`` or ``laml``.
+        :param recording_status_callback_method: HTTP method of the recording notifications: ``GET`` or ``POST``.
+        :param stream_obj: a two-way audio stream to the conference: ``devices.stream(...)``, or only its ``params``.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        """
         params = {
             "name": values.text("name", name, optional=False),
             "muted": values.flag("muted", muted),
@@ -190,7 +260,18 @@ class RemoteCall(MediaCommands, ControlIds):
         global_data: Mapping[str, Any] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> CallInfo:
-        """Say something to the AI agent on the call (``calling.ai_message``). Parameters as for ``Call.ai_message``."""
+        """Send a message to the AI agent that the caller does not hear (``calling.ai_message``).
+
+        :param message_text: text of the message.
+        :param role: role of the message's author: ``system``, ``user`` or ``assistant``.
+        :param reset: what the agent forgets: a mapping with ``full_reset`` (a boolean), ``system_prompt`` and ``user_prompt``
+            (texts).
+        :param global_data: data to add to the agent's session.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        """
         params = {
             "message_text": values.text("message_text", message_text),
             "role": values.choice("role", role, ("system", "user", "assistant")),
@@ -202,16 +283,25 @@ class RemoteCall(MediaCommands, ControlIds):
     def ai_hold(
         self, *, timeout: str | int | None = None, prompt: str | None = None, extra: Mapping[str, Any] | None = None
     ) -> CallInfo:
-        """Let the agent pause (``calling.ai_hold``).
+        """Put the AI agent on hold (``calling.ai_hold``).
 
-        :param timeout: whole seconds until it goes on by itself. :param prompt: what it says before.
+        :param timeout: whole seconds after which the agent resumes automatically, as a number or text.
+        :param prompt: text that the agent speaks before it is put on hold.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
         """
         params = {"timeout": values.decimal("timeout", timeout), "prompt": values.text("prompt", prompt)}
         return self._command("calling.ai_hold", params, extra)
 
     def ai_unhold(self, *, prompt: str | None = None, extra: Mapping[str, Any] | None = None) -> CallInfo:
-        """Let the agent go on (``calling.ai_unhold``).
+        """Resume the AI agent (``calling.ai_unhold``).
 
-        :param prompt: what it says first.
+        :param prompt: text that the agent speaks first.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
         """
         return self._command("calling.ai_unhold", {"prompt": values.text("prompt", prompt)}, extra)

@@ -42,10 +42,12 @@ _MOVED: Final = frozenset({301, 302, 303, 307, 308})
 
 @frozen(kw_only=True)
 class Download:
-    """A file that was saved.
+    """A saved file.
 
-    :ivar path: where. :ivar size: bytes. :ivar content_type: as the server said, or ``""``.
-    :ivar resumed: bytes that an earlier attempt had left.
+    :ivar path: path of the file.
+    :ivar size: size in bytes.
+    :ivar content_type: content type that the server gave; ``""`` if it gave none.
+    :ivar resumed: number of bytes that came from an earlier download.
     """
 
     path: Path
@@ -240,7 +242,10 @@ class _Fetching:
         return DownloadFailed(f"{self._what} failed: {why}", url=_shown(self._order.url))
 
     def _attempt(self) -> bool:
-        """Ask for what is missing. :return: whether all of it is there now."""
+        """Request the missing bytes.
+
+        :return: whether the file is complete now.
+        """
         part = self._part
         # Compressed bytes could be neither counted against the limit nor taken up in the middle.
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}

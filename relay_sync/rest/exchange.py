@@ -76,7 +76,8 @@ Failed = ConnectError | ConnectionLost | RequestTimeout
 class Exchange:
     """The HTTP side of a client; usable from any thread.
 
-    :param read_timeout: seconds for each single read. :param retries: how often at most a request is sent again.
+    :param read_timeout: seconds for each read.
+    :param retries: maximum number of retries of a request.
     """
 
     def __init__(self, config: Config, *, read_timeout: float, retries: int) -> None:
@@ -106,9 +107,10 @@ class Exchange:
         return session
 
     def post(self, path: str, body: bytes, *, what: str, deadline: Deadline, repeatable: bool) -> Answer:
-        """Send a command, and again where that is safe.
+        """Send a command, and retry it where that is safe.
 
-        :param what: the command, for errors. :param repeatable: whether it may be carried out twice.
+        :param what: the command, for errors.
+        :param repeatable: whether the command may be carried out twice.
         """
         failures = 0
         while True:

@@ -1,4 +1,4 @@
-"""Commands on sound and input: what starts an action, and what controls one by its ``control_id``."""
+"""Commands for audio and input: commands that start an action, and commands that control one by its ``control_id``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DIRECTIONS = ("listen", "speak", "both")
 
 
 class Commands:
-    """What the mix-ins need of the call."""
+    """What the mix-ins require of the call."""
 
     call_id: str
 
@@ -36,10 +36,10 @@ class Commands:
 
 
 class ControlIds(Commands):
-    """Control of what runs on the call, whoever started it and wherever: all it takes is the ``control_id``.
+    """Commands that control a running action by its ``control_id``, no matter which process started it.
 
-    A ``*_stop`` may be sent again safely, and is where the answer is lost. Where the action is over, each raises
-    :class:`~relay_sync.CommandRefused` with code 404.
+    A ``*_stop`` command is safe to repeat, so it is sent again if its reply was lost. If the action has ended, each command
+    raises :class:`~relay_sync.CommandRefused` with code 404.
     """
 
     def _control(self, command: str, control_id: str, *, repeatable: bool = False, **more: Any) -> CallInfo:
@@ -47,84 +47,179 @@ class ControlIds(Commands):
         return self._command(command, params, repeatable=repeatable)
 
     def stream_stop(self, control_id: str) -> CallInfo:
-        """Stop a stream (``calling.stream.stop``)."""
+        """Stop a stream (``calling.stream.stop``).
+
+        :param control_id: id of the stream, as returned when it was started.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call or the stream has ended.
+        """
         return self._control("calling.stream.stop", control_id, repeatable=True)
 
     def play_stop(self, control_id: str) -> CallInfo:
-        """Stop a playback (``calling.play.stop``)."""
+        """Stop a playback (``calling.play.stop``).
+
+        :param control_id: id of the playback, as returned when it was started.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call or the playback has ended.
+        """
         return self._control("calling.play.stop", control_id, repeatable=True)
 
     def play_pause(self, control_id: str) -> CallInfo:
-        """Pause a playback (``calling.play.pause``)."""
+        """Pause a playback (``calling.play.pause``).
+
+        :param control_id: id of the playback, as returned when it was started.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call or the playback has ended.
+        """
         return self._control("calling.play.pause", control_id)
 
     def play_resume(self, control_id: str) -> CallInfo:
-        """Go on with a playback (``calling.play.resume``)."""
+        """Resume a playback (``calling.play.resume``).
+
+        :param control_id: id of the playback, as returned when it was started.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call or the playback has ended.
+        """
         return self._control("calling.play.resume", control_id)
 
     def play_volume(self, control_id: str, volume: float) -> CallInfo:
-        """Change the loudness of a playback (``calling.play.volume``).
+        """Change the volume of a playback (``calling.play.volume``).
 
-        :param volume: decibels, -40 to 40.
+        :param control_id: id of the playback, as returned when it was started.
+        :param volume: volume in decibels, -40 to 40; 0 leaves the sound unchanged.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call or the playback has ended.
         """
         loudness = values.number("volume", volume, low=-40, high=40, optional=False)
         return self._control("calling.play.volume", control_id, volume=loudness)
 
     def record_stop(self, control_id: str) -> CallInfo:
-        """Finish a recording (``calling.record.stop``)."""
+        """Stop a recording (``calling.record.stop``).
+
+        :param control_id: id of the recording, as returned when it was started.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call or the recording has ended.
+        """
         return self._control("calling.record.stop", control_id, repeatable=True)
 
     def record_pause(self, control_id: str, behavior: Literal["skip", "silence"] | str | None = None) -> CallInfo:
         """Pause a recording (``calling.record.pause``).
 
-        :param behavior: ``skip`` leaves the pause out (the platform's default), ``silence`` records silence.
+        :param control_id: id of the recording, as returned when it was started.
+        :param behavior: ``skip`` omits the pause from the recording (the platform's default), ``silence`` records silence.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call or the recording has ended.
         """
         chosen = values.choice("behavior", behavior, ("skip", "silence"))
         return self._control("calling.record.pause", control_id, behavior=chosen)
 
     def record_resume(self, control_id: str) -> CallInfo:
-        """Go on with a recording (``calling.record.resume``)."""
+        """Resume a recording (``calling.record.resume``).
+
+        :param control_id: id of the recording, as returned when it was started.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call or the recording has ended.
+        """
         return self._control("calling.record.resume", control_id)
 
     def collect_stop(self, control_id: str) -> CallInfo:
-        """Stop a collector (``calling.collect.stop``)."""
+        """Stop collecting input (``calling.collect.stop``).
+
+        :param control_id: id of the collect action, as returned when it was started.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call or the collect action has ended.
+        """
         return self._control("calling.collect.stop", control_id, repeatable=True)
 
     def collect_start_input_timers(self, control_id: str) -> CallInfo:
-        """Let a collector's time run from now on (``calling.collect.start_input_timers``)."""
+        """Start the timers of a collect action that was started with ``start_input_timers=False``
+        (``calling.collect.start_input_timers``).
+
+        :param control_id: id of the collect action, as returned when it was started.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call or the collect action has ended.
+        """
         return self._control("calling.collect.start_input_timers", control_id)
 
     def detect_stop(self, control_id: str) -> CallInfo:
-        """Stop a detector (``calling.detect.stop``)."""
+        """Stop a detector (``calling.detect.stop``).
+
+        :param control_id: id of the detector, as returned when it was started.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call or the detector has ended.
+        """
         return self._control("calling.detect.stop", control_id, repeatable=True)
 
     def tap_stop(self, control_id: str) -> CallInfo:
-        """Stop a tap (``calling.tap.stop``)."""
+        """Stop a tap (``calling.tap.stop``).
+
+        :param control_id: id of the tap, as returned when it was started.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call or the tap has ended.
+        """
         return self._control("calling.tap.stop", control_id, repeatable=True)
 
     def transcribe_stop(self, control_id: str) -> CallInfo:
-        """Stop a transcription (``calling.transcribe.stop``)."""
+        """Stop a transcription (``calling.transcribe.stop``).
+
+        :param control_id: id of the transcription, as returned when it was started.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call or the transcription has ended.
+        """
         return self._control("calling.transcribe.stop", control_id, repeatable=True)
 
     def ai_stop(self, control_id: str) -> CallInfo:
-        """Send an AI agent away (``calling.ai.stop``)."""
+        """Stop an AI agent (``calling.ai.stop``).
+
+        :param control_id: id of the agent, as returned when it was started.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call or the agent has ended.
+        """
         return self._control("calling.ai.stop", control_id, repeatable=True)
 
     def send_fax_stop(self, control_id: str) -> CallInfo:
-        """Stop sending a fax (``calling.send_fax.stop``)."""
+        """Stop sending a fax (``calling.send_fax.stop``).
+
+        :param control_id: id of the fax, as returned when it was started.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call or the fax has ended.
+        """
         return self._control("calling.send_fax.stop", control_id, repeatable=True)
 
     def receive_fax_stop(self, control_id: str) -> CallInfo:
-        """Stop receiving a fax (``calling.receive_fax.stop``)."""
+        """Stop receiving a fax (``calling.receive_fax.stop``).
+
+        :param control_id: id of the fax, as returned when it was started.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call or the fax has ended.
+        """
         return self._control("calling.receive_fax.stop", control_id, repeatable=True)
 
 
 @frozen(eq=False, kw_only=True)
 class RemoteAction:
-    """Something that was started on a call. Its ``control_id`` is all that another process needs to stop it.
+    """An action that was started on a call. Another process needs only its ``control_id`` to stop it.
 
-    :ivar call: the call. :ivar control_id: its id. :ivar command: what started it, such as ``calling.stream``.
-    :ivar info: the platform's record of the call at that time.
+    :ivar call: the call that the action runs on.
+    :ivar control_id: the action's id.
+    :ivar command: the command that started the action, such as ``calling.stream``.
+    :ivar info: the platform's record of the call when the action started.
     """
 
     call: Commands = field(repr=lambda call: call.call_id)
@@ -133,7 +228,11 @@ class RemoteAction:
     info: CallInfo = field(repr=False)
 
     def stop(self) -> CallInfo | None:
-        """End it. Harmless where it has ended, or the call has: then ``None`` is returned."""
+        """Stop the action. Does nothing if the action or its call has already ended.
+
+        :return: the platform's record of the call; ``None`` if the action or the call has already ended.
+        :raises CommandRefused: the server rejected the command for another reason.
+        """
         try:
             return self.call._command(f"{self.command}.stop", {"control_id": self.control_id}, repeatable=True)
         except CommandRefused as error:
@@ -143,7 +242,7 @@ class RemoteAction:
 
 
 class MediaCommands(Commands):
-    """What starts an action. Parameters and checks are those of the verbs of the same names."""
+    """Commands that start an action. Parameters and checks are the same as for the verbs of the same names."""
 
     def _start(
         self, command: str, params: Mapping[str, Any], extra: Mapping[str, Any] | None, control_id: str | None
@@ -168,17 +267,27 @@ class MediaCommands(Commands):
         control_id: str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> RemoteAction:
-        """Start streaming the call's audio to a WebSocket (``calling.stream``).
+        """Start streaming the call's audio to a WebSocket (``calling.stream``). Several streams may run on one call.
 
-        :param url: absolute ``wss://host[:port]/path``; ``ws://`` only for loopback. :param name: a label, echoed in events.
-        :param codec: ``PCMU``, ``PCMA``, ``OPUS``, ``L16``, ``G722`` with ``@<hz>h`` and ``@<ms>i`` behind it.
-        :param track: ``inbound`` (what the party on this call says; the default), ``outbound`` (what it hears), ``both``.
-        :param status_url: http(s) URL that is told of ``streaming`` and ``finished``; :param status_url_method: by ``POST``
-            (the default) or ``GET``. It is the only way to hear of its end here.
-        :param authorization_bearer_token: the bare token that the platform sends to ``url``.
-        :param custom_parameters: JSON object that the far end gets in its ``start`` message.
-        :param control_id: an id of your own, not in use on this call; a UUID4 if left out. :param extra: parameters that
-            this SDK does not know yet.
+        No events arrive over HTTP: pass ``status_url`` to learn when the stream ends.
+        ``docs/wire.md`` describes the stream's messages.
+
+        :param url: absolute ``wss://host[:port]/path``; ``ws://`` only for loopback.
+        :param name: label that the stream's events repeat.
+        :param codec: ``PCMU``, ``PCMA``, ``OPUS``, ``L16`` or ``G722`` in any case, optionally with ``@<hz>h`` and ``@<ms>i``, as
+            in ``L16@16000h@40i``; defaults to the call's codec.
+        :param track: ``inbound`` (audio from the party on this call; the default), ``outbound`` (audio that this party hears) or
+            ``both``.
+        :param status_url: http(s) URL that the platform notifies of the states ``streaming`` and ``finished``.
+        :param status_url_method: HTTP method of these notifications: ``POST`` (the default) or ``GET``.
+        :param authorization_bearer_token: bare token, sent as ``Authorization: Bearer ...`` in the upgrade request.
+        :param custom_parameters: JSON object that the receiver gets in the ``start`` message. Use text values: others may not
+            arrive unchanged.
+        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the action, which :meth:`~RemoteAction.stop` or the ``control_id`` stops.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
         """
         params = {
             "url": values.stream_url(url),
@@ -206,7 +315,24 @@ class MediaCommands(Commands):
         control_id: str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> RemoteAction:
-        """Play a list of things into the call (``calling.play``). Parameters as for ``Call.play``."""
+        """Play a list of media into the call (``calling.play``).
+
+        :param media: items to play in order, each ``{"type": ..., "params": {...}}``: ``audio`` (``url``), ``tts`` (``text``,
+            ``language``, ``gender``, ``voice``), ``silence`` (``duration`` in seconds) or ``ringtone`` (``name``, ``duration`` in
+            seconds).
+        :param volume: volume in decibels, -40 to 40; 0 (the default) leaves the sound unchanged.
+        :param direction: who hears it: ``listen`` (the party on this call; the default), ``speak`` or ``both``.
+        :param loop: how many times to play the list; 0 repeats until stopped.
+        :param language: default language of the ``tts`` items, such as ``en-US``.
+        :param gender: default gender of the ``tts`` items: ``female`` or ``male``.
+        :param voice: default voice of the ``tts`` items.
+        :param status_url: http(s) URL that the platform notifies of state changes.
+        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the action, which :meth:`~RemoteAction.stop` or the ``control_id`` stops.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        """
         params = {
             "play": nested.media("media", media),
             "volume": values.number("volume", volume, low=-40, high=40),
@@ -227,7 +353,20 @@ class MediaCommands(Commands):
         control_id: str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> RemoteAction:
-        """Record the call (``calling.record``). Parameters as for ``Call.record``; ``status_url`` is told where it is."""
+        """Record the call (``calling.record``). The notification to ``status_url`` locates the recording.
+
+        The vendor documents the defaults of the timeouts and terminators inconsistently: set them explicitly where they matter.
+
+        :param audio: options: ``beep``, ``format`` (``mp3``, ``wav``, ``mp4``), ``stereo``, ``direction`` (``listen``, ``speak``,
+            ``both``), ``initial_timeout``, ``end_silence_timeout`` and ``max_length`` in seconds (0: no limit), ``terminators``
+            (keys that end the recording; ``""`` for none), ``input_sensitivity`` (0 to 100).
+        :param status_url: http(s) URL that the platform notifies of state changes.
+        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the action, which :meth:`~RemoteAction.stop` or the ``control_id`` stops.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        """
         params = {
             "record": {"audio": nested.record("audio", audio)},
             "status_url": values.http_url("status_url", status_url),
@@ -248,7 +387,26 @@ class MediaCommands(Commands):
         control_id: str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> RemoteAction:
-        """Collect keys or speech (``calling.collect``). Parameters as for ``Call.collect``."""
+        """Collect digits or speech without playing a prompt (``calling.collect``). Pass ``digits``, ``speech`` or both.
+
+        The results arrive at ``status_url``.
+
+        :param digits: a mapping with ``max``, ``digit_timeout`` (seconds) and ``terminators``.
+        :param speech: a mapping with ``language``, ``hints``, ``model``, ``engine``, ``end_silence_timeout`` and
+            ``speech_timeout`` (seconds).
+        :param initial_timeout: seconds to wait for the first input; the platform's default is 4.
+        :param partial_results: whether to report results that may still change.
+        :param continuous: whether to keep collecting after each result, until stopped.
+        :param send_start_of_input: whether to report the start of input.
+        :param start_input_timers: whether ``initial_timeout`` starts running at once; if not, call
+            :meth:`collect_start_input_timers`.
+        :param status_url: http(s) URL that the platform notifies of state changes.
+        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the action, which :meth:`~RemoteAction.stop` or the ``control_id`` stops.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        """
         if digits is None and speech is None:
             raise InvalidParameter("digits", digits, "given, or speech, or both")
         params = {
@@ -272,7 +430,17 @@ class MediaCommands(Commands):
         control_id: str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> RemoteAction:
-        """Start a detector (``calling.detect``). Parameters as for ``Call.detect``."""
+        """Start a detector (``calling.detect``). The results arrive at ``status_url``.
+
+        :param detect: ``{"type": "machine" | "fax" | "digit", "params": {...}}``.
+        :param timeout: seconds that the detector runs at most; the platform's default is 30. 0 sets no limit.
+        :param status_url: http(s) URL that the platform notifies of state changes.
+        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the action, which :meth:`~RemoteAction.stop` or the ``control_id`` stops.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        """
         params = {
             "detect": nested.detect("detect", detect),
             "timeout": values.number("timeout", timeout, low=0),
@@ -289,7 +457,18 @@ class MediaCommands(Commands):
         control_id: str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> RemoteAction:
-        """Copy the call's audio to an RTP address or a WebSocket (``calling.tap``). Parameters as for ``Call.tap``."""
+        """Copy the call's audio to an RTP address or a WebSocket (``calling.tap``).
+
+        :param tap: ``{"type": "audio", "params": {"direction": "listen" | "speak" | "both"}}``.
+        :param device: ``{"type": "rtp", "params": {"addr", "port", "codec", "ptime"}}`` or ``{"type": "ws", "params": {"uri",
+            "codec"}}``. The codecs are ``PCMU``, ``PCMA`` and ``OPUS``; ``ptime`` is in milliseconds.
+        :param status_url: http(s) URL that the platform notifies of state changes.
+        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the action, which :meth:`~RemoteAction.stop` or the ``control_id`` stops.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        """
         params = {
             "tap": nested.tap("tap", tap),
             "device": nested.tap_device("device", device),
@@ -304,12 +483,29 @@ class MediaCommands(Commands):
         status_url: str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> RemoteAction:
-        """Transcribe the call in the background (``calling.transcribe``); ``status_url`` is told the text."""
+        """Record and transcribe the call in the background (``calling.transcribe``), one transcription at a time.
+
+        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
+        :param status_url: http(s) URL that the platform notifies of state changes and of the text.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the action, which :meth:`~RemoteAction.stop` or the ``control_id`` stops.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call has ended, 409 if a transcription is already
+            running.
+        """
         params = {"status_url": values.http_url("status_url", status_url)}
         return self._start("calling.transcribe", params, extra, control_id)
 
     def live_transcribe(self, action: Mapping[str, Any] | str, *, extra: Mapping[str, Any] | None = None) -> CallInfo:
-        """Start, stop or sum up a live transcription (``calling.live_transcribe``). As ``Call.live_transcribe``."""
+        """Start, stop or summarize a live transcription (``calling.live_transcribe``).
+
+        :param action: ``{"start": {"lang": "en-US", "direction": ["remote-caller"], ...}}``, ``"stop"``, ``"summarize"`` or
+            ``{"summarize": {...}}``.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        """
         params = {"action": nested.live_action("action", action, nested.TRANSCRIPTION)}
         return self._command("calling.live_transcribe", params, extra)
 
@@ -320,7 +516,16 @@ class MediaCommands(Commands):
         status_url: str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> CallInfo:
-        """Start, stop, sum up or add to a live translation (``calling.live_translate``). As ``Call.live_translate``."""
+        """Start, stop, summarize or add text to a live translation (``calling.live_translate``).
+
+        :param action: ``{"start": {"from_lang": "en-US", "to_lang": "es-ES", "direction": [...], ...}}``, ``"stop"``,
+            ``"summarize"`` or ``{"inject": {"message": ..., "direction": ...}}``.
+        :param status_url: http(s) URL that the platform notifies of state changes.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the platform's record of the call.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        """
         params = {
             "action": nested.live_action("action", action, nested.TRANSLATION),
             "status_url": values.http_url("status_url", status_url),
@@ -328,9 +533,17 @@ class MediaCommands(Commands):
         return self._command("calling.live_translate", params, extra)
 
     def denoise(self) -> CallInfo:
-        """Suppress noise (``calling.denoise``)."""
+        """Turn noise reduction on (``calling.denoise``).
+
+        :return: the platform's record of the call.
+        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        """
         return self._command("calling.denoise")
 
     def denoise_stop(self) -> CallInfo:
-        """Suppress noise no more (``calling.denoise.stop``)."""
+        """Turn noise reduction off (``calling.denoise.stop``).
+
+        :return: the platform's record of the call.
+        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        """
         return self._command("calling.denoise.stop", repeatable=True)

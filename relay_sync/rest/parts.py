@@ -1,7 +1,7 @@
-"""The file that grows while a recording is fetched, and the note beside it by which it is resumed.
+"""The partial file of a download, and the note beside it that makes the download resumable.
 
-Both names can be foreseen. In a directory where others may write, what already has such a name is used only if it is ours:
-a regular file of this user with one name, and no link.
+Both file names are predictable. In a directory where other users may write, an existing file of that name is used only if it
+is a regular file of this user with a single hard link, and not a symbolic link.
 """
 
 from __future__ import annotations
@@ -28,18 +28,20 @@ from ..threads.growing_files import Growing
 __all__ = ["Part", "kept"]
 
 _LONGEST_NOTE: Final = 65536
-#: How often to open a file that downloads which end move away or remove in the same moment.
+#: How often to try opening a file that other downloads, as they finish, move or remove at the same moment.
 _ATTEMPTS: Final = 16
 _FLAGS: Final = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY", "O_CLOEXEC"))
 _Key = tuple[int, int]
-#: What downloads of this process write: not every file system has locks.
+#: The files that downloads of this process write to; needed because not every file system supports locks.
 _claims: Final[dict[_Key, weakref.ref[Part]]] = {}
 
 
 def open_own(path: Path, *, create: bool) -> int:
-    """Open a file to read and write: a new one, or one that is there and ours. Its contents stay.
+    """Open a file for reading and writing, without truncating it.
 
-    :raises OSError: it is not ours, or cannot be opened. :raises FileNotFoundError: there is none, and none is to be made.
+    :param create: whether to create the file if it does not exist.
+    :raises OSError: the file is not a regular file of this user, or cannot be opened.
+    :raises FileNotFoundError: the file does not exist, and ``create`` is false.
     """
     for _ in range(_ATTEMPTS):
         if create:
@@ -48,7 +50,7 @@ def open_own(path: Path, *, create: bool) -> int:
         try:
             number = os.open(path, os.O_RDWR | _FLAGS)
         except FileNotFoundError:
-            if create:  # it went just now
+            if create:  # it was removed just now
                 continue
             raise
         opened = os.fstat(number)
@@ -76,7 +78,7 @@ def _key(about: os.stat_result) -> _Key:
 
 
 def _is_at(path: Path, key: _Key) -> bool:
-    """Whether a name is still that of a file."""
+    """Whether a path still names this file."""
     try:
         return _key(os.lstat(path)) == key
     except FileNotFoundError:
@@ -85,9 +87,9 @@ def _is_at(path: Path, key: _Key) -> bool:
 
 @contextmanager
 def kept(target: Path, url: str, *, resume: bool) -> Iterator[Part]:
-    """The file that grows beside a target. It stays for another attempt if that can resume it, and else goes.
+    """Open the partial file beside a target. On exit it is kept if another download can resume it, and removed otherwise.
 
-    :raises OSError: it cannot be written, or with *resume* another download is writing it.
+    :raises OSError: the file cannot be written, or with ``resume`` another download is writing to it.
     """
     if resume:
         part = _claimed(target.with_name(f"{target.name}.part"), hashlib.sha256(url.encode()).hexdigest())
@@ -107,16 +109,20 @@ def _claimed(path: Path, origin: str) -> Part:
         part = Part(path, os.fdopen(open_own(path, create=True), "r+b", buffering=0), origin)
         if part.claim():
             return part
-    raise OSError(errno.EBUSY, f"other downloads to it come and go ({path.name}); resume=False keeps them apart")
+    raise OSError(
+        errno.EBUSY, f"other downloads keep replacing {path.name}; resume=False gives each download its own file"
+    )
 
 
 @define(eq=False)
 class Part:
-    """What is there so far, of which version of the file.
+    """The bytes received so far, and the version of the file that they belong to.
 
-    :ivar size: bytes that are there. :ivar validator: names the version; empty where the server names none.
-    :ivar changed: when the server says that it was last changed; empty where it does not.
-    :ivar total: bytes of the whole, where that is known. :ivar spoiled: whether it is of no use to another attempt.
+    :ivar size: number of bytes received.
+    :ivar validator: identifies the version; empty if the server sent no validator.
+    :ivar changed: the server's time of the last change; empty if it sent none.
+    :ivar total: size of the complete file in bytes, if known.
+    :ivar spoiled: whether another download cannot use these bytes.
     """
 
     path: Path
@@ -140,14 +146,14 @@ class Part:
         return self.path.with_name(f"{self.path.name}.json")
 
     def claim(self) -> bool:
-        """Keep other downloads off the file until it is let go: those of this process, and where the system can those of others.
+        """Lock the file against other downloads of this process and, if the file system supports locks, of other processes.
 
-        :return: whether the file still has its name. Else the download that had it has moved or removed it, and it is closed.
-        :raises OSError: another download writes it; this one has closed it.
+        :return: whether the file still has its name. If not, the previous download moved or removed it; it is then closed.
+        :raises OSError: another download is writing to the file; it is then closed here.
         """
         if not self._is_first() or not file_lock.lock(self._file):
             self._let_go()
-            reason = f"another download to it is under way ({self.path.name}); resume=False keeps them apart"
+            reason = f"another download is writing to {self.path.name}; resume=False gives each download its own file"
             raise OSError(errno.EBUSY, reason)
         if _is_at(self.path, self._key):
             return True
@@ -155,12 +161,15 @@ class Part:
         return False
 
     def _is_first(self) -> bool:
-        """Claim it among the downloads of this process. :return: whether none of them writes it."""
+        """Claim the file among the downloads of this process.
+
+        :return: whether no other download of this process is writing to it.
+        """
         mine = weakref.ref(self)
         first = _claims.setdefault(self._key, mine)
         if first is not mine and first() is not None:
             return False
-        _claims[self._key] = mine  # also after one that Ctrl-C kept from letting go
+        _claims[self._key] = mine  # also if Ctrl-C kept an earlier download from releasing it
         return True
 
     def _let_go(self) -> None:
@@ -177,24 +186,27 @@ class Part:
             del _claims[self._key]
 
     def after_fork(self) -> None:
-        """The file is the parent's. This process would keep it locked beyond the parent's end."""
+        """Close the parent's file: this process would otherwise keep it locked after the parent exits."""
         self._unclaim()
         if not self._file.closed:
             with open(os.devnull, "r+b") as nothing:
                 os.dup2(nothing.fileno(), self._file.fileno(), inheritable=False)
 
     def at_exit(self, timeout: float) -> None:
-        """The thread that downloads tidies up, or the next attempt does."""
+        """Do nothing: the downloading thread cleans up, or the next download does."""
 
     def _check_process(self) -> None:
-        """:raises Forked: the download is that of the parent."""
+        """Check that the download belongs to this process.
+
+        :raises Forked: it belongs to the parent process.
+        """
         if self._generation != process.generation():
             raise process.forked_error()
 
     def begin(self) -> None:
-        """Look at what an earlier attempt has left.
+        """Read the state that an earlier download left.
 
-        :raises OSError: a note is there that is not ours.
+        :raises OSError: the note exists but is not a regular file of this user.
         """
         note = self._read_note()
         known, total, change = note.get("validator"), note.get("total"), note.get("changed")
@@ -222,7 +234,7 @@ class Part:
         return found if isinstance(found, dict) else {}
 
     def restart(self) -> None:
-        """Begin anew: nothing of what is there fits."""
+        """Discard the bytes received so far."""
         self._cut(0)
         self.validator, self.changed, self.total = "", "", None
 
@@ -232,7 +244,7 @@ class Part:
         self.size = size
 
     def remember(self, validator: str, changed: str, total: int | None) -> None:
-        """Note down what has to be the same next time."""
+        """Record which version of the file the bytes belong to, so that a later download can resume."""
         self._check_process()
         if (validator, changed, total) == (self.validator, self.changed, self.total):
             return
@@ -241,7 +253,7 @@ class Part:
             self._write_note()
 
     def _write_note(self) -> None:
-        self.spoiled = True  # without a whole note nobody can resume it
+        self.spoiled = True  # without a complete note the download cannot be resumed
         with os.fdopen(open_own(self._note, create=True), "r+") as note:
             note.truncate()
             known = {"origin": self._origin, "validator": self.validator, "changed": self.changed, "total": self.total}
@@ -249,9 +261,9 @@ class Part:
         self.spoiled = False
 
     def write(self, piece: bytes) -> None:
-        """Append to what is there, all or nothing.
+        """Append bytes: all of them or none.
 
-        :raises OSError: there is no room for it, say.
+        :raises OSError: the bytes cannot be written, for example because the disk is full.
         """
         self._check_process()
         left = memoryview(piece)
@@ -264,18 +276,18 @@ class Part:
         self.size += len(piece)
 
     def move(self, target: Path) -> None:
-        """It is complete.
+        """Move the complete file to its target.
 
-        :raises InvalidParameter: something is being recorded to the target.
-        :raises OSError: another file has taken its name, or the target cannot be replaced.
+        :raises InvalidParameter: an ``AudioServer`` of this process is recording to the target.
+        :raises OSError: another file has replaced the partial file, or the target cannot be replaced.
         """
         self._check_process()
         os.fsync(self._file.fileno())
         if not _is_at(self.path, self._key):
             raise OSError(errno.EEXIST, f"{self.path.name} was replaced by another file")
-        Growing.check(target)  # a recording may have begun meanwhile
+        Growing.check(target)  # a recording may have started since
         self._close_if_needed()
-        # Everything before the file has left its name: from then on that name, and the note's, is the next download's.
+        # The note goes first: once the file is moved, both names belong to the next download.
         self._remove_note()
         try:
             os.replace(self.path, target)
@@ -286,7 +298,7 @@ class Part:
         self._moved = True
 
     def end(self) -> None:
-        """Let it go, and remove what no other attempt can use."""
+        """Release the file, and remove it if no other download can use it."""
         if self._generation != process.generation():
             return
         try:
@@ -307,5 +319,5 @@ class Part:
             self._note.unlink(missing_ok=True)
 
     def _close_if_needed(self) -> None:
-        if sys.platform == "win32":  # an open file can be neither renamed nor removed there
+        if sys.platform == "win32":  # Windows can neither rename nor remove an open file
             self._file.close()

@@ -1,4 +1,4 @@
-"""Which bytes of a file an answer holds, by its head. Pure."""
+"""Which bytes of a file a response contains, according to its headers. Pure."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ _PAST: Final = re.compile(r"bytes[ \t]+\*/([0-9]{1,15})", re.IGNORECASE)
 
 @frozen
 class Stretch:
-    """Bytes of a file.
+    """A range of bytes of a file.
 
-    :ivar start: the first. :ivar end: behind the last, ``None`` where the head does not say.
-    :ivar total: of the whole file, ``None`` likewise. :ivar part: whether the head says which part it is.
+    :ivar start: offset of the first byte.
+    :ivar end: offset after the last byte; ``None`` if the headers do not give it.
+    :ivar total: size of the complete file; ``None`` if the headers do not give it.
+    :ivar part: whether the response has a ``Content-Range``.
     """
 
     start: int
@@ -29,9 +31,9 @@ class Stretch:
 
 
 def read_stretch(status: int, headers: Mapping[str, str]) -> Stretch | None:
-    """What the body of a 200 or 206 is; ``None`` where its head contradicts itself.
+    """Return the range in the body of a 200 or 206 response; ``None`` if its headers contradict each other.
 
-    A ``Content-Range`` counts under either status: there are proxies that turn a 206 into a 200.
+    ``Content-Range`` counts with either status, because some proxies turn a 206 into a 200.
     """
     length = _length(headers.get("Content-Length", ""))
     said = headers.get("Content-Range", "").strip()
@@ -48,33 +50,31 @@ def read_stretch(status: int, headers: Mapping[str, str]) -> Stretch | None:
 
 
 def size_past_the_end(headers: Mapping[str, str]) -> int | None:
-    """The size of the file in the head of a 416."""
+    """Return the size of the file from the headers of a 416 response, if they give it."""
     found = _PAST.fullmatch(headers.get("Content-Range", "").strip())
     return None if found is None else int(found[1])
 
 
 def _length(said: str) -> int | None:
-    """A length, also one that is there twice; ``None`` where there is none or there are several."""
+    """Return the length, which may be repeated; ``None`` if it is missing or the values differ."""
     values = {each.strip() for each in said.split(",")}
     value = values.pop()
     return int(value) if not values and re.fullmatch("[0-9]{1,15}", value) else None
 
 
 def validator(headers: Mapping[str, str]) -> str:
-    """What names a file's version, byte by byte: a strong ETag, else the time of its last change."""
+    """Return the validator of the file's version: a strong ETag, or else the time of the last change."""
     tag = headers.get("ETag", "").strip()
     return tag if tag.startswith('"') else changed(headers)
 
 
 def changed(headers: Mapping[str, str]) -> str:
-    """When the file was last changed, as the server says it."""
+    """Return the time of the last change, as the server wrote it."""
     return headers.get("Last-Modified", "").strip()
 
 
 def versions_differ(known: str, known_change: str, headers: Mapping[str, str]) -> bool:
-    """Whether a head names another version than the validator does, or the time of another change. One that names none does
-    not.
-    """
+    """Whether the headers name a version or time of change other than the known one. Missing headers do not count."""
     tag, change = headers.get("ETag", "").strip(), changed(headers)
     if known.startswith('"') and tag:
         return tag != known

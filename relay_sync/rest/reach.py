@@ -1,7 +1,7 @@
-"""How far a redirect may lead: never from a public host into this machine or a private network.
+"""Where a redirect may lead: never from a public host to this machine or a private network.
 
-What counts is the address of a connection. A name may resolve to any address, to another one at each look-up, and a number
-such as ``2130706433`` or ``0177.1`` is an address to the resolver though not to a URL parser.
+The address of the connection decides. A name can resolve to any address, and to a different one at each lookup. A number such
+as ``2130706433`` or ``0177.1`` is an address to the resolver, though not to a URL parser.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ _INWARD: Final[dict[Zone, frozenset[Zone]]] = {
 
 
 def addresses(host: str, within: float = _LOOK_UP) -> list[str]:
-    """The addresses of a name or literal, as the system's resolver reads it; none where it finds none.
+    """Return the addresses of a name or literal, as found by the system's resolver; an empty list if it finds none.
 
-    :param within: seconds. :raises TimeoutError: it looks longer.
+    :param within: seconds for the lookup.
+    :raises TimeoutError: the lookup did not finish before the timeout.
     """
     try:
         found = look_up(host, None, within)
@@ -48,9 +49,9 @@ def addresses(host: str, within: float = _LOOK_UP) -> list[str]:
 class Origin:
     """The host that sent a redirect.
 
-    :ivar host: its name in the URL.
-    :ivar address: the address of the connection; ``None`` behind a proxy, which looks the name up itself.
-    :ivar resolve: finds the addresses of a name. What it raises is passed on: a name that was not found may be anywhere.
+    :ivar host: the host name in the URL.
+    :ivar address: the address of the connection; ``None`` behind a proxy, which looks up the name itself.
+    :ivar resolve: returns the addresses of a name. Its exceptions propagate: a name that was not found may point anywhere.
     """
 
     host: str
@@ -59,7 +60,7 @@ class Origin:
 
     @property
     def zone(self) -> Zone:
-        """Where it is. A name that anybody may register is never on this machine, whatever it resolves to."""
+        """The zone of the host. Only ``localhost`` and loopback literals count as loopback: any name can resolve there."""
         if is_loopback(self.host):
             return "loopback"
         found = {zone(each) for each in ([self.address] if self.address else self.resolve(self.host))}
@@ -76,7 +77,7 @@ class Origin:
 
 
 def zone(address: str) -> Zone:
-    """Where an address is. What is neither public nor on this machine is private."""
+    """Return the zone of an address. Special addresses that are neither public nor loopback count as private."""
     found = _unwrapped(ipaddress.ip_address(address.partition("%")[0]))
     if found.is_loopback or found.is_unspecified or (found.version == 4 and found in _THIS_HOST):
         return "loopback"
@@ -89,7 +90,7 @@ def zone(address: str) -> Zone:
 def _unwrapped(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,
 ) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The IPv4 address inside an IPv6 one, where that is how it is reached."""
+    """Return the IPv4 address that an IPv6 address embeds, if it is reached through that; else the address itself."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address.ipv4_mapped is not None:

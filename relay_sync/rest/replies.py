@@ -21,14 +21,18 @@ DEEPEST: Final = 64
 
 @frozen(kw_only=True)
 class CallInfo:
-    """The platform's record of a call, as a command's answer holds it.
+    """The platform's record of a call, as returned by a command. Text that the record lacks is ``""``.
 
-    :ivar call_id: its id, the same as on ``Call`` and in events. :ivar status: ``queued``, ``ringing``, ``answered``,
-        ``ended`` and the like; ``""`` where it has none.
-    :ivar direction: ``inbound``, ``outbound`` or ``outbound-api``. :ivar from_: and :ivar to: numbers or addresses.
-    :ivar type: ``relay_pstn_call`` and the like. :ivar created_at: as the server wrote it, ISO 8601.
-    :ivar parent_id: the call that this one is a child of, or ``""``. :ivar duration: seconds; ``None`` while unknown.
-    :ivar members: everything as it came. Not shown by ``repr``.
+    :ivar call_id: id of the call, the same as on ``Call`` and in events.
+    :ivar status: state of the call, such as ``queued``, ``ringing``, ``answered`` or ``ended``.
+    :ivar direction: ``inbound``, ``outbound`` or ``outbound-api``.
+    :ivar from_: number or address of the caller.
+    :ivar to: number or address of the callee.
+    :ivar type: type of the call, such as ``relay_pstn_call``.
+    :ivar created_at: time of creation in ISO 8601 format, as the server wrote it.
+    :ivar parent_id: id of the parent call; ``""`` if there is none.
+    :ivar duration: duration in seconds; ``None`` if unknown.
+    :ivar members: all members of the record, as received. ``repr`` omits them.
     """
 
     call_id: str = ""

@@ -37,7 +37,7 @@ def fetched(path: str | Path, **options: Any) -> Download:
 
 def refused(path: str | Path) -> str:
     """What a download is told that comes while another one is under way."""
-    with pytest.raises(DownloadFailed, match="another download to it is under way") as caught:
+    with pytest.raises(DownloadFailed, match="another download is writing to") as caught:
         fetched(path)
     return str(caught.value)
 

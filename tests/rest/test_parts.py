@@ -338,7 +338,7 @@ def test_two_downloads_to_one_path_never_write_into_one_file(tmp_path: Path) -> 
     def again(there: int, total: int | None) -> None:
         if there and not told:
             with Scripted(part(SIZE)) as other, scripted_client(other) as rest:
-                with pytest.raises(DownloadFailed, match="another download to it is under way") as refused:
+                with pytest.raises(DownloadFailed, match="another download is writing to") as refused:
                     rest.download(url_of(other), tmp_path / "r.wav")
                 told.append(str(refused.value))
                 rest.download(url_of(other), tmp_path / "r.wav", resume=False)
