@@ -1,19 +1,19 @@
-"""The client: one connection's worth of calls and messages.
+"""The client: one connection with its calls and messages.
 
 ``client``
-    :class:`relay_sync.RelayClient`, the face: credentials, connecting, handlers.
+    :class:`relay_sync.RelayClient`, the public class: credentials, connecting, handlers.
 ``link``, ``commands``, ``asked``
-    its connection, and what is said over it.
+    its connection, and the commands sent over it.
 ``router``
-    delivers what happened to the call it happened to.
+    delivers each event to its call, dial or message.
 ``dial``, ``messaging``, ``contexts``, ``run``
-    what a client can do, by theme: place calls, send messages, subscribe, run until stopped.
+    the public methods by topic: place calls, send messages, subscribe to contexts, run until stopped.
 ``pending_dials``, ``messages``
-    the dials and messages under way, and what the router tells them.
+    the dials and messages in progress, updated by the router.
 ``callbacks``, ``states``
-    the lanes of user code, and what is said of the connection.
+    the lanes of user code, and the log lines and callbacks about connection states.
 ``handlers``, ``unattended``
-    the threads of calls.
+    the handler threads of calls, and calls that no handler answers.
 ``resume_check``, ``inquiry``, ``aftermath``
-    what a client asks the server of its own accord, above all after a lost connection.
+    the questions that the client sends to the server automatically, mainly after a reconnection.
 """

@@ -29,7 +29,7 @@ __all__ = ["PAUSES", "Aftermath"]
 
 _log = logs.get("relay_sync").later
 
-#: Seconds before a question without an answer is asked again, one time after the other.
+#: Seconds to wait for the answer to the first, second and third question about the same action.
 PAUSES: Final = (15.0, 30.0, 60.0)
 
 
@@ -37,7 +37,7 @@ class _Doubt:
     def __init__(self, core: CallCore[Call], operation: RunningAction) -> None:
         self.core = core
         self.operation = operation
-        #: How often it was asked about.
+        #: How many questions about the operation were sent.
         self.times = 0
 
 
@@ -55,23 +55,23 @@ class Aftermath:
         messages.resumed(now)
 
     def on_watch(self, now: float) -> None:
-        """At the beginning, and once a second: what is due?"""
+        """Send the questions that are due. Called right after the reconnection, then once a second."""
         self._messages.on_watch(now)
         for doubt in self._inquiry.unanswered(now):
             self._inquiry.add(doubt)
         self._inquiry.go_on(now)
 
     def stop(self) -> None:
-        """Ask nothing more."""
+        """Discard all pending questions."""
         self._inquiry.stop()
 
     def _see_to(self, doubt: _Doubt, now: float) -> None:
         operation = doubt.operation
         if doubt.times > len(PAUSES) or operation.action.is_done or operation.heard > self._since:
-            return  # it was asked about often enough, or no answer is needed
+            return  # too many attempts, or the state is known
         question = operation.question()
         if question is None or now < operation.heard + question.after:
-            self._inquiry.put_off(doubt)  # it may be known then
+            self._inquiry.put_off(doubt)  # an answer may be possible later
         elif question.method:
             self._ask(doubt, question, now)
         else:
@@ -86,11 +86,11 @@ class Aftermath:
 
     def _answered(self, doubt: _Doubt, outcome: Any) -> None:
         if isinstance(outcome, RelayError):
-            return  # it is asked again when its time is over
+            return  # asked again once the answer is overdue
         self._inquiry.answered(doubt)
-        doubt.times = len(PAUSES) + 1  # also where it comes late, and this is about to be asked again
+        doubt.times = len(PAUSES) + 1  # a late answer also prevents the next question
         if says_gone(outcome):
-            # Frames arrive in the order they were sent: a terminal event on its way would be here by now.
+            # Frames arrive in order: a final event sent before this answer would have arrived already.
             _log.info("%r has ended: the server no longer knows it", doubt.operation.action)
             doubt.operation.end_early("call_gone")
         self._inquiry.go_on(time.monotonic())

@@ -1,4 +1,4 @@
-"""A command whose reply somebody waits for."""
+"""The waiter for a command's reply."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["Asked"]
 
 
 class Asked(Waiter[dict[str, Any]]):
-    """The reply to a command, to be waited for. What each argument means is told at ``Link.command``."""
+    """Waits for the reply to one command. ``Link.command`` documents the arguments."""
 
-    # An object for each command, and no closure: that would be ten for the garbage collector to look at.
+    # One object per command. Closures would leave ten objects for the garbage collector to traverse.
     __slots__ = ("_call_id", "_late", "_method", "_on_reply", "_params", "command")
 
     def __init__(
@@ -33,12 +33,12 @@ class Asked(Waiter[dict[str, Any]]):
         self._call_id = call_id
         self._on_reply = on_reply
         self._late = late
-        #: What was sent; only where the reply is applied.
+        #: The sent command. Set only if ``on_reply`` is given.
         self.command: weakref.ref[Command] | None = None
 
     def take(self, outcome: Any) -> None:
-        """A reply has come, or an exception that stands for none; the first one counts. On the IO thread."""
-        if isinstance(outcome, BaseException):  # there is no reply, and there will be none
+        """Settle with a reply, or with an exception if there is none. Later outcomes go to ``late``. On the IO thread."""
+        if isinstance(outcome, BaseException):  # no reply will arrive
             if not self.settle(outcome) and self._late is not None:
                 self._late(outcome)
             return
@@ -49,17 +49,17 @@ class Asked(Waiter[dict[str, Any]]):
                 if command is not None and command.session is not None:
                     self._on_reply(outcome, command.session)
         except Exception as error:
-            if self.settle(error):  # whoever waits is told
+            if self.settle(error):  # the waiting thread raises it
                 return
             raise
-        # The reply may come at the very moment at which its caller gives up.
+        # The caller may have given up just as the reply arrived.
         if not self.settle(outcome) and self._late is not None:
             self._late(outcome)
 
     def give_up(self) -> bool:
-        """Nobody waits any more.
+        """Stop waiting.
 
-        :return: whether there was no reply. If there was one, it is a late one now.
+        :return: whether no reply has arrived. A reply that has arrived is passed to ``late``.
         """
         if self.settle({}):
             return True

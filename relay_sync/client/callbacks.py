@@ -1,4 +1,4 @@
-"""The lanes in which callbacks run, on threads where they may block; never on the IO thread."""
+"""The lanes that run callbacks on worker threads, where they may block. Callbacks never run on the IO thread."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHARED_THREADS: Final = 16
 
 
 class Callbacks:
-    """The callbacks of one client. For any number of threads.
+    """The callbacks of one client. Thread-safe.
 
     :param on_error: receives each exception of a callback, and its call or ``None``.
     :ivar observers: the client's observers, or ``None``.
@@ -40,20 +40,20 @@ class Callbacks:
     def of_call(
         self, call: Call | None, what: str, function: Callable[..., object], *args: Any, final: bool = True
     ) -> None:
-        """Run user code in the call's lane; in the client's where there is no call.
+        """Run user code in the call's lane, or in the client's lane if there is no call.
 
-        :param final: whether it must run, since it reports an end. What need not is dropped while 10,000 others wait.
+        :param final: whether the callback must run because it reports an end. Other callbacks are dropped while 10,000 wait.
         """
         self._queue(self.lanes, call.call_id if call else CLIENT_LANE, call, what, function, args, final)
 
     def in_lane(self, lane: object, what: str, function: Callable[..., object], *args: Any, final: bool = True) -> None:
-        """Run user code that belongs to no call, in a lane of its own."""
+        """Run user code that belongs to no call, in the given lane."""
         self._queue(self.lanes, lane, None, what, function, args, final)
 
     def in_shared(
         self, lane: object, what: str, function: Callable[..., object], *args: Any, final: bool = False
     ) -> None:
-        """Run a handler that may block for long, beside at most 15 others; dropped while 10,000 wait."""
+        """Run a handler that may block for long. At most 16 run at once; further ones are dropped while 10,000 wait."""
         self._queue(self.shared, lane, None, what, function, args, final)
 
     def _queue(
@@ -86,12 +86,12 @@ class Callbacks:
     def report(self, call: Call | None, what: str, error: BaseException, then: str = "") -> None:
         """Log an exception of user code, and pass it to ``on_error``.
 
-        :param what: what raised it, in words.
+        :param what: a description of the callback, for the log.
         :param then: what happens to the call, for the log.
         """
         call_id = call.call_id if call else ""
         whose, extra = f" of call {call_id}" if call_id else "", {"call_id": call_id}
-        if isinstance(error, ClientClosed):  # somebody ended the program while it waited: no mistake of its author
+        if isinstance(error, ClientClosed):  # the client was closed while the callback waited: not an error
             _log.info("the %s%s ended: %s", what, whose, error.message, extra=extra)
         else:
             _log.error("the %s%s raised%s", what, whose, then, exc_info=error, extra=extra)
@@ -101,26 +101,26 @@ class Callbacks:
         if self._on_error is not None:
             try:
                 self._on_error(error, call)
-            except BaseException:  # nor may sys.exit() in there keep the call from being hung up
+            except BaseException:  # sys.exit() in on_error must not prevent the hangup either
                 _log.exception("on_error raised")
 
     def check_stalled(self, now: float) -> None:
-        """Once a second, on the IO thread: name lanes in which user code is stuck."""
+        """Log lanes whose callback has been running for long. Called once a second on the IO thread."""
         self._stalled.check(self.lanes, now)
 
     def reopen(self) -> None:
-        """Take callbacks again."""
+        """Accept callbacks again."""
         self.lanes.reopen()
         self.shared.reopen()
 
     def after_fork(self) -> None:
-        """In a child: drop what the parent had queued."""
+        """Drop the callbacks that the parent process had queued. Called in the child after a fork."""
         self.lanes.after_fork()
         self.shared.after_fork()
 
 
 class Stalled:
-    """Names lanes in which user code is stuck, each once. On the IO thread.
+    """Logs lanes whose callback has been running for long, once per lane. On the IO thread.
 
     :param of_client: the lane of callbacks that belong to no call.
     """
@@ -130,7 +130,7 @@ class Stalled:
         self._said: set[object] = set()
 
     def check(self, lanes: Lanes, now: float) -> None:
-        """Once a second."""
+        """Log newly stalled lanes. Called once a second."""
         stalled = {key: (age, waiting) for key, age, waiting in lanes.stalled(now)}
         for key, (age, waiting) in stalled.items():
             if key not in self._said:

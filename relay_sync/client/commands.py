@@ -1,4 +1,4 @@
-"""Commands as a client makes them: with their frames written, and what becomes of one that nobody waits for."""
+"""How a client builds commands, and how it logs the outcome of commands that no thread waits for."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _IDEMPOTENT: Final = frozenset({METHOD_RECEIVE, METHOD_UNRECEIVE, "signalwire.pi
 
 
 def may_repeat(method: str) -> bool:
-    """Whether it does no harm if the server is told twice."""
+    """Return whether the command can safely be sent twice."""
     return method in _IDEMPOTENT or method.endswith(".stop")
 
 
 class Settler(Protocol):
-    """What takes the outcome of a command, and looks at the command then."""
+    """The receiver of a command's outcome, which reads the command at that time."""
 
     command: weakref.ref[Command] | None
 
@@ -46,11 +46,11 @@ def new_command(
     late: Callable[[Any], object] | None = None,
     settler: Settler | None = None,
 ) -> Command:
-    """A command, with its frame written. What is not told here is told at :class:`Command`.
+    """Return a new command with its frame built. :class:`Command` documents the other parameters.
 
-    :param limit: seconds in which it may be sent.
-    :param settler: is told which command it is.
-    :raises InvalidParameter: something in it cannot be written.
+    :param limit: seconds within which it may be sent.
+    :param settler: the object whose ``command`` attribute is set to a weak reference to the new command.
+    :raises InvalidParameter: a value cannot be encoded as JSON.
     """
     frame_id, deadline = new_id(), Deadline(time.monotonic() + limit)
     command = Command(
@@ -66,23 +66,23 @@ def new_command(
         late=late,
     )
     if settler is not None:
-        settler.command = weakref.ref(command)  # the two would wait for the garbage collector if they held each other
+        settler.command = weakref.ref(command)  # strong references would form a cycle
     return command
 
 
 class Promise:
-    """What becomes of a command that is to be carried out for certain, though nobody waits: the log says where it is not sent."""
+    """Logs the outcome of a command that is repeated until it is answered, without a waiting thread."""
 
     __slots__ = ("_call_id", "_method", "command")
 
     def __init__(self, method: str, call_id: str) -> None:
         self._method = method
         self._call_id = call_id
-        #: What is sent.
+        #: The command.
         self.command: weakref.ref[Command] | None = None
 
     def settle(self, outcome: Any) -> None:
-        """A reply has come, or an exception that stands for none. On the IO thread."""
+        """Log the outcome: a reply, or an exception if there is none. On the IO thread."""
         command = None if self.command is None else self.command()
         if isinstance(outcome, RelayError) and command is not None and not command.sent:
             whose = f" of call {self._call_id}" if self._call_id else ""

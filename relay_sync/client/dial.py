@@ -1,4 +1,4 @@
-"""Outbound calls: check what to dial, and wait for the first answer."""
+"""Outbound calls: validate the parameters, dial, and wait for the first answer."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Dialing", "patience_of"]
 
-#: Seconds for a whole dial, by default.
+#: Default time limit of a dial, in seconds.
 DIAL_PATIENCE: Final = 120.0
-#: Seconds that the platform lets a device ring, by default.
+#: Seconds that the platform lets a device ring by default.
 RING_PATIENCE: Final = 30.0
 
 
@@ -151,7 +151,7 @@ class Dialing:
     def _dial(self, tag: str, params: Mapping[str, Any], limit: float, why: str) -> Call:
         end = time.monotonic() + limit
         router = self._router
-        # First: without a connection the tag must stay unused.
+        # Connect first: if that fails, the tag must stay available.
         self._link.usable_loop(Deadline.after(time.monotonic(), min(limit, self._link.request_timeout())))
         dial = PendingDial(tag, sum(map(len, params["devices"])))
         try:
@@ -169,7 +169,7 @@ class Dialing:
                     raise
             return dial.wait(end - time.monotonic(), limit, why)
         except (CommandRefused, ClientClosed, QueueFull, InvalidParameter):
-            if dial.given_up is None:  # else it was called off, and its legs are hung up when they are reported
+            if dial.given_up is None:  # a canceled dial stays open, so that its legs are hung up once they are reported
                 router.dials.close(dial)
             raise
         except ConnectionLost as error:
@@ -180,8 +180,8 @@ class Dialing:
             raise
         except (DialFailed, RequestTimeout):
             if dial.given_up is not None:
-                raise  # it was called off
-            # It may have been answered at the last moment.
+                raise  # canceled already
+            # The answer may have arrived at the last moment.
             winner = router.dials.give_up(dial, router)
             if winner is not None:
                 return winner
@@ -201,7 +201,7 @@ class Dialing:
 def patience_of(groups: Sequence[Sequence[Mapping[str, Any]]], timeout: float | None) -> float | None:
     """Return the seconds that devices, tried group by group, may ring according to their timeouts.
 
-    :param timeout: the timeout of devices that have none of their own.
+    :param timeout: the timeout of devices that do not specify one.
     :return: ``None`` if no timeout was given.
     """
     each = [[_rings_for(device["params"], timeout) for device in group] for group in groups]
@@ -222,7 +222,7 @@ def _rings_for(params: Mapping[str, Any], timeout: float | None) -> float | None
 
 def _told(value: object) -> float | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
-        return values.timeout(value)  # of any size: the platform has limits of its own
+        return values.timeout(value)  # no upper limit: the platform has its own
     return None
 
 

@@ -1,4 +1,4 @@
-"""The threads in which handlers of calls run, and how a client that closes waits for them and for callbacks."""
+"""The threads that run call handlers, and how a closing client waits for handlers and callbacks."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _numbers: Final = itertools.count(1)
 
 
 class CallHandlers:
-    """The handlers of one client's calls, each in its own thread. For any number of threads.
+    """The call handlers of one client, each in its own thread. Thread-safe.
 
     :param changed: rings when a handler has returned.
-    :param callbacks: reports their exceptions.
-    :param unattended: the calls that handlers leave ringing.
+    :param callbacks: reports the exceptions of handlers.
+    :param unattended: takes care of calls that handlers leave ringing.
     :param hang_up_on_error: hang up a call whose handler raised.
     """
 
@@ -48,9 +48,9 @@ class CallHandlers:
         self._unattended = unattended
         self._hang_up_on_error = hang_up_on_error
         self._began: Table[threading.Thread, tuple[InContext, Call]] = Table()
-        #: Threads that wait in :meth:`finish` themselves: nobody waits for them.
+        #: Threads that are waiting in :meth:`finish`. Waiting for one of them could deadlock.
         self._waiting: Table[threading.Thread, bool] = Table()
-        #: Those that were waited for in vain, and named.
+        #: Threads that did not return before the timeout and were logged.
         self._left: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
     def start(self, call: Call, handler: InContext) -> None:
@@ -96,12 +96,12 @@ class CallHandlers:
             core_of(call).promise_end("error")
 
     def _end(self, thread: threading.Thread) -> None:
-        """A handler has returned, or does not run after all."""
+        """Remove a thread whose handler has returned or could not start."""
         self._began.take(thread)
         self._changed.ring()
 
     def running(self) -> dict[threading.Thread, str]:
-        """What runs besides the thread that asks, and the names."""
+        """Return the running handlers by thread, without the calling thread, each with a description."""
         here = threading.current_thread()
         return {
             thread: f"{name_of(handler)} of call {call.call_id}"
@@ -110,7 +110,7 @@ class CallHandlers:
         }
 
     def told(self) -> str:
-        """The same in words."""
+        """Describe the running handlers."""
         names = list(self.running().values())
         return f"{counted(len(names), 'handler of a call', 'handlers of calls')} ({listed(names)})"
 
@@ -121,7 +121,7 @@ class CallHandlers:
         """
         end, here = time.monotonic() + timeout, threading.current_thread()
         self._waiting.put(here, True)
-        self._changed.ring()  # who waits for this one need not any more
+        self._changed.ring()  # other threads in finish() stop waiting for this one
         try:
             for lane in lanes:
                 lane.close(max(0.0, end - time.monotonic()))
@@ -146,13 +146,13 @@ class CallHandlers:
 
 
 def _described(call: Call | None, what: str, function: object, *rest: object) -> str:
-    """A callback in words, by what it was queued with."""
+    """Describe a callback, given the arguments it was queued with."""
     whose = f" of call {call.call_id}" if call is not None else ""
     return f"{what} {name_of(function)}{whose}" if callable(function) else what
 
 
 def _what_becomes(call: Call, hang_up: bool) -> str:
-    """What becomes of a call whose handler raised, in words; nothing of one that is over."""
+    """Describe what happens to a call whose handler raised. Empty if the call has ended."""
     core = core_of(call)
     if core.over is not None:
         return ""

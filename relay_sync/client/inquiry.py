@@ -1,4 +1,4 @@
-"""Questions that a client asks the server on its own: a few at a time, and again if unanswered. All on the IO thread."""
+"""Questions that a client sends to the server automatically, a few at a time. All on the IO thread."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ __all__ = ["AT_ONCE", "Inquiry"]
 
 T = TypeVar("T")
 
-#: Questions under way at once: many of them must not crowd out the commands that users wait for.
+#: Maximum number of unanswered questions at a time, so that they do not delay the user's commands.
 AT_ONCE: Final = 32
 
 
 class Inquiry(Generic[T]):
-    """What is to be asked, in turn.
+    """A queue of subjects to ask the server about.
 
-    :param ask: asks one, given the time as well, and calls :meth:`asked` if that sent something.
+    :param ask: asks about a subject, given the time; calls :meth:`asked` if it sent a question.
     """
 
     def __init__(self, ask: Callable[[T, float], None], subjects: Iterable[T] = ()) -> None:
         self._ask = ask
         self._turn = deque(subjects)
-        #: What was asked and not answered yet, and until when an answer is waited for.
+        #: The subjects of unanswered questions, each with the time at which the answer is overdue.
         self._open: dict[T, float] = {}
-        #: What is to be asked about later, and when.
+        #: The postponed subjects, and when to ask about each.
         self._later: list[tuple[float, T]] = []
 
     def add(self, subject: T) -> None:
-        """Ask about this one when it is its turn."""
+        """Queue a subject."""
         self._turn.append(subject)
 
     def put_off(self, subject: T, due: float = -math.inf) -> None:
@@ -57,14 +57,14 @@ class Inquiry(Generic[T]):
         return self._open.pop(subject, None) is not None
 
     def unanswered(self, now: float) -> list[T]:
-        """Once a second: those whose answers were waited for too long, and are not any more. What was put off gets its turn."""
+        """Remove and return the subjects whose answers are overdue, and queue postponed subjects that are due."""
         self._turn += [subject for due, subject in self._later if now >= due]
         self._later = [(due, subject) for due, subject in self._later if now < due]
         late = [subject for subject, until in self._open.items() if now >= until]
         return [subject for subject in late if self.answered(subject)]
 
     def go_on(self, now: float) -> None:
-        """Ask as much as may be under way at once."""
+        """Ask about queued subjects, up to the limit of unanswered questions."""
         net = Net()
         while self._turn and len(self._open) < AT_ONCE:
             with net:
@@ -72,6 +72,6 @@ class Inquiry(Generic[T]):
         net.release()
 
     def stop(self) -> None:
-        """Ask nothing more."""
+        """Discard all subjects."""
         for each in (self._turn, self._open, self._later):
             each.clear()

@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from ..threads.table import Table
 
     class Recipient(Sink, Protocol):
-        """What a link needs of whoever takes what comes in, besides what the IO thread needs of it."""
+        """The interface of the router as used by a link, in addition to what the IO thread uses."""
 
-        #: The loop whose news count; an older one that is still ending is not heard.
+        #: The current loop. Reports of an older loop that is still closing are ignored.
         attached: IOLoop | None
 
         observers: Observers | None
@@ -57,41 +57,41 @@ if TYPE_CHECKING:
             """The live calls that this client controls."""
 
         def call_gone(self, call: Call, then: Callable[[bool], object]) -> None:
-            """On the IO thread: the server does not know a call any more. ``then`` is called once that has taken effect."""
+            """On the IO thread: end a call that the server no longer knows, then call ``then``."""
 
         def ask_about(self, call: Call, then: Callable[[bool], object]) -> None:
-            """On the IO thread: find out whether the server still knows a call. ``then`` takes whether that is known."""
+            """On the IO thread: find out whether the server still knows a call. ``then`` receives whether that is known now."""
 
         def reopen_lanes(self) -> None:
-            """Take callbacks again, before the next connection brings some."""
+            """Accept callbacks again, before the next connection opens."""
 
         def finish(self, timeout: float) -> None:
-            """After the end of a connection: let queued callbacks run and handlers return, for at most so many seconds."""
+            """After the connection has closed: wait for queued callbacks and handlers, for at most ``timeout`` seconds."""
 
 
 __all__ = ["Link"]
 
 _log = logs.get("relay_sync").later
 
-#: Seconds for the answer to ``signalwire.connect``.
+#: Seconds to wait for the reply to ``signalwire.connect``.
 CONNECT_PATIENCE: Final = 10.0
-#: Seconds that closing gives handlers and queued callbacks, once the connection has ended.
+#: Seconds to wait for handlers and queued callbacks once the connection has closed.
 DRAIN_PATIENCE: Final = 2.0
-#: Seconds of the time for closing that are not for promises, but for the end itself.
+#: Seconds of the closing time that are reserved for closing the socket, and not spent on promised commands.
 PARTING_RESERVE: Final = 0.5
-#: Seconds that the connection before has for ending before the next one is made.
+#: Seconds to wait for the previous connection to close before the next one opens.
 LAST_WORD: Final = 2.0
-#: Seconds that the IO thread has for ending a call that is gone.
+#: Seconds to wait for the IO thread to end a call that no longer exists.
 GONE_PATIENCE: Final = 5.0
-#: Seconds for which a promise is kept while there is no connection, or no answer.
+#: Seconds after which an unanswered promised command is abandoned.
 PROMISE_PATIENCE: Final = 120.0
 
-#: Those of this process, as long as somebody holds them.
+#: The links of this process, held weakly.
 _links: Final[Living[Link]] = Living()
 
 
 class Link:
-    """The connection of one client, for any number of threads.
+    """The connection of one client. Thread-safe.
 
     The connection closes when the link is garbage-collected: the IO thread does not hold it, and holds the router weakly.
 
@@ -116,17 +116,17 @@ class Link:
         self._lock = threading.RLock()
         #: How many threads wait in :meth:`connect`.
         self._connecting = 0
-        #: The last loop that was told to end.
+        #: The last loop that was asked to stop.
         self._ending: IOLoop | None = None
-        #: ``request``, in a thread that has its own request timeout.
+        #: Its ``request`` attribute is the thread's own request timeout, if set.
         self._limits = threading.local()
-        #: Ends the loop when the link is collected.
+        #: Stops the loop when the link is garbage-collected.
         self._forgotten: weakref.finalize[..., Any] | None = None
 
     # -- connecting ----------------------------------------------------------------------------------------------
 
     def reopen(self) -> None:
-        """After :meth:`close`: commands connect again."""
+        """Let commands connect again after :meth:`close`."""
         self.closed = False
         self.used = True
 
@@ -150,7 +150,7 @@ class Link:
                 waiter.wait(deadline.remaining(time.monotonic()), lambda: self._no_session(loop))
             except BaseException:
                 loop.forget_waiter(waiter)
-                # Others may have more patience than this caller.
+                # Other callers may have longer timeouts.
                 needed = loop.session.ever_ready or loop.session.unanswered or self._router.ours
                 if self._connecting == 1 and not needed:
                     self.drop(loop)
@@ -183,7 +183,7 @@ class Link:
             "is a server running at that address?" if refused else "check host and network, or pass a longer timeout"
         )
         error = ConnectTimeout(f"no session with {url} before the timeout{why}; {advice}")
-        # Without what it came from: its text is in this one's already.
+        # A copy without its own cause, whose text the message already contains.
         error.__cause__ = cause and cause.fresh()
         if error.__cause__ is not None:
             error.__cause__.__cause__ = None
@@ -197,11 +197,11 @@ class Link:
             if loop is None or not loop.alive:
                 with descriptors_for("the connection"):
                     loop = self._new_loop()
-                loop.poke()  # stop() may have come while there was nothing to poke
+                loop.poke()  # stop() may have been called before the loop existed
             return loop
 
     def _new_loop(self) -> IOLoop:
-        # A fifth of what importing this package would cost, for the first connection only.
+        # Imported on the first connection: these modules would add a fifth to the import time of the package.
         import random
 
         from ..connection.io_loop import IOLoop
@@ -219,13 +219,13 @@ class Link:
         )
         session = Session(options, new_id=new_id, random=random.random)
         if (before := self._router.attached) is not None:
-            before.join(LAST_WORD)  # what it still has to say is not to be taken for a word of the new one
-        # It is not heard any more, if it still has not ended: its calls end here.
+            before.join(LAST_WORD)  # its last reports must not be attributed to the new connection
+        # From here on it is ignored, even if it has not closed yet, so its calls end now.
         over = ClientClosed("the client was closed; the calls of its previous connection are no longer reachable")
         self._router.on_session_over(over, session.number - 1)
         self._router.reopen_lanes()
         self._drop_finalizer()
-        # Known before it runs: an interrupt in between must not leave a connection that nobody can close.
+        # Assigned before it starts: an interrupt in between must not leave a connection that cannot be closed.
         self._note_others()
         loop = self.loop = self._router.attached = IOLoop(session, self.config, weakref.ref(self._router))
         self._forgotten = weakref.finalize(self, _forgotten, loop)
@@ -295,7 +295,7 @@ class Link:
                 self._ending = loop
             ending = self._ending
         if loop is None:
-            # It never came about; or somebody else is closing it, or was interrupted while doing so.
+            # Never connected, or another thread is closing the connection or was interrupted while doing so.
             if ending is not None:
                 ending.join(max(0.0, end - time.monotonic()))
                 self._router.finish(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))
@@ -327,17 +327,17 @@ class Link:
         loop = self.loop
         if loop is not None:
             end = time.monotonic() + timeout
-            loop.at_exit(timeout)  # their waits end with it
+            loop.at_exit(timeout)  # ends every wait
             self._router.finish(max(0.0, end - time.monotonic()))
 
-    # -- whom it is for ------------------------------------------------------------------------------------------
+    # -- contexts and credentials --------------------------------------------------------------------------------
 
     def subscribe(self, change: Callable[[dict[str, None]], None]) -> None:
         """Change the contexts of this session and of future ones.
 
-        On the IO thread, as the replies arrive: in the order in which the server has carried out the commands.
+        Called on the IO thread as replies arrive, which is the order in which the server executed the commands.
         """
-        with self._lock:  # held for long only where the connection before is over, and has no replies
+        with self._lock:  # held for long only after the previous connection has closed; it delivers no replies then
             known = dict(self.contexts)
             change(known)
             self.contexts = known
@@ -363,7 +363,7 @@ class Link:
     # -- commands ------------------------------------------------------------------------------------------------
 
     def request_timeout(self) -> float:
-        """Seconds for the answer to a command that this thread sends."""
+        """Return the seconds to wait for replies to commands that this thread sends."""
         return float(getattr(self._limits, "request", self.config.request_timeout))
 
     def set_request_timeout(self, limit: float) -> None:
@@ -387,13 +387,13 @@ class Link:
         """Send a command and wait for its reply.
 
         :param only_in: the number of the session in which the command makes sense, such as that of its call.
-        :param on_reply: applies the reply. Called with it and the session's number, on the IO thread, before any later frame is
-            handled and before this method returns; also if the caller has given up.
-        :param late: receives the outcome if this method raises: a late reply, or the exception. On the IO thread or the one that
-            gave up.
+        :param on_reply: called with the reply and the session's number, on the IO thread, before any later frame is handled and
+            before this method returns. Also called if the caller has given up.
+        :param late: receives the outcome if this method raises: a late reply, or the exception. Called on the IO thread or on the
+            calling thread.
         :param made: receives the command before it is sent.
         :param timeout: seconds to wait for the reply. Default: :meth:`request_timeout`.
-        :param observed: whether observers know of it already.
+        :param observed: whether observers have been notified of the command.
         """
         process.check_thread()
         observers = self._router.observers
@@ -435,11 +435,11 @@ class Link:
             loop.submit(command)
             left = command.deadline.remaining(time.monotonic())
             moved = None
-            # It has more time while it is being written. Where it moved no more, the clock may have stood still meanwhile.
+            # While the frame is being written, the limit is extended. Without progress, the clock may have been suspended.
             while not asked.settled_within(left) and moved != command.moved_at:
                 moved, left = command.moved_at, command.time_left(time.monotonic())
             return asked.wait(0.0, partial(_unanswered, method, limit, loop))
-        except BaseException:  # the outcome, a time limit, Ctrl-C, or whatever a signal handler raised
+        except BaseException:  # the outcome, a timeout, Ctrl-C, or an exception of a signal handler
             if asked.give_up():
                 loop.withdraw(command)
             raise
@@ -460,7 +460,7 @@ class Link:
 
         :param session: the number of the session that the command is for. Default: the present one.
         """
-        loop = self.loop or self._ending  # one that ends still keeps promises
+        loop = self.loop or self._ending  # a loop that is closing still sends promised commands
         if loop is None:
             return
         promise = Promise(method, str(params.get("call_id", "")))
@@ -491,7 +491,7 @@ class Link:
         :param function: receives a function that accepts the result.
         :return: the result, or ``False`` if there was none before the deadline.
         """
-        loop, told = self.loop or self._ending, Waiter[bool]()  # the calls of one that ends may not have ended yet
+        loop, told = self.loop or self._ending, Waiter[bool]()  # while a loop closes, its calls may still be live
         if loop is None:
             return False
         loop.change(lambda session: function(told.settle))
