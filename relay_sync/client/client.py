@@ -392,7 +392,7 @@ class _Life:
         handler = client._router.on_call
         if client._link.used or client._link.closed or handler is None or not _is_in_the_script(handler.function):
             return
-        if getattr(sys, "last_value", None) is None:  # else a traceback says why
+        if getattr(sys, "last_value", None) is None:  # otherwise a traceback gives the reason
             _log.warning(
                 "an on_call handler is registered, but the program ended without connecting; call client.run() at its end"
             )

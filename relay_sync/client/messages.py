@@ -1,4 +1,4 @@
-"""Text messages, outbound and inbound, and tasks, which arrive the same way."""
+"""Outbound and inbound text messages, and tasks, which arrive the same way."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ H = TypeVar("H", bound=Callable[..., object])
 
 
 class Run(Protocol):
-    """Runs user code in a lane of its own, on a thread where it may block."""
+    """Runs user code in a given lane, on a thread where it may block."""
 
     def __call__(
         self, lane: object, what: str, function: Callable[..., object], *args: Any, final: bool = ...

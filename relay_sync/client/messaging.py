@@ -117,9 +117,9 @@ class Messaging:
         deadline = Deadline.after(time.monotonic(), self._link.request_timeout())
         while True:
             session = self._link.connect(deadline).session
-            # The number first: if another session came in between, nothing is sent.
+            # Read the number first: if another session starts in between, nothing is sent.
             number, named = session.number, {**params, "context": session.protocol}
-            if not named["context"]:  # a session without a name: the platform's default is all there is
+            if not named["context"]:  # an unnamed session: the platform uses its default context
                 del named["context"]
             try:
                 return self._send_message(named, on_completed, only_in=number)

@@ -27,15 +27,15 @@ __all__ = ["Dials", "LegKeeper", "PendingDial", "drop"]
 
 _log = logs.get("relay_sync").later
 
-#: Seconds for which a dial that was given up is remembered, to hang up late answers.
+#: Seconds to remember an abandoned dial, so that late answers are hung up.
 REMEMBERED_FOR: Final = 600.0
-#: Dials that are decided and whose legs would still be known for late.
+#: How many decided dials to remember, so that late legs are recognized.
 REMEMBERED_DIALS: Final = 1024
 _TAG_ACCEPTED: Final = "a tag that no other dial uses"
 
 
 class LegKeeper(Protocol):
-    """What a dial needs of the router: the live calls, and a way to end one."""
+    """The interface of the router as used by dials: the live calls, and methods to create and end legs."""
 
     calls: Table[str, Call]
     observers: Observers | None
@@ -53,40 +53,40 @@ class PendingDial:
 
     def __init__(self, tag: str, devices: int = 0) -> None:
         self.tag = tag
-        #: How many are dialed in all, and so how many legs there can be; 0 if that is not known.
+        #: The number of devices, and so the maximum number of legs; 0 if unknown.
         self.devices = devices
         self.legs: Table[str, Call] = Table()
-        #: The ids of those that were dropped: nobody needs the calls for as long as a dial that was given up is remembered.
+        #: The IDs of dropped legs. Their ``Call`` objects are not kept while an abandoned dial is remembered.
         self.dropped: set[str] = set()
-        #: The number of the session in which the server was first heard of this dial: then it was taken on, whatever became
-        #: of the reply. ``None`` before: what becomes of it then lies with its command alone.
+        #: The number of the session in which the server first mentioned this dial, by a reply or an event: it has accepted the
+        #: dial even if the reply is lost. ``None`` before that: only the command's outcome decides.
         self.session: int | None = None
-        #: What asks the server for it, once that was made.
+        #: The ``calling.dial`` command, once it was created.
         self.command: Command | None = None
-        #: The server said that it was answered, but not by which leg.
+        #: Whether the server reported an answer without naming the leg.
         self.answered = False
-        #: When its caller gave it up; ``None`` while the caller waits.
+        #: When the caller stopped waiting; ``None`` while it waits.
         self.given_up: float | None = None
         self.outcome: Waiter[Call] = Waiter()
 
     @property
     def sent(self) -> bool:
-        """Whether the server may have it."""
+        """Whether the server may have received the dial."""
         return self.session is not None or (self.command is not None and self.command.sent)
 
     @property
     def lacks_legs(self) -> bool:
-        """Whether more legs may turn up."""
+        """Whether more legs may be reported."""
         return not self.devices or len(self.leg_ids) < self.devices
 
     @property
     def leg_ids(self) -> frozenset[str]:
-        """The ids of all legs that turned up."""
-        # In this order: a leg that is being dropped is in the one, or in the other by then.
+        """The IDs of all reported legs."""
+        # In this order: a leg moves from ``legs`` to ``dropped``, so no leg is missed.
         return frozenset([leg.call_id for leg in self.legs.snapshot()]) | self.dropped
 
     def only_candidate(self) -> Call | None:
-        """The leg that was answered; else the only one that still can be."""
+        """Return the answered leg, or else the only leg that can still be answered."""
         legs = self.legs.snapshot()
         answered = next((leg for leg in legs if leg.state == CALL_STATE_ANSWERED), None)
         alive = [leg for leg in legs if leg.state not in (CALL_STATE_ENDING, CALL_STATE_ENDED)]
@@ -95,7 +95,7 @@ class PendingDial:
     def wait(self, timeout: float, limit: float, why: str) -> Call:
         """Wait until the dial is decided.
 
-        :param why: where the limit comes from, for the error.
+        :param why: the source of the limit, for the error message.
         :raises DialFailed: nothing was answered, as reported by the server or after the timeout.
         """
         failure = DialFailed(
@@ -105,20 +105,20 @@ class PendingDial:
 
 
 class Dials:
-    """The dials under way, by tag. Opened and given up on the caller's thread; everything else is the IO thread's."""
+    """The dials in progress, by tag. Callers enter and give up dials on their own threads; the IO thread does the rest."""
 
     def __init__(self) -> None:
         self._open: Table[str, PendingDial] = Table()
-        #: The tags of dials that are decided, the last ones, with the ids of the legs that were known then.
+        #: The tags of recently decided dials, each with the IDs of its legs.
         self._decided: Recent[str, frozenset[str]] = Recent(REMEMBERED_DIALS)
-        #: Those that were given up and whose legs a client that closes waits for.
+        #: Abandoned dials whose legs a closing client waits for.
         self._awaited_legs: list[PendingDial] = []
         self._troubles = RateLimitedLog(_log)
 
     def enter(self, dial: PendingDial) -> None:
-        """Register its tag before anything is sent with it. The caller holds it already: no interrupt on the way loses it.
+        """Register a dial under its tag before anything is sent. The caller created it, so an interrupt cannot lose it.
 
-        :raises InvalidParameter: another dial uses its tag, or was given up so recently that its legs may still turn up.
+        :raises InvalidParameter: another dial uses the tag, or was given up so recently that its legs may still be reported.
         """
         self.expire(time.monotonic())
         if not self._open.put_if_new(dial.tag, dial):
@@ -132,12 +132,12 @@ class Dials:
                 self.close(dial)
 
     def close(self, dial: PendingDial) -> None:
-        """Forget a dial: its tag is free."""
+        """Forget a dial and release its tag."""
         self._open.take_if(dial.tag, dial)
 
     @property
     def awaited(self) -> bool:
-        """Whether a caller waits for one of them."""
+        """Whether a caller is waiting for a dial."""
         return any(dial.given_up is None for dial in self._open.snapshot())
 
     def give_up(self, dial: PendingDial, exchange: LegKeeper) -> Call | None:
@@ -176,7 +176,7 @@ class Dials:
         return unsent
 
     def await_legs(self, now: float) -> None:
-        """The client is about to close: from now on :attr:`lacks_legs` is about the dials that were given up just before."""
+        """Select the recently abandoned dials for :attr:`lacks_legs`. Called when the client starts to close."""
         self._awaited_legs = [
             dial
             for dial in self._open.snapshot()
@@ -185,13 +185,13 @@ class Dials:
 
     @property
     def lacks_legs(self) -> bool:
-        """Whether legs of those may still turn up."""
+        """Whether legs of the selected dials may still be reported."""
         return any(dial.lacks_legs and self._open.get(dial.tag) is dial for dial in self._awaited_legs)
 
     def end(self, error: RelayError, session: int, *, parting: bool = False) -> None:
-        """The session of this number is over, and the dials that it carried. What was not sent in it may be in the next one.
+        """Fail the dials of a session that has ended. Dials that were not sent yet may be sent in the next session.
 
-        :param parting: the client was closed, and legs of dials that were given up are still hung up.
+        :param parting: the client was closed; abandoned dials are kept, so that their legs are hung up.
         """
         self._decided.take_all()
         closed = isinstance(error, ClientClosed)
@@ -206,7 +206,7 @@ class Dials:
     # -- called by the router, on the IO thread -----------------------------------------------------------------
 
     def leg_of(self, event: CallStateEvent) -> PendingDial | None:
-        """The dial whose new leg this is; ``None`` also for a leg that was known and is done with."""
+        """Return the dial that an event's new leg belongs to, or ``None``, also if the leg is already known."""
         dial = self._open.get(event.tag) if event.tag else None
         if dial is None:
             return self._too_late(event.tag, event.call_id, event.call_state)
@@ -242,7 +242,7 @@ class Dials:
             _drop_all(dial, exchange).release()
 
     def on_leg_state(self, leg: Call, event: CallStateEvent, exchange: LegKeeper) -> None:
-        """A leg moved. One that says it has won has won, even if the dial's own event is lost."""
+        """Handle a leg's state. An event that names the leg as the winner decides the dial, even if the dial event is lost."""
         if event.call_state != CALL_STATE_ANSWERED:
             return
         dial = self._open.get(event.tag or leg.tag)
@@ -254,7 +254,7 @@ class Dials:
             self._won(dial, leg, exchange)
 
     def take_stock(self, exchange: LegKeeper) -> None:
-        """Fail the dials whose legs have all ended: their own event came while there was no connection, and is not repeated."""
+        """Fail the dials whose legs have all ended. Their dial events were missed without a connection and are not repeated."""
         net = Net()
         for dial in self._open.snapshot():
             legs = dial.legs.snapshot()
@@ -264,7 +264,7 @@ class Dials:
         net.release()
 
     def on_leg_live(self, leg: Call, exchange: LegKeeper) -> None:
-        """The server knows a leg: one that was answered before the connection was lost is the winner."""
+        """Handle a leg confirmed live after a reconnection: if it was answered before, it wins."""
         for dial in self._open.snapshot():
             if leg.state == CALL_STATE_ANSWERED and dial.legs.get(leg.call_id) is leg:
                 self._won(dial, leg, exchange)
@@ -304,7 +304,7 @@ class Dials:
         if not told.call_id:
             leg = dial.only_candidate()
             if leg is None:
-                dial.answered = True  # which leg it is shows when one of them is answered
+                dial.answered = True  # the leg that is reported as answered next has won
                 return None
         if leg is None:
             leg = exchange.new_leg(told.call_id, told, payload)
@@ -312,7 +312,7 @@ class Dials:
                 return None
             dial.legs.put(leg.call_id, leg)
         if leg.state not in (CALL_STATE_ANSWERED, CALL_STATE_ENDING, CALL_STATE_ENDED):
-            # Its own state event was lost: this one says the same.
+            # The leg's own state event was lost; the dial event replaces it.
             core_of(leg).on_event(told)
         return leg
 
@@ -343,12 +343,12 @@ class Dials:
 
 
 def _says_answered(event: DialEvent, told: CallStateEvent) -> bool:
-    """Whether a dial was answered: by its state, or where that is missing, by naming a winner."""
+    """Return whether the event reports an answer, by its state or, if it has none, by naming a winner."""
     return event.dial_state == CALL_STATE_ANSWERED or (not event.dial_state and bool(told.dial_winner))
 
 
 def _leg_told(event: DialEvent) -> CallStateEvent:
-    """What a dial's own event says of its leg: that of an answered dial is answered, whether its ``call`` repeats that or not."""
+    """Return the state event of the leg in a dial event. The leg of an answered dial counts as answered."""
     body = dict(event.call)
     told = CallStateEvent.from_params(body, event_type=CallStateEvent.TYPE, timestamp=event.timestamp)
     if _says_answered(event, told) and told.call_state not in (CALL_STATE_ENDING, CALL_STATE_ENDED):
@@ -359,7 +359,7 @@ def _leg_told(event: DialEvent) -> CallStateEvent:
 
 
 def _reason_of(dial: PendingDial) -> str:
-    """What the last leg that said so ended with."""
+    """Return the most recent end reason of the legs, or ``""``."""
     ends = [leg.end_reason for leg in dial.legs.snapshot() if leg.end_reason]
     return ends[-1] if ends else ""
 
@@ -373,7 +373,7 @@ def drop(leg: Call, exchange: LegKeeper) -> None:
 def _drop_all(dial: PendingDial, exchange: LegKeeper, winner: Call | None = None) -> Net:
     """Drop all legs of a dial but the winner.
 
-    :return: what was raised by that.
+    :return: the exceptions that were raised.
     """
     net = Net()
     for leg in dial.legs.snapshot():

@@ -1,26 +1,24 @@
-"""Finds out which calls are still live: all of them after a resume, and one that a command was answered 404 for.
+"""Finds out which calls are still live: all calls after a resume, and a single call after a command was refused with 404.
 
-The server replays nothing that it had to say while the connection was down (see ``docs/wire.md``), so a call may
-have ended unheard, and whoever waits for its end would wait for ever. RELAY has no command that asks for a call's state. What
-comes nearest is one that changes nothing on a call that lives and is refused with 404 or 410 on one that does not: clearing
-the digit bindings of a realm that has none. No source says what a realm that is not known gets, and to take a call that lives
-for one that ended would be worse than to wait. So a 404 is confirmed by another question. That must not change anything either,
-whatever it is that this client does not know of the call:
+The server does not repeat events after a reconnection (see ``docs/wire.md``), so a call may have ended without an event, and a
+wait for its end would block indefinitely. RELAY has no command that queries a call's state. The closest is a command that
+changes nothing on a live call and is refused with 404 or 410 if the call has ended: clearing the digit bindings of a realm that
+has none. No source documents the reply for an unknown realm, and mistaking a live call for an ended one is worse than waiting.
+So a second command confirms a 404. It must not change anything either, even if this client's view of the call is outdated:
 
-* A call that is known to be answered is answered again: it stays so, whoever has switched what on meanwhile.
-* One that is not, such as a leg that rings, has no noise reduction that ``calling.denoise.stop`` could take back.
-* Where this client has asked for noise reduction on a call of which no answer was seen, nothing harmless is left to ask: whether
-  it lives is not found out then.
-* A call that is ending needs no second question, nor does one that others control and that was not answered: little is lost if
-  it lives for another moment.
+* An answered call is answered again, which changes nothing.
+* A call that was not answered, such as a ringing leg, has no noise reduction, so ``calling.denoise.stop`` changes nothing.
+* If this client has requested noise reduction on a call whose answer it has not seen, no safe command is left. The state of the
+  call then stays unknown.
+* A call that is ending needs no confirmation, nor does an unanswered call that another client controls: a mistake costs little.
 
-A command that is answered 404 or 410 is in the same doubt: the call may be over, or a queue, an agent, a recording that the
-command names does not exist. The same questions decide.
+Another command that is refused with 404 or 410 raises the same question: the call may have ended, or a queue, agent or recording
+that the command names may not exist. The same two commands decide.
 
-A question that gets no answer, or could not even be sent, is asked again, at most three times and ever later. An event of the
-call says that it was live after the question arose, so that its end will be told as well: then no answer is needed.
+A question that was not answered or could not be sent is repeated up to three times, at growing intervals. An event of the call
+shows that it was live after the question arose, so its end will be reported as well, and no answer is needed.
 
-A roll-call ends with its connection. What somebody still waits to hear about is asked on the next one, before the rest.
+A roll-call stops when its connection closes. Questions that a caller still waits for come first on the next connection.
 """
 
 from __future__ import annotations
@@ -43,16 +41,16 @@ __all__ = ["PAUSES", "Awaited", "RollCall"]
 
 _log = logs.get("relay_sync").later
 
-#: Seconds for an answer.
+#: Seconds to wait for an answer.
 PATIENCE: Final = 10.0
-#: Seconds before a question without an answer is asked again, one time after the other.
+#: Seconds before the first, second and third repetition of an unanswered question.
 PAUSES: Final = (5.0, 15.0, 45.0)
 FIRST: Final = "calling.clear_digit_bindings"
-#: The second question of a call that is answered, and of one that is not.
+#: The second question about an answered call, and about other calls.
 IF_ANSWERED: Final = "calling.answer"
 IF_NOT: Final = "calling.denoise.stop"
 
-#: A call that somebody waits to hear about, and what takes the answer.
+#: A call whose state a caller waits for, and the function that receives the answer.
 Awaited: TypeAlias = tuple[Call, Callable[[bool], object]]
 
 
@@ -60,33 +58,33 @@ class _Question:
     def __init__(self, call: Call, then: Callable[[bool], object] | None) -> None:
         self.call = call
         self.core = core_of(call)
-        #: Whoever waits for the answer.
+        #: Receives the answer; ``None`` if no caller waits for it.
         self.then = then
-        #: How often it has been asked.
+        #: How many times it was asked.
         self.times = 0
-        #: Whether it is known by now, in whichever way.
+        #: Whether the question is settled.
         self.decided = False
 
 
 class RollCall:
-    """Asks for each of some calls whether it still lives. All of it on the IO thread.
+    """Asks the server which calls are still live. All on the IO thread.
 
-    :param gone: called with a call that the server does not know.
-    :param lives: called with a call that the server has answered for.
+    :param gone: called with each call that the server no longer knows.
+    :param lives: called with each call that the server has confirmed as live.
     """
 
     def __init__(self, gone: Callable[[Call], None], lives: Callable[[Call], None]) -> None:
         self._gone = gone
         self._lives = lives
         self._inquiry = Inquiry(self._ask)
-        #: What is not known yet, by the id of the call.
+        #: The unsettled questions, by call ID.
         self._undecided: dict[str, list[_Question]] = {}
         self._realm = f"relay_sync.{new_id()}"
 
     def add(self, call: Call, then: Callable[[bool], object] | None = None) -> None:
-        """Ask for a call, at once or when it is its turn.
+        """Ask about a call, now or when its turn comes.
 
-        :param then: called with ``True`` once the answer is known and has taken effect, or with ``False`` where none came.
+        :param then: called with ``True`` once the answer is known and has taken effect, or with ``False`` if there is none.
         """
         question = _Question(call, then)
         self._undecided.setdefault(call.call_id, []).append(question)
@@ -94,9 +92,9 @@ class RollCall:
         self._go_on()
 
     def stop(self) -> list[Awaited]:
-        """Ask nothing more.
+        """Discard all questions.
 
-        :return: the calls that somebody still waits to hear about, and how they are told.
+        :return: the questions that callers still wait for: each call, and the function that receives the answer.
         """
         self._inquiry.stop()
         questions = [question for asked in self._undecided.values() for question in asked]
@@ -106,7 +104,7 @@ class RollCall:
         return [(question.call, question.then) for question in questions if question.then is not None]
 
     def heard_of(self, call: Call) -> None:
-        """An event of the call came and has taken effect."""
+        """Settle the questions about a call that has just handled an event."""
         if call.call_id in self._undecided:
             net = Net()
             with net:
@@ -128,7 +126,7 @@ class RollCall:
             question.then(known)
 
     def on_watch(self, now: float) -> None:
-        """Once a second: what has waited for its answer for too long, and what is to be asked again?"""
+        """Repeat overdue questions, and send queued ones. Called once a second."""
         for question in self._inquiry.unanswered(now):
             self._unanswered(question, now)
         self._inquiry.go_on(now)
@@ -187,7 +185,7 @@ class RollCall:
         net.release()
 
     def _is_answer(self, question: _Question, outcome: Any) -> bool:
-        """Take the question off the list: whether something can be learnt from what came of it, however late."""
+        """Mark the question as answered, and return whether the outcome, even a late one, can settle it."""
         if isinstance(outcome, RelayError):
             if self._inquiry.answered(question):
                 self._unanswered(question, time.monotonic())

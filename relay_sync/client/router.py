@@ -1,6 +1,6 @@
 """Delivers events to the call, dial or message that they belong to.
 
-The IO thread knows a client only by its router, and holds that weakly: an unreferenced client can be collected.
+The IO thread knows only the router of a client, and holds it weakly, so an unreferenced client can be garbage-collected.
 """
 
 from __future__ import annotations
@@ -79,23 +79,23 @@ class Router:
         self.dials: Dials = Dials()
         self.messages: MessageDesk = MessageDesk()
         self.calls: Table[str, Call] = Table()
-        #: Calls whose control went elsewhere, the last ones; their events may have stopped.
+        #: The calls handed over most recently. Their events may have stopped.
         self._elsewhere: Recent[Call, Call] = Recent(REMEMBERED_CALLS)
-        #: The ids of the last calls that are over for this client, and how each was offered: an offer that is repeated late
-        #: starts no handler, and a late event makes no new leg.
+        #: The IDs of the calls that ended most recently, each with the content of its offer. A late repetition of an offer then
+        #: starts no handler, and a late event creates no new leg.
         self._ended: Recent[str, int | None] = Recent(REMEMBERED_CALLS)
-        #: Whoever is notified of what happens; ``None`` until there is one.
+        #: The client's observers; ``None`` until there is one.
         self.observers: Observers | None = None
-        self._observing = threading.RLock()  # held while these are made
+        self._observing = threading.RLock()  # held while observers are added or removed
         self.attached: IOLoop | None = None
         self.on_call: InContext | None = None
         self._warned_no_handler = False
         self._unattended = Unattended()
         self._roll_call: RollCall | None = None
-        #: What somebody waits to hear about, and no roll-call could find out: that of the next connection asks.
+        #: Questions that callers wait for and that could not be settled. The next connection asks them.
         self._awaited: list[Awaited] = []
         self._aftermath: Aftermath | None = None
-        #: Rings when a call or a handler of one has ended.
+        #: Rings when a call has ended or a handler has returned.
         self.changed: Bell = Bell()
         self.handlers: CallHandlers = self._new_handlers()
         self._troubles = RateLimitedLog(_log)
@@ -105,10 +105,10 @@ class Router:
 
     @property
     def state(self) -> str:
-        """How the connection stands: the state that the client shows."""
+        """The connection state, as :attr:`RelayClient.state`."""
         return self.states.now
 
-    # -- told by the loop, on the IO thread -----------------------------------------------------------------------
+    # -- called by the loop, on the IO thread ---------------------------------------------------------------------
 
     def on_event(self, payload: dict[str, Any]) -> None:
         """Deliver an event."""
@@ -137,7 +137,7 @@ class Router:
         if call is None:
             _log.debug("event %s for a call that is not ours or is over", event.event_type)
             return
-        # Each of them, whatever another raises.
+        # Each step runs, even if another raises.
         try:
             core_of(call).on_event(event)
         finally:
@@ -167,14 +167,14 @@ class Router:
         """
         over = core_of(call).over is not None
         if over or self.states.over:
-            then(over)  # no question is sent any more, and nobody would end one that waits
+            then(over)  # questions are not sent now, so this one would never be settled
         elif self.state == "connected":
             self._questions().add(call, then)
         else:
             self._awaited.append((call, then))
 
     def _questions(self) -> RollCall:
-        """The roll-call of this session, made when the first question arises."""
+        """Return the roll-call of this session. The first question creates it."""
         from .resume_check import RollCall  # imported with the loop
 
         if self._roll_call is None:
@@ -191,7 +191,7 @@ class Router:
         self._unattended.call_over(call)
 
     def on_phase(self, phase: Phase, error: RelayError | None) -> None:
-        """The session moved."""
+        """Handle a new phase of the session."""
         before = self.states.enter(phase)
         self._call_the_roll(phase)
         self.states.say(before, phase, error)
@@ -225,7 +225,7 @@ class Router:
             self._roll_call = None
 
     def _give_up_questions(self) -> None:
-        """Answer all open questions with ``False``: no connection will know these calls."""
+        """Answer all open questions with ``False``: no later connection can settle them."""
         awaited, self._awaited = self._awaited, []
         net = Net()
         for _, then in awaited:
@@ -235,9 +235,9 @@ class Router:
             net.release()
 
     def on_session_over(self, error: RelayError, session: int) -> None:
-        """End what the session on the server carried.
+        """End the calls, dials and messages of a session.
 
-        :param session: its number. Work that was started in it and sent in the next session belongs to that, and continues.
+        :param session: its number. Work that was started in it but sent in the next session continues.
         """
         calls = self.calls.take_all()
         self._elsewhere.take_all()
@@ -262,7 +262,7 @@ class Router:
             net.release()
 
     def on_watch(self, now: float) -> None:
-        """Once a second: log callbacks that are stuck and other silent problems, and send due questions about calls."""
+        """Log stuck callbacks and other silent problems, and send due questions about calls. Called once a second."""
         net = Net()
         if self._roll_call is not None:
             with net:
@@ -314,7 +314,7 @@ class Router:
     # -- outbound legs -------------------------------------------------------------------------------------------
 
     def _unknown_leg(self, event: CallStateEvent, payload: dict[str, Any]) -> Call | None:
-        """A leg of a dial of ours, or one that ``connect`` made for a call of ours."""
+        """Return a new call for a leg of one of our dials, or for a leg that ``connect`` created for one of our calls."""
         dial = self.dials.leg_of(event)
         parent = event.parent.get("call_id")
         if dial is None and (not isinstance(parent, str) or parent not in self.calls):
@@ -325,7 +325,7 @@ class Router:
         return leg
 
     def new_leg(self, call_id: str, event: CallStateEvent, payload: Mapping[str, Any]) -> Call | None:
-        """A call of ours that was dialed; ``None`` if it is over already, and this event of it comes late."""
+        """Add a dialed call. Return ``None`` if the call has already ended and its event is late."""
         client = self._client()
         if client is None or not call_id or call_id in self._ended:
             return None
@@ -360,7 +360,7 @@ class Router:
         try:
             core_of(call).end(error)
         finally:
-            # After the end: handed_over() looks for that once the call is in this table.
+            # Only after core.end(): handed_over() adds the call to this table, then checks whether it has ended.
             self._elsewhere.take(call)
             self._unattended.let_go(call)
             self.changed.ring()
@@ -369,7 +369,7 @@ class Router:
         """Note that others control a call now. Its events still count, but waits for them are bounded. On any thread."""
         oldest = self._elsewhere.put(call, call)
         if call.state == CALL_STATE_ENDED or core_of(call).over is not None:
-            self._elsewhere.take(call)  # it ended meanwhile, and was not in the table then
+            self._elsewhere.take(call)  # it ended before it was added to the table
         if oldest is not None and oldest is not call:
             self.let_go(oldest, CallEnded("the call was handed over, and no event has arrived since"))
         self.changed.ring()
@@ -454,7 +454,7 @@ class Router:
             _log.error("call %s is returned to the platform: no thread for its handler (%s)", call.call_id, error)
             self._pass_back(call)
         else:
-            # On this thread: before any event of it.
+            # Called on this thread, so before any event of the call.
             if self.observers is not None:
                 self.observers.call_started(call)
 
@@ -468,7 +468,7 @@ class Router:
 
         with self._observing:
             observers = self.observers or Observers()
-            # First: the end of a call that was live when the observer was added must find it, or its record stays for ever.
+            # Set first: if a live call ended before this, its record would never be closed.
             self._set_observers(observers)
             try:
                 remove = observers.add(observer, keep, self.calls.snapshot)
@@ -480,7 +480,7 @@ class Router:
         return partial(_take_off, remove, observers, weakref.ref(self))
 
     def unobserve(self, observers: Observers) -> None:
-        """Without any left, nothing is to be notified."""
+        """Stop notifying observers if none is left."""
         with self._observing:
             if observers.empty and self.observers is observers:
                 self._set_observers(None)
@@ -489,12 +489,12 @@ class Router:
         self.observers = self.callbacks.observers = self.messages.observers = observers
 
     def is_quiet(self) -> bool:
-        """Whether no call lives or is being dialed and no handler of one runs, but for the thread that asks."""
+        """Return whether no call is live or being dialed, and no other thread runs a call handler."""
         # A leg is among the calls before its dial is decided.
         return not (self.dials.awaited or self.ours or self.handlers_running())
 
     def handlers_running(self) -> int:
-        """How many handlers of calls run, without one that asks."""
+        """Return the number of running call handlers, without the calling thread."""
         return len(self.handlers.running())
 
     def finish(self, timeout: float) -> None:
@@ -505,8 +505,8 @@ class Router:
             self.observers.close(max(0.0, end - time.monotonic()))
 
     def reopen_lanes(self) -> None:
-        """Take callbacks again."""
-        # For the first connection only; and the IO thread, which needs them, is not to import anything.
+        """Accept callbacks again."""
+        # Imported here because only a connection needs these modules, and the IO thread must not import anything.
         from .. import receivers  # noqa: F401
         from . import aftermath, resume_check  # noqa: F401
 
@@ -516,14 +516,14 @@ class Router:
 
     def after_fork(self) -> None:
         """In a child process: drop the parent's calls."""
-        # Made anew: at the fork another thread may have held their locks.
+        # Replaced, because another thread may have held their locks at the fork.
         self.calls = Table()
         self._elsewhere = Recent(REMEMBERED_CALLS)
         self._ended = Recent(REMEMBERED_CALLS)
         self._unattended = Unattended()
         self._troubles = RateLimitedLog(_log)
         self._aftermath = None
-        self._roll_call = None  # its questions are those of the parent's threads
+        self._roll_call = None  # its questions belong to the parent's threads
         self._awaited = []
         self.changed = Bell()
         self.handlers = self._new_handlers()

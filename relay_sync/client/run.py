@@ -37,9 +37,9 @@ _log = logs.get("relay_sync").later
 HANGUP_PATIENCE: Final = 2.0
 #: Seconds that handlers have to return after their calls have ended, before the log says that the client waits for them.
 RETURN_PATIENCE: Final = 0.5
-#: The same number on every platform; only run() imports the module that defines it.
+#: The same number on every platform. Defined here because only run() imports ``signal``.
 SIGINT: Final = 2
-#: How the caller could have ended the calls that are live at the end.
+#: How the caller of ``run()`` could have ended the calls that are still live, for the log.
 RUN_ADVICE: Final = "run(drain=30) waits for calls to end, run(hangup_calls=True) hangs them up"
 #: What :meth:`Running.run` raises while a program is imported by a tool that runs its client; ``None`` otherwise.
 loading: Final[ContextVar[Callable[[], Exception] | None]] = ContextVar("loading", default=None)

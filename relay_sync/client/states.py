@@ -26,7 +26,7 @@ _LAST: Final = (_PUBLIC[Phase.CLOSED], _PUBLIC[Phase.FAILED])
 
 
 class States:
-    """The states of one client. Moved on the IO thread, read on any.
+    """The connection state of one client. Changed on the IO thread, read on any thread.
 
     :ivar now: ``idle``, ``connecting``, ``connected``, ``reconnecting``, ``closed`` or ``failed``.
     """
@@ -36,13 +36,13 @@ class States:
         self._callbacks = callbacks
         self._on_state = None if on_state is None else InContext(on_state)
         self._was_ready = False
-        #: Why there was no connection last, while there is none.
+        #: The last logged reason why there is no connection; ``""`` while connected.
         self._no_connection = ""
         self._causes = RateLimitedLog(_log)
 
     @property
     def over(self) -> bool:
-        """Whether this connection has had its end."""
+        """Whether the state is final for this connection."""
         return self.now in _LAST
 
     def enter(self, phase: Phase) -> str:
@@ -57,9 +57,9 @@ class States:
         return before
 
     def say(self, before: str, phase: Phase, error: RelayError | None) -> None:
-        """Say what is new since a state."""
+        """Log a change of state, and report it to observers and ``on_state``."""
         if phase is Phase.FAILED and error is not None and self._was_ready:
-            # connect() tells its caller; this one nobody may be waiting for.
+            # connect() raises its failure. After that, no thread may be waiting, so log it.
             _log.error("the session is permanently lost: %s", error.message)
         if phase is Phase.BACKING_OFF and error is not None:
             self._say_no_connection(error.message)
@@ -68,13 +68,13 @@ class States:
             if self._callbacks.observers is not None:
                 self._callbacks.observers.connection_changed(before, self.now)
             if self._on_state is not None:
-                # The last two are the last word; the others tell of a state that is over by the time a late handler hears of it.
+                # Final states are always delivered. Others may be dropped: a late handler would see an outdated state.
                 self._callbacks.in_lane(CLIENT_LANE, "on_state handler", self._on_state, self.now, final=self.over)
         if phase in (Phase.CLOSED, Phase.FAILED):
             self._was_ready, self._no_connection = False, ""
 
     def _say_no_connection(self, why: str) -> None:
-        """The same cause once, and then once a minute with the number of attempts."""
+        """Log a cause once, then once a minute with the number of attempts."""
         if why != self._no_connection:
             self._no_connection = why
             self._causes.forget()
@@ -87,7 +87,7 @@ class States:
             _log.debug("no connection (attempt %d): %s", attempts, why)
 
     def after_fork(self) -> None:
-        """In a child: there was no connection yet."""
+        """In a child process: start without a connection."""
         self.now = "idle"
         self._was_ready = False
         self._causes = RateLimitedLog(_log)  # another thread may have held its lock at the fork

@@ -16,24 +16,24 @@ __all__ = ["ATTENDED_WITHIN", "Unattended"]
 
 _log = logs.get("relay_sync").later
 
-#: Seconds that a call may ring on after its handler has returned: another thread may be about to answer it.
+#: Seconds that a call may keep ringing after its handler has returned: another thread may be about to answer it.
 ATTENDED_WITHIN: Final = 5.0
 
 
 class Unattended:
-    """The calls of one client whose handlers returned without having answered them, and when. For any number of threads."""
+    """The calls of one client that were not answered when their handlers returned, and when that was. Thread-safe."""
 
     def __init__(self) -> None:
         self._since: Table[Call, float] = Table()
         self._warned = False
 
     def handler_returned(self, call: Call) -> None:
-        """The handler of a call has returned."""
+        """Remember a call that still rings when its handler returns."""
         if _is_unattended(call):
             self._since.put(call, time.monotonic())
 
     def check(self, now: float) -> None:
-        """Say of which calls they have been ringing for too long."""
+        """Log the calls that have been ringing for too long."""
         for call, since in self._since.items():
             if not _is_unattended(call):
                 self._since.take(call)
@@ -41,7 +41,7 @@ class Unattended:
                 self.say_of(call)
 
     def call_over(self, call: Call) -> None:
-        """A call has ended."""
+        """Log a call that has ended without an answer."""
         if self._since.take(call) is not None and CALL_STATE_ANSWERED not in core_of(call).reached:
             self.say_of(call)
 
@@ -59,7 +59,7 @@ class Unattended:
         return calls
 
     def say_of(self, call: Call) -> None:
-        """Say that a call rings on, or rang until it ended: as a warning once."""
+        """Log that a call still rings, or rang until it ended. The first time is a warning, later ones are at debug level."""
         if core_of(call).attended:
             return
         level = logging.DEBUG if self._warned else logging.WARNING
@@ -73,7 +73,7 @@ class Unattended:
 
 
 def _is_unattended(call: Call) -> bool:
-    """Whether nothing was done for a call that rings, or rang until it ended."""
+    """Return whether a call rings, or rang until it ended, and was not answered or otherwise handled."""
     core = core_of(call)
     if core.attended or CALL_STATE_ANSWERED in core.reached:
         return False
