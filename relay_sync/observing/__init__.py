@@ -1,7 +1,7 @@
-"""Observers: whoever wants to know what a client and an audio server do, and the record of a call.
+"""Observers of a client or an audio server, and the records of calls.
 
-``observer`` (what users override), ``records`` (what is left of a call), ``recorder`` (collects it), ``lane`` (the thread that
-calls observers), ``observers`` (the part that a client or an audio server holds).
+``observer`` (the base class that users derive from), ``records`` (the summary of a call), ``recorder`` (collects its data),
+``lane`` (the thread that calls observers), ``observers`` (the observers of one client or audio server).
 """
 
 from __future__ import annotations

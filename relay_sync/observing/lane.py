@@ -1,7 +1,7 @@
-"""The lane in which observers are called: one for the process.
+"""The lane in which observers are called, shared by the whole process.
 
-One for each client would let two threads call an observer of a client and of an audio server at once, and would lose the order
-of what the two did.
+With one lane per client, two threads could call an observer of both a client and an audio server at the same time, and the order
+of their notifications would be lost.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _KEY: Final = "observers"
 
 
 class Lane:
-    """Runs what it is given on one thread, ``relay-observers``, in order. For any number of threads.
+    """Runs jobs on one thread, ``relay-observers``, in order. Thread-safe.
 
-    The thread is there from :meth:`join` of the first user until :meth:`leave` of the last one: at the process's end none can be
-    started any more. What is put without users starts it, for as long as it takes.
+    The thread exists from :meth:`join` of the first user until :meth:`leave` of the last one, because no thread can be started
+    when the process exits. A job that is put without any user starts the thread until the queue is empty.
 
-    Notifications wait here, not in the lanes, whose lock a signal handler may find held by the very thread that it interrupts:
-    with it waiting there for an IO thread that is to notify, too, neither would go on. Whoever takes that lock has said so before
-    (``_called``), and nobody else asks for it meanwhile.
+    Notifications are queued here, not in the lanes, to avoid a deadlock: a signal handler may interrupt the thread that holds the
+    lanes' lock, and then wait for an IO thread that has to notify as well. A thread sets ``_called`` before it acquires that
+    lock, and no other thread tries to acquire it until the flag is reset.
     """
 
     def __init__(self, most: int = MOST_WAITING) -> None:
@@ -43,23 +43,23 @@ class Lane:
         process.watch(self)
 
     def _reset(self) -> None:
-        #: Guards the users, and what they count.
+        #: Guards the users and their counters.
         self.lock: threading.RLock = threading.RLock()
         self._users: weakref.WeakSet[object] = weakref.WeakSet()
-        #: Of what observers do wrong. Made anew in a child, too.
+        #: Warnings about observers. Recreated in a child process.
         self.warnings: RateLimitedLog = RateLimitedLog(_log)
         self._jobs: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
-        # Whether the thread is going to look for jobs.
+        # Whether the thread is about to check the queue.
         self._called = False
 
     def join(self, user: object) -> None:
-        """Somebody will put something from now on, and holds the thread until :meth:`leave`, or until it is forgotten."""
+        """Add a user, which keeps the thread until :meth:`leave` or until it is garbage-collected."""
         with self.lock:
             self._users.add(user)
         self._hold()
 
     def _hold(self) -> None:
-        """Have the thread, if there are users."""
+        """Start the thread if there are users."""
         with self.lock:
             if not self._users:
                 return
@@ -68,9 +68,13 @@ class Lane:
             self._lanes.submit(_KEY, tuple)
 
     def leave(self, user: object, timeout: float) -> bool:
-        """Wait until what was put before has been done, for so many seconds at most. Without the last user the thread ends.
+        """Remove a user after waiting for the jobs put so far. The thread ends with its last user.
 
-        :return: whether it has been done. In the lane itself nothing is waited for.
+        Called on the lane itself, it does not wait.
+
+        :param user: the object passed to :meth:`join`.
+        :param timeout: the maximum time to wait, in seconds.
+        :return: whether the jobs were done in that time.
         """
         end = time.monotonic() + timeout
         done = self._done_within(timeout)
@@ -79,7 +83,7 @@ class Lane:
             last = not self._users
         if last:
             self._lanes.close(max(0.0, end - time.monotonic()))
-            self._hold()  # where somebody has joined meanwhile
+            self._hold()  # if a user has joined in the meantime
         return done
 
     def _done_within(self, timeout: float) -> bool:
@@ -91,12 +95,12 @@ class Lane:
             return False
         done = Flag()
         self._jobs.append((done.set, ()))
-        # In any case: whoever was to call the thread may be what this signal handler interrupts.
+        # Unconditionally: this signal handler may have interrupted the thread that was about to submit.
         self._lanes.submit(_KEY, self._work)
         return wait_for_event(done, timeout)
 
     def _work(self) -> None:
-        self._called = False  # before the first look: for what comes after the last one it is called again
+        self._called = False  # before the first check: a job put after the last check submits again
         while True:
             try:
                 job, args = self._jobs.popleft()
@@ -106,18 +110,19 @@ class Lane:
             del job, args
 
     def put(self, job: Callable[..., object], *args: Any) -> bool:
-        """Have something done; never blocks.
+        """Queue a job without blocking.
 
-        :param job: does not raise.
-        :return: whether it was taken; where too much waits already it is dropped.
+        :param job: the function to call; it must not raise.
+        :param args: its arguments.
+        :return: ``False`` if the queue is full and the job was dropped.
         """
         if len(self._jobs) >= self._most:
             self.warnings.warning(
-                "dropped", "observers are too slow: %d notifications wait, and one is dropped", self._most
+                "dropped", "observers are too slow: %d notifications are queued, dropping a new one", self._most
             )
             return False
         self._jobs.append((job, args))
-        if not self._called or not self._lanes.workers:  # none: it could not be started before
+        if not self._called or not self._lanes.workers:  # no worker: it could not be started earlier
             try:
                 self._called = True
                 self._lanes.submit(_KEY, self._work)
@@ -127,13 +132,13 @@ class Lane:
         return True
 
     def after_fork(self) -> None:
-        """In a child: what waits is the parent's."""
+        """Reset in a child process: the queue belongs to the parent."""
         self._reset()
         self._lanes.after_fork()
 
     def at_exit(self, timeout: float) -> None:
-        """Nothing: clients and audio servers close at the process's end, and wait for what they have said."""
+        """Do nothing: clients and audio servers close when the process exits, and wait for their notifications."""
 
 
-#: Of the process.
+#: The lane of the process.
 lane: Final = Lane()

@@ -1,4 +1,4 @@
-"""The class that users derive from."""
+"""The base class of observers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Observer"]
 
-# Calls, events, messages and streams are classes of higher floors: "Any" lets an override name the class that it gets.
+# Calls, events, messages and streams are classes of higher layers: "Any" lets an override name the actual class.
 
 
 class Observer:
-    """Is notified of what a client, or an audio server, does: derive a class, override what you need.
+    """Base class for observers of a client or an audio server. Derive a class and override the methods that you need.
 
     ::
 
@@ -24,22 +24,22 @@ class Observer:
 
         remove = client.observe(Log())      # also audio.observe(...)
 
-    Only methods that are overridden cost anything.
+    Methods that you do not override have no cost.
 
-    All methods but the two ``around_...`` run on one thread of the process, ``relay-observers``: one at a time, in the order in
-    which things happened, with the context variables of the place where ``observe`` was called. They may block and use the
-    client; what happens meanwhile waits. At most 10,000 notifications wait: further ones are dropped, counted in
-    :attr:`dropped`, and a warning says so, once a minute. What a method raises is logged, once a minute for each method and
-    type of exception, and affects nothing else.
+    All methods except the two ``around_...`` methods run on one thread of the process, ``relay-observers``: one at a time, in
+    order, and in the context (``contextvars``) in which ``observe`` was called. They may block and use the client; further
+    notifications are queued. If 10,000 are queued, new ones are dropped and counted in :attr:`dropped`, and a warning is logged
+    at most once a minute. An exception is logged, at most once a minute for each method and type, and has no other effect.
 
-    For a call the order is ``call_offered``, ``call_started``, events, ``call_ended``, which is the last one. A leg of a dial may
-    have events before ``call_started``, which comes when it has answered first. A handler may run before ``call_started`` is
-    delivered; ``command_done`` of a command that the end of the call interrupts may follow ``call_ended``.
+    The notifications of a call arrive in this order: ``call_offered``, ``call_started``, events, ``call_ended``. There are three
+    exceptions. The leg of a dial may have events before ``call_started``, which follows when it is the first to be answered. A
+    handler may run before ``call_started`` is delivered. If a call ends while a command is pending, ``command_done`` may follow
+    ``call_ended``.
 
-    ``around_handler`` and ``around_command`` run in the thread that does the work. Nothing that they do to an exception of the
-    work has an effect, and an ``Exception`` of theirs is logged: the work goes on, and what it raised is raised.
+    ``around_handler`` and ``around_command`` run in the thread that runs the handler or sends the command. They cannot suppress
+    or replace an exception raised inside. An ``Exception`` that they raise themselves is logged and has no other effect.
 
-    :ivar dropped: how many notifications were dropped.
+    :ivar dropped: the number of dropped notifications.
     """
 
     dropped: int = 0
@@ -76,12 +76,12 @@ class Observer:
     # -- commands and callbacks ------------------------------------------------------------------------------------------
 
     def command_done(self, method: str, call_id: str, seconds: float, error: BaseException | None) -> None:
-        """A command that a thread waited for was answered, or has failed.
+        """Called when a command that a thread waited for has succeeded or failed.
 
-        :param method: such as ``calling.play``.
-        :param call_id: of the call that it was for, or ``""``.
-        :param seconds: how long it took.
-        :param error: what the verb raised, or ``None``.
+        :param method: the method of the command, such as ``calling.play``.
+        :param call_id: the id of the call, or ``""`` if the command is not for a call.
+        :param seconds: the duration of the command.
+        :param error: the exception that the verb raised, or ``None``.
         """
 
     def callback_raised(self, where: str, error: BaseException) -> None:
@@ -121,17 +121,17 @@ class Observer:
     # -- around the work -------------------------------------------------------------------------------------------------
 
     def around_handler(self, call: Any) -> AbstractContextManager[object]:
-        """A context manager for the run of an ``on_call`` handler, entered in its thread and its context.
+        """Return a context manager in which the ``on_call`` handler runs, entered in its thread and context.
 
         :param call: the :class:`Call`.
         """
         return nullcontext()
 
     def around_command(self, method: str, call: Any) -> AbstractContextManager[object]:
-        """A context manager for a command, from before it is sent until it was answered, entered in the thread that waits.
+        """Return a context manager in which a command is sent and its response awaited, entered in the thread that waits.
 
-        :param method: such as ``calling.play``.
-        :param call: the :class:`Call` that it is for, or ``None``.
+        :param method: the method of the command, such as ``calling.play``.
+        :param call: the :class:`Call`, or ``None`` if the command is not for a call.
         """
         return nullcontext()
 

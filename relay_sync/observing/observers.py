@@ -1,7 +1,7 @@
-"""The observers of one client or one audio server: what these hold from the first ``observe()`` on.
+"""The observers of one client or one audio server.
 
-Before that they hold ``None``, and all that a notification costs is the test for it. Whoever notifies calls the method of the
-observer's name here.
+The owner creates this object at the first ``observe()``. Until then it holds ``None``, and a notification costs one comparison.
+To notify, the owner calls the method that has the name of the observer's method.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .recorder import CallRecorder, Keep, ObservedCall, ObservedEvent, check_kee
 __all__ = ["ObservedMessage", "ObservedStream", "Observers"]
 
 _log = logs.get("relay_sync.callbacks").later
-#: Calls that have ended, of which late events are known to be late.
+#: Number of ended calls that are remembered to ignore their late events.
 MOST_OVER: Final = 1000
 #: The methods of an observer.
 _ALL: Final = tuple(name for name, value in vars(Observer).items() if inspect.isfunction(value))
@@ -49,9 +49,9 @@ class ObservedStream(Protocol):
 
 @define(eq=False)
 class _Entry:
-    """One registration.
+    """The registration of an observer.
 
-    :ivar active: whether it has not been taken off.
+    :ivar active: whether it is still registered.
     """
 
     observer: Observer
@@ -71,25 +71,25 @@ _Entries = tuple[_Entry, ...]
 
 
 class Observers:
-    """Those of one client or audio server. For any number of threads."""
+    """The observers of one client or audio server. Thread-safe."""
 
     def __init__(self) -> None:
         self._entries: _Entries = ()
-        # By methods, only those that override it. Replaced, never changed: it is read without the lock.
+        # The entries that override each method. Replaced, never modified: it is read without the lock.
         self._by_method: dict[str, _Entries] = {}
         self.after_fork()
 
     def after_fork(self) -> None:
-        """In a child: the calls are the parent's, whoever observes goes on."""
-        # Guards the recorders, and the order of what is said of calls. Reentrant for signal handlers.
+        """Reset the calls in a child process, which belong to the parent; observers stay registered."""
+        # Guards the recorders and the order of notifications about calls. Reentrant for signal handlers.
         self._lock = threading.RLock()
         self._recorders: dict[str, CallRecorder] = {}
-        # The calls whose end was told last.
+        # The calls that ended most recently.
         self._over: Recent[str, bool] = Recent(MOST_OVER)
 
     @property
     def empty(self) -> bool:
-        """Whether there is none."""
+        """Whether there are no observers."""
         return not self._entries
 
     # -- coming and going --------------------------------------------------------------------------------------------
@@ -97,12 +97,14 @@ class Observers:
     def add(
         self, observer: Observer, keep: Iterable[str] = (), calls: Callable[[], Iterable[ObservedCall]] = tuple
     ) -> Callable[[], None]:
-        """Notify an observer from now on.
+        """Register an observer.
 
-        :param calls: tells which calls live, of which nothing was recorded yet.
-        :return: takes it off again; idempotent. It is not called any more then, but for a call that is under way.
-        :raises InvalidParameter: it is no observer, a method of it is a coroutine function or a generator, or *keep* has a name
-            that means nothing.
+        :param observer: the observer.
+        :param keep: the optional data that its records hold; see :func:`check_keep`.
+        :param calls: returns the live calls, for which nothing has been recorded yet.
+        :return: a function that removes the observer; idempotent. A notification that is being delivered is not interrupted.
+        :raises InvalidParameter: *observer* is not an observer, one of its methods is a coroutine function or a generator, or
+            *keep* has an unknown name.
         """
         if not isinstance(observer, Observer):
             raise InvalidParameter("observer", observer, "an instance of a class derived from relay_sync.Observer")
@@ -132,14 +134,14 @@ class Observers:
         self._by_method = {name: those for name, those in found.items() if those}
 
     def open(self) -> None:
-        """The owner is in use, until :meth:`close`: from now on there is a thread."""
+        """Start the thread, which runs until :meth:`close`."""
         if self._entries:
             lane.join(self)
 
     def close(self, timeout: float) -> None:
-        """Wait until everybody was notified of all that has been, for so many seconds at most."""
+        """Wait until all notifications so far are delivered, for at most ``timeout`` seconds."""
         if not lane.leave(self, timeout):
-            _log.warning("closing: observers have not come to their end %.2g s later; they are left alone", timeout)
+            _log.warning("closing: observers are still running after %.2g s; not waiting for them", timeout)
 
     # -- on the lane -------------------------------------------------------------------------------------------------
 
@@ -152,13 +154,13 @@ class Observers:
         if not lane.put(_deliver, entries, method, args):
             with lane.lock:  # others may notify the same observer
                 for entry in entries:
-                    # Past the class's own __setattr__: it may be frozen.
+                    # Bypasses __setattr__ of the class, which may be frozen.
                     object.__setattr__(entry.observer, "dropped", entry.observer.dropped + 1)
 
     def call_offered(self, call: ObservedCall) -> None:
         with self._lock:
             if "call_ended" in self._by_method:
-                self._over.take(call.call_id)  # one that was passed back may come in again
+                self._over.take(call.call_id)  # the platform may offer a returned call again
                 self._recorders[call.call_id] = CallRecorder(now())
             self._tell("call_offered", call)
 
@@ -171,19 +173,19 @@ class Observers:
                 recorder = self._recorders.get(call.call_id)
                 if recorder is None:
                     if call.call_id in self._over:
-                        return  # another thread has just said that it is over: that was the last of it
-                    # It was not among the calls that lived when an observer was added: it had just come, or was about to end.
+                        return  # another thread has just reported its end, which is the last notification
+                    # It was not among the live calls when the observer was added: it had just arrived or was about to end.
                     recorder = self._recorders[call.call_id] = CallRecorder()
                 recorder.event(event)
             self._tell("call_event", call, event)
 
     def call_ended(self, call: ObservedCall, end_reason: str) -> None:
-        """Only the first one for a call counts."""
+        """Notify of the end of a call; ignored after the first time."""
         with self._lock:
             recorder = self._recorders.pop(call.call_id, None)
             if recorder is not None:
                 self._over.put(call.call_id, True)
-                # Whoever says so is in the middle of ending the call.
+                # An error must not disturb the caller, which is ending the call.
                 with lane.warnings.caught("internal error in the record of a call"):
                     for entry in self._by_method.get("call_ended", ()):
                         self._put((entry,), "call_ended", (recorder.record(call, end_reason, entry.keep),))
@@ -201,10 +203,11 @@ class Observers:
         self._tell("connection_changed", old, new)
 
     def callback_raised(self, what: str, call_id: str, error: BaseException) -> None:
-        """User code raised.
+        """Notify of an exception in user code.
 
-        :param what: such as ``on_call handler``.
-        :param call_id: whose it is, or ``""``.
+        :param what: the handler or callback, such as ``on_call handler``.
+        :param call_id: the id of its call, or ``""``.
+        :param error: the exception.
         """
         self._failed(call_id, f"the {what}", error)
         self._tell("callback_raised", f"the {what} of call {call_id}" if call_id else f"the {what}", error)
@@ -217,21 +220,21 @@ class Observers:
     # -- around the work ---------------------------------------------------------------------------------------------
 
     def handle(self, call: ObservedCall, handler: Callable[[Any], object]) -> None:
-        """Call a handler, and what observers put around that. To be called in the context of the handler."""
+        """Call a handler inside the context managers of observers. Call this in the context of the handler."""
         with self._around("around_handler", call):
             handler(call)
 
     def command(
         self, method: str, params: Mapping[str, Any], call_id: str, call: ObservedCall | None
     ) -> AbstractContextManager[object]:
-        """What is inside sends a command and waits for it."""
+        """Return a context manager in which the caller sends a command and waits for its response."""
         return _Commanding(self, method, params, call_id, call)
 
     def _around(self, name: str, *args: Any) -> _Around:
         return _Around(self._by_method.get(name, ()), name, args)
 
     def _command_begins(self, method: str, params: Mapping[str, Any], call_id: str) -> None:
-        # Without the lock, which an IO thread needs: a signal handler may come on top of this and wait for that thread.
+        # Without the lock, which an IO thread needs: a signal handler may interrupt this and wait for that thread.
         recorder = self._recorders.get(call_id)
         if recorder is not None:
             recorder.command(method, params)
@@ -246,32 +249,34 @@ def _check_plain(observer: Observer, name: str) -> None:
     method = getattr(observer, name)
     if not callable(method) or inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
         raise InvalidParameter(
-            f"observer.{name}", method, "a plain method: remove async, and block where you would await"
+            f"observer.{name}", method, "a regular method: remove async, and block instead of awaiting"
         )
     if inspect.isgeneratorfunction(method):
         advice = (
-            "a context manager: put @contextmanager above it" if name.startswith("around_") else "one without yield"
+            "a method that returns a context manager: decorate it with @contextmanager"
+            if name.startswith("around_")
+            else "a regular method: generators are not supported"
         )
         raise InvalidParameter(f"observer.{name}", method, advice)
 
 
 def _deliver(entries: _Entries, method: str, args: tuple[Any, ...]) -> None:
-    """On the lane."""
+    """Call the observers, on the lane."""
     for entry in entries:
         if entry.active:
             try:
-                # A copy: what one notification sets is not there in the next one.
+                # A copy, so that variables set in one notification do not leak into the next one.
                 entry.context.copy().run(getattr(entry.observer, method), *args)
-            except BaseException:  # nor may sys.exit() in there end the lane
+            except BaseException:  # sys.exit() in an observer must not end the lane either
                 lane.warnings.fault(f"the observer {entry.named(method)} raised")
 
 
 class _Around:
-    """The context managers of observers around some work, none of which affects it.
+    """The context managers of observers around a piece of work, which they cannot affect.
 
-    An ``Exception`` of theirs is logged, and so is a ``GeneratorExit``, which nobody but a generator raises. What else there is
-    (Ctrl-C, ``sys.exit()`` in a signal handler, a greenlet that is killed) is meant for the thread, whoever is just running: it
-    is passed on, and those that were entered are left first.
+    An ``Exception`` that they raise is logged, and so is a ``GeneratorExit``, which only a generator raises. Any other exception
+    (Ctrl-C, ``sys.exit()`` in a signal handler, a killed greenlet) is meant for the thread: it is raised after the entered
+    context managers have exited.
     """
 
     __slots__ = ("_args", "_entered", "_entries", "_name")
@@ -302,7 +307,7 @@ class _Around:
         while self._entered:
             entry, manager = self._entered.pop()
             try:
-                manager.__exit__(kind, error, traceback)  # what it returns does not count
+                manager.__exit__(kind, error, traceback)  # its return value is ignored
             except BaseException as raised:
                 if raised is error:
                     continue
@@ -318,7 +323,7 @@ class _Around:
 
 
 class _Commanding:
-    """One command: counted, surrounded, and told of."""
+    """A command: counts it, enters the context managers of observers, and notifies of its end."""
 
     __slots__ = ("_about", "_around", "_began", "_observers", "_params")
 

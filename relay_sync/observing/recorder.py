@@ -1,6 +1,6 @@
-"""Collects what is in the record of a call while the call lives.
+"""Collects the data for the record of a call while the call is live.
 
-By commands and events alone, whoever sent the commands: nothing of this reaches into calls and actions.
+The sources are commands and events alone; the recorder never accesses calls and actions.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ __all__ = ["CallRecorder", "Keep", "ObservedCall", "ObservedEvent", "check_keep"
 
 K = TypeVar("K")
 
-#: Of streams, recordings and errors each: a program may start one after the other for hours.
+#: Maximum number of streams, of recordings and of errors in a record: a call may last for hours.
 MOST: Final = 100
 _URLS: Final = "urls"
 _PARAMETERS: Final = "custom_parameters"
 _STREAM: Final = "calling.stream"
 _RECORD: Final = "calling.record"
 
-#: What ``keep`` named.
+#: The names given as ``keep``.
 Keep = frozenset[str]
 
 
 class ObservedCall(Protocol):
-    """What is read of a call."""
+    """The part of a call that the recorder reads."""
 
     @property
     def call_id(self) -> str: ...
@@ -57,7 +57,7 @@ class ObservedCall(Protocol):
 
 
 class ObservedEvent(Protocol):
-    """What is read of an event."""
+    """The part of an event that the recorder reads."""
 
     @property
     def event_type(self) -> str: ...
@@ -66,9 +66,10 @@ class ObservedEvent(Protocol):
 
 
 def check_keep(keep: Iterable[Any]) -> Keep:
-    """What a record is to hold beyond the usual.
+    """Validate the names of the optional data that records hold.
 
-    :raises InvalidParameter: a name that means nothing.
+    :param keep: a name or several: ``custom_parameters``, ``custom_parameters.NAME`` or ``urls``.
+    :raises InvalidParameter: a name is unknown.
     """
     names = (keep,) if isinstance(keep, str) else tuple(keep)
     for name in names:
@@ -98,9 +99,9 @@ class _Recording:
 
 
 class CallRecorder:
-    """Of one call. For one thread that tells of events and the end, and any number that send commands.
+    """Collects the data of one call. One thread reports events and the end; any thread may report commands.
 
-    :param offered_at: when the client heard of the call; ``None`` if that is not known.
+    :param offered_at: when the client received the call; ``None`` if unknown.
     """
 
     def __init__(self, offered_at: datetime | None = None) -> None:
@@ -108,13 +109,13 @@ class CallRecorder:
         self._answered_at: datetime | None = None
         self._streams: dict[str, _Stream] = {}
         self._recordings: dict[str, _Recording] = {}
-        # For those who send commands; the IO thread, which they may wait for, does without.
+        # For threads that send commands. The IO thread does not use it, since those threads may wait for the IO thread.
         self._counting = threading.RLock()
         self._commands = 0
         self._errors: list[str] = []
 
     def command(self, method: str, params: Mapping[str, Any]) -> None:
-        """A command is about to be sent."""
+        """Count a command that is about to be sent, and note the action that it starts."""
         with self._counting:
             self._commands += 1
         if method == _STREAM:
@@ -124,13 +125,13 @@ class CallRecorder:
                 stream.track = _text(params.get("track")).removesuffix("_tracks").removesuffix("_track")
                 stream.codec = _text(params.get("codec"))
                 custom = params.get(_PARAMETERS)
-                if isinstance(custom, Mapping):  # a copy: the program may change its own
+                if isinstance(custom, Mapping):  # a copy: the program may modify the original
                     stream.custom_parameters = _without_secrets("", custom)
         elif method == _RECORD:
             _entry(self._recordings, params, _Recording)
 
     def failed(self, what: str, error: BaseException) -> None:
-        """Something of the call raised."""
+        """Note an exception, without its text."""
         code = getattr(error, "code", None)
         self._error(f"{what}: {type(error).__name__}" + (f" {code}" if type(code) is int else ""))
 
@@ -139,7 +140,7 @@ class CallRecorder:
             self._errors.append(text)
 
     def event(self, event: ObservedEvent) -> None:
-        """An event came."""
+        """Note the data of an event."""
         take = _TAKES.get(event.event_type)
         if take is not None:
             take(self, event)
@@ -165,7 +166,7 @@ class CallRecorder:
         if recording is None:
             return
         recording.state = _text(event.params.get("state")) or recording.state
-        # The event's class finds them wherever they stand in it.
+        # The event's class finds these members at any of their places.
         recording.url = _text(getattr(event, "url", "")) or recording.url
         recording.duration = getattr(event, "duration", 0.0) or recording.duration
         recording.size = getattr(event, "size", 0) or recording.size
@@ -174,7 +175,7 @@ class CallRecorder:
         self._error(EVENT_CALLING_ERROR)
 
     def record(self, call: ObservedCall, end_reason: str, keep: Keep) -> CallRecord:
-        """The call is over."""
+        """Return the record of the call, which has ended."""
         return CallRecord(
             call_id=call.call_id,
             direction=call.direction,
@@ -211,7 +212,7 @@ _TAKES: Final[dict[str, Callable[[CallRecorder, ObservedEvent], None]]] = {
 
 
 def now() -> datetime:
-    """The time, in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
@@ -220,7 +221,7 @@ def _text(value: object) -> str:
 
 
 def _entry(table: dict[str, K], params: Mapping[str, Any], make: Callable[[], K]) -> K | None:
-    """What is known of the action that a command or an event is about; ``None`` where it names none, or one too many."""
+    """Return the entry of the action that a command or event names; ``None`` without an action or if the table is full."""
     control_id = _text(params.get("control_id"))
     if not control_id or (control_id not in table and len(table) >= MOST):
         return None
@@ -250,7 +251,7 @@ def _kept_stream(control_id: str, stream: _Stream, keep: Keep) -> StreamRecord:
 
 
 def _shown(url: str, keep: Keep) -> str:
-    """A URL without what may let somebody in; with its query and fragment where those are kept."""
+    """Return a URL without credentials, and with its query and fragment only if ``urls`` is kept."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -261,7 +262,7 @@ def _shown(url: str, keep: Keep) -> str:
 
 
 def _readable(query: str) -> str:
-    """A query without the values of members that are secret by name."""
+    """Return a query with the values of secret members hidden."""
     members = [each.partition("=") for each in query.split("&")]
     return "&".join(
         f"{name}={HIDDEN}" if equals and unquote(name).lower() in SECRET_NAMES else f"{name}{equals}{value}"
@@ -270,7 +271,7 @@ def _readable(query: str) -> str:
 
 
 def _without_secrets(name: str, value: Any) -> Any:
-    """Named or not: no token, no password, and nothing that this process knows as a secret."""
+    """Return a value with secrets hidden: members with a secret name, and texts that this process registered as secrets."""
     if name.lower() in SECRET_NAMES:
         return HIDDEN
     if isinstance(value, str):

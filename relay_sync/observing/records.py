@@ -1,4 +1,4 @@
-"""What is left of a call when it is over."""
+"""The record of a call."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ T = TypeVar("T")
 
 
 def _utc(value: datetime | None) -> datetime | None:
-    """A time in UTC; one that names no zone is taken to be in it."""
+    """Return a time in UTC; without a zone it is taken as UTC."""
     if value is None or value.tzinfo is None:
         return value and value.replace(tzinfo=UTC)
     return value.astimezone(UTC)
 
 
 class _Plain:
-    """A value that JSON can carry."""
+    """Base of values that convert to and from JSON."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as a dictionary for JSON, by the names of the attributes; times are ISO 8601 texts in UTC."""
+        """Return the attributes as a dictionary for JSON; times become ISO 8601 text in UTC."""
         return {each.name: _plain(getattr(self, each.name)) for each in fields(cast(Any, type(self)))}
 
     @classmethod
@@ -52,14 +52,14 @@ def _plain(value: Any) -> Any:
 
 @frozen(kw_only=True)
 class StreamRecord(_Plain):
-    """A stream of a call's audio that was asked for with ``call.stream()``.
+    """An audio stream that was requested with ``call.stream()``.
 
-    :ivar control_id: of the action.
-    :ivar name: the label it was given.
-    :ivar state: the last one heard of: ``streaming``, ``finished``; ``""`` where nothing was heard.
-    :ivar track: ``inbound``, ``outbound`` or ``both``; ``""`` where it was left out.
-    :ivar codec: as asked for.
-    :ivar url: where to, without user, query and fragment, unless ``urls`` is kept.
+    :ivar control_id: id of the action.
+    :ivar name: the label of the stream.
+    :ivar state: the last state received: ``streaming`` or ``finished``; ``""`` if none was received.
+    :ivar track: ``inbound``, ``outbound`` or ``both``; ``""`` if it was not specified.
+    :ivar codec: the requested codec.
+    :ivar url: the destination without credentials; without query and fragment as well, unless ``keep`` has ``urls``.
     :ivar started_at: when the client received ``streaming``, in UTC; ``None`` if it did not.
     :ivar ended_at: when the client received ``finished``, in UTC; ``None`` if it did not.
     :ivar custom_parameters: the custom parameters that ``keep`` names.
@@ -78,13 +78,13 @@ class StreamRecord(_Plain):
 
 @frozen(kw_only=True)
 class RecordingRecord(_Plain):
-    """A recording that the platform made.
+    """A recording of a call on the platform.
 
-    :ivar control_id: of the action.
-    :ivar state: the last one heard of: ``recording``, ``paused``, ``finished``, ``no_input``; ``""`` where nothing was heard.
-    :ivar url: of the file, without user, query and fragment, unless ``urls`` is kept.
-    :ivar duration: seconds.
-    :ivar size: bytes.
+    :ivar control_id: id of the action.
+    :ivar state: the last state received: ``recording``, ``paused``, ``finished`` or ``no_input``; ``""`` if none was received.
+    :ivar url: the file without credentials; without query and fragment as well, unless ``keep`` has ``urls``.
+    :ivar duration: length in seconds.
+    :ivar size: size in bytes.
     """
 
     control_id: str = ""
@@ -96,29 +96,29 @@ class RecordingRecord(_Plain):
 
 @frozen(kw_only=True)
 class CallRecord(_Plain):
-    """What is known of a call when it is over.
+    """The summary of a call that has ended.
 
-    Holds no token, no custom parameter, no text that was spoken, sent or raised, and no query of a URL, but for what
-    ``keep`` of ``observe`` names.
+    A record contains no token, no text that was spoken, sent or raised, and, unless ``keep`` of ``observe`` names them, no custom
+    parameters and no query of a URL. It lists at most 100 streams, 100 recordings and 100 errors, the earliest ones.
 
-    :ivar call_id: the platform's id.
+    If the platform sent no reason for the end, ``end_reason`` is one of these: ``ended``; ``call_gone``, the platform no longer
+    knows the call; ``session_lost``; ``client_closed``; ``released``, the call was returned to the platform or handed over, or is
+    an unneeded leg of a dial.
+
+    :ivar call_id: the platform's id of the call.
     :ivar direction: ``inbound`` or ``outbound``.
     :ivar from_: number or address of the caller; ``""`` if the platform did not send it.
     :ivar to: number or address of the callee; ``""`` if the platform did not send it.
-    :ivar context: the context it came in on.
-    :ivar tag: the tag it was dialed with.
-    :ivar offered_at: when the client first heard of it, in UTC; ``None`` where that was before ``observe``.
-    :ivar answered_at: when the client heard that it is answered, or ``None``.
-    :ivar ended_at: when it was over for the client.
-    :ivar end_reason: the platform's word (``hangup``, ``busy``, ``noAnswer``, ...). Where it said none: ``ended``, ``call_gone``
-        (the platform does not know it any more), ``session_lost``, ``client_closed``, or ``released`` (it was passed back or
-        handed over, or it is a leg of a dial that is not wanted any more).
-    :ivar streams: the streams of its audio that were asked for.
-    :ivar recordings: those that the platform made.
-    :ivar commands: how many commands a thread sent for it and waited for.
-    :ivar errors: what failed, without its text: ``calling.play: CommandRefused 404``, ``the on_call handler: ValueError``.
-
-    Of streams, recordings and errors there are at most 100 each, the first ones.
+    :ivar context: the context on which the call arrived.
+    :ivar tag: the tag with which the call was dialed.
+    :ivar offered_at: when the client first received the call, in UTC; ``None`` if that was before ``observe``.
+    :ivar answered_at: when the client learned that the call was answered, in UTC, or ``None``.
+    :ivar ended_at: when the call ended for the client, in UTC.
+    :ivar end_reason: the platform's word, such as ``hangup``, ``busy`` or ``noAnswer``, or one of the words above.
+    :ivar streams: the requested audio streams.
+    :ivar recordings: the recordings on the platform.
+    :ivar commands: the number of commands that a thread sent for the call and waited for.
+    :ivar errors: the failures without their texts, such as ``calling.play: CommandRefused 404``.
     """
 
     call_id: str = ""
@@ -141,7 +141,7 @@ def _time(value: Any) -> datetime | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise ValueError(f"a time is a text such as 2026-01-31T12:00:00+00:00, not {value!r}")
+        raise ValueError(f"Invalid time {value!r}: expected text such as '2026-01-31T12:00:00+00:00'")
     return datetime.fromisoformat(value)
 
 
@@ -153,7 +153,7 @@ def _all_of(read: Callable[[Any], T]) -> Callable[[Any], tuple[T, ...]]:
     return lambda values: tuple(map(read, values))
 
 
-#: How each attribute is read, by its type; of any other it is what JSON has.
+#: The reader of an attribute by its type; attributes of other types are used unchanged.
 _BY_TYPE: Final[dict[Any, Callable[[Any], Any]]] = {
     datetime | None: _time,
     tuple[str, ...]: tuple,

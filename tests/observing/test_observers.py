@@ -123,7 +123,7 @@ def test_closing_is_bounded_and_says_what_is_left(observers: Observers, caplog: 
     assert entered.wait(PATIENCE)
     observers.close(0.01)
     held.set()
-    assert "observers have not come to their end 0.01 s later" in caplog.text
+    assert "observers are still running after 0.01 s" in caplog.text
 
 
 def test_the_observer_shows_how_much_was_dropped(observers: Observers, monkeypatch: pytest.MonkeyPatch) -> None:

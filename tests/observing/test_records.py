@@ -82,7 +82,7 @@ def test_times_are_in_utc(written: str) -> None:
 
 @pytest.mark.parametrize("written", ["soon", "", 1767225600, True, ["2026-01-01"]])
 def test_what_is_no_time_is_refused(written: Any) -> None:
-    with pytest.raises(ValueError, match=r"isoformat|a time is a text"):
+    with pytest.raises(ValueError, match=r"isoformat|Invalid time"):
         CallRecord.from_dict({"ended_at": written})
 
 
