@@ -63,10 +63,10 @@ def medians(row: str) -> list[str]:
 @pytest.mark.parametrize(
     ("phrase", "row", "columns"),
     [
-        ("{} sequential commands per second, beside {} for a bare", "sequential commands, per s", (0, 3)),
+        ("{} sequential commands per second, compared with {} for a bare", "sequential commands, per s", (0, 3)),
         ("finish in {} s; in the official SDK they take {} s", "20 handlers that block 0.25 s each, s", (0, 1)),
         ("It costs {} KiB for an idle call", "memory per idle call with a blocked handler, KiB", (0,)),
-        ("an extra: {} ms, beside {} ms", "`import`, over a bare interpreter, ms", (0, 1)),
+        ("an extra: {} ms, compared with {} ms", "`import`, over a bare interpreter, ms", (0, 1)),
         ("costs {} us of CPU per audio frame, the loop", "receiver: CPU per frame, 60 streams, us", (4,)),
         ("the loop in `server/` {} us", "receiver: CPU per frame, 60 streams, us", (0,)),
     ],
