@@ -2,6 +2,10 @@
 
 ``call``
     :class:`relay_sync.Call`, the public class: verbs and waits.
+``event_methods``
+    ``on``, ``wait_for`` and ``expect``: the methods that accept the name or the class of an event.
+``event_overloads``
+    their types by the names of events (generated).
 ``core``
     the inner part: state, events, running actions. The client's router delivers to this part.
 ``methods``

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final
 
 from .. import notebook_html
 from ..constants import (
@@ -15,14 +15,12 @@ from ..constants import (
     CALL_STATE_RINGING,
     EVENT_CALL_STATE,
 )
-from ..events import CallStateEvent, RelayEvent
-from ..events.names import event_name
-from ..params import values
+from ..events import CallStateEvent
 from ..protocol.standing import reaches
-from ..threads.lanes import InContext
 from .core import CallCore
+from .event_overloads import EventOverloads
 from .offer import PARTIES
-from .readers import EventReader, Expectation
+from .readers import EventReader
 from .verbs.ai import AIVerbs
 from .verbs.conference import ConferenceVerbs
 from .verbs.control import ControlVerbs
@@ -38,11 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "core_of"]
 
-E = TypeVar("E", bound=RelayEvent)
-Predicate = Callable[[Any], object]
-Handler = Callable[[Any], object]
-H = TypeVar("H", bound=Handler)
-
 
 class Call(
     ControlVerbs,
@@ -54,6 +47,7 @@ class Call(
     ConferenceVerbs,
     FaxPayVerbs,
     AIVerbs,
+    EventOverloads,
 ):
     """One leg of a call. The client creates it for ``on_call`` handlers and for ``dial``; its verbs block.
 
@@ -184,37 +178,6 @@ class Call(
 
     # -- listening -----------------------------------------------------------------------------------------------
 
-    @overload
-    def on(self, event_type: type[E], handler: Callable[[E], object]) -> Callable[[E], object]: ...
-
-    @overload
-    def on(self, event_type: str, handler: H) -> H: ...
-
-    @overload
-    def on(self, event_type: str | type[RelayEvent]) -> Callable[[H], H]: ...
-
-    def on(self, event_type: str | type[RelayEvent], handler: Any = None) -> Any:
-        """Register a handler for every event of a type.
-
-        The handlers of a call run one at a time and in order, on a thread where they may block. While 10,000 callbacks of the
-        call are waiting, further events are dropped with a warning, except the end of the call and the ends of its actions.
-
-        :param event_type: event name, such as ``calling.call.state``, or event class, such as :class:`CallStateEvent`. A
-            ``calling.`` name that this SDK does not know, and that is not similar to a known name, is accepted with a warning, as
-            the platform may have new events. :meth:`events` returns all events.
-        :param handler: function that takes the event. Without it, ``on`` is a decorator.
-        :return: the handler, or the decorator.
-        :raises InvalidParameter: calls have no such event, or the handler is not a regular function.
-        :raises Forked: the call belongs to the parent process.
-        """
-        name = event_name(event_type)
-
-        def register(function: Handler) -> Handler:
-            self._core.listen(name, InContext(values.handler("handler", function)))
-            return function
-
-        return register if handler is None else register(handler)
-
     def events(self) -> EventReader:
         """Return an iterator over all events of the call from now on, in order, until the call ends.
 
@@ -226,64 +189,7 @@ class Call(
         """
         return EventReader(self._core)
 
-    def wait_for(
-        self, event_type: str | type[RelayEvent], predicate: Predicate | None = None, timeout: float | None = None
-    ) -> RelayEvent:
-        """Block until an event of a type arrives for which the predicate is true.
-
-        With a predicate, a call state that the call has already reached counts as well; other events count from now on. For an
-        event that a verb causes, use :meth:`expect`: it starts listening before the verb runs.
-
-        :param event_type: event name, such as ``calling.call.state``, or event class, such as :class:`CallStateEvent`.
-        :param predicate: takes the event and returns whether it matches; runs on the calling thread. By default every event of
-            the type matches.
-        :param timeout: seconds to wait; ``None`` waits until the call ends.
-        :return: the event.
-        :raises InvalidParameter: calls have no such event, or the predicate is not a regular function.
-        :raises WaitTimeout: the timeout expired; wait again if you like.
-        :raises CallEnded: the call ended first; ``end_reason`` tells why.
-        :raises RelayError: the error that ended the call's session or closed the client.
-        """
-        if predicate is not None:
-            values.handler("predicate", predicate)
-        return self._wait_for(event_name(event_type), predicate, timeout)
-
-    def _wait_for(self, event_type: str, predicate: Predicate | None, timeout: float | None) -> RelayEvent:
-        with Expectation(self._core, event_type, predicate, values.timeout(timeout)) as seen:
-            if event_type == EVENT_CALL_STATE and predicate is not None:
-                seen.consider(list(self._core.reached.values()))
-        event: RelayEvent = seen.value
-        return event
-
-    def expect(
-        self, event_type: str | type[RelayEvent], predicate: Predicate | None = None, timeout: float | None = None
-    ) -> Expectation:
-        """Wait for an event that the ``with`` block causes. Listening starts before the block runs, so the event cannot be
-        missed.
-
-        ::
-
-            with call.expect("calling.call.state", lambda e: e.call_state == "answered", timeout=5) as seen:
-                call.answer()
-            event = seen.value
-
-        The errors below, other than ``InvalidParameter``, are raised at the end of the block.
-
-        :param event_type: event name, such as ``calling.call.state``, or event class, such as :class:`CallStateEvent`.
-        :param predicate: takes the event and returns whether it matches; runs on the calling thread. By default every event of
-            the type matches.
-        :param timeout: seconds to wait, counted from the start of the block; ``None`` waits until the call ends.
-        :return: the context manager; its ``value`` is the event, available after the block.
-        :raises InvalidParameter: calls have no such event, or the predicate is not a regular function.
-        :raises WaitTimeout: the timeout expired; wait again if you like.
-        :raises CallEnded: the call ended first; ``end_reason`` tells why.
-        :raises RelayError: the error that ended the call's session or closed the client.
-        """
-        if predicate is not None:
-            values.handler("predicate", predicate)
-        return Expectation(self._core, event_name(event_type), predicate, values.timeout(timeout))
-
-    def wait_for_ringing(self, timeout: float | None = None) -> RelayEvent:
+    def wait_for_ringing(self, timeout: float | None = None) -> CallStateEvent:
         """Block until the call rings. Later states count as well.
 
         :param timeout: seconds to wait; ``None`` waits until the call ends.
@@ -294,7 +200,7 @@ class Call(
         """
         return self._wait_for_state(CALL_STATE_RINGING, timeout)
 
-    def wait_for_answered(self, timeout: float | None = None) -> RelayEvent:
+    def wait_for_answered(self, timeout: float | None = None) -> CallStateEvent:
         """Block until the call is answered.
 
         :param timeout: seconds to wait; ``None`` waits until the call ends.
@@ -305,7 +211,7 @@ class Call(
         """
         return self._wait_for_state(CALL_STATE_ANSWERED, timeout)
 
-    def wait_for_ending(self, timeout: float | None = None) -> RelayEvent:
+    def wait_for_ending(self, timeout: float | None = None) -> CallStateEvent:
         """Block until the call is ending or has ended.
 
         :param timeout: seconds to wait; ``None`` waits indefinitely.
@@ -315,7 +221,7 @@ class Call(
         """
         return self._wait_for_state(CALL_STATE_ENDING, timeout)
 
-    def wait_for_ended(self, timeout: float | None = None) -> RelayEvent:
+    def wait_for_ended(self, timeout: float | None = None) -> CallStateEvent:
         """Block until the call has ended; :attr:`end_reason` then tells why.
 
         :param timeout: seconds to wait; ``None`` waits indefinitely.
@@ -325,7 +231,7 @@ class Call(
         """
         return self._wait_for_state(CALL_STATE_ENDED, timeout)
 
-    def _wait_for_state(self, state: str, timeout: float | None) -> RelayEvent:
+    def _wait_for_state(self, state: str, timeout: float | None) -> CallStateEvent:
         # The initial state counts as well as later ones, but not the state of an event that is being applied:
         # the wait then returns that event.
         core = self._core
@@ -333,7 +239,8 @@ class Call(
         if known and known == core.state and core.over is None and reaches(known, state):
             params = {"call_id": core.call_id, "node_id": core.node_id, "call_state": known}
             return CallStateEvent.from_params(params, synthetic=True, reason="state_known")
-        return self._wait_for(EVENT_CALL_STATE, lambda event: reaches(event.call_state, state), timeout)
+        event: CallStateEvent = self._wait_for(EVENT_CALL_STATE, lambda one: reaches(one.call_state, state), timeout)
+        return event
 
 
 #: Returns the inner part of a call, for the code that delivers events and ends calls.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from ..errors import CallEnded, EventPending, RelayError, WaitTimeout
 from ..events import CallStateEvent, RelayEvent
@@ -14,6 +14,7 @@ from ..threads.timeouts import paced
 
 __all__ = ["EventReader", "Expectation"]
 
+E_co = TypeVar("E_co", bound=RelayEvent, covariant=True)
 Predicate = Callable[[Any], object]
 
 
@@ -62,8 +63,10 @@ class EventReader(Iterator[RelayEvent]):
         self._mailbox.close()
 
 
-class Expectation:
+class Expectation(Generic[E_co]):
     """The context manager that :meth:`Call.expect` returns; its ``value`` is the event, available after the block.
+
+    Type checkers know it as ``Expectation[PlayEvent]``, for example: the class of the expected event.
 
     :param call: the call whose event is expected.
     :param event_type: the name of the event.
@@ -79,19 +82,21 @@ class Expectation:
         self._event_type = event_type
         self._predicate = predicate
         self._timeout = timeout
-        self._found: RelayEvent | None = None
+        # An event of the expected type, and so of its class.
+        self._found: Any = None
         self._end: float | None = None
         self._mailbox: Mailbox[RelayEvent] | None = None
 
     @property
-    def value(self) -> Any:
+    def value(self) -> E_co:
         """The event.
 
         :raises EventPending: the block has not finished, or no event arrived.
         """
         if self._found is None:
             raise EventPending("value is only available after the with block")
-        return self._found
+        found: E_co = self._found
+        return found
 
     def consider(self, events: list[CallStateEvent]) -> None:
         """Accept the first of some earlier events that matches.
@@ -105,7 +110,7 @@ class Expectation:
     def _matches(self, event: RelayEvent) -> bool:
         return event.event_type == self._event_type and (self._predicate is None or bool(self._predicate(event)))
 
-    def __enter__(self) -> Expectation:
+    def __enter__(self) -> Expectation[E_co]:
         patience = paced(self._timeout)
         self._end = None if patience is None else time.monotonic() + patience
         self._mailbox = self._call.open_reader()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -27,7 +27,7 @@ from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.lines import FROM, NOWHERE, TO, Desk, Line, line
 
-STATE = "calling.call.state"
+STATE: Final = "calling.call.state"
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import gc
 import queue
 import weakref
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ def test_a_wait_for_the_end_that_timed_out_can_be_repeated(muted: Line) -> None:
 
 def test_waits_end_with_the_call_and_an_unanswered_call_was_not_answered(sim: Simulator) -> None:
     with line(sim, answered=False) as one:
-        waits = [
+        waits: list[Background[Any]] = [
             Background(one.call.wait_for, "calling.call.play"),
             Background(one.call.wait_for_answered),
         ]

@@ -17,6 +17,7 @@ TESTS = ROOT / "tests"
 NO_ROOMS = {
     "package": "the package as a whole",
     "docs": "the pages, and what they promise",
+    "typing": "types as type checkers see them",
     "house": "the words of pages, docstrings and messages",
     "examples": "the programs in examples/",
     "benchmarks": "the programs in benchmarks/",

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -24,7 +24,7 @@ from tests.support import PATIENCE, ROOT
 from tests.support.background import Background, no_threads
 from tests.support.lines import FROM, NOWHERE, TO, Desk, Line, line
 
-STATE = "calling.call.state"
+STATE: Final = "calling.call.state"
 
 
 def make(sim: Simulator, **options: Any) -> RelayClient:

@@ -70,7 +70,7 @@ def test_a_wait_for_a_state_is_not_misled_by_a_late_one(on_call: Line) -> None:
     with on_call.call.expect("calling.call.state", lambda event: event.call_state == "ringing", PATIENCE):
         on_call.sim.send_event("calling.call.state", {**address, "call_state": "ringing"})
     assert on_call.call.state == "answered"
-    assert on_call.call.wait_for_answered(0.001).call_state == "answered"  # type: ignore[attr-defined]
+    assert on_call.call.wait_for_answered(0.001).call_state == "answered"
 
 
 def leg(call_id: str, call_state: str, parent: str, **more: Any) -> Json:

@@ -10,7 +10,7 @@ import typing
 import urllib.parse
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import pytest
 
@@ -36,7 +36,7 @@ from tests.support.background import Background
 from tests.support.far_end import QUESTIONS
 from tests.support.lines import NOWHERE, Line, line
 
-STREAM = "calling.call.stream"
+STREAM: Final = "calling.call.stream"
 
 
 @pytest.fixture

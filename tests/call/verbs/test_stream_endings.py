@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from attrs import frozen
@@ -26,7 +26,7 @@ from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.lines import NOWHERE, Line, line
 
-STREAM = "calling.call.stream"
+STREAM: Final = "calling.call.stream"
 
 
 @pytest.fixture

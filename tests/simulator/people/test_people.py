@@ -41,7 +41,7 @@ def connect(call: Call, *groups: list[dict[str, Any]], until: str = "connected",
     return seen.value
 
 
-def expected(call: Call, state: str) -> Expectation:
+def expected(call: Call, state: str) -> Expectation[ConnectEvent]:
     return call.expect("calling.call.connect", lambda event: event.connect_state == state, PATIENCE)
 
 

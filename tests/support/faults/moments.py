@@ -325,7 +325,7 @@ def by_wait_for(stage: Stage, call: Call) -> None:
 def by_expect(stage: Stage, call: Call) -> None:
     with call.expect(NOTE, timeout=stage.patience) as seen:
         pass
-    assert seen.value
+    assert seen.value is not None
 
 
 def by_events(stage: Stage, call: Call) -> None:
