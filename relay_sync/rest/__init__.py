@@ -1,4 +1,4 @@
-"""Call commands over HTTP: for web requests, jobs and scripts that have no RELAY connection, or not the one that a call is on.
+"""Call commands over HTTP, for web requests, jobs and scripts without the RELAY connection of a call.
 
 ::
 
@@ -9,23 +9,23 @@
         ...
         rest.call(call_id).stream_stop(action.control_id)
 
-A command has been taken on when its method returns. There are no events here: what becomes of it is told to the client
-that owns the call, and to the ``status_url`` of the command (see :mod:`relay_sync.webhooks`).
+When a method returns, the platform has accepted the command. No events arrive over HTTP: the platform notifies the client that
+owns the call, and the command's ``status_url`` (see :mod:`relay_sync.webhooks`).
 
 ================  ==================================================================================================
 ``client``        :class:`RestClient`: credentials, ``call``, ``dial``, ``command``, ``download``
 ``commands``      :class:`RemoteCall`, :class:`RemoteAction`: the documented commands, named as on ``Call``
-``media``         the commands on sound and input, a mix-in of :class:`RemoteCall`
-``replies``       :class:`CallInfo`, and what a refusal means; pure
-``exchange``      requests and answers: deadlines, retries where they are safe, errors
+``media``         the commands for audio and input, a mix-in of :class:`RemoteCall`
+``replies``       :class:`CallInfo`, and errors from refusals; pure
+``exchange``      requests and replies: deadlines, safe retries, errors
 ``sessions``      one ``requests.Session`` per thread and process
-``sockets``       reading that ends at a deadline, however slowly the bytes come
-``download``      a recording into a file: resumed, limited, complete or not there
-``ranges``        which bytes of a file an answer holds; pure
-``pages``         words that come instead of a recording; pure
-``parts``         the file that grows, and the note by which it is resumed
-``reach``         how far a redirect may lead
-``progress``      how far a download has got
+``sockets``       reads with a deadline, however slowly the bytes arrive
+``download``      recordings downloaded to files: resumption and limits
+``ranges``        which bytes of a file a response contains; pure
+``pages``         text sent instead of a recording; pure
+``parts``         the partial file, and the note that makes it resumable
+``reach``         where a redirect may lead
+``progress``      the progress of a download on a terminal
 ================  ==================================================================================================
 """
 

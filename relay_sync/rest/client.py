@@ -234,8 +234,8 @@ class RestClient:
         if not 200 <= answer.status < 300:
             raise refusal(answer.status, answer.body, command=command, call_id=call_id, sent=params)
         if answer.headers.get("Content-Type", "").partition(";")[0].strip().lower() == "text/html":
-            # Somebody's web page: a success of the platform is JSON, or empty.
-            told = f"{command}: a web page came instead of an answer; is host the name of the space?"
+            # Not the platform: its successful replies are JSON or empty.
+            told = f"{command}: the server sent a web page instead of a reply; is host the name of the space?"
             raise CommandRefused(answer.status, told, method=command, call_id=call_id)
         return read_call(answer.body, call_id)
 

@@ -1,4 +1,4 @@
-"""A recording into a file: resumed where it broke, within limits, and complete or not there."""
+"""Download a recording to a file: with resumption and limits; the file appears only when it is complete."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = ["Download", "Order", "fetch"]
 
 MOST_REDIRECTS: Final = 5
 PIECE: Final = 65536
-#: Seconds between two looks for a recording that is not there yet, where the server names none.
+#: Seconds between two requests for a recording that is not available yet, if the server sends no ``Retry-After``.
 SHORTEST_LOOK: Final = 0.2
 LONGEST_LOOK: Final = 5.0
 _BUSY: Final = frozenset({408, 429, 500, 502, 503, 504})
@@ -58,7 +58,7 @@ class Download:
 
 @frozen(kw_only=True)
 class Order:
-    """What is to be fetched, and how; the parameters of ``RestClient.download``."""
+    """The parameters of ``RestClient.download``."""
 
     url: str = field(repr=False)
     path: str
@@ -73,10 +73,10 @@ class Order:
 
 @frozen
 class _Place:
-    """A URL of the chain from the one that was asked for to the file.
+    """A URL in the chain of redirects.
 
-    :ivar ours: whether the chain has been on the space's own host so far, which alone is sent the credentials.
-    :ivar origin: the host that has redirected here.
+    :ivar ours: whether all URLs so far were on the space's own host; only then are the credentials sent.
+    :ivar origin: the host that redirected here.
     """
 
     url: str = field(repr=False)
@@ -84,12 +84,12 @@ class _Place:
     origin: Origin | None = None
 
     def admits(self, address: str) -> bool:
-        """Whether a connection to this address is taken."""
+        """Whether a connection to this address may be used."""
         return self.origin is None or self.origin.may_lead_to(_host(self.url), address)
 
 
 class _Busy(Exception):
-    """The server asks for patience."""
+    """The server is busy or failed temporarily."""
 
     def __init__(self, status: int, seconds: float | None) -> None:
         super().__init__(status)
@@ -98,7 +98,7 @@ class _Busy(Exception):
 
 
 class _Absent(Exception):
-    """It is not there yet."""
+    """The recording is not available yet."""
 
     def __init__(self, what: str, seconds: float | None) -> None:
         super().__init__(what)
@@ -107,15 +107,15 @@ class _Absent(Exception):
 
 
 class _Broken(Exception):
-    """The body ended before its end."""
+    """The body ended early."""
 
 
 class _Misfit(Exception):
-    """The server sent another part, or a part of another file, than was asked for."""
+    """The server sent a range that was not requested, or a range of another version."""
 
 
 def fetch(exchange: Exchange, order: Order, deadline: Deadline) -> Download:
-    """Save it; see ``RestClient.download``."""
+    """Download a file; see ``RestClient.download``."""
     _check_url(order.url, order.allow_insecure, "url")
     target = Path(order.path)
     if not _can_be_file(target):
@@ -127,7 +127,7 @@ def fetch(exchange: Exchange, order: Order, deadline: Deadline) -> Download:
             with kept(target, order.url, resume=order.resume) as part:
                 return _Fetching(exchange, order, deadline, target, part, reports).run()
         except OSError as error:
-            # What the user's code raised, or the SDK's own.
+            # Raised by on_progress, or one of the SDK's errors.
             if error is reports.error or isinstance(error, (ConnectionError, TimeoutError)):
                 raise
             raise DownloadFailed(
@@ -144,9 +144,9 @@ def _can_be_file(target: Path) -> bool:
 
 @define(eq=False)
 class _Reports:
-    """Those who are told how far it is.
+    """The callbacks that receive the progress.
 
-    :ivar error: what one of them has raised: that is no failure of the download, whatever its kind.
+    :ivar error: the exception that a callback raised. It propagates unchanged, whatever its class.
     """
 
     _reports: list[Report]
@@ -169,7 +169,7 @@ class _Fetching:
     _target: Path
     _part: Part
     _reports: _Reports
-    _left: TimeLeft = field(init=False)  # to look for what is not there yet
+    _left: TimeLeft = field(init=False)  # for a recording that is not available yet
     _whole: TimeLeft = field(init=False)
     _type: str = ""
 
@@ -189,7 +189,7 @@ class _Fetching:
             except (_Busy, _Broken, _Misfit, ConnectError, ConnectionLost, RequestTimeout) as error:
                 if error is self._reports.error:
                     raise
-                # An attempt that got further than any before is no failure: a long file may break often.
+                # An attempt that made progress resets the count: a long download may be interrupted often.
                 failures = 1 if self._part.size > best >= 0 else failures + 1
                 best = max(best, self._part.size)
                 self._wait(error, failures)
@@ -197,20 +197,20 @@ class _Fetching:
         return Download(path=self._target, size=self._part.size, content_type=self._type, resumed=resumed)
 
     def _look_again(self, absent: _Absent, looks: int) -> None:
-        """Pause before another look for what is not there yet.
+        """Pause before the next request for a recording that is not available yet.
 
-        :raises DownloadFailed: nobody waits for it, or no longer.
+        :raises DownloadFailed: ``wait`` is ``None`` or has expired.
         """
         wait, left, whole = self._order.wait, self._left(), self._whole()
         if wait is None or left is None:
             raise self._failed(
-                f"{absent.what}; a recording is there some time after its end: wait=30 asks again for so long"
+                f"{absent.what}; a recording becomes available some time after it ends: pass wait=30 to retry for 30 seconds"
             )
         pause = min(LONGEST_LOOK, SHORTEST_LOOK * 2 ** min(looks, 10), max(left, 0.0))
         if absent.seconds is not None:
             pause = max(SHORTEST_LOOK, absent.seconds)
         if left <= 0 or pause > left or (whole is not None and pause >= whole):
-            raise self._failed(f"{absent.what}, and it was not there within {wait:g} s (wait)")
+            raise self._failed(f"{absent.what}; the recording was not available within {wait:g} s (wait)")
         self._pause(pause)
 
     def _pause(self, seconds: float) -> None:
@@ -230,7 +230,7 @@ class _Fetching:
             if isinstance(error, _Broken):
                 raise ConnectionLost(f"{self._what}: the connection was lost before the end", sent=True) from None
             if isinstance(error, _Misfit):
-                raise self._failed("the server sent a part that does not fit what it sent before") from None
+                raise self._failed("the server sent a range that does not match the earlier bytes") from None
             raise error
         self._pause(pause)
 
@@ -247,7 +247,7 @@ class _Fetching:
         :return: whether the file is complete now.
         """
         part = self._part
-        # Compressed bytes could be neither counted against the limit nor taken up in the middle.
+        # A compressed file could not be checked against max_bytes, nor resumed.
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
         if part.size and part.validator:
             headers |= {"Range": f"bytes={part.size}-", "If-Range": part.validator}
@@ -264,20 +264,20 @@ class _Fetching:
                     place = self._follow(place, response.headers["Location"])
             except NotAdmitted as refused:
                 raise self._led_inward(refused.address) from None
-        raise self._failed(f"it is passed on more than {MOST_REDIRECTS} times")
+        raise self._failed(f"it was redirected more than {MOST_REDIRECTS} times")
 
     def _follow(self, place: _Place, location: str) -> _Place:
-        """Where a redirect leads.
+        """Return the target of a redirect.
 
-        :raises DownloadFailed: it is not followed.
+        :raises DownloadFailed: the redirect is not followed.
         """
         try:
             there = urljoin(place.url, location)
             _check_url(there, self._order.allow_insecure, "Location")
         except ValueError:
-            raise self._failed("it is passed on to a URL that is not taken") from None
+            raise self._failed("it was redirected to a URL that is not accepted") from None
         if urlsplit(place.url).scheme == "https" and urlsplit(there).scheme != "https":
-            raise self._failed("it is passed on from https to http, which is not followed")
+            raise self._failed("it was redirected from https to http, which is not followed")
         origin = Origin(_host(place.url), peer(), cache(self._addresses))
         forbidden = origin.forbidden(_host(there))
         if forbidden:
@@ -285,11 +285,14 @@ class _Fetching:
         return _Place(there, place.ours and self._is_own(there), origin)
 
     def _addresses(self, host: str) -> list[str]:
-        """:raises ConnectTimeout: the system looks for them longer than a connection may take."""
+        """Return the addresses of a host.
+
+        :raises ConnectTimeout: the lookup took longer than a connection may take.
+        """
         try:
             return addresses(host, self._exchange.time_to_connect(self._deadline))
         except TimeoutError:
-            told = f"{self._what}: no address of the host that a redirect names was found within the time given"
+            told = f"{self._what}: the name lookup for a redirect did not finish before the timeout"
             raise ConnectTimeout(told) from None
 
     def _is_own(self, url: str) -> bool:
@@ -297,17 +300,19 @@ class _Fetching:
         return place_of(url) == place_of(self._exchange.base)
 
     def _led_inward(self, address: str) -> DownloadFailed:
-        return self._failed(f"it is passed on to {address} ({zone(address)}), which is not followed from another host")
+        return self._failed(
+            f"it was redirected to {address} ({zone(address)}), which is not followed from another host"
+        )
 
     def _take(self, response: requests.Response) -> bool:
         part, status, headers = self._part, response.status_code, response.headers
         if status in (200, 206):
-            # Before anything is dropped that was there already.
+            # First of all: what follows may drop the bytes received so far.
             self._check_type(headers.get("Content-Type", ""))
             stretch = self._fitting(status, headers)
             coded = headers.get("Transfer-Encoding", "").strip().lower() not in ("", "chunked", "identity")
             if coded or headers.get("Content-Encoding", "identity") not in ("", "identity"):
-                raise self._failed("the server compresses, although it was asked not to")
+                raise self._failed("the server compressed the file although the request forbids it")
             part.remember(validator(headers) or part.validator, changed(headers) or part.changed, stretch.total)
             self._receive(response, stretch.end)
             return self._is_whole(stretch)
@@ -324,9 +329,9 @@ class _Fetching:
         raise self._failed(f"the server answered {status}")
 
     def _fitting(self, status: int, headers: Mapping[str, str]) -> Stretch:
-        """Which bytes come now. What is there already is dropped where they are another version's.
+        """Return the range of bytes that the response contains. Drop the earlier bytes if they belong to another version.
 
-        :raises _Misfit: they are not those that were asked for, or their head contradicts itself.
+        :raises _Misfit: the range was not requested, or the headers contradict each other.
         """
         part = self._part
         stretch = read_stretch(status, headers)
@@ -356,7 +361,9 @@ class _Fetching:
             page = "" if part.size else page_in(piece)
             if page:
                 part.spoiled = True
-                raise self._failed(f"the server sent {page} as {_printable(self._type) or 'a file of no type'}")
+                raise self._failed(
+                    f"the server sent {page} as {_printable(self._type) or 'a file without a content type'}"
+                )
             if end is not None and part.size + len(piece) > end:
                 part.restart()
                 raise _Misfit
@@ -371,7 +378,7 @@ class _Fetching:
             raise _Absent("the server sent a file of 0 bytes", None)
         if stretch.total is None or part.size == stretch.total:
             return True
-        if not part.validator:  # the rest could be that of another version
+        if not part.validator:  # the rest could belong to another version
             part.restart()
             raise _Misfit
         return False
@@ -379,22 +386,22 @@ class _Fetching:
     def _check_type(self, content_type: str) -> None:
         if is_page(content_type):
             raise self._failed(
-                f"the server sent {_printable(content_type)} instead of a recording: see whether it is still there, and whether "
-                "who asks has to log in"
+                f"the server sent {_printable(content_type)} instead of a recording: check whether the recording still exists"
+                " and whether the URL requires a login"
             )
         self._type = content_type
 
     def _check_size(self, size: int) -> None:
         if size > self._order.max_bytes:
             self._part.spoiled = True
-            raise self._failed(f"it has more than {self._order.max_bytes} bytes (max_bytes)")
+            raise self._failed(f"the file has more than {self._order.max_bytes} bytes (max_bytes)")
 
     def _report(self) -> None:
         self._reports.tell(self._part.size, self._part.total)
 
 
 def _goes_on(part: Part, stretch: Stretch, headers: Mapping[str, str]) -> bool:
-    """Whether a part begins where the file ends so far, and belongs to the same version."""
+    """Whether a range starts where the received bytes end, and belongs to the same version."""
     total = part.total if stretch.total is None else stretch.total
     if not stretch.part or stretch.start != part.size or total is None:
         return False
@@ -402,7 +409,7 @@ def _goes_on(part: Part, stretch: Stretch, headers: Mapping[str, str]) -> bool:
 
 
 def _is_the_rest_alone(part: Part, stretch: Stretch, headers: Mapping[str, str]) -> bool:
-    """Whether what is called the whole has a length that the version which is there cannot have."""
+    """Whether a response that claims to be the whole file has a length that this version cannot have."""
     if stretch.total is None or part.total is None or versions_differ(part.validator, part.changed, headers):
         return False
     named = bool(validator(headers))
@@ -430,6 +437,6 @@ def _check_url(url: str, allow_insecure: bool, name: str) -> None:
 
 
 def _shown(url: str) -> str:
-    """What of a URL may be told: everything but its query, where tokens travel."""
+    """Return a URL without its credentials and query, which may contain tokens."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -1,8 +1,8 @@
-"""One request and its answer: within a deadline, again where that is safe, and with errors from the SDK's tree.
+"""One request and its reply: within a deadline, with retries where they are safe, and with the SDK's own errors.
 
-What is safe to send again: anything that certainly was not sent (no connection came about) or that the server says it did
-not take (429); and what may be done twice (GET, every ``*.stop``) also when the answer was lost or the server was in
-trouble (502, 503, 504). Nothing else: a dial that is repeated calls, and charges, twice.
+Every request is retried if it certainly was not sent (no connection was established) or if the server rejected it with 429.
+Requests that may be carried out twice (GET, every ``*.stop``) are also retried if the reply was lost or the server answered
+502, 503 or 504. Nothing else is retried: a dial that is repeated places, and bills, a second call.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ __all__ = ["Answer", "Exchange", "http_url", "reading", "retry_after"]
 MAX_ANSWER: Final = 2**20
 LONGEST_PAUSE: Final = 30.0
 _TROUBLED: Final = frozenset({502, 503, 504})
-#: How http.client words what a proxy answers to CONNECT.
+#: The message of http.client for a proxy's refusal of CONNECT.
 _TUNNEL: Final = re.compile(r"Tunnel connection failed: ([0-9]{3}) ?(.*)")
 
 
 def http_url(address: Address) -> str:
-    """Scheme, host and port of an address for HTTP: ``wss`` stands for ``https``, ``ws`` for ``http``."""
+    """Return the HTTP URL of an address: ``wss`` becomes ``https``, ``ws`` becomes ``http``."""
     return "http" + address.url.removeprefix("ws")
 
 
 @frozen(kw_only=True)
 class Answer:
-    """Status, header fields and body."""
+    """Status, headers and body of a reply."""
 
     status: int
     headers: Mapping[str, str]
@@ -64,7 +64,7 @@ class Answer:
 
 
 class _Session(requests.Session):
-    """Does not look where a redirect leads: it would read the whole body of the answer first, of whatever size."""
+    """A session that ignores redirects: requests would read the whole body first, whatever its size."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         return None
@@ -89,7 +89,7 @@ class Exchange:
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed."""
+        """Whether the client was closed."""
         return self._sessions.closed.is_set()
 
     def close(self) -> None:
@@ -98,8 +98,8 @@ class Exchange:
 
     def _make(self) -> requests.Session:
         session = _Session()
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # nothing here needs one
-        # Proxies and authorities are read by the rule of hosts; ~/.netrc is not read at all.
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # no request needs a cookie
+        # The SDK itself chooses the proxy and the certificate authorities; ~/.netrc is not read.
         session.trust_env = False
         for scheme in ("http://", "https://"):
             session.mount(scheme, TimedAdapter(lambda: trusting(self._config.ca_file)))
@@ -131,9 +131,9 @@ class Exchange:
             return error
 
     def pause(self, seconds: float) -> None:
-        """Wait before another attempt; closing the client ends it.
+        """Wait before another attempt.
 
-        :raises ClientClosed: it was closed.
+        :raises ClientClosed: the client was closed before or during the wait.
         """
         if wait_for_event(self._sessions.closed, seconds):
             raise ClientClosed("this RestClient was closed")
@@ -162,16 +162,16 @@ class Exchange:
         ours: bool,
         admit: Admit | None = None,
     ) -> Iterator[requests.Response]:
-        """An answer whose body is still to be read. Redirects are not followed.
+        """Send a request, and yield the response with its body unread. Redirects are not followed.
 
-        :param ours: whether the credentials are sent along.
-        :param admit: whether a connection to an address is used; not asked behind a proxy.
-        :raises NotAdmitted: it says no.
+        :param ours: whether to send the credentials.
+        :param admit: decides whether a connection to an address may be used; not called behind a proxy.
+        :raises NotAdmitted: ``admit`` returned false.
         """
         now = time.monotonic()
         left = deadline.remaining(now)
         if left is not None and left <= 0:
-            raise RequestTimeout(f"{what}: there was no time left")
+            raise RequestTimeout(f"{what}: the timeout expired")
         connect, read = self._config.connect_timeout, self._read_timeout
         proxy = self._proxy_for(url, what)
         with self._sessions.taken() as session, until(now + (left if left is not None else 1e9), admit):
@@ -194,7 +194,7 @@ class Exchange:
                 yield response
 
     def time_to_connect(self, deadline: Deadline) -> float:
-        """Seconds that a connection may take, its name's look-up included."""
+        """Return the seconds that remain to establish a connection, including the name lookup."""
         left = deadline.remaining(time.monotonic())
         return self._config.connect_timeout if left is None else min(self._config.connect_timeout, left)
 
@@ -209,7 +209,7 @@ class Exchange:
 
 
 def _retry_in(outcome: Answer | Failed, failures: int, repeatable: bool) -> float | None:
-    """After how many seconds to send a request again; ``None`` for not at all."""
+    """Return the seconds before the next retry; ``None`` if the request must not be retried."""
     if isinstance(outcome, Answer):
         if outcome.status != 429 and not (outcome.status in _TROUBLED and repeatable):
             return None
@@ -222,12 +222,12 @@ def _retry_in(outcome: Answer | Failed, failures: int, repeatable: bool) -> floa
 
 @contextmanager
 def reading(what: str, *, sent: bool, proxy: Proxy | None = None) -> Iterator[None]:
-    """Raise what goes wrong inside as the SDK's own errors. Those of requests show URLs, so they are not chained.
+    """Convert errors raised in the block to the SDK's own. The errors of requests contain URLs, so they are not chained.
 
-    What was sent decides, not the kind of failure: a :class:`ConnectError` says that nothing was.
+    What was sent decides the class, not the kind of failure: a :class:`ConnectError` means that nothing was sent.
 
-    :param sent: whether the request has reached the server for sure; else the connection knows (:func:`has_sent`).
-    :param proxy: the proxy on the way, for messages.
+    :param sent: whether the request has certainly reached the server; if false, :func:`has_sent` decides.
+    :param proxy: the proxy in use, for messages.
     """
     way = "" if proxy is None else f" through {proxy}"
     handled = sys.exception()
@@ -242,12 +242,12 @@ def reading(what: str, *, sent: bool, proxy: Proxy | None = None) -> Iterator[No
 
 def _after_sending(what: str, way: str, error: Exception) -> ConnectionLost | RequestTimeout:
     if _is_timeout(error):
-        return RequestTimeout(f"{what}: the server did not answer in time{way and f' (reached{way})'}")
+        return RequestTimeout(f"{what}: the server did not reply before the timeout{way and f' (reached{way})'}")
     return ConnectionLost(f"{what}: the connection{way} was lost ({_cause(error)})", sent=True)
 
 
 def _before_sending(what: str, way: str, proxy: Proxy | None, error: Exception) -> ConnectError:
-    # Whatever the libraries made of it: a name that is not found, a certificate that cannot be checked.
+    # First of all: the libraries report a lack of descriptors as an unknown name or an unreadable certificate.
     if lack(error) or are_lacking():
         return without_descriptors(what, None)
     if isinstance(error, Unusable):
@@ -255,7 +255,7 @@ def _before_sending(what: str, way: str, proxy: Proxy | None, error: Exception) 
     if isinstance(error, exceptions.ProxyError):
         return _by_proxy(what, proxy, error)
     if _is_timeout(error):
-        return ConnectTimeout(f"{what}: no connection{way} within the time given")
+        return ConnectTimeout(f"{what}: no connection{way} before the timeout")
     if isinstance(error, exceptions.SSLError):
         return ConnectError(_no_tls(what, way, error), fatal=True)
     return ConnectError(f"{what}: no connection{way} ({_cause(error)})", fatal=_is_unknown_name(_root(error)))
@@ -263,27 +263,30 @@ def _before_sending(what: str, way: str, proxy: Proxy | None, error: Exception) 
 
 def _is_timeout(error: Exception) -> bool:
     root = _root(error)
-    if isinstance(root, inner.NewConnectionError):  # a time-out by its class only
+    if isinstance(root, inner.NewConnectionError):  # a subclass of their timeout that is none
         return False
     kinds = (exceptions.Timeout, inner.TimeoutError, TimeoutError)
     return isinstance(error, kinds) or isinstance(root, kinds)
 
 
 def _no_tls(what: str, way: str, error: BaseException) -> str:
-    """:param way: the proxy on the way, in words; ``""`` where there is none."""
-    names = trust_variables()  # what set the authorities, where that was not the system
-    decided = f"the authorities are those of {' and '.join(names)}; " if names else ""
+    """Return the message for a failed TLS handshake.
+
+    :param way: the proxy in use, in words; ``""`` if there is none.
+    """
+    names = trust_variables()  # variables that replace the system's authorities
+    decided = f"the certificate authorities come from {' and '.join(names)}; " if names else ""
     return f"{what}: no TLS connection{way} ({_cause(error)}); {decided}check host and ca_file"
 
 
 def _by_proxy(what: str, proxy: Proxy | None, error: exceptions.ProxyError) -> ConnectError:
-    """What went wrong between us and the proxy, or what it answered."""
+    """Return the error for a failure between the client and the proxy, or for the proxy's refusal."""
     root = _root(error)
-    if proxy is None:  # one that only requests knows of
-        return ConnectError(f"{what}: the proxy made no connection ({_cause(error)})")
+    if proxy is None:  # a proxy that requests found itself
+        return ConnectError(f"{what}: no connection through the proxy ({_cause(error)})")
     for each in chain(root):
         if isinstance(each, TimeoutError):
-            return ConnectTimeout(f"{what}: {proxy} did not answer in time")
+            return ConnectTimeout(f"{what}: {proxy} did not answer before the timeout")
         if isinstance(each, ssl.SSLError):
             return ConnectError(
                 _no_tls(what, f" through {proxy}", error), fatal=isinstance(each, ssl.SSLCertVerificationError)
@@ -294,7 +297,7 @@ def _by_proxy(what: str, proxy: Proxy | None, error: exceptions.ProxyError) -> C
     if _is_unknown_name(root):
         told = f"there is no host named {proxy.host!r}, which is that of {proxy}: check {proxy.source}"
         return ConnectError(f"{what}: {told}", fatal=True)
-    return ConnectError(f"{what}: {proxy} made no connection ({_cause(error)})")
+    return ConnectError(f"{what}: no connection through {proxy} ({_cause(error)})")
 
 
 def _refused(what: str, proxy: Proxy, target: str, status: int, reason: str) -> ConnectError:
@@ -303,19 +306,19 @@ def _refused(what: str, proxy: Proxy, target: str, status: int, reason: str) -> 
 
 
 def _root(error: BaseException) -> BaseException:
-    """What urllib3 has to say, out of what requests has wrapped around it."""
+    """Return the error of urllib3 that an error of requests wraps."""
     found: object = error.args[0] if error.args else error
     found = getattr(found, "reason", found)
     return found if isinstance(found, BaseException) else error
 
 
 def _is_unknown_name(error: BaseException) -> bool:
-    """Whether the name does not exist, rather than not being found just now."""
+    """Whether the name does not exist, as opposed to a lookup that failed temporarily."""
     return any(isinstance(each, socket.gaierror) and each.errno == socket.EAI_NONAME for each in chain(error))
 
 
 def _cause(error: BaseException) -> str:
-    """The kind of failure. Its text may hold the URL."""
+    """Return the kind of failure, without the error's text, which may contain the URL."""
     *_, deepest = chain(_root(error))
     if isinstance(deepest, OSError) and deepest.strerror:
         return deepest.strerror
@@ -323,7 +326,7 @@ def _cause(error: BaseException) -> str:
 
 
 def retry_after(text: str) -> float | None:
-    """The seconds in a ``Retry-After``, which gives them or a date; ``None`` where it says nothing of sense."""
+    """Return the seconds to wait from a ``Retry-After`` header (seconds or a date); ``None`` if it is missing or invalid."""
     if text.isascii() and text.isdigit():
         return float(text[:9])
     try:

@@ -1,4 +1,4 @@
-"""What servers send with a status of 200 instead of a recording: a page to log in, or the words of an error. Pure."""
+"""Detect text that a server sends with status 200 instead of a recording: a login page or an error message. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 __all__ = ["is_page", "page_in"]
 
-#: Media types of words. Sound that is called ``text/plain`` was seen.
+#: Media types of text. ``text/plain`` is not among them: some servers send audio under that type.
 _WORDS: Final = re.compile(r"text/(?!plain$).+|multipart/.+|[a-z]+/(?:.+\+)?(?:json|xml)")
 _LOOK: Final = 1024
 _SHORTEST: Final = 4  # characters: a sample or two may look like letters
@@ -20,12 +20,12 @@ _MARKS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"),
 
 
 def is_page(content_type: str) -> bool:
-    """Whether a media type is none of a recording."""
+    """Whether a media type cannot be that of a recording."""
     return _WORDS.fullmatch(_media_type(content_type)) is not None
 
 
 def page_in(beginning: bytes) -> str:
-    """What the first bytes of a file are, if they are words, whatever their media type; else ``""``."""
+    """Return a description of a file's first bytes if they are text, whatever their media type; otherwise ``""``."""
     text = _text(beginning)
     if text is None:
         return ""
@@ -41,7 +41,7 @@ def page_in(beginning: bytes) -> str:
 def _text(beginning: bytes) -> str | None:
     mark, encoding = next((each for each in _MARKS if beginning.startswith(each[0])), (b"", "utf-8"))
     try:
-        # A character may be cut in two where the look ends.
+        # The last character may be incomplete.
         text = codecs.getincrementaldecoder(encoding)().decode(beginning[len(mark) : _LOOK])
     except UnicodeDecodeError:
         return None

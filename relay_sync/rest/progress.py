@@ -1,4 +1,4 @@
-"""How far a download has got, on standard error: a bar by rich where that is installed, else plain text."""
+"""Show the progress of a download on standard error: as a bar if rich is installed, otherwise as plain text."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from contextlib import contextmanager
 
 __all__ = ["Report", "shown"]
 
-#: Gets the bytes that are there, and the bytes in all if they are known.
+#: Receives the number of bytes received so far, and the total if it is known.
 Report = Callable[[int, int | None], object]
 
 
 @contextmanager
 def shown(label: str) -> Iterator[Report]:
-    """A report that draws; it draws nothing where nobody looks."""
-    if not _somebody_looks():
+    """Yield a callback that draws the progress. It draws nothing if standard error is not a terminal."""
+    if not _is_terminal():
         yield _nothing
         return
     try:
@@ -38,7 +38,7 @@ def shown(label: str) -> Iterator[Report]:
         yield lambda there, total: bars.update(task, completed=there, total=total)
 
 
-def _somebody_looks() -> bool:
+def _is_terminal() -> bool:
     stream = sys.stderr  # None in a service, and under pythonw
     return stream is not None and not stream.closed and stream.isatty() and os.environ.get("TERM") != "dumb"
 
@@ -60,7 +60,7 @@ class _Plain:
 
     @staticmethod
     def write(text: str) -> None:
-        """Show it; a terminal that is gone must not end the download."""
+        """Write to standard error. A terminal that has closed must not stop the download."""
         try:
             sys.stderr.write(text)
             sys.stderr.flush()

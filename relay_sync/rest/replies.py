@@ -1,4 +1,4 @@
-"""What the answers of the REST interface mean. Pure."""
+"""Interpret the replies of the REST interface. Pure."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class CallInfo:
 
 
 def read_call(body: bytes, call_id: str) -> CallInfo:
-    """The call object of an answer. One that cannot be read is no failure: the command was carried out."""
+    """Return the call object of a reply. An unreadable reply is not an error, because the command was carried out."""
     found = _json(body)
     members: dict[str, Any] = found if isinstance(found, dict) else {}
 
@@ -72,20 +72,20 @@ def read_call(body: bytes, call_id: str) -> CallInfo:
 
 
 def refusal(status: int, body: bytes, *, command: str, call_id: str = "", sent: object = None) -> CommandRefused:
-    """The exception for an answer that is no success: its code is the HTTP status.
+    """Return the exception for an unsuccessful reply. Its code is the HTTP status.
 
-    :param sent: the command's params; what the server repeats of the secrets in them is not told.
+    :param sent: the command's params; secrets in them are masked in the server's message.
     """
     if status in (401, 403):
         return AuthenticationError(
             status,
-            f"{command} was refused: the space does not take these credentials; check project, token (with the permission"
-            " for voice) and host (SIGNALWIRE_PROJECT_ID, SIGNALWIRE_API_TOKEN, SIGNALWIRE_SPACE)",
+            f"{command} was refused: the space rejected the credentials; check project, token (with the Voice"
+            " permission) and host (SIGNALWIRE_PROJECT_ID, SIGNALWIRE_API_TOKEN, SIGNALWIRE_SPACE)",
             method=command,
             call_id=call_id,
         )
     if 300 <= status < 400:
-        told = "the server points elsewhere, which is not followed; host must be the space's own name"
+        told = "the server redirected the request, which is not followed; host must be the name of the space"
     else:
         told = _reasons(body) or "no reason given; is host the name of the space?"
     found = result_or_error({"code": str(status), "message": told}, method=command, call_id=call_id, sent=sent)

@@ -1,7 +1,7 @@
-"""One ``requests.Session`` per thread and process: they are made neither for several threads nor for forks.
+"""One ``requests.Session`` per thread and process, because sessions are safe neither across threads nor across forks.
 
-Nor for a request in the middle of another: a signal handler may send one on top of what its own thread is busy with, and the
-pool of connections has locks that a thread cannot take twice.
+A request inside another request needs a second session: a signal handler may send one while its thread is in the middle of
+another, and the connection pool's locks are not reentrant.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ __all__ = ["Sessions"]
 
 
 class _Holder:
-    """A thread's session; goes with the thread, or when the client is closed."""
+    """A thread's session. It closes when the thread ends or the client closes."""
 
     def __init__(self, session: requests.Session) -> None:
         self.session = session
         self.pid = os.getpid()
 
     def close(self) -> None:
-        """In a child process nothing: it is the parent's, and a thread that is not there may have been using its locks."""
+        """Close the session. Does nothing in a child process: a thread of the parent may have held its locks at the fork."""
         if self.pid == os.getpid():
             self.session.close()
 
     def __del__(self) -> None:
         try:
             self.close()
-        except Exception:  # the interpreter is going
+        except Exception:  # the interpreter is shutting down
             pass
 
 
 class _Mine(threading.local):
-    """What one thread has: holders without a request, and those with one, by the number of their session."""
+    """The holders of one thread: the idle ones, and those with a request in progress by the id of their session."""
 
     def __init__(self) -> None:
         self.free: list[_Holder] = []
@@ -50,21 +50,22 @@ class _Mine(threading.local):
 class Sessions:
     """The sessions of a client.
 
-    There is no lock, which a fork might find taken: all that threads share is a dictionary, whose single steps are whole.
+    There is no lock, because a fork could copy it while it is held. Threads share only a dictionary, whose single operations are
+    atomic.
     """
 
     def __init__(self, make: Callable[[], requests.Session]) -> None:
         self._make = make
         self._mine = _Mine()
         self._open: dict[int, weakref.ref[_Holder]] = {}
-        #: Set by :meth:`close`; ends waits.
+        #: Set by :meth:`close`; interrupts waits.
         self.closed: Flag = Flag()
 
     @contextmanager
     def taken(self) -> Iterator[requests.Session]:
-        """A session of the calling thread, for one request. One in the middle of another gets a session of its own.
+        """Yield a session of the calling thread for one request. A request inside another gets a second session.
 
-        :raises ClientClosed: after :meth:`close`.
+        :raises ClientClosed: the client was closed.
         """
         session = self.get()
         try:
@@ -73,15 +74,15 @@ class Sessions:
             self._give_back(session)
 
     def get(self) -> requests.Session:
-        """One that the calling thread has no request on; each step is whole, for a signal handler may come in between."""
+        """Return an idle session of the calling thread. Each step is atomic, because a signal handler may run in between."""
         if self.closed.is_set():
-            raise ClientClosed("this RestClient was closed; make a new one")
+            raise ClientClosed("this RestClient was closed; create a new one")
         mine = self._mine
         try:
             holder = mine.free.pop()
         except IndexError:
             holder = self._new()
-        if holder.pid != os.getpid():  # of the parent, before the fork
+        if holder.pid != os.getpid():  # created in the parent, before the fork
             holder = self._new()
         mine.busy[id(holder.session)] = holder
         return holder.session
@@ -98,7 +99,7 @@ class Sessions:
         return holder
 
     def close(self) -> None:
-        """Close them all. A request that is under way in another thread is left to end."""
+        """Close all sessions. Requests in progress in other threads finish."""
         self.closed.set()
         for reference in list(self._open.values()):
             holder = reference()

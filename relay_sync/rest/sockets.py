@@ -1,7 +1,7 @@
-"""Reading that ends at a deadline: the time limits of requests are per read, so a peer that drips could hold a caller for ever.
+"""Reads with a deadline. The timeouts of requests apply to each read, so a slow peer could block a caller indefinitely.
 
-:func:`until` sets the deadline for what the calling thread reads; connections of :class:`TimedAdapter` keep to it. They
-also keep queries out of what urllib3 logs.
+:func:`until` sets the deadline for the calling thread's reads; the connections of :class:`TimedAdapter` observe it. They also
+keep query strings out of urllib3's logs.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from ..hosts.proxies import read_proxy
 
 __all__ = ["Admit", "NotAdmitted", "TimedAdapter", "has_sent", "peer", "until"]
 
-#: Interim answers that are passed over before a connection is given up.
+#: Number of interim responses that are skipped before the request fails.
 MOST_INTERIM: Final = 100
-_SHORTEST: Final = 0.001  # seconds; none would mean not to block
+_SHORTEST: Final = 0.001  # seconds; 0 would make the socket non-blocking
 
 _clock = threading.local()
 _NOTHING: Final = {"end": None, "admit": None, "peer": None, "sent": False}
@@ -38,7 +38,7 @@ Admit = Callable[[str], bool]
 
 
 class NotAdmitted(Exception):
-    """A connection to this address must not be used."""
+    """A connection to this address may not be used."""
 
     def __init__(self, address: str) -> None:
         super().__init__(address)
@@ -47,35 +47,36 @@ class NotAdmitted(Exception):
 
 @contextmanager
 def until(end: float, admit: Admit | None = None) -> Iterator[None]:
-    """Let nothing that this thread reads inside take beyond ``end`` (``time.monotonic()``).
+    """Set the deadline for the reads of this thread in the block.
 
-    :param admit: whether a request may go to an address. It is asked for the address of the connection itself, which no
-        second look-up of the name can change, before a byte is sent. Not asked behind a proxy, which looks up the name.
+    :param end: the deadline, on the clock of ``time.monotonic()``.
+    :param admit: decides whether a request may go to an address. It receives the address of the connection itself, which a
+        second lookup of the name cannot change, before a byte is sent. Not called behind a proxy, which looks up the name.
     """
     before = dict(_clock.__dict__)
     try:
         _clock.__dict__.update(end=end, admit=admit, peer=None, sent=False)
         yield
-    finally:  # a signal handler may have sent a request in the middle of this thread's own
+    finally:  # this may be a signal handler's request inside another one of the same thread
         _clock.__dict__.update(_NOTHING | before)
 
 
 def peer() -> str | None:
-    """The address that this thread's latest request went to; ``None`` for one through a proxy."""
+    """Return the address that this thread's latest request went to; ``None`` if it went through a proxy."""
     found: str | None = getattr(_clock, "peer", None)
     return found
 
 
 def has_sent() -> bool:
-    """Whether a byte of this thread's latest request may have left, so that the server may have carried it out.
+    """Whether a byte of this thread's latest request may have been sent, so that the server may have carried it out.
 
-    What was said to a proxy, or for TLS, is not the request.
+    Bytes sent to a proxy or for the TLS handshake do not count.
     """
     return bool(getattr(_clock, "sent", False))
 
 
 class _TimedRaw(io.RawIOBase):
-    """A socket's bytes; each read gets the patience of the socket or what is left of the time, whatever is less."""
+    """A socket's raw stream. Each read times out after the socket's own timeout or at the deadline, if that is sooner."""
 
     def __init__(self, raw: Any, sock: Any, end: float) -> None:
         self._raw = raw
@@ -101,14 +102,14 @@ class _TimedRaw(io.RawIOBase):
 
 
 class _TimedSocket:
-    """A socket whose file reads by the clock; in all else the socket."""
+    """A proxy of a socket whose ``makefile`` returns a reader with a deadline."""
 
     def __init__(self, sock: Any, end: float) -> None:
         self._sock = sock
         self._end = end
 
     def makefile(self, *args: Any, **options: Any) -> io.BufferedReader:
-        # From the socket's own file, so that closing the one waits for the other as usual.
+        # Based on the socket's own file, so that the socket stays open until the file is closed, as usual.
         return io.BufferedReader(_TimedRaw(self._sock.makefile("rb", buffering=0), self._sock, self._end))
 
     def __getattr__(self, name: str) -> Any:
@@ -116,8 +117,9 @@ class _TimedSocket:
 
 
 class _Target(str):
-    """A path without its query, which it only carries: urllib3 logs what it asks for, tokens travel there, and some who
-    collect logs look at what is to be put into a message.
+    """A request target that shows no query, and keeps the whole target in ``whole``.
+
+    urllib3 logs the target, the query may contain tokens, and some log collectors read the arguments of log calls.
     """
 
     whole: str
@@ -130,14 +132,14 @@ class _Target(str):
 
 
 class _Discreet:
-    """Mixed into a pool: what it logs of a request is without the query."""
+    """Mix-in for connection pools that keeps the query out of their logs."""
 
     def _make_request(self, conn: Any, method: str, url: str, *args: Any, **options: Any) -> Any:
         return super()._make_request(conn, method, _Target(url), *args, **options)  # type: ignore[misc]
 
 
 class _FinalAnswer(http.client.HTTPResponse):
-    """The answer after the interim ones (RFC 9110, 15.2): http.client passes over 100 alone, and without end."""
+    """The final response, after interim ones (RFC 9110, 15.2). http.client skips only status 100, and without a limit."""
 
     def _read_status(self) -> tuple[str, int, str]:
         for _ in range(MOST_INTERIM + 1):
@@ -146,13 +148,11 @@ class _FinalAnswer(http.client.HTTPResponse):
                 return line
             http.client.parse_headers(self.fp)
         self._close_conn()  # type: ignore[attr-defined]
-        raise http.client.HTTPException(f"more than {MOST_INTERIM} interim answers")
+        raise http.client.HTTPException(f"more than {MOST_INTERIM} interim responses")
 
 
 class _Timed:
-    """Mixed into a connection: only to an address that is admitted, the whole target goes out, and the answer is read from a
-    timed socket.
-    """
+    """Mix-in for connections: check the address, send the whole target, and read the response with a deadline."""
 
     sock: Any
     proxy: Any
@@ -170,9 +170,9 @@ class _Timed:
             self._connecting = False
 
     def send(self, data: Any) -> None:
-        if self.sock is None:  # http.client opens it at the first byte
+        if self.sock is None:  # http.client connects at the first byte
             self.connect()
-        if not self._connecting:  # else it is for the proxy
+        if not self._connecting:  # otherwise it is the CONNECT request to the proxy
             _clock.sent = True
         super().send(data)  # type: ignore[misc]
 
@@ -186,7 +186,7 @@ class _Timed:
         return sock
 
     def _connected(self) -> Any:
-        """A connection to the first address that answers: looking up the name and trying them all takes as long as one may."""
+        """Connect to the first address that answers. The lookup and all attempts share the timeout of one connection."""
         host, patience = self._dns_host, self.timeout
         end = min(getattr(_clock, "end", None) or math.inf, time.monotonic() + patience)
         failure: Exception | None = None
@@ -206,10 +206,10 @@ class _Timed:
         try:
             found = look_up(host, self.port, within)
         except TimeoutError as error:
-            raise ConnectTimeoutError(self, "the name was not found in time") from error
+            raise ConnectTimeoutError(self, "the name lookup did not finish before the timeout") from error
         except socket.gaierror as error:
             raise NameResolutionError(host, self, error) from error  # type: ignore[arg-type]
-        except UnicodeError:  # no name: urllib3 has its own words for that
+        except UnicodeError:  # not a valid name: urllib3 raises its own error
             return [host]
         return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
@@ -218,7 +218,7 @@ class _Timed:
             return
         try:
             address = str(sock.getpeername()[0])
-        except OSError:  # it is closed already
+        except OSError:  # the peer has already closed it
             return
         admit = getattr(_clock, "admit", None)
         if admit is not None and not admit(address):
@@ -226,7 +226,7 @@ class _Timed:
         _clock.peer = address
 
     def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> Any:
-        if self.sock is not None:  # one of the pool, which an earlier request has opened
+        if self.sock is not None:  # a pooled connection, opened by an earlier request
             self._admit(self.sock)
         return super().putrequest(method, getattr(url, "whole", url), *args, **options)  # type: ignore[misc]
 
@@ -238,7 +238,7 @@ class _Timed:
         try:
             return super().getresponse(*args, **options)  # type: ignore[misc]
         finally:
-            if self.sock is not None:  # it is where the answer ends with the connection
+            if self.sock is not None:  # None if the response ends with the connection
                 self.sock = sock
 
 
@@ -259,9 +259,9 @@ class _SecurePool(_Discreet, HTTPSConnectionPool):
 
 
 class TimedAdapter(HTTPAdapter):
-    """For ``requests.Session.mount``: few connections, no retries of its own, and answers that keep to :func:`until`.
+    """An adapter for ``requests.Session.mount``, with few connections, no retries, and responses that observe :func:`until`.
 
-    :param trusting: makes the TLS context, once, when it is first needed; it alone says whom to trust.
+    :param trusting: creates the TLS context when it is first needed; it alone decides which authorities to trust.
     """
 
     def __init__(self, trusting: Callable[[], ssl.SSLContext]) -> None:
@@ -279,12 +279,12 @@ class TimedAdapter(HTTPAdapter):
         return manager
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:
-        # The same credentials as for RELAY: requests sends none that lack a password.
+        # The same credentials as for RELAY: requests would drop those without a password.
         authorization = read_proxy(proxy, "proxy").authorization
         return {"Proxy-Authorization": authorization} if authorization else {}
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        # Not that of requests, which adds the authorities of certifi to those of the context.
+        # Replaces the method of requests, which adds certifi's authorities to those of the context.
         if url.lower().startswith("https:"):
             if self._context is None:
                 self._context = self._trusting()

@@ -80,7 +80,7 @@ def test_a_command_to_a_name_that_is_looked_for_without_end(
 ) -> None:
     names.hang[SPACE] = 0
     options: dict[str, Any] = {limit: 0.05}
-    with client(**options) as rest, pytest.raises(ConnectTimeout, match="within the time given"):
+    with client(**options) as rest, pytest.raises(ConnectTimeout, match="before the timeout"):
         Background(send, rest).result()
 
 
@@ -96,7 +96,7 @@ def test_a_download_by_way_of_such_a_name(names: Resolver, tmp_path: Path, hop: 
         options: dict[str, Any] = {limit: 0.2}
         wait = options.pop("timeout", PATIENCE)
         with client(port_of(server), **options) as rest:
-            with pytest.raises(ConnectTimeout, match="within the time given"):
+            with pytest.raises(ConnectTimeout, match="before the timeout"):
                 Background(lambda: rest.download(url, tmp_path / "r.wav", timeout=wait)).result()
     assert list(tmp_path.iterdir()) == []
 
@@ -107,7 +107,9 @@ def test_a_download_through_a_proxy(names: Resolver, tmp_path: Path, host: str) 
     names.hang[host] = 0
     with Scripted(answer(302, Location=f"http://{FILES}/r.wav"), part(len(WHOLE))) as server:
         with client(proxy=f"http://{PROXY}:{port_of(server)}") as rest:
-            with pytest.raises(ConnectTimeout, match=r"within the time given$|did not answer in time$"):
+            with pytest.raises(
+                ConnectTimeout, match=r"(no connection|did not answer|did not finish) before the timeout$"
+            ):
                 Background(lambda: rest.download(f"http://{SPACE}/r.wav", tmp_path / "r.wav", timeout=0.2)).result()
     assert list(tmp_path.iterdir()) == []
 
