@@ -1,4 +1,4 @@
-"""Whether the file on disk holds what was sent, sample for sample. Pure."""
+"""Compare a recording with the sent audio, sample for sample. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ __all__ = ["differences"]
 
 
 def differences(recorded: WavAudio, sent: Mapping[str, bytes]) -> list[str]:
-    """What is wrong with a recording, in words; empty where nothing is.
+    """Return the differences between a recording and the sent audio, in words.
 
     :param sent: 16-bit PCM by track, in the order of the channels.
+    :return: an empty list if they are identical.
     """
     if recorded.channels != len(sent):
         return [f"the file has {recorded.channels} channels, but {len(sent)} tracks were sent"]
@@ -25,5 +26,5 @@ def differences(recorded: WavAudio, sent: Mapping[str, bytes]) -> list[str]:
             found.append(f"{track}: {len(heard) // 2} samples were saved, but {len(pcm) // 2} were sent")
         elif heard != pcm:
             first = next(index for index, (one, other) in enumerate(zip(heard, pcm, strict=True)) if one != other)
-            found.append(f"{track}: differs from what was sent {first / 2 / recorded.sample_rate:.3f} s into it")
+            found.append(f"{track}: differs from the sent audio {first / 2 / recorded.sample_rate:.3f} s into it")
     return found

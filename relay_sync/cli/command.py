@@ -1,4 +1,4 @@
-"""Which command, and its exit code."""
+"""Select a command, run it, and return its exit code."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _guarded(name: str, arguments: argparse.Namespace, early: Early) -> int:
 
 
 def _delivered(name: str, code: int) -> int:
-    """The exit code, once everything was written."""
+    """Return the exit code after the output has been written."""
     reason = failure()
     if not reason:
         return code
@@ -64,7 +64,7 @@ def _delivered(name: str, code: int) -> int:
 
 
 def _imported(arguments: argparse.Namespace) -> ModuleType:
-    # Here, since it takes time and an extra that --help and --version need not have.
+    # Imported late: it is slow, and needs an extra that --help and --version do not need.
     try:
         return importlib.import_module(f"{__package__}.{arguments.module}")
     except ImportError as missing:
@@ -72,6 +72,6 @@ def _imported(arguments: argparse.Namespace) -> ModuleType:
 
 
 def _tell(line: str) -> None:
-    # In one piece: another thread may be logging.
+    # One write: another thread may be logging.
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()

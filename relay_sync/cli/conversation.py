@@ -1,4 +1,4 @@
-"""One call, all of it in this process: the telephone network, the client that answers, and the receiver of the audio."""
+"""A call within this process: the simulator, the client that answers, and the receiver of the audio."""
 
 from __future__ import annotations
 
@@ -25,18 +25,22 @@ __all__ = ["Outcome", "Scene", "converse"]
 
 CALLER: Final = "+15550199"
 OFFICE: Final = "+15550100"
-#: Seconds for each step that takes no time by itself, on a busy machine.
+#: Maximum seconds of each step that is immediate on an idle machine.
 PATIENCE: Final = 15.0
 _NAMES: Final = {"inbound": "caller", "outbound": "far side"}
 
 
 @frozen(kw_only=True)
 class Scene:
-    """What is to happen.
+    """The plan of the call.
 
-    :ivar voices: who speaks, by track, in the order of the channels in the file.
-    :ivar track: what is streamed: ``inbound``, ``outbound`` or ``both``. :ivar codec: as for ``call.stream``.
-    :ivar out: where the audio is saved. :ivar fast: media without a clock.
+    :ivar says: speech of the caller.
+    :ivar hears: speech that the caller hears.
+    :ivar track: the streamed track: ``inbound``, ``outbound`` or ``both``.
+    :ivar codec: as for ``call.stream``.
+    :ivar out: the file to save the audio to.
+    :ivar fast: whether to send audio as fast as possible.
+    :ivar voices: the streamed speech by track, in the order of the channels in the file.
     """
 
     says: Voice
@@ -53,16 +57,17 @@ class Scene:
 
     @property
     def seconds(self) -> float:
-        """How long there is something to hear."""
+        """Duration of the longest speech in seconds."""
         return max(voice.duration for voice in self.voices.values())
 
 
 @frozen(kw_only=True)
 class Outcome:
-    """What came of it.
+    """The result of the call.
 
-    :ivar sent: by the simulator's own account, per track: PCM after the codec's rounding.
-    :ivar stats: what the receiver counted. :ivar end_reason: how the stream ended for it.
+    :ivar sent: the audio that the simulator sent, by track: PCM after the rounding of the codec.
+    :ivar stats: the counters of the receiver.
+    :ivar end_reason: why the stream ended, according to the receiver.
     """
 
     sent: dict[str, bytes] = field(repr=False)
@@ -72,7 +77,7 @@ class Outcome:
 
 @define(eq=False)
 class _Answering:
-    """The handler of the call. It blocks, as handlers may: it runs in a thread of its own."""
+    """The handler of the call. It runs in its own thread and may block."""
 
     scene: Scene
     audio: AudioServer
@@ -86,7 +91,7 @@ class _Answering:
         try:
             self._answer(call)
         except Exception as error:
-            # Not raised on: it would be logged with its traceback, and is to be told as one line.
+            # Not re-raised: the client would log a traceback, and the command prints one line.
             self.error = error
             self._give_up(call)
         finally:
@@ -97,7 +102,7 @@ class _Answering:
         try:
             call.hangup("error")
         except RelayError:
-            pass  # what went wrong first is what counts
+            pass  # the first error is the relevant one
 
     def _answer(self, call: Call) -> None:
         note = self.timeline.note
@@ -106,10 +111,10 @@ class _Answering:
         call.on("calling.call.stream", lambda event: note(f"event: stream {event.state}"))
         call.answer()
         call.wait_for_answered(PATIENCE)
-        note("answered: call.answer() has returned, the call is up")
+        note("answered: call.answer() has returned, the call is connected")
         with self.audio.listen(call, track=self.scene.track, codec=self.scene.codec, timeout=PATIENCE) as stream:
             self.stream = stream
-            note(f"audio.listen(): {stream.media_format.encoding} at {stream.sample_rate} Hz is coming")
+            note(f"audio.listen(): {stream.media_format.encoding} at {stream.sample_rate} Hz is arriving")
             self._hear(stream)
         note(f"stopped: the stream has ended ({stream.end_reason})")
         if stream.stats.seconds < self.scene.seconds - 0.001:
@@ -123,7 +128,7 @@ class _Answering:
         note(f"hung up: the call has ended ({call.end_reason})")
 
     def _hear(self, stream: AudioStream) -> None:
-        """Listen until everything has been said."""
+        """Receive the audio until its end."""
         levels: dict[str, str] = {}
         while stream.stats.seconds < self.scene.seconds - 0.001:
             frame = stream.read_frame(PATIENCE)
@@ -138,9 +143,9 @@ class _Answering:
 
 
 def converse(scene: Scene, timeline: MomentLog, progress: Progress) -> Outcome:
-    """Have the call, from the first ring to the last goodbye. When this returns or raises, nothing of it is left.
+    """Make the call. Nothing of it is left when this function returns or raises.
 
-    :raises Unsuccessful: any step failed; the cause is chained.
+    :raises Unsuccessful: a step failed; the cause is chained.
     """
     media = "fast" if scene.fast else "realtime"
     before = set(threading.enumerate())
@@ -151,16 +156,16 @@ def converse(scene: Scene, timeline: MomentLog, progress: Progress) -> Outcome:
         ):
             outcome = _converse(scene, timeline, progress, simulator, audio)
     except (RelayError, OSError) as error:
-        raise Unsuccessful(f"the call went wrong: {error}") from error
+        raise Unsuccessful(f"the call failed: {error}") from error
     left = _left_over(before)
     if left:
-        raise Unsuccessful(f"threads are left over: {', '.join(left)}")
-    timeline.note("over: client, receiver and simulator are closed, and none of their threads is left")
+        raise Unsuccessful(f"threads are still running: {', '.join(left)}")
+    timeline.note("done: client, receiver and simulator are closed, and their threads have ended")
     return outcome
 
 
 def _left_over(before: set[threading.Thread]) -> list[str]:
-    """The names of our threads that do not end."""
+    """Return the names of relay-sync threads that have not ended."""
     ours = [each for each in threading.enumerate() if each not in before and each.name.startswith("relay-")]
     return [thread.name for thread in join_all(ours, PATIENCE)]
 
@@ -177,14 +182,14 @@ def _converse(
         phone = simulator.call(to=OFFICE, from_=CALLER, says=scene.says, hears=scene.hears)
         timeline.note(f"{CALLER} calls {OFFICE}")
         if not wait_for_event(answering.done, scene.seconds + 4 * PATIENCE):
-            raise Unsuccessful(f"the handler is not done; the call is {phone.state}")
+            raise Unsuccessful(f"the handler has not finished; the call is {phone.state}")
         if answering.error is not None:
             raise Unsuccessful(f"the handler failed: {answering.error}") from answering.error
         phone.wait_until("ended", PATIENCE)
         sent = phone.streams[0].sent
     finally:
-        client.disconnect(hangup_calls=True)  # there is one only if something went wrong, or Ctrl-C was pressed
+        client.disconnect(hangup_calls=True)  # a call is live only after an error or Ctrl-C
     timeline.note("disconnected")
     stream = answering.stream
-    assert stream is not None  # a handler without a stream has failed
+    assert stream is not None  # without a stream the handler has failed
     return Outcome(sent=sent, stats=stream.stats, end_reason=stream.end_reason)

@@ -1,4 +1,4 @@
-"""``relay-sync demo``: the arguments checked, one call made, the result printed and judged."""
+"""``relay-sync demo``: check the arguments, make one call, print and verify the result."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .timeline import MomentLog
 __all__ = ["run"]
 
 _LABELS: Final = {"inbound": "caller", "outbound": "far side"}
-#: Columns that the labels take.
+#: Width of the labels in columns.
 _BESIDE: Final = 10
 _NEXT: Final = (
     'Next:    README.md, "The shortest useful program"; every parameter: python -m pydoc relay_sync.Call.stream'
@@ -34,9 +34,11 @@ _NEXT: Final = (
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Have the call and show what came of it.
+    """Make the call and show the result.
 
-    :return: 0. :raises Mistake: an argument cannot be right. :raises Unsuccessful: anything else went wrong.
+    :return: 0.
+    :raises Mistake: an argument is invalid.
+    :raises Unsuccessful: the call failed, or the received audio differs from the sent audio.
     """
     scene = Scene(
         says=_voice(arguments.says),
@@ -54,13 +56,13 @@ def run(arguments: argparse.Namespace) -> int:
             outcome = converse(scene, timeline, progress)
         return _shown(arguments.out, scene, timeline, outcome)
     except KeyboardInterrupt as end:
-        saved = _version(scene.out) != before  # the handler may have got so far, also while the call was being ended
+        saved = _version(scene.out) != before  # the handler may have saved it, even after the interrupt
         end.add_note(f"the audio is in {arguments.out}" if saved else "nothing was saved")
         raise
 
 
 def _version(path: Path) -> tuple[int, int] | None:
-    """What tells a file from the one that was there before it; ``None``: there is none."""
+    """Return an identity of the file that changes when it is replaced, or ``None`` if it does not exist."""
     try:
         found = path.stat()
     except OSError:
@@ -75,8 +77,8 @@ def _shown(out: str, scene: Scene, timeline: MomentLog, outcome: Outcome) -> int
     print(_drawn(recorded, [_LABELS[name] for name in tracks]))
     wrong = _judge(outcome, recorded)
     if wrong:
-        raise Unsuccessful("the audio is not what was sent: " + "; ".join(wrong))
-    print(f"\nChecked: {_count(outcome)}, all as they were sent")
+        raise Unsuccessful("the received audio differs from the sent audio: " + "; ".join(wrong))
+    print(f"\nChecked: {_count(outcome)}, identical to the sent audio")
     print(f"Audio:   {out} ({_format(recorded, tracks)})")
     print(_NEXT)
     return 0
@@ -89,11 +91,11 @@ def _voice(path: str | None) -> Voice:
     try:
         voice = load_voice(speech.caller() if path is None else path, "says")
     except InvalidParameter as error:
-        raise Mistake("--says", f"{path}: must be {error.accepted}") from error
+        raise Mistake("--says", f"{path}: expected {error.accepted}") from error
     except OSError as error:
         raise Mistake("--says", f"{path}: {error.strerror or error}") from error
     if not voice.pcm:
-        raise Mistake("--says", f"{path}: there is no audio in it")
+        raise Mistake("--says", f"{path}: the file contains no audio")
     return voice
 
 
@@ -112,16 +114,16 @@ def _codec(text: str) -> str:
 
 
 def _target(text: str) -> Path:
-    """Find out before the call, not after it, that its audio cannot be saved."""
+    """Check before the call that its audio can be saved."""
     path = Path(os.path.abspath(text))
     if path.is_dir():
-        raise Mistake("--out", f"{text}: is a folder; name a file")
-    if path.exists() and not path.is_file():  # it would be replaced: no way to treat a device or a pipe
-        raise Mistake("--out", f"{text}: is there already, and is no plain file")
+        raise Mistake("--out", f"{text}: is a folder; pass a file")
+    if path.exists() and not path.is_file():  # saving would replace the device or pipe
+        raise Mistake("--out", f"{text}: exists and is not a regular file")
     if not path.parent.is_dir():
-        raise Mistake("--out", f"{text}: there is no folder {path.parent}")
+        raise Mistake("--out", f"{text}: the folder {path.parent} does not exist")
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise Mistake("--out", f"{text}: the folder {path.parent} cannot be written to")
+        raise Mistake("--out", f"{text}: the folder {path.parent} is not writable")
     return path
 
 
@@ -129,7 +131,7 @@ def _target(text: str) -> Path:
 
 
 def _drawn(recorded: WavAudio, labels: list[str]) -> str:
-    """The waveform, with characters that the output has and no wider than the terminal."""
+    """Return the waveform, no wider than the terminal and in characters that the output supports."""
     width = max(10, min(100, shutil.get_terminal_size().columns) - _BESIDE)
     drawn = draw_waveform(recorded, width=width, labels=labels)
     return drawn if can_show(drawn) else draw_waveform(recorded, width=width, labels=labels, ascii=True)
@@ -147,7 +149,7 @@ def _judge(outcome: Outcome, recorded: WavAudio) -> list[str]:
     if outcome.end_reason != "stopped":
         wrong.append(f"the stream was {outcome.end_reason}, not stopped")
     if outcome.stats.bad_frames:
-        wrong.append(f"{outcome.stats.bad_frames} messages could not be used")
+        wrong.append(f"{outcome.stats.bad_frames} messages could not be decoded")
     return wrong
 
 

@@ -131,7 +131,7 @@ def _tell(bad: str) -> None:
 
 
 def _findings(client: RelayClient, arguments: argparse.Namespace, receiver: AudioServer | None) -> Iterator[Finding]:
-    """Run the checks in order. Stop after one that fails, because later ones would fail for the same reason."""
+    """Run the checks in order. Stop after a check that fails, because later ones would fail for the same reason."""
     config, timeout = config_of(client), arguments.timeout
     steps: list[Callable[[], Iterable[Finding]]] = [
         checkup.library,

@@ -1,6 +1,6 @@
-"""Signals that come before a command can be interrupted, while its modules are imported, and after its exit code is settled.
+"""Signals that arrive while the command's modules are imported, or after its exit code is known.
 
-This module is imported before all others of the command, and imports next to nothing.
+This module is imported before all other modules of the command, and imports only what it needs.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any, Final
 
 __all__ = ["ENDING", "Early", "Interrupted"]
 
-#: The signals that end a command; Windows has no SIGHUP.
+#: Signals that end a command; Windows has no SIGHUP.
 ENDING: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class Interrupted(KeyboardInterrupt):
     """A signal that ends the command.
 
-    :ivar code: the exit code that a shell expects: 128 and the number of the signal.
+    :ivar code: the exit code that shells expect: 128 plus the signal number.
     """
 
     def __init__(self, number: int) -> None:
@@ -31,11 +31,11 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Early:
-    """Notes signals while the block runs, instead of raising anywhere: an import that is broken off may swallow what is raised.
+    """A context manager that records signals instead of raising, because an interrupted import may swallow the exception.
 
-    What the program ignores or handles itself is left alone; off the main thread it does nothing.
+    Signals that the program ignores or handles are not changed. Outside the main thread it does nothing.
 
-    :ivar code: once it is set, a signal ends the process at once, with this exit code.
+    :ivar code: if set, a signal ends the process immediately with this exit code.
     """
 
     def __init__(self) -> None:
@@ -68,11 +68,11 @@ class Early:
         self._noted = self._noted or number
 
     def to_the_end(self) -> Early:
-        """Note signals from now on until the process ends.
+        """Record signals until the process ends.
 
-        The interpreter, as the last thing it does, gives its own handlers up: what comes after that is ignored.
+        The interpreter restores the default handlers at the end of its shutdown. Signals after that are ignored.
         """
-        atexit.register(self._ignore)  # called last, if it is registered first
+        atexit.register(self._ignore)  # registered first, so called last
         return self.__enter__()
 
     def _ignore(self) -> None:
@@ -80,13 +80,16 @@ class Early:
             signal.signal(number, signal.SIG_IGN)
 
     def raise_noted(self) -> None:
-        """:raises Interrupted: a signal has come."""
+        """Raise if a signal was recorded.
+
+        :raises Interrupted: a signal was recorded.
+        """
         if self._noted:
             raise Interrupted(self._noted)
 
     @contextmanager
     def lifted(self) -> Iterator[None]:
-        """Signals mean what they meant before, while this block runs; so does one that has come already."""
+        """Restore the previous handlers while the block runs, and deliver a recorded signal to them."""
         self.__exit__(None, None, None)
         try:
             if self._noted:

@@ -1,7 +1,7 @@
-"""What SIGINT, SIGTERM and SIGHUP do to a command: they end it, and it tidies up first.
+"""Handling of SIGINT, SIGTERM and SIGHUP: the command cleans up and exits.
 
-One that was ignored when the command began (``nohup``, a shell's ``&``) stays ignored. ``relay-sync run`` is different: there
-the client handles them, as in any program that calls ``client.run()``.
+A signal that was ignored when the command started (``nohup``, a shell's ``&``) stays ignored. Under ``relay-sync run`` the client
+handles the signals, as in any program that calls ``client.run()``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .early import ENDING, Interrupted
 
 __all__ = ["interruptible", "until_told"]
 
-#: Seconds in which nothing disturbs a command that hangs up and tidies up: a terminal that closes may send SIGHUP twice.
+#: Seconds of cleanup during which further signals are ignored: a terminal that closes may send SIGHUP twice.
 TIDYING: Final = 10.0
 
 
@@ -41,9 +41,9 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def until_told(*, second_raises: bool = False) -> Iterator[Flag]:
-    """Set the flag at a signal: for commands that serve until they are told to end, which then is no interruption.
+    """Set the flag at a signal. For commands that serve until a signal and then exit normally.
 
-    :param second_raises: a second Ctrl-C raises :class:`Interrupted`.
+    :param second_raises: whether a second Ctrl-C raises :class:`Interrupted`.
     """
     told = Flag()
 

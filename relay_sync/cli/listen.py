@@ -1,4 +1,4 @@
-"""``relay-sync listen``: a receiver of streams for people who only want to see whether audio arrives."""
+"""``relay-sync listen``: a receiver of streams that shows whether audio arrives."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ __all__ = ["TOKEN_VARIABLE", "run"]
 
 TOKEN_VARIABLE: Final = "RELAY_AUDIO_TOKEN"
 _LONGEST_TOKEN: Final = 16 * 1024  # bytes
-CLOSING: Final = 10.0  # seconds for streams and files at the end
+CLOSING: Final = 10.0  # seconds to close streams and files
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Receive streams until Ctrl-C, SIGTERM or SIGHUP.
 
-    :return: 0. :raises Mistake: an argument cannot be right.
-    :raises Unsuccessful: the port cannot be had, or a recording is not complete.
+    :return: 0.
+    :raises Mistake: an argument is invalid.
+    :raises Unsuccessful: the port is not available, or a recording is incomplete.
     """
     display = make_display()
     listening = _Listening(display)
@@ -42,27 +43,27 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             audio.start()
         except OSError as error:
-            raise Unsuccessful(f"port {arguments.port} cannot be had: {error.strerror or error}") from error
+            raise Unsuccessful(f"port {arguments.port} is not available: {error.strerror or error}") from error
         try:
             with display:
                 display.say(_greeting(arguments, audio))
                 while not wait_for_event(told, display.interval):
                     display.show(listening.meters)
-                    if is_lost() and arguments.save is None:  # nothing is kept, and nobody looks any more
+                    if is_lost() and arguments.save is None:  # nothing is saved or shown
                         break
-                display.say("ending: streams are closed and files finished")
+                display.say("stopping: closing streams and files")
                 audio.close(CLOSING)
         finally:
             audio.close(CLOSING)
     display.say(counted(listening.count, "stream"))
     if listening.cut_short:
         lost = counted(listening.cut_short, "recording is", "recordings are")
-        raise Unsuccessful(f"{lost} not complete, see above")
+        raise Unsuccessful(f"{lost} incomplete (see above)")
     return 0
 
 
 class _Listening:
-    """The streams, each heard by a thread of the receiver."""
+    """The streams. The receiver calls this object in a thread of each stream."""
 
     def __init__(self, display: Display) -> None:
         self._display = display
@@ -72,7 +73,7 @@ class _Listening:
 
     @property
     def meters(self) -> list[Meter]:
-        """Of the streams that are going on."""
+        """Meters of the open streams."""
         with self._lock:
             return list(self._meters)
 
@@ -83,7 +84,7 @@ class _Listening:
             self.count += 1
         form = stream.media_format
         tracks = " and ".join(stream.announced_tracks) or "tracks not announced"
-        self._display.say(f"{meter.name}: begins, {form.encoding} at {stream.sample_rate} Hz, {tracks}")
+        self._display.say(f"{meter.name}: started, {form.encoding} at {stream.sample_rate} Hz, {tracks}")
         try:
             for frame in stream:
                 meter.hear(frame)
@@ -96,12 +97,12 @@ class _Listening:
 
 
 def _saved(stream: AudioStream) -> str:
-    """What became of the recording, in words; ``""`` where there is none."""
+    """Return the result of the recording in words, or ``""`` if there is none."""
     error, file = stream.recording_error, stream.recorded_to
     if error is None:
         return f"; saved in {file}" if file else ""
     why = error.strerror or error
-    return f"; cut short, {file} holds only its beginning: {why}" if file else f"; not saved: {why}"
+    return f"; recording cut short, {file} is incomplete: {why}" if file else f"; not saved: {why}"
 
 
 def _server(arguments: argparse.Namespace, listening: _Listening) -> AudioServer:
@@ -124,25 +125,25 @@ def _server(arguments: argparse.Namespace, listening: _Listening) -> AudioServer
         )
     except InvalidParameter as error:
         raise Mistake.of(error, reorder_seconds="--reorder", record_to="--save", token=source) from error
-    if folder is not None:  # made when the other arguments have been checked
+    if folder is not None:  # created after the other arguments have been checked
         _make(folder)
     return audio
 
 
 def _token(file: str | None) -> tuple[str | None, str]:
-    """What senders must show, and where that came from. Never from the command line, which others can read."""
+    """Return the bearer token and its source. It is never on the command line, which other users can read."""
     if file is None:
         return os.environ.get(TOKEN_VARIABLE) or None, f"${TOKEN_VARIABLE}"
     if not file:
-        raise Mistake("--token-file", "no file is named")
+        raise Mistake("--token-file", "must not be empty")
     try:
-        with open(file, "rb") as source:  # whatever it is, a device or a pipe: no more is read than a token has
+        with open(file, "rb") as source:  # limited, because it may be a device or a pipe
             read = source.read(_LONGEST_TOKEN + 1)
         if len(read) > _LONGEST_TOKEN:
-            raise Mistake("--token-file", f"{file} has more than {_LONGEST_TOKEN} bytes: that is no token")
+            raise Mistake("--token-file", f"{file} has more than {_LONGEST_TOKEN} bytes, which is too long for a token")
         token = read.decode().strip()
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise Mistake("--token-file", f"{file} cannot be read: {why}") from None
     if not token:
         raise Mistake("--token-file", f"{file} is empty")
@@ -155,7 +156,7 @@ def _make(folder: Path) -> None:
     except OSError as error:
         raise Mistake("--save", f"{folder}: {error.strerror or error}") from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise Mistake("--save", f"{folder}: the folder cannot be written to")
+        raise Mistake("--save", f"{folder}: the folder is not writable")
 
 
 def _escaped(folder: Path) -> str:
@@ -164,14 +165,14 @@ def _escaped(folder: Path) -> str:
 
 def _greeting(arguments: argparse.Namespace, audio: AudioServer) -> str:
     needed = arguments.token_file is not None or os.environ.get(TOKEN_VARIABLE)
-    who = "a bearer token is needed" if needed else "no token: whoever reaches this port may send audio"
+    who = "senders need the bearer token" if needed else "no token: any client that reaches this port can send audio"
     kept = f", saving in {arguments.save}" if arguments.save is not None else ""
     others = " and all other addresses of this machine" if is_everywhere(arguments.host) else ""
-    return f"listening on {audio.url}{others}{kept}; {who}; Ctrl-C ends it"
+    return f"listening on {audio.url}{others}{kept}; {who}; press Ctrl-C to stop"
 
 
 class _Lines(logging.Handler):
-    """Warnings as lines between what is shown."""
+    """A log handler that prints warnings as lines of the display."""
 
     def __init__(self, display: Display) -> None:
         super().__init__(logging.WARNING)
@@ -186,7 +187,7 @@ class _Lines(logging.Handler):
 
 @contextmanager
 def _logged_through(display: Display) -> Iterator[None]:
-    """Have warnings shown here, and nowhere else."""
+    """Show warnings of this package in the display only."""
     log, lines = logging.getLogger("relay_sync"), _Lines(display)
     before, log.propagate = log.propagate, False
     log.addHandler(lines)

@@ -1,4 +1,4 @@
-"""What is shown of streams while they come: a table by rich where that is installed and somebody looks, else plain lines."""
+"""Level meters of streams: a live table if rich is installed and the output is a terminal, otherwise plain lines."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .streams import can_draw_over
 
 __all__ = ["Display", "Meter", "PlainDisplay", "decibels", "make_display"]
 
-EVERY: Final = 5.0  # seconds between lines where nobody can draw over them
-_FALL: Final = 20.0  # dB per second that a level falls back
-_FLOOR: Final = -60.0  # dB at which a bar is empty
+EVERY: Final = 5.0  # seconds between lines if the output is not a terminal
+_FALL: Final = 20.0  # dB per second by which a shown level falls
+_FLOOR: Final = -60.0  # dB of an empty bar
 _BAR: Final = 20
 
 
 def decibels(pcm: bytes) -> float:
-    """The peak of some PCM (16-bit little-endian), in dB below full scale; minus infinity for silence."""
+    """Return the peak of 16-bit little-endian PCM in dB relative to full scale; minus infinity for silence."""
     samples = array("h", pcm)
     if sys.byteorder == "big":
         samples.byteswap()
@@ -33,20 +33,20 @@ def decibels(pcm: bytes) -> float:
 
 
 def bar(level: float) -> str:
-    """A level in dB as a bar of fixed length."""
+    """Return a bar of fixed length for a level in dB."""
     filled = 0 if level == -math.inf else round(max(0.0, 1 - level / _FLOOR) * _BAR)
     return "#" * filled + "." * (_BAR - filled)
 
 
 @define(eq=False)
 class Meter:
-    """How loud a stream is; one thread hears, another looks."""
+    """Levels of a stream. One thread writes them, another reads them."""
 
     stream: AudioStream
-    _levels: dict[str, tuple[float, float]] = field(factory=dict, init=False)  # dB, and when
+    _levels: dict[str, tuple[float, float]] = field(factory=dict, init=False)  # dB, and monotonic time
 
     def hear(self, frame: AudioFrame) -> None:
-        """A frame has come."""
+        """Take in a received frame."""
         if frame.encoding is None:
             now, level = time.monotonic(), decibels(frame.pcm)
             if level >= self._fallen(frame.track, now):
@@ -60,17 +60,17 @@ class Meter:
 
     @property
     def levels(self) -> dict[str, float]:
-        """By track, in dB: it rises at once and falls back slowly."""
+        """Levels in dB by track. They rise immediately and fall slowly."""
         now = time.monotonic()
         return {track: self._fallen(track, now) for track in sorted(self._levels)}
 
     @property
     def name(self) -> str:
-        """The call's id, or the stream's where there is none."""
+        """The call id, or the stream id if there is none."""
         return self.stream.call_id or self.stream.stream_id or "a stream"
 
     def numbers(self) -> str:
-        """Length, frames, gaps and delay, in one line."""
+        """Return length, frames, gaps and delay in one line."""
         stats = self.stream.stats
         more = [
             f"{count} {what}"
@@ -94,7 +94,10 @@ class Meter:
 
 
 class Display(Protocol):
-    """A context manager that shows meters again and again."""
+    """A context manager that shows meters.
+
+    :ivar interval: seconds between updates.
+    """
 
     interval: float
 
@@ -105,10 +108,10 @@ class Display(Protocol):
     ) -> None: ...
 
     def show(self, meters: Iterable[Meter]) -> None:
-        """The streams that are going on."""
+        """Show the open streams."""
 
     def say(self, line: str) -> None:
-        """A line that stays. From any thread."""
+        """Print a line that stays. Thread-safe."""
 
 
 def _level(level: float) -> str:
@@ -117,9 +120,9 @@ def _level(level: float) -> str:
 
 @define(eq=False)
 class PlainDisplay:
-    """A line for each stream now and then.
+    """Prints a line for each stream at intervals.
 
-    :ivar interval: seconds between them.
+    :ivar interval: seconds between the lines.
     """
 
     interval: float = EVERY
@@ -139,7 +142,7 @@ class PlainDisplay:
             self.say(f"{meter.name}: {loud or 'no audio yet'}  {meter.numbers()}")
 
     def say(self, line: str) -> None:
-        self._out.write(f"{line}\n")  # in one piece: several threads say something
+        self._out.write(f"{line}\n")  # one write: several threads print
         self._out.flush()
 
 
@@ -171,7 +174,7 @@ class _RichDisplay:
             stats = meter.stream.stats
             numbers = [f"{stats.seconds:.1f} s", str(stats.frames), str(stats.gaps), f"{stats.delay * 1000:.0f} ms"]
             for track, level in meter.levels.items() or [("", -math.inf)]:
-                # Ids come from outside: no markup.
+                # Text: ids are sent by others and must not be parsed as markup.
                 table.add_row(Text(meter.name), Text(track), Text(bar(level)), _level(level), *numbers)
         self._live.update(table, refresh=True)
 
@@ -180,7 +183,7 @@ class _RichDisplay:
 
 
 def make_display() -> Display:
-    """The best there is for standard output."""
+    """Return the best display for standard output."""
     if can_draw_over():
         try:
             return _RichDisplay()

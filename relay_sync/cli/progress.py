@@ -1,4 +1,4 @@
-"""How far a stream has got: a bar by rich where that is installed and somebody looks, else plain text."""
+"""Progress of a stream: a rich bar if rich is installed and the output is a terminal, otherwise plain text."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["PlainProgress", "Progress", "level", "make_progress"]
 _LEVELS: Final = " ▁▂▃▄▅▆▇█"
 _PLAIN_LEVELS: Final = " .:-=+*%#"
 _WIDTH: Final = 32
-#: Columns that a line has beside its bar.
+#: Columns of a line without its bar.
 _BESIDE: Final = 30
 
 
 class Progress(Protocol):
-    """A context manager: what it shows is complete when it is left."""
+    """A context manager that shows progress until it exits."""
 
     def __enter__(self) -> Progress: ...
 
@@ -31,11 +31,11 @@ class Progress(Protocol):
     ) -> None: ...
 
     def update(self, seconds: float, levels: str = "") -> None:
-        """So many seconds have come, and so loud are they at the moment. From any thread."""
+        """Show the received seconds and the current levels. Thread-safe."""
 
 
 def level(pcm: bytes) -> str:
-    """One character for how loud some PCM (16-bit little-endian) is."""
+    """Return one character that shows the level of 16-bit little-endian PCM."""
     samples = array("h", pcm)
     if sys.byteorder == "big":
         samples.byteswap()
@@ -45,15 +45,16 @@ def level(pcm: bytes) -> str:
 
 
 def _bar_width() -> int:
-    """As wide as fits in a line: one that is too long for the terminal cannot be drawn over."""
+    """Return a width that fits the terminal: a line that wraps cannot be overwritten."""
     return max(4, min(_WIDTH, shutil.get_terminal_size().columns - _BESIDE))
 
 
 @define(eq=False)
 class PlainProgress:
-    """A bar of plain characters on a terminal; elsewhere a line per quarter, so that a log stays short.
+    """A bar of plain characters on a terminal; otherwise a line per quarter, so that a log stays short.
 
-    :param total: seconds. :param live: whether the line can be drawn again and again.
+    :param total: seconds.
+    :param live: whether the line can be overwritten.
     """
 
     total: float
@@ -115,9 +116,9 @@ class _RichProgress:
 
 
 def make_progress(total: float) -> Progress:
-    """The best there is for standard output.
+    """Return the best progress display for standard output.
 
-    :param total: seconds of audio to come.
+    :param total: expected seconds of audio.
     """
     live = can_draw_over()
     if live:

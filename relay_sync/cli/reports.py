@@ -1,6 +1,6 @@
-"""What a process says to its supervisor over a pipe: that it is ready, or that its configuration is wrong or its program broken.
+"""Reports of a process to its supervisor, over a pipe: ready, invalid configuration, or a program that raised.
 
-A line each: ``ready``, or ``wrong`` or ``broken`` and the text as a JSON string.
+Each report is a line: ``ready``, or ``wrong`` or ``broken`` followed by the text as a JSON string.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from attrs import define, field
 
 __all__ = ["VARIABLE", "Reporter", "Reports"]
 
-#: The variable that gives a child the number of the descriptor to report to.
+#: Environment variable with the file descriptor that a child reports to.
 VARIABLE: Final = "RELAY_SYNC_REPORTS"
 _LONGEST: Final = 4000
 _PIECE: Final = 65536
 
 
 class Reporter:
-    """The child's end. Without a supervisor nothing is reported.
+    """The child's end of the pipe. Without a supervisor it does nothing.
 
-    :ivar supervised: whether there is a supervisor to report to.
+    :ivar supervised: whether there is a supervisor.
+    :ivar is_ready: whether :meth:`ready` was called.
     """
 
     def __init__(self) -> None:
@@ -35,16 +36,22 @@ class Reporter:
         return self._number is not None
 
     def ready(self) -> None:
-        """The client is connected."""
+        """Report that the client is connected."""
         self.is_ready = True
         self._write("ready")
 
     def wrong(self, text: str) -> bool:
-        """The configuration is wrong. :return: whether the supervisor got the text, and will print it."""
+        """Report that the configuration is invalid.
+
+        :return: whether the supervisor received the text and will print it.
+        """
         return self._write(f"wrong {json.dumps(text[:_LONGEST])}")
 
     def broken(self, text: str) -> bool:
-        """The user's program raised before there was a client. :return: as for :meth:`wrong`."""
+        """Report that the user's program raised before it had created a client.
+
+        :return: as for :meth:`wrong`.
+        """
         return self._write(f"broken {json.dumps(text[:_LONGEST])}")
 
     def _write(self, line: str) -> bool:
@@ -52,7 +59,7 @@ class Reporter:
             return False
         try:
             os.write(self._number, f"{line}\n".encode())
-        except OSError:  # the supervisor is no more
+        except OSError:  # the supervisor has exited
             return False
         return True
 
@@ -61,9 +68,11 @@ class Reporter:
 class Reports:
     """The supervisor's end: a pipe for one child.
 
-    :ivar reading: the descriptor to wait for. :ivar writing: the one to hand over to the child.
-    :ivar ready: whether the child has been ready. :ivar wrong: what is wrong with its configuration, or ``None``.
-    :ivar is_broken: whether that is what its program raised before there was a client.
+    :ivar reading: the descriptor to read from.
+    :ivar writing: the descriptor to pass to the child.
+    :ivar ready: whether the child has reported that it is ready.
+    :ivar wrong: the reported error, or ``None``.
+    :ivar is_broken: whether that error is an exception of the program, not an invalid configuration.
     """
 
     reading: int
@@ -75,22 +84,25 @@ class Reports:
 
     @classmethod
     def make(cls) -> Reports:
-        """:raises OSError: there is no descriptor left."""
+        """Create the pipe.
+
+        :raises OSError: no file descriptor is available.
+        """
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
         return cls(reading, writing)
 
     def handed_over(self) -> None:
-        """Close our copy of the child's end."""
+        """Close this process's copy of the child's end."""
         if self.writing is not None:
             os.close(self.writing)
             self.writing = None
 
     def read(self) -> None:
-        """Take in what has come so far."""
+        """Read the reports that have arrived."""
         try:
             piece = os.read(self.reading, _PIECE)
-        except OSError:  # nothing, for now
+        except OSError:  # nothing has arrived
             return
         *lines, self._rest = (self._rest + piece).split(b"\n")
         for line in lines:
@@ -104,10 +116,10 @@ class Reports:
             self.is_broken = word == "broken"
             try:
                 self.wrong = str(json.loads(text))
-            except ValueError:  # not from this package
+            except ValueError:  # not written by this package
                 self.wrong = text
 
     def close(self) -> None:
-        """Let go of the pipe."""
+        """Close the pipe."""
         self.handed_over()
         os.close(self.reading)

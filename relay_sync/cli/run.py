@@ -1,4 +1,4 @@
-"""``relay-sync run``: a client until it is told to stop, in this process or in several."""
+"""``relay-sync run``: run a client until it is stopped, in this process or in several."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ _log = logs.get("relay_sync")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the client, or as many processes of it as were asked for.
+    """Run the client in this process, or in several processes.
 
-    :return: 0 after a graceful end. :raises Mistake: an argument cannot be right. :raises Unsuccessful: it cannot be loaded,
-        connect or go on.
+    :return: 0 after a graceful stop.
+    :raises Mistake: an argument is invalid.
+    :raises Unsuccessful: the client cannot be loaded, cannot connect, or lost its session permanently.
     """
     options = {"drain": arguments.drain, "log_level": arguments.log_level}
     again = command_line("run", arguments.target, "--drain", str(arguments.drain), "--log-level", arguments.log_level)
-    quiet = VARIABLE in os.environ  # the supervisor tells it
+    quiet = VARIABLE in os.environ  # the supervisor prints the error
     return serve(lambda: load_client(arguments.target, quiet=quiet), again, processes=arguments.processes, **options)
 
 
@@ -41,28 +42,30 @@ def run(arguments: argparse.Namespace) -> int:
 def serve(
     make: Callable[[], RelayClient], again: Sequence[str], *, processes: int, drain: float, log_level: str
 ) -> int:
-    """What ``run`` is in every world: a client in this process, or several processes of a command.
+    """Run a client in this process, or several processes of a command, under any framework.
 
-    :param make: makes the client. :param again: the command that does the same in one process.
-    :param drain: seconds that live calls have at the end; 0 hangs up at once.
+    :param make: returns the client.
+    :param again: the command that does the same in one process.
+    :param processes: number of processes.
+    :param drain: seconds for live calls to end after a stop request; 0 hangs up immediately.
+    :param log_level: lowest level to log, unless the program configures logging.
     :return: the exit code.
-    :raises Mistake: an option cannot be right.
-    :raises WrongConfiguration: the client is made with a value that cannot be right, or the processes cannot work with these
-        settings.
-    :raises Unsuccessful: the client could not connect, or lost its session for good.
+    :raises Mistake: an option is invalid.
+    :raises WrongConfiguration: the client is created with an invalid value, or no process can work with these settings.
+    :raises Unsuccessful: the client could not connect, or lost its session permanently.
     """
     if processes < 1:
         raise Mistake("--processes", f"{processes} is not at least 1")
     if processes > 1 and os.name == "nt":
-        raise Mistake("--processes", f"{processes} is not 1: Windows has no signal that lets a process end gracefully")
+        raise Mistake("--processes", f"{processes} is not 1: Windows has no signal that stops a process gracefully")
     if not 0 <= drain < math.inf:
-        raise Mistake("--drain", f"{drain:g} is not a number of seconds from 0 on")
+        raise Mistake("--drain", f"{drain:g} is not a finite number of seconds of at least 0")
     log_to_stderr(log_level)
     if processes > 1:
         try:
             return Supervisor(again, processes, patience=drain).run()
         except OSError as error:
-            raise Unsuccessful(f"no process can be started: {error}") from error
+            raise Unsuccessful(f"the processes cannot be started: {error}") from error
     reporter = Reporter()
     try:
         _run_client(_made(make), reporter, drain=drain)
@@ -73,9 +76,9 @@ def serve(
     except (Mistake, WrongConfiguration) as wrong:
         if not reporter.wrong(str(wrong)):
             raise
-        return WrongConfiguration.code  # the supervisor prints it, once for all its processes
+        return WrongConfiguration.code  # the supervisor prints it once for all processes
     except KeyboardInterrupt:
-        # Here for every world: what Flask and Django make of it is an abort without a word, or a traceback.
+        # Handled here, because Flask and Django would print an abort or a traceback.
         _log.warning("interrupted")
         return INTERRUPTED
     return 0
@@ -89,18 +92,19 @@ def _made(make: Callable[[], RelayClient]) -> RelayClient:
 
 
 def _run_client(client: RelayClient, reporter: Reporter, *, drain: float) -> None:
-    """Run it until SIGTERM, Ctrl-C, or the end of the supervisor whose child this is; then let live calls end.
+    """Run the client until SIGTERM, Ctrl-C, or the end of the supervisor, then let live calls end.
 
-    :param drain: seconds for that; 0 hangs up at once.
-    :raises WrongConfiguration: a supervised client whose credentials were refused before it was ever ready.
-    :raises Unsuccessful: it could not connect, or lost its session for good.
+    :param drain: seconds for live calls to end; 0 hangs up immediately.
+    :raises WrongConfiguration: a supervised client failed permanently before its first connection, for example because of
+        refused credentials or an unknown host.
+    :raises Unsuccessful: the client could not connect, or lost its session permanently.
     """
     _stop_with_parent(client)
     try:
         with _stopped_with_terminal(client):
             client.run(drain=drain or None, hangup_calls=True, on_ready=reporter.ready)
     except RelayError as error:
-        # Other connection errors are fatal, such as a host that does not exist: every process would fail in the same way.
+        # A ConnectError that is no timeout is fatal, such as an unknown host: every process would fail in the same way.
         is_wrong = isinstance(error, (AuthenticationError, ConnectError)) and not isinstance(error, ConnectTimeout)
         if is_wrong and reporter.supervised and not reporter.is_ready:
             raise WrongConfiguration(error.message) from error
@@ -108,7 +112,7 @@ def _run_client(client: RelayClient, reporter: Reporter, *, drain: float) -> Non
 
 
 def _stopped_with_terminal(client: RelayClient) -> Handled:
-    """A terminal that is closed ends the client like SIGTERM, unless it is to be ignored (``nohup``)."""
+    """Stop the client on SIGHUP (the terminal was closed) as on SIGTERM, unless it is ignored (``nohup``)."""
     numbers = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []  # Windows has none
     return Handled(lambda number, frame: client.stop(), *numbers, only_defaults=True)
 
@@ -119,10 +123,10 @@ def _stop_with_parent(client: RelayClient) -> None:
         return
 
     def watch() -> None:
-        # Nothing is ever written: reading returns when the last writer, the supervisor, is no more.
+        # Nothing is ever written: read() returns when the last writer, the supervisor, has exited.
         try:
             os.read(int(lifeline), 1)
-        except (OSError, OverflowError):  # no descriptor of ours: there is no supervisor
+        except (OSError, OverflowError):  # not an open descriptor: there is no supervisor
             return
         client.stop()
 
@@ -130,7 +134,10 @@ def _stop_with_parent(client: RelayClient) -> None:
 
 
 def log_to_stderr(level: str) -> None:
-    """Show what this package logs, unless the program has seen to that itself."""
+    """Log the messages of this package to stderr, unless the program configures logging.
+
+    :param level: the lowest level.
+    """
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(f"%(asctime)s {os.getpid()} %(levelname)-7s %(name)s: %(message)s"))
     logger = logging.getLogger("relay_sync")

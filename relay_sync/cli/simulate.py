@@ -1,4 +1,4 @@
-"""``relay-sync simulate``: the simulator as a server, until it is told to stop."""
+"""``relay-sync simulate``: run the simulator as a server until it is stopped."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from .mistakes import Mistake, Unsuccessful
 
 __all__ = ["run"]
 
-_IN_USE: Final = "was written by a simulator that still runs"
-_NOT_OURS: Final = "it exists, and was not written by relay-sync simulate"
-#: What the file of --credentials has, and how many bytes at the most.
+_IN_USE: Final = "was written by a simulator that is still running"
+_NOT_OURS: Final = "the file exists and was not written by relay-sync simulate"
+#: Members of the --credentials file, and its maximum size in bytes.
 _MEMBERS: Final = {"project", "token", "host", "control", "control_token"}
 _LONGEST: Final = 64 * 1024
 CONTROL_TOKEN: Final = "RELAY_SIMULATOR_CONTROL_TOKEN"
@@ -36,7 +36,9 @@ CONTROL_TOKEN: Final = "RELAY_SIMULATOR_CONTROL_TOKEN"
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM, Ctrl-C or SIGHUP.
 
-    :return: 0. :raises Mistake: an argument cannot be right. :raises Unsuccessful: the address cannot be had.
+    :return: 0.
+    :raises Mistake: an argument is invalid.
+    :raises Unsuccessful: a port is not available, or the credentials file cannot be written.
     """
     _check(arguments)
     with until_told() as told, _simulator(arguments) as simulator:
@@ -48,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
                 token=_setting(CONTROL_TOKEN) or secrets.token_urlsafe(24),
             )
         except OSError as error:
-            raise Unsuccessful(f"port {arguments.control_port} cannot be had: {error.strerror or error}") from error
+            raise Unsuccessful(f"port {arguments.control_port} is not available: {error.strerror or error}") from error
         with control, _written(arguments.credentials, simulator, control):
             _announce(arguments, simulator, control)
             wait_for_event(told, None)
@@ -61,7 +63,7 @@ def _check(arguments: argparse.Namespace) -> None:
         if not 0 <= getattr(arguments, name) < 65536:
             raise Mistake(f"--{name.replace('_', '-')}", f"{getattr(arguments, name)} is not from 0 to 65535")
     if not is_loopback(arguments.host) and not arguments.allow_remote:
-        raise Mistake("--host", f"{arguments.host} is not on loopback; add --allow-remote if you mean it")
+        raise Mistake("--host", f"{arguments.host} is not on loopback; add --allow-remote to allow it")
     if arguments.credentials:
         _check_file(Path(arguments.credentials), arguments.credentials)
     for name in ("SIGNALWIRE_PROJECT_ID", "SIGNALWIRE_API_TOKEN", CONTROL_TOKEN):
@@ -70,24 +72,24 @@ def _check(arguments: argparse.Namespace) -> None:
     if not told and not (os.environ.get("SIGNALWIRE_API_TOKEN") and os.environ.get(CONTROL_TOKEN)):
         raise Mistake(
             "--credentials",
-            f"missing: give a file, or --show-tokens, or both SIGNALWIRE_API_TOKEN and {CONTROL_TOKEN} in the"
-            " environment; nobody could connect otherwise",
+            f"missing: pass --credentials FILE or --show-tokens, or set SIGNALWIRE_API_TOKEN and {CONTROL_TOKEN};"
+            " otherwise no client can learn the generated tokens",
         )
 
 
 def _setting(name: str) -> str | None:
-    """What the environment says, if it does. It is printed as a line that can be pasted into a shell."""
+    """Return an environment variable, or ``None``. It is printed as a line that can be pasted into a shell."""
     value = os.environ.get(name) or None
     if value is not None and (not value.isprintable() or " " in value):
-        raise Mistake(f"${name}", "must be printable, without blanks and line breaks")
+        raise Mistake(f"${name}", "must be printable, without spaces and line breaks")
     return value
 
 
 def _check_file(file: Path, given: str) -> None:
     if not file.parent.is_dir():
-        raise Mistake("--credentials", f"{given}: there is no folder {file.parent}")
+        raise Mistake("--credentials", f"{given}: the folder {file.parent} does not exist")
     if os.path.lexists(file) and not _is_ours(file):
-        raise Mistake("--credentials", f"{given}: {_NOT_OURS}; remove it, or name another file")
+        raise Mistake("--credentials", f"{given}: {_NOT_OURS}; remove it, or pass another file")
 
 
 @contextmanager
@@ -109,7 +111,7 @@ def _simulator(arguments: argparse.Namespace) -> Iterator[Simulator]:
     try:
         simulator.start()
     except OSError as error:
-        raise Unsuccessful(f"port {arguments.port} cannot be had: {error.strerror or error}") from error
+        raise Unsuccessful(f"port {arguments.port} is not available: {error.strerror or error}") from error
     try:
         yield simulator
     finally:
@@ -118,7 +120,7 @@ def _simulator(arguments: argparse.Namespace) -> Iterator[Simulator]:
 
 @contextmanager
 def _written(path: str | None, simulator: Simulator, control: ControlServer) -> Iterator[None]:
-    """The file that tells how to connect, while it is true."""
+    """Write the credentials file, and delete it when the block ends."""
     if path is None:
         yield
         return
@@ -127,9 +129,9 @@ def _written(path: str | None, simulator: Simulator, control: ControlServer) -> 
     still_ours = False
     try:
         if _is_in_use(file):
-            _say(f"{path} {_IN_USE}; it leads to this one now")
+            _say(f"{path} {_IN_USE}; it now contains the credentials of this one")
         _write_privately(file, json.dumps(told, indent=2) + "\n")
-        ours = file.open("rb")  # as long as it is open, no other file is taken for it
+        ours = file.open("rb")  # while it is open, its inode is not reused
         file_lock.lock(ours)
     except OSError as error:
         raise Unsuccessful(f"{path} cannot be written: {error.strerror or error}") from error
@@ -141,18 +143,18 @@ def _written(path: str | None, simulator: Simulator, control: ControlServer) -> 
                 with suppress(OSError):
                     still_ours = os.path.samestat(os.lstat(file), os.fstat(ours.fileno()))
     finally:
-        if still_ours:  # another simulator may have written its own in the meantime
+        if still_ours:  # another simulator may have replaced it
             file.unlink(missing_ok=True)
 
 
 def _write_privately(file: Path, text: str) -> None:
-    """Write a file for nobody else's eyes, which is complete as soon as it is there.
+    """Write a file atomically, readable by this user only.
 
-    Only a file of ours is replaced, such as one that a simulator left behind when it was killed.
+    It replaces only a file that a simulator wrote, such as the file of a simulator that was killed.
 
-    :raises OSError: it cannot be written, or another file is there.
+    :raises OSError: the file cannot be written, or another file exists.
     """
-    number, young = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)  # exclusively, and 0600
+    number, young = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)  # exclusive, mode 0600
     try:
         with os.fdopen(number, "w") as out:
             out.write(text)
@@ -166,18 +168,18 @@ def _write_privately(file: Path, text: str) -> None:
 
 
 def _place(young: str, file: Path) -> None:
-    """Give the new file its name, unless there is one of that name already."""
+    """Rename the new file, unless the name is taken."""
     try:
         os.link(young, file)
     except FileExistsError:
         raise FileExistsError(errno.EEXIST, _NOT_OURS) from None
-    except OSError:  # a file system without hard links: take the name first
+    except OSError:  # a file system without hard links: create the name first
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         os.replace(young, file)
 
 
 def _is_ours(file: Path) -> bool:
-    """Whether a simulator of this user has written it: a plain file with all that it writes there, and nothing else."""
+    """Return whether a simulator of this user wrote the file: a regular file with exactly the expected members."""
     try:
         about = os.lstat(file)
         if not stat.S_ISREG(about.st_mode) or about.st_size > _LONGEST or about.st_uid != _user():
@@ -189,8 +191,8 @@ def _is_ours(file: Path) -> bool:
 
 
 def _is_in_use(file: Path) -> bool:
-    """Whether the simulator that wrote it still runs: the system forgets the lock of one that was killed."""
-    if not _is_ours(file):  # a pipe, say, that nobody writes to
+    """Return whether the simulator that wrote the file is still running: it holds a lock until it exits."""
+    if not _is_ours(file):  # opening a pipe without a writer would block
         return False
     try:
         with file.open("rb") as there:
@@ -215,7 +217,7 @@ def _announce(arguments: argparse.Namespace, simulator: Simulator, control: Cont
     _say(f"SIGNALWIRE_API_TOKEN={token}")
     _say(f"RELAY_SIMULATOR_CONTROL={control.url}")
     _say(f"{CONTROL_TOKEN}={secret}")
-    _say("ready; Ctrl-C or SIGTERM ends it")
+    _say("ready; press Ctrl-C or send SIGTERM to stop")
 
 
 def _say(line: str) -> None:

@@ -1,7 +1,7 @@
 """The standard streams of this process, which may be absent, closed, full or without a reader.
 
-A command does its work and keeps its exit code whether or not its output is read: the output that cannot be delivered is
-dropped. A failure other than a reader that went away, such as a full disk, is reported at the end.
+A command does its work and keeps its exit code even if its output is not read: output that cannot be delivered is dropped. A
+failure other than a closed reader, such as a full disk, is reported at the end.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _DUMB: Final = frozenset({"dumb", "unknown"})
 
 @define(eq=False)
 class Output:
-    """A text stream whose writer never fails. Everything but writing is the stream's own.
+    """A wrapper of a text stream whose write methods never raise. All other attributes are those of the stream.
 
     :ivar error: why output was lost, or ``None``.
     """
@@ -33,7 +33,7 @@ class Output:
     error: Exception | None = field(default=None, init=False)
 
     def write(self, text: str) -> int:
-        """Write, or drop what cannot be written."""
+        """Write the text, or drop it if it cannot be written."""
         try:
             return self._stream.write(text)
         except (OSError, ValueError) as error:
@@ -46,17 +46,17 @@ class Output:
             self.write(line)
 
     def flush(self) -> None:
-        """Deliver what was written, or drop it."""
+        """Flush the buffer, or drop it if it cannot be written."""
         try:
             self._stream.flush()
         except (OSError, ValueError) as error:
             self._lose(error)
 
     def _lose(self, error: Exception) -> None:
-        if isinstance(error, UnicodeError):  # the caller's text, not the stream
+        if isinstance(error, UnicodeError):  # caused by the text, not by the stream
             raise error
         self.error = self.error or error
-        # What is still buffered would fail again while the interpreter exits.
+        # The buffered output would fail again at interpreter exit.
         with suppress(OSError, ValueError, AttributeError):
             _to_null_device(self._stream.fileno())
 
@@ -66,7 +66,7 @@ class Output:
 
 @contextmanager
 def standard_streams() -> Iterator[None]:
-    """Make all three streams usable for as long as the block runs."""
+    """Make the three standard streams usable while the block runs."""
     before = [getattr(sys, name) for name in _NAMES]
     _fill_descriptors()
     opened = [_usable(name, stream) for name, stream in zip(_NAMES, before, strict=True)]
@@ -78,12 +78,12 @@ def standard_streams() -> Iterator[None]:
         for stream in opened[1:]:
             stream.flush()
         for name, original, stream in zip(_NAMES, before, opened, strict=True):
-            if getattr(sys, name) is stream:  # not where the program has set one of its own
+            if getattr(sys, name) is stream:  # the program may have replaced it
                 setattr(sys, name, original)
 
 
 def failure() -> str:
-    """Why standard output was lost, or ``""`` where it was delivered or nobody wanted it any more."""
+    """Return why standard output was lost, or ``""`` if it was delivered or its reader has closed it."""
     sys.stdout.flush()
     error = getattr(sys.stdout, "error", None)
     if error is None or isinstance(error, BrokenPipeError):
@@ -92,12 +92,12 @@ def failure() -> str:
 
 
 def is_lost() -> bool:
-    """Whether standard output can no longer be written."""
+    """Return whether standard output can no longer be written."""
     return getattr(sys.stdout, "error", None) is not None
 
 
 def can_show(text: str) -> bool:
-    """Whether standard output has all of these characters."""
+    """Return whether the encoding of standard output has all of these characters."""
     encoding = getattr(sys.stdout, "encoding", None)
     try:
         text.encode(encoding or "utf-8")
@@ -107,7 +107,7 @@ def can_show(text: str) -> bool:
 
 
 def can_draw_over() -> bool:
-    """Whether standard output is a terminal on which a line can be drawn again."""
+    """Return whether standard output is a terminal on which a line can be overwritten."""
     return sys.stdout.isatty() and os.environ.get("TERM", "").lower() not in _DUMB
 
 
@@ -117,19 +117,19 @@ def _usable(name: str, stream: TextIO | None) -> TextIO:
     if name == "stdin" or isinstance(stream, Output):
         return stream
     reconfigure = getattr(stream, "reconfigure", None)
-    if reconfigure is not None:  # a character that the terminal does not have is replaced, not refused
+    if reconfigure is not None:  # replace unsupported characters instead of raising
         reconfigure(errors="replace")
     return cast(TextIO, Output(stream))
 
 
 @functools.cache
 def _null_device(mode: str) -> TextIO:
-    """Never closed: what was given it, such as a logging handler, may write until the process exits."""
+    """Return the null device. It is never closed, because a logging handler may write to it until the process exits."""
     return cast(TextIO, open(os.devnull, mode, encoding="utf-8"))
 
 
 def _fill_descriptors() -> None:
-    """Open what is closed of the descriptors 0 to 2: the next socket would get that number, and with it what is printed."""
+    """Open closed descriptors 0 to 2. Otherwise the next socket would get that number and receive the printed output."""
     for number in range(3):
         try:
             os.fstat(number)

@@ -1,4 +1,4 @@
-"""Several processes of one command: started fresh, watched, and ended together."""
+"""Start, watch and stop several processes of one command."""
 
 from __future__ import annotations
 
@@ -25,31 +25,32 @@ __all__ = ["LIFELINE", "PROCESS", "Supervisor", "command_line"]
 
 _log = logs.get("relay_sync")
 
-#: The variable that gives a child the number of a descriptor which reaches its end when the supervisor dies.
+#: Environment variable with a file descriptor that reaches end of file when the supervisor exits.
 LIFELINE: Final = "RELAY_SYNC_LIFELINE"
-#: The variable that gives a child its number, from 0 on.
+#: Environment variable with the number of the child, from 0.
 PROCESS: Final = "RELAY_PROCESS"
-#: A child that ends sooner than this many seconds after its start has failed to start.
+#: A child that exits within this many seconds has failed to start.
 SOON: Final = 5.0
-#: After so many failed starts in a row, of all children together, the supervisor gives up, if none was ever ready.
+#: Failed starts in a row, of all children, after which the supervisor gives up if none was ever ready.
 MOST_FAILURES: Final = 5
+#: Maximum seconds before a failed child is restarted.
 LONGEST_PAUSE: Final = 60.0
-#: What children get beyond the time for their calls before they are killed.
+#: Seconds after the time for live calls until the children are killed.
 GRACE: Final = 10.0
-#: What they get where the configuration is wrong: none has ever had a call.
+#: The same if the configuration is invalid: no child ever had a call.
 SHORT_GRACE: Final = 0.5
-#: Seconds between two looks at the children.
+#: Seconds between checks of the children.
 LOOK: Final = 0.1
 
 
 def command_line(*arguments: str) -> list[str]:
-    """The command that runs this package again, with these arguments."""
+    """Return the command that runs this package with these arguments."""
     return [sys.executable, "-m", "relay_sync", *arguments]
 
 
 @define(eq=False)
 class Child:
-    """One process, and what it has reported."""
+    """A process and its reports."""
 
     number: int
     process: subprocess.Popen[bytes]
@@ -61,25 +62,27 @@ class Child:
 class Supervisor:
     """Keeps ``count`` processes of a command running until SIGTERM or Ctrl-C.
 
-    Each process is started anew, not forked, so each has a connection of its own; the platform spreads the calls over them.
-    Ctrl-C reaches the supervisor alone, which passes it on as SIGTERM; so it does with a second one, after which each process
-    hangs up its calls and ends at once.
+    Processes are started, not forked. Each opens its own connection, and the platform distributes the calls among them. Only the
+    supervisor receives Ctrl-C. It sends SIGTERM to the processes, and again after a second Ctrl-C, which makes each process hang
+    up its calls and exit immediately.
 
-    Each process reports that it is ready, or that its configuration is wrong or its program raised. Both end the supervisor as
-    long as no process has been ready, and so do five failed starts in a row. Later, a process that ends is started again
-    and affects no other; where it fails again and again, after a pause that grows to 60 s.
+    Each process reports that it is ready, that its configuration is invalid, or that its program raised. Until one process has
+    been ready, an error report or five failed starts in a row end the supervisor. After that, a process that exits is restarted
+    and affects no other process. If it fails repeatedly, the pause before a restart grows to 60 s.
 
-    :param patience: seconds that the processes have for a graceful end; they are killed 10 s after that.
+    :param command: the command line of a process.
+    :param count: number of processes.
+    :param patience: seconds for the processes to stop gracefully. They are killed 10 s later.
     """
 
     command: Sequence[str]
     count: int
     patience: float = field(kw_only=True)
     _children: dict[int, Child] = field(factory=dict, init=False)
-    _due: dict[int, float] = field(factory=dict, init=False)  # when a process is started again
+    _due: dict[int, float] = field(factory=dict, init=False)  # monotonic time of the next start
     _failed_in_a_row: dict[int, int] = field(factory=dict, init=False)
     _ending: bool = field(default=False, init=False)
-    _hurry: int = field(default=0, init=False)  # the signal that came while the processes were ending
+    _hurry: int = field(default=0, init=False)  # the signal that arrived while the processes were stopping
     _was_ready: bool = field(default=False, init=False)
     _failures: int = field(default=0, init=False)
     _gave_up: bool = field(default=False, init=False)
@@ -87,11 +90,11 @@ class Supervisor:
     _lifeline: tuple[int, int] = field(factory=os.pipe, init=False)
 
     def run(self) -> int:
-        """Start them, and return when all have ended.
+        """Start the processes, and return when all have exited.
 
-        :return: 0 after a graceful end; 128 and the number of the second signal where that cut one short; else 1.
-        :raises WrongConfiguration: a process has reported one before any was ready.
-        :raises BrokenProgram: likewise, where its program raised.
+        :return: 0 after a graceful stop, 128 plus the number of a second signal that cut it short, otherwise 1.
+        :raises WrongConfiguration: a process reported an invalid configuration before any was ready.
+        :raises BrokenProgram: a process reported that its program raised before any was ready.
         """
         assert threading.current_thread() is threading.main_thread()
         try:
@@ -122,12 +125,15 @@ class Supervisor:
     def _end_all(self) -> None:
         self._ending = True
         for child in list(self._children.values()):
-            # Not Popen.send_signal: it takes a lock that the interrupted code may hold.
+            # Not Popen.send_signal: it acquires a lock that the interrupted code may hold.
             if child.process.returncode is None:
                 _tell(child.process.pid, signal.SIGTERM)
 
     def _start(self, number: int) -> None:
-        """:raises OSError: no memory, no process or no descriptor for it."""
+        """Start a process.
+
+        :raises OSError: no memory, process or file descriptor is available.
+        """
         lifeline, _ = self._lifeline
         reports = Reports.make()
         told = {LIFELINE: str(lifeline), VARIABLE: str(reports.writing), PROCESS: str(number - 1)}
@@ -136,7 +142,7 @@ class Supervisor:
                 self.command,
                 env={**os.environ, **told},
                 pass_fds=(lifeline, reports.writing or 0),
-                start_new_session=True,  # Ctrl-C in the terminal is for the supervisor
+                start_new_session=True,  # only the supervisor receives Ctrl-C
             )
         except BaseException:
             reports.close()
@@ -144,7 +150,7 @@ class Supervisor:
         reports.handed_over()
         self._children[number] = Child(number, process, time.monotonic(), reports)
         _log.info("process %d of %d: pid %d", number, self.count, process.pid)
-        if self._ending:  # the signal came while it was being started
+        if self._ending:  # the signal arrived during the start
             _tell(process.pid, signal.SIGTERM)
 
     def _watch(self) -> bool:
@@ -163,12 +169,12 @@ class Supervisor:
             if deadline is not None and time.monotonic() >= deadline:
                 if self._wrong is None:
                     some = counted(len(self._children), "process", "processes")
-                    _log.error("killed because the time is over: %s", some)
+                    _log.error("killing %s that did not stop within %.3g s", some, patience)
                 return True
         return failed or self._gave_up
 
     def _ended(self) -> list[Child]:
-        """Those that have ended since; waits a little for news."""
+        """Return the children that have exited since the last call. Wait briefly if there are none."""
         ended = self._collect()
         if not ended:
             time.sleep(LOOK)
@@ -179,24 +185,27 @@ class Supervisor:
     def _collect(self) -> list[Child]:
         ended = [child for child in self._children.values() if child.process.poll() is not None]
         if ended:
-            self._listen()  # what they said last
+            self._listen()  # their last reports
         for child in ended:
             child.reports.close()
             del self._children[child.number]
         return ended
 
     def _listen(self) -> None:
-        """Read what the children report, and act upon it."""
+        """Read the reports of the children, and act on them."""
         wrong = self._read_reports()
         if wrong is None or self._ending:
             return
-        self._read_reports()  # one may have been ready just before
+        self._read_reports()  # another child may have become ready just before
         if not self._was_ready:
             self._wrong = wrong
             self._end_all()
 
     def _read_reports(self) -> Unsuccessful | None:
-        """:return: what the first of them says is wrong."""
+        """Read the reports of all children.
+
+        :return: the first reported error, or ``None``.
+        """
         for child in self._children.values():
             child.reports.read()
         self._was_ready = self._was_ready or any(child.reports.ready for child in self._children.values())
@@ -206,19 +215,19 @@ class Supervisor:
         return None
 
     def _again(self, child: Child, code: int) -> None:
-        """Have a process started in the place of one that ended."""
+        """Schedule a replacement of a process that exited."""
         lived = time.monotonic() - child.started
         self._failures = self._failures + 1 if lived < SOON else 0
-        kind = "" if child.reports.is_broken else "wrong configuration: "
+        kind = "" if child.reports.is_broken else "invalid configuration: "
         why = f": {kind}{child.reports.wrong}" if child.reports.wrong is not None else ""
         pid = child.process.pid
-        _log.error("process %d (pid %d) ended with code %d after %.1f s%s", child.number, pid, code, lived, why)
+        _log.error("process %d (pid %d) exited with code %d after %.1f s%s", child.number, pid, code, lived, why)
         self._put_off(child.number, failed=lived < SOON or not child.reports.ready)
 
     def _put_off(self, number: int, *, failed: bool) -> None:
-        """Note down when a process is to be started, unless none of them has ever worked."""
+        """Schedule the next start of a process, unless no process was ever ready."""
         if self._failures >= MOST_FAILURES and not self._was_ready:
-            _log.error("%d processes in a row ended as soon as they were started: giving up", self._failures)
+            _log.error("giving up: %d processes in a row exited right after their start", self._failures)
             self._gave_up = True
             self._end_all()
             return
@@ -235,14 +244,14 @@ class Supervisor:
             del self._due[number]
             try:
                 self._start(number)
-            except OSError as error:  # no memory or no process for it: the calls of the others must not pay for that
+            except OSError as error:  # no memory or process: must not affect the calls of the other processes
                 self._failures += 1
                 _log.error("process %d cannot be started: %s", number, error)
                 self._put_off(number, failed=True)
 
 
 def _is_graceful(child: Child) -> bool:
-    """Whether a child that was told to end did so as it should: the signal kills one that has not come as far as taking calls."""
+    """Return whether a child stopped gracefully. SIGTERM kills a child that is not ready to handle it, which is fine."""
     code = child.process.returncode
     return code == 0 or (code == -signal.SIGTERM and not child.reports.ready)
 

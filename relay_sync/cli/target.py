@@ -1,4 +1,4 @@
-"""``module:attribute``: the client that a command is told to run."""
+"""Load the client that ``module:attribute`` names."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ from .mistakes import BrokenProgram, Mistake, Unsuccessful, WrongConfiguration
 
 __all__ = ["load_client"]
 
-_LONGEST = 3500  # characters of a traceback that are reported: its end
-_FORMS = "module:client, or module:function() for a function that makes one, such as app:client"
+_LONGEST = 3500  # maximum number of reported characters of a traceback; the end is kept
+_FORMS = "module:client, such as app:client, or module:function() for a function that returns a client"
 
 
 def load_client(target: str, *, quiet: bool = False) -> RelayClient:
-    """The client that the text names. The working directory is importable, as with ``python -m``.
+    """Return the client that the text names. The working directory is importable, as with ``python -m``.
 
-    :param quiet: print nothing; the traceback of a broken program is in the error.
-    :raises Mistake: there is no such thing.
-    :raises WrongConfiguration: a client or a server in it is made with a value that cannot be right.
-    :raises Unsuccessful: its module raised anything else; the traceback was printed.
-    :raises BrokenProgram: likewise, with *quiet*.
+    :param target: ``module:client`` or ``module:function()``.
+    :param quiet: print nothing; the error contains the traceback of a program that raised.
+    :raises Mistake: the text is malformed, or the module or attribute does not exist.
+    :raises WrongConfiguration: the program creates a client or server with an invalid value, or runs the client on import.
+    :raises Unsuccessful: the module raised another exception; the traceback was printed.
+    :raises BrokenProgram: the same, with *quiet*.
     """
     name, _, path = target.partition(":")
     called = path.endswith("()")
@@ -42,10 +43,10 @@ def load_client(target: str, *, quiet: bool = False) -> RelayClient:
 
 @contextmanager
 def _refusing_run(target: str) -> Iterator[None]:
-    """A program that runs its client while it is imported would run it before the command does, and without what it was told."""
+    """Refuse a program that runs its client on import, before the command can run it with its options."""
     why = (
-        f"{target}: the program runs its client while it is imported; put client.run() below "
-        'if __name__ == "__main__": since the command runs the client itself'
+        f"{target}: the program runs its client on import; put client.run() below "
+        'if __name__ == "__main__": because this command runs the client'
     )
     token = loading.set(lambda: WrongConfiguration(why))
     try:
@@ -64,7 +65,7 @@ def _found(target: str, name: str, path: str, called: bool, quiet: bool) -> Rela
     if called or (callable(found) and not isinstance(found, RelayClient)):
         found = _call(found, target, quiet)
     if not isinstance(found, RelayClient):
-        raise Mistake("TARGET", f"{target} is a {type(found).__name__}, not a RelayClient: give {_FORMS}")
+        raise Mistake("TARGET", f"{target} is a {type(found).__name__}, not a RelayClient: expected {_FORMS}")
     return found
 
 
@@ -96,8 +97,8 @@ def _call(factory: Any, target: str, quiet: bool) -> object:
 def _broken(target: str, error: Exception, *, quiet: bool) -> Unsuccessful:
     if isinstance(error, InvalidParameter):
         return WrongConfiguration.of(error, f"{target}: ")
-    # What went wrong is in the user's own code: the whole of it helps, a line does not.
+    # The error is in the user's code: show the whole traceback.
     if quiet:
         return BrokenProgram(f"{target} could not be loaded:\n{traceback.format_exc()[-_LONGEST:].rstrip()}")
     traceback.print_exc()
-    return Unsuccessful(f"{target} could not be loaded: see above")
+    return Unsuccessful(f"{target} could not be loaded (see above)")

@@ -1,4 +1,4 @@
-"""What happened when, and on which thread."""
+"""Moments of a run, with their time and thread."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ __all__ = ["LoggedMoment", "MomentLog"]
 
 @frozen
 class LoggedMoment:
-    """Something that happened.
+    """A moment.
 
-    :ivar at: seconds since the timeline began. :ivar thread: the name of the thread that saw it.
+    :ivar at: seconds since the start of the timeline.
+    :ivar thread: name of the thread that logged it.
+    :ivar what: what happened.
     """
 
     at: float
@@ -25,7 +27,7 @@ class LoggedMoment:
 
 @define(eq=False)
 class MomentLog:
-    """Moments, noted from any thread."""
+    """A log of moments. Thread-safe."""
 
     _clock: Callable[[], float] = time.monotonic
     _began: float = field(init=False)
@@ -35,18 +37,18 @@ class MomentLog:
         self._began = self._clock()
 
     def note(self, what: str) -> None:
-        """Something happened now, and this thread saw it."""
+        """Log a moment, with the current time and thread."""
         self._moments.append(LoggedMoment(self._clock() - self._began, threading.current_thread().name, what))
 
     @property
     def moments(self) -> list[LoggedMoment]:
-        """Everything so far, in the order of time."""
+        """All moments, in the order of time."""
         return sorted(self._moments, key=lambda moment: moment.at)
 
     def table(self) -> str:
-        """The moments as lines of text under a heading."""
+        """Return the moments as lines of text under a heading."""
         moments = self.moments
         widest = max([len("thread"), *(len(moment.thread) for moment in moments)])
-        lines = [f"{'seconds':>9}  {'thread':<{widest}}  what it saw"]
+        lines = [f"{'seconds':>9}  {'thread':<{widest}}  what happened"]
         lines += [f"{moment.at:9.3f}  {moment.thread:<{widest}}  {moment.what}" for moment in moments]
         return "\n".join(lines)

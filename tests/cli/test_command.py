@@ -72,10 +72,10 @@ def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> No
         (["--codec", ""], "--codec: '': codec must be a name"),
         (["--says", "nowhere.wav"], "--says: nowhere.wav: No such file"),
         (["--says", "."], "--says: ."),
-        (["--says", "text.wav"], "--says: text.wav: must be a readable WAV file"),
-        (["--says", "stereo.wav"], "--says: stereo.wav: must be a mono WAV at 8, 16, 24 or 48 kHz"),
-        (["--says", "empty.wav"], "--says: empty.wav: there is no audio in it"),
-        (["--out", "nowhere/call.wav"], "--out: nowhere/call.wav: there is no folder"),
+        (["--says", "text.wav"], "--says: text.wav: expected a readable WAV file"),
+        (["--says", "stereo.wav"], "--says: stereo.wav: expected a mono WAV at 8, 16, 24 or 48 kHz"),
+        (["--says", "empty.wav"], "--says: empty.wav: the file contains no audio"),
+        (["--out", "nowhere/call.wav"], "--out: nowhere/call.wav: the folder"),
         (["--out", "."], "--out: .: is a folder"),
     ],
 )
@@ -106,7 +106,7 @@ def test_what_is_no_plain_file_is_not_replaced(tmp_path: Path, capsys: pytest.Ca
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     assert main(["demo", "--fast", "--out", str(pipe)]) == 2
-    assert "is no plain file" in capsys.readouterr().err
+    assert "is not a regular file" in capsys.readouterr().err
     assert pipe.is_fifo()
 
 
@@ -137,7 +137,7 @@ def test_a_full_disk_is_told_and_not_taken_for_success(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stdout
     assert done.stderr.splitlines()[-1].startswith("relay-sync demo: the handler failed: ")  # after a warning, perhaps
     assert "Traceback" not in done.stderr
-    assert "all as they were sent" not in done.stdout
+    assert "identical to the sent audio" not in done.stdout
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process there")

@@ -105,7 +105,7 @@ def test_whoever_takes_the_file_of_a_simulator_that_still_runs_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "sim.json"
-    warning = f"{file} was written by a simulator that still runs; it leads to this one now"
+    warning = f"{file} was written by a simulator that is still running; it now contains the credentials of this one"
     with written(file):
         assert not capsys.readouterr().out
         with written(file):

@@ -50,7 +50,7 @@ def test_both_sides_of_the_call_are_on_disk(codec: str, tmp_path: Path, capsys: 
         heard = audio.channel(channel)
         assert sounds_like(heard[: len(said)], said)
         assert max(map(abs, samples(heard[len(said) :])), default=0) <= 8  # silence
-    assert "all as they were sent" in capsys.readouterr().out
+    assert "identical to the sent audio" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("track", "name"), [("inbound", "caller"), ("outbound", "greeting")])
@@ -200,9 +200,9 @@ def test_the_check_is_content_with_what_was_sent() -> None:
     ("recorded", "sent", "complaint"),
     [
         ((LEFT,), {"inbound": LEFT, "outbound": RIGHT}, "1 channels, but 2 tracks"),
-        ((RIGHT, LEFT), {"inbound": LEFT, "outbound": RIGHT}, "inbound: differs from what was sent 0.000 s into it"),
+        ((RIGHT, LEFT), {"inbound": LEFT, "outbound": RIGHT}, "inbound: differs from the sent audio 0.000 s into it"),
         ((LEFT[:-2],), {"inbound": LEFT}, "inbound: 7999 samples were saved, but 8000 were sent"),
-        ((LEFT[:-1] + b"\1",), {"inbound": LEFT}, "inbound: differs from what was sent 1.000 s into it"),
+        ((LEFT[:-1] + b"\1",), {"inbound": LEFT}, "inbound: differs from the sent audio 1.000 s into it"),
         ((b"",), {"inbound": b""}, "inbound: nothing was sent"),
     ],
 )

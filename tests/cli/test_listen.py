@@ -73,12 +73,12 @@ def _rest(process: subprocess.Popen[str]) -> str:
 def test_a_call_is_metered_saved_and_finished_by_a_signal(tmp_path: Path, number: int) -> None:
     """The stream still goes on when the command is told to end: its file is whole all the same."""
     with _listening("--save", "in {here}", cwd=tmp_path, RELAY_AUDIO_TOKEN="tell-nobody") as (process, greeting):
-        assert "a bearer token is needed" in greeting
+        assert "senders need the bearer token" in greeting
         with Simulator(speed=10) as sim, line(sim, says=TONE) as one:
             one.call.stream(_url(greeting), track="both", authorization_bearer_token="tell-nobody")
             one.phone.streams[0].wait_for_speech(PATIENCE)
             assert process.stdout is not None
-            assert "begins, audio/x-mulaw at 8000 Hz, inbound and outbound" in process.stdout.readline()
+            assert "started, audio/x-mulaw at 8000 Hz, inbound and outbound" in process.stdout.readline()
             process.send_signal(number)
             rest = _rest(process)
             call_id = one.call.call_id
@@ -120,10 +120,10 @@ def test_on_a_full_disk_nothing_is_said_to_be_saved(tmp_path: Path, room: int) -
     (shown,) = [each for each in told.splitlines() if " stopped after " in each]
     assert process.returncode == 1, rest
     assert "saved in" not in shown + rest
-    assert "1 recording is not complete" in rest
+    assert "1 recording is incomplete (see above)" in rest
     assert "No space left" in shown
     if room:
-        assert f"cut short, {tmp_path / call_id}.wav holds only its beginning" in shown
+        assert f"cut short, {tmp_path / call_id}.wav is incomplete" in shown
         assert f"the recording stops, the stream continues (call {call_id}, {tmp_path / call_id}.wav)" in rest
     else:
         assert "; not saved: " in shown
@@ -163,15 +163,15 @@ def test_mistakes_are_one_line_each(capsys: pytest.CaptureFixture[str], tmp_path
     for arguments, complaint in (
         (["--save", str(tmp_path / "file" / "x")], "--save"),
         (["--token-file", str(tmp_path / "odd")], "--token-file: must be printable"),
-        (["--token-file", str(tmp_path / "binary")], "binary cannot be read: it is no text"),
+        (["--token-file", str(tmp_path / "binary")], "binary cannot be read: it is not UTF-8 text"),
         (["--token-file", str(tmp_path / "file")], "file is empty"),
         (["--token-file", str(tmp_path / "none")], "none cannot be read: No such file"),
         (["--path", "audio"], "--path: must be a path"),
         (["--path", ""], "--path: must not be empty"),
         (["--save", ""], "--save: must not be empty"),
-        (["--token-file", ""], "--token-file: no file is named"),
-        (["--token-file", "/dev/zero"], "/dev/zero has more than 16384 bytes: that is no token"),
-        (["--token-file", str(tmp_path / "long")], "long has more than 16384 bytes: that is no token"),
+        (["--token-file", ""], "--token-file: must not be empty"),
+        (["--token-file", "/dev/zero"], "/dev/zero has more than 16384 bytes, which is too long for a token"),
+        (["--token-file", str(tmp_path / "long")], "long has more than 16384 bytes, which is too long for a token"),
     ):
         assert main(["listen", "--port", "0", *arguments]) == 2
         shown = capsys.readouterr().err
@@ -205,14 +205,14 @@ def test_a_port_that_is_taken() -> None:
         port = _url(greeting).rsplit(":", 1)[1].partition("/")[0]
         done = run("listen", "--port", port)
     assert done.returncode == 1
-    assert f"port {port} cannot be had" in done.stderr
+    assert f"port {port} is not available" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(("host", "others"), [("*", True), ("0.0.0.0", True), ("127.0.0.1", False)])
 def test_a_host_that_is_all_addresses_is_said_to_be_that(host: str, others: bool) -> None:
     with _listening("--host", host) as (_, greeting):
-        assert (" and all other addresses of this machine; no token: whoever reaches" in greeting) is others
+        assert (" and all other addresses of this machine; no token: any client that reaches" in greeting) is others
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")
@@ -226,7 +226,7 @@ def test_on_a_terminal_there_is_a_table_that_is_drawn_again_and_again(tmp_path: 
     ) as process:
         os.close(slave)
         try:
-            while b"ends it" not in shown:
+            while b"to stop" not in shown:
                 shown += os.read(master, 4096)
             url = shown.split(b"listening on ")[1].split(b";")[0].decode()
             with Simulator(speed=4) as sim, line(sim, says=TONE) as one:

@@ -202,7 +202,7 @@ def test_several_processes_each_have_a_connection_and_the_dead_are_replaced(sim:
             phone.hang_up()
         code, _, errors = finish(process)
     assert code == 0
-    assert f"process 1 (pid {first}) ended with code -9" in errors
+    assert f"process 1 (pid {first}) exited with code -9" in errors
     sim.wait_until_gone()
 
 
@@ -234,7 +234,7 @@ def test_sigterm_while_the_program_is_being_imported_is_a_graceful_end(sim: Simu
             time.sleep(0.02)
         process.send_signal(signal.SIGTERM)
         code, _, errors = finish(process)
-    assert (code, "ended with code" in errors) == (0, False)
+    assert (code, "exited with code" in errors) == (0, False)
 
 
 def test_a_process_that_the_system_does_not_start_costs_the_others_no_call(
@@ -385,7 +385,7 @@ sys.exit(2)
     assert process.returncode in (0, 1)  # the second may be about to end by itself
     assert len((folder / "starts-0").read_text().split()) == 1
     assert "giving up" not in output
-    assert output.count("ended with code 2 after") == output.count(": wrong configuration: of the second") >= 3
+    assert output.count("exited with code 2 after") == output.count(": invalid configuration: of the second") >= 3
 
 
 @pytest.mark.parametrize(
@@ -424,9 +424,7 @@ def test_a_program_that_runs_its_client_by_itself_is_told_what_to_do(
     with running(sim, folder, target, "--processes", processes, "--log-level", "error") as process:
         code, out, errors = finish(process)
     assert (code, out) == (2, "")
-    assert (
-        f"{target}: the program runs its client while it is imported; put client.run() below if __name__ ==" in errors
-    )
+    assert f"{target}: the program runs its client on import; put client.run() below if __name__ ==" in errors
     assert "Traceback" not in errors
 
 
@@ -486,7 +484,7 @@ def test_a_program_that_raises_shows_its_own_traceback(
     assert main(["run", "broken:client"]) == 1
     told = capsys.readouterr().err
     assert "LookupError: my own mistake" in told
-    assert told.splitlines()[-1] == "relay-sync run: broken:client could not be loaded: see above"
+    assert told.splitlines()[-1] == "relay-sync run: broken:client could not be loaded (see above)"
 
 
 @pytest.mark.parametrize(

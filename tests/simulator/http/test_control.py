@@ -409,11 +409,11 @@ def test_tokens_shown_once() -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ((), 2, "nobody could connect"),
+        ((), 2, "no client can learn"),
         (("--show-tokens", "--host", "0.0.0.0"), 2, "--allow-remote"),
         (("--show-tokens", "--port", "70000"), 2, "70000"),
         (("--show-tokens", "--speed", "0"), 2, "speed"),
-        (("--credentials", "/nowhere/file"), 2, "there is no folder /nowhere"),
+        (("--credentials", "/nowhere/file"), 2, "the folder /nowhere does not exist"),
     ],
 )
 def test_mistakes(
@@ -436,7 +436,7 @@ def test_a_port_that_is_taken(option: str, capfd: pytest.CaptureFixture[str]) ->
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert main(["simulate", "--show-tokens", option, port]) == 1
-    assert f"port {port} cannot be had" in capfd.readouterr().err
+    assert f"port {port} is not available" in capfd.readouterr().err
 
 
 # -- who may come, and how many ----------------------------------------------------------------------------------------
