@@ -1,18 +1,18 @@
-"""gunicorn: a client of its own in each worker, started with the worker and ended with it.
+"""gunicorn: each worker has its own client, which starts and stops with the worker.
 
 ::
 
     gunicorn --config python:relay_sync.contrib.gunicorn app:app
 
-or, in a configuration file of yours::
+or, in your own configuration file::
 
     from relay_sync.contrib.gunicorn import post_worker_init, worker_exit
 
-The clients are those of the applications in the worker (:mod:`relay_sync.contrib.flask`, :mod:`relay_sync.contrib.django`).
-Works with the sync, gthread and gevent workers, and with ``preload_app``, for nothing is started before the fork.
+The hooks start the clients of the applications in the worker (:mod:`relay_sync.contrib.flask`, :mod:`relay_sync.contrib.django`).
+They support the sync, gthread and gevent workers, and ``preload_app``, since nothing starts before the fork.
 
-The gevent worker needs the packages gevent and packaging (``pip install 'gunicorn[gevent]'``). With it *and* ``preload_app``, the
-configuration file has to patch before the program is loaded: ``from gevent import monkey; monkey.patch_all()``.
+The gevent worker needs the packages gevent and packaging (``pip install 'gunicorn[gevent]'``). If you combine it with
+``preload_app``, the configuration file must patch before the program loads: ``from gevent import monkey; monkey.patch_all()``.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ LACKS_PACKAGING: Final = (
     "relay_sync: gunicorn's gevent worker needs the package packaging: pip install 'gunicorn[gevent]'\n"
 )
 PATCHED_LATE: Final = (
-    "gevent has patched the standard library after --preload had loaded the program: locks that were made before block the"
-    " whole worker. Let the configuration file begin with: from gevent import monkey; monkey.patch_all()"
+    "gevent patched the standard library after --preload had loaded the program: locks created before that block the whole"
+    " worker. Start the configuration file with: from gevent import monkey; monkey.patch_all()"
 )
 
 
@@ -46,14 +46,14 @@ def _is_patched() -> bool:
 def _is_there(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
-    except ValueError:  # it is loaded, and was not found in the usual way
+    except ValueError:  # the module is loaded, but has no spec
         return True
 
 
 def _asks_for_gevent() -> bool:
-    """Whether the gevent worker is named, in the options or in the configuration file that loads this one."""
+    """Return whether the options, or the configuration file that imports this module, name the gevent worker."""
     words = [*sys.argv, os.environ.get("GUNICORN_CMD_ARGS", "")]
-    file = getattr(sys.modules.get("__config__"), "__file__", None)  # gunicorn's name for it
+    file = getattr(sys.modules.get("__config__"), "__file__", None)  # gunicorn's name for the configuration file
     if file is not None:
         with suppress(OSError):
             words.append(Path(file).read_text(encoding="utf-8", errors="replace"))
@@ -61,24 +61,24 @@ def _asks_for_gevent() -> bool:
 
 
 def _tell_of_packaging() -> None:
-    """Say that the gevent worker cannot be loaded, which gunicorn tells with a traceback that names no package to install."""
+    """Report that the gevent worker cannot be loaded: gunicorn's traceback does not name the package to install."""
     if _is_there("gevent") and not _is_there("packaging") and _asks_for_gevent():
         sys.stderr.write(LACKS_PACKAGING)
 
 
-#: Whether gevent was there before the program.
+#: Whether gevent patched the standard library before the program loaded.
 _PATCHED_EARLY: Final = _is_patched()
 
-_tell_of_packaging()  # gunicorn loads this file before the class of its workers
+_tell_of_packaging()  # gunicorn loads this module before its worker class
 
-#: The share of what is left of the time that goes to live calls; the rest is for hanging up and disconnecting.
+#: The share of the remaining time for live calls; the rest is for hanging up and disconnecting.
 _SHARE: Final = 0.8
-#: When this worker was first told to end: gunicorn's time runs from then, through the last requests.
+#: When gunicorn first asked this worker to exit: ``graceful_timeout`` starts then and includes the last requests.
 _told_at: float | None = None
 
 
 def _note_the_end(worker: Any) -> None:
-    """Have the moment noted at which the worker is told to end: its signal handlers, which stay as they are, set ``alive``."""
+    """Note the time at which gunicorn asks the worker to exit: its unmodified signal handlers set ``alive``."""
     global _told_at
     _told_at = None
     kind: Any = type(worker)
@@ -93,7 +93,10 @@ def _note_the_end(worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """The worker has loaded the application: take calls."""
+    """Receive calls once the worker has loaded the application.
+
+    :param worker: the worker.
+    """
     _note_the_end(worker)
     if worker.cfg.preload_app and _is_patched() and not _PATCHED_EARLY:
         worker.log.error(PATCHED_LATE)
@@ -101,6 +104,10 @@ def post_worker_init(worker: Any) -> None:
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    """The worker ends, and has answered its requests: let live calls end for most of what is left of ``graceful_timeout``."""
+    """Let live calls finish within most of the remaining ``graceful_timeout``, once the worker has served its requests.
+
+    :param server: the arbiter, unused.
+    :param worker: the worker.
+    """
     used = 0.0 if _told_at is None else time.monotonic() - _told_at
     stop_all(_SHARE * max(0.0, float(worker.cfg.graceful_timeout) - used))

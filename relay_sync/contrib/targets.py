@@ -1,6 +1,6 @@
-"""The URL of a request as its sender wrote it, which is what signatures are computed over.
+"""Reconstruct the URL of a request as the sender wrote it, because signatures cover it. Pure.
 
-Frameworks decode the path, and write it again in their own way. Pure.
+Frameworks decode the path and may encode it differently.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ from urllib.parse import quote
 
 __all__ = ["of_asgi", "of_wsgi"]
 
-#: Where servers put the request's target as it came: uWSGI, mod_wsgi and Werkzeug; gunicorn and Werkzeug.
+#: Where servers store the undecoded request target: uWSGI, mod_wsgi and Werkzeug; gunicorn and Werkzeug.
 _RAW: Final = ("REQUEST_URI", "RAW_URI")
-#: What senders leave as it is in a path, each more than the one before: what they must, what RFC 3986 lets them, what they can.
+#: Characters that senders do not encode in a path, in three increasingly lenient sets; the second is that of RFC 3986.
 _KEPT: Final = ("/", "/!$&'()*+,;=:@", "/!$&'()*+,;=:@|{}[]^`\"<>\\")
 
 
 def of_wsgi(environ: Mapping[str, Any], site: str, path: str, shown: str) -> list[str]:
-    """How the URL of a request may have been written, the likeliest first.
+    """Return the ways in which the sender may have written the URL of a WSGI request, the likeliest first.
 
-    :param site: scheme and host. :param path: the whole path, decoded. :param shown: the URL as the framework writes it.
+    :param environ: the WSGI environment.
+    :param site: the scheme and host.
+    :param path: the whole path, decoded.
+    :param shown: the URL as the framework encodes it.
     """
     query = _text(environ.get("QUERY_STRING") or "")
     raw = next((_text(environ[name]) for name in _RAW if environ.get(name)), "")
@@ -28,14 +31,14 @@ def of_wsgi(environ: Mapping[str, Any], site: str, path: str, shown: str) -> lis
 
 
 def of_asgi(scope: Mapping[str, Any], site: str, path: str, shown: str) -> list[str]:
-    """The same for ASGI."""
+    """Return the same as :func:`of_wsgi` for the scope of an ASGI request."""
     query = bytes(scope.get("query_string") or b"").decode("utf-8", "replace")
     raw = bytes(scope.get("raw_path") or b"").decode("utf-8", "replace")
     return _written(site, raw, path, query, shown)
 
 
 def _written(site: str, raw: str, path: str, query: str, shown: str) -> list[str]:
-    if raw and not raw.startswith("/"):  # with scheme and host, as proxies are asked
+    if raw and not raw.startswith("/"):  # with scheme and host, as in requests to proxies
         raw = "/" + raw.partition("://")[2].partition("/")[2]
     if raw:
         paths = [raw]
@@ -47,11 +50,11 @@ def _written(site: str, raw: str, path: str, query: str, shown: str) -> list[str
 
 
 def _in_lower_case(path: str) -> str:
-    """A path with its escapes in lower case."""
+    """Return a path with its percent-escapes in lower case."""
     first, *rest = path.split("%")
     return "%".join([first, *(each[:2].lower() + each[2:] for each in rest)])
 
 
 def _text(written: str) -> str:
-    """WSGI has bytes as the characters of Latin-1."""
+    """Decode a WSGI string, which holds bytes as Latin-1 characters."""
     return written.encode("latin-1", "replace").decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Django: calls handled beside a project, with its settings, its database and its signals.
+"""Django: handle calls in a project, with its settings, database and signals.
 
 ::
 
@@ -6,7 +6,7 @@
     INSTALLED_APPS = [..., "relay_sync.contrib.django"]
     RELAY_SYNC = {"host": "your-space.signalwire.com", "contexts": ["default"]}     # RelayClient's parameters
 
-    # any_app/calls.py, which is found by its name
+    # any_app/calls.py, which is imported automatically
     from relay_sync.contrib.django import on_call
 
     @on_call
@@ -17,15 +17,16 @@
     # urls.py
     path("relay/", include("relay_sync.contrib.django.urls"))       # /relay/status and /relay/health
 
-Calls are taken by a process of its own, ``manage.py relay``, or by the workers of gunicorn (:mod:`relay_sync.contrib.gunicorn`).
-A view may use :func:`get_client` at any time, for instance to dial: the client connects when it is first used.
+Run ``manage.py relay`` to receive calls in a separate process, or receive them in the workers of gunicorn
+(:mod:`relay_sync.contrib.gunicorn`). A view may use :func:`get_client` at any time, for instance to dial; the client connects on
+first use.
 
 ==============  ====================================================================================================
-``handlers``    handlers, and the client with them
+``handlers``    registration of handlers, and the client that calls them
 ``signals``     ``call_received``, ``call_ended``, and one for each kind of status callback
 ``settings``    ``settings.RELAY_SYNC``
-``checks``      what ``manage.py check`` says about them
-``views``       status callbacks and health; ``urls`` has their paths
+``checks``      system checks of the settings
+``views``       views for status callbacks and health; ``urls`` has their paths
 ``management``  ``manage.py relay``, ``manage.py relay_doctor``
 ==============  ====================================================================================================
 """
@@ -36,7 +37,7 @@ try:
     import django as _django  # noqa: F401
 except ImportError as _missing:
     if _missing.name != "django":
-        raise  # it is there, but what it needs is not
+        raise  # Django is installed, but one of its dependencies is not
     raise ImportError('relay_sync.contrib.django needs Django: pip install "django>=5.2"') from _missing
 
 from .handlers import get_client, on_call, on_message, on_task, with_database

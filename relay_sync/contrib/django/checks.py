@@ -1,4 +1,4 @@
-"""What ``manage.py check`` says about the settings."""
+"""System checks of the settings."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _CREDENTIALS = frozenset({"project", "token", "jwt_token"})
 
 @register("relay_sync")
 def check_settings(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """The settings can be right. Credentials may come later: they are often not there where a project is built."""
+    """Check the settings. Missing credentials are only a warning, since build environments often lack them."""
     found = _check(lambda: RelayClient(**client_options()))
     for make in (webhooks, in_runserver):
-        # What is wrong with all settings is told once.
+        # Report a mistake in the whole mapping once.
         found += [each for each in _check(make) if each not in found]
     if not any(isinstance(each, Error) for each in found) and client_options().get("contexts") in ([], (), frozenset()):
         found.append(
             Warning(
-                "settings.RELAY_SYNC['contexts'] is empty: no calls and no messages come in.",
-                hint="Name a context, such as 'default', or leave the key out.",
+                "settings.RELAY_SYNC['contexts'] is empty: the client receives no calls and no messages.",
+                hint="Name a context, such as 'default', or remove the key.",
                 id="relay_sync.W003",
             )
         )
@@ -42,7 +42,7 @@ def _check(make: Callable[[], object]) -> list[CheckMessage]:
             return [
                 Warning(
                     problem.message,
-                    hint="Without it no calls can be taken or made.",
+                    hint="Without it the client cannot receive or make calls.",
                     id="relay_sync.W001",
                 )
             ]
@@ -52,18 +52,18 @@ def _check(make: Callable[[], object]) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def check_webhooks(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Callbacks are verified in production."""
+    """Check that callbacks are verified in production."""
     try:
         strict = webhooks().strict
-    except InvalidParameter:  # told by the other check
+    except InvalidParameter:  # the other check reports it
         return []
     if strict:
         return []
     return [
         Warning(
-            "Status callbacks are taken without proof that they come from the platform.",
+            "Status callbacks are accepted without a valid signature of the platform.",
             hint="Set RELAY_SYNC['webhooks'] to {'signing_key': ..., 'public_url': ..., 'strict': True}, "
-            "if your callbacks are signed.",
+            "if the platform signs your callbacks.",
             id="relay_sync.W002",
         )
     ]

@@ -1,4 +1,4 @@
-"""Handlers of a project, and the client that they belong to."""
+"""The handlers of a project, and its client."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ unheard: Final = Unheard()
 def with_database(function: F) -> F:
     """Close database connections around a function, as Django does around requests.
 
-    Handlers have it already. For what you give to ``call.on()`` or as ``on_completed`` and that touches the database::
+    Handlers do so already. Use it for functions that access the database and that you pass to ``call.on()`` or as
+    ``on_completed``::
 
         call.on("calling.call.state", with_database(note_state))
     """
@@ -41,16 +42,16 @@ def with_database(function: F) -> F:
         try:
             return function(*args, **kwargs)
         finally:
-            # The thread may be idle for long, or end: nobody else would close its connections.
+            # The thread may idle for a long time or end, and Django closes connections only around requests.
             connections.close_all()
 
     return inside  # type: ignore[return-value]
 
 
 def send(signal: Signal, sender: type, **about: Any) -> bool:
-    """Send a signal. A receiver that raises is logged, by the signal.
+    """Send a signal, which logs the exceptions of its receivers.
 
-    :return: whether none has raised.
+    :return: whether no receiver raised.
     """
     return not any(isinstance(answer, Exception) for _, answer in signal.send_robust(sender=sender, **about))
 
@@ -64,7 +65,7 @@ def _register(what: str, handler: F) -> F:
 
 
 def on_call(handler: F = values.MISSING) -> F:
-    """Register the project's handler of inbound calls: :meth:`relay_sync.RelayClient.on_call`.
+    """Register the project's handler of inbound calls, as :meth:`relay_sync.RelayClient.on_call` does.
 
     Its database connections are closed when it returns.
     """
@@ -72,17 +73,17 @@ def on_call(handler: F = values.MISSING) -> F:
 
 
 def on_message(handler: F = values.MISSING) -> F:
-    """Register the project's handler of inbound messages: :meth:`relay_sync.RelayClient.on_message`."""
+    """Register the project's handler of inbound messages, as :meth:`relay_sync.RelayClient.on_message` does."""
     return _register("on_message", handler)
 
 
 def on_task(handler: F = values.MISSING) -> F:
-    """Register the project's handler of tasks: :meth:`relay_sync.RelayClient.on_task`."""
+    """Register the project's handler of tasks, as :meth:`relay_sync.RelayClient.on_task` does."""
     return _register("on_task", handler)
 
 
 def _attach(client: RelayClient) -> None:
-    # Receivers may be connected at any time, such as in a later ready(): where calls can come they are listened for anyway.
+    # Receivers may be connected at any time, such as in a later ready(): with contexts, calls are always accepted.
     if client.contexts or _is_taken():
         client.on_call(_received)
     for what in ("on_message", "on_task"):
@@ -106,7 +107,7 @@ call_received.call_when_connected(_receiver_came)
 def _received(call: Call) -> None:
     if not _is_taken():
         unheard.tell_of_calls()
-        with contextlib.suppress(RelayError):  # it may be over
+        with contextlib.suppress(RelayError):  # the call may have ended
             call.pass_()
         return
 
@@ -118,15 +119,15 @@ def _received(call: Call) -> None:
 
     call.on("calling.call.state", with_database(state_changed))
     send(call_received, Call, call=call)
-    with contextlib.suppress(RelayError):  # it goes on, or nothing tells of its end
-        state_changed(call.wait_for_ended(0))  # which may have come before anybody listened
+    with contextlib.suppress(RelayError):  # it is still live, or its end is not reported
+        state_changed(call.wait_for_ended(0))  # the event may have arrived before the listener was added
     handler = _handlers.get("on_call")
     if handler is not None:
         handler(call)
 
 
 def _taken(items: list[bool]) -> bool:
-    """Take one out; of two threads one gets it."""
+    """Remove an item; of two threads, one succeeds."""
     try:
         return items.pop()
     except IndexError:
@@ -139,13 +140,13 @@ def _make() -> RelayClient:
     return client
 
 
-#: The project's client, in this process.
+#: The project's client in this process.
 hosted: Final = Hosted(_make)
 
 
 def get_client() -> RelayClient:
-    """The project's client in this process: it connects when it is first used.
+    """Return the project's client in this process, which connects on first use.
 
-    :raises InvalidParameter: ``settings.RELAY_SYNC`` cannot be right, or credentials are missing.
+    :raises InvalidParameter: ``settings.RELAY_SYNC`` is invalid, or credentials are missing.
     """
     return hosted.client

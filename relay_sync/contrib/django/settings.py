@@ -1,9 +1,9 @@
-"""``settings.RELAY_SYNC``: a mapping of :class:`relay_sync.RelayClient`'s parameters, and a few of our own.
+"""``settings.RELAY_SYNC``: a mapping of :class:`relay_sync.RelayClient`'s parameters and two further keys.
 
 ``webhooks``
     the parameters of :class:`relay_sync.webhooks.Webhooks`
 ``runserver``
-    whether the development server takes calls, too; false if left out
+    whether the development server receives calls as well; default ``False``
 """
 
 from __future__ import annotations
@@ -30,22 +30,34 @@ def _all() -> Mapping[str, Any]:
 
 
 def client_options() -> dict[str, Any]:
-    """What the client is made with. :raises InvalidParameter: settings that cannot be right."""
+    """Return the parameters of the client.
+
+    :raises InvalidParameter: the settings are invalid.
+    """
     return merge(_all(), {}, where=WHERE, others=OTHERS)
 
 
 def client_origins() -> dict[str, str]:
-    """Which parameters came from the settings. :raises InvalidParameter: settings that cannot be right."""
+    """Return the parameters that come from the settings, and the name of the settings for each.
+
+    :raises InvalidParameter: the settings are invalid.
+    """
     return origins(_all(), {}, where=WHERE)
 
 
 def webhooks() -> Webhooks:
-    """What reads callbacks, made anew. :raises InvalidParameter: settings that cannot be right."""
+    """Create the parser of status callbacks.
+
+    :raises InvalidParameter: the settings are invalid.
+    """
     return make_webhooks(_all(), where=WHERE)
 
 
 def in_runserver() -> bool:
-    """Whether ``manage.py runserver`` takes calls. :raises InvalidParameter: settings that cannot be right."""
+    """Return whether ``manage.py runserver`` receives calls.
+
+    :raises InvalidParameter: the settings are invalid.
+    """
     wanted = _all().get("runserver")
     if wanted is not None and not isinstance(wanted, bool):
         raise InvalidParameter(f"{WHERE}['runserver']", wanted, "True or False", secret=True)

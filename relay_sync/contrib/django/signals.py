@@ -1,22 +1,25 @@
-"""Signals. Receivers run where blocking is allowed; what they raise is logged and does not affect other receivers.
+"""Signals for calls and status callbacks.
+
+Receivers may block. An exception in a receiver is logged and does not affect other receivers.
 
 ``call_received``
-    a call came in: in its handler's thread, before the handler; sent with ``call``
+    An inbound call arrived. Sent with ``call``, in the thread of its handler, before the handler runs.
 ``call_ended``
-    such a call is over, as the platform tells: in the call's lane; sent with ``call`` and ``event``. Not where nothing tells of
-    the end: the call was passed back, its session was lost, or the client was closed. Nor are there signals for calls that
-    this process dials, or that nobody takes: :meth:`relay_sync.Call.on` listens to those
+    The platform reported the end of such a call. Sent with ``call`` and ``event``, in the call's lane. It is not sent if the
+    platform reports no end: the call was returned to the platform, its session was lost, or the client closed. There are no
+    signals for calls that this process dials, nor for calls without a handler and a receiver; use :meth:`relay_sync.Call.on`.
 
-Status callbacks, in the request that brings them, each sent with ``callback``, a :class:`relay_sync.webhooks.Callback`:
+Signals for status callbacks are sent in the request that delivers the callback, with ``callback``, a
+:class:`relay_sync.webhooks.Callback`:
 
 ``status_received``
-    every one, after the signal of its kind
+    Every status callback, after the signal of its kind.
 ``stream_status``, ``recording_status``
-    a stream or a recording: :class:`~relay_sync.webhooks.StreamStatus`, :class:`~relay_sync.webhooks.RecordingStatus`
+    A stream or a recording, with a :class:`~relay_sync.webhooks.StreamStatus` or a :class:`~relay_sync.webhooks.RecordingStatus`.
 ``call_status``, ``message_status``
-    a call (also what its actions do) or a message: :class:`~relay_sync.webhooks.OtherStatus`
+    A call (including its actions) or a message, with an :class:`~relay_sync.webhooks.OtherStatus`.
 ``other_status``
-    anything else: :class:`~relay_sync.webhooks.OtherStatus`
+    Any other subject, with an :class:`~relay_sync.webhooks.OtherStatus`.
 """
 
 from __future__ import annotations
@@ -45,14 +48,14 @@ _log = logs.get("relay_sync").later
 
 
 class _Signal(Signal):
-    """One whose failing receivers are logged with all else of this package, and not by Django as well."""
+    """A signal that logs failing receivers with the logger of this package instead of Django's."""
 
     def __init__(self) -> None:
         super().__init__()
         self._when_connected: Callable[[], object] | None = None
 
     def call_when_connected(self, function: Callable[[], object]) -> None:
-        """Have a function called after each receiver that is connected from now on."""
+        """Call a function whenever a receiver is connected from now on."""
         self._when_connected = function
 
     def connect(self, *args: Any, **options: Any) -> None:

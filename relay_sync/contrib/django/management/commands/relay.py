@@ -1,4 +1,4 @@
-"""``manage.py relay``: take calls until Ctrl-C or SIGTERM, and then let live ones end."""
+"""``manage.py relay``: receive calls until Ctrl-C or SIGTERM, then let live calls finish."""
 
 from __future__ import annotations
 
@@ -16,22 +16,29 @@ __all__ = ["Command"]
 
 
 class Command(BaseCommand):
-    """The command."""
+    """The command ``relay``."""
 
-    help = "Takes calls until Ctrl-C or SIGTERM, and then lets live ones end."
+    help = "Receives calls until Ctrl-C or SIGTERM, then lets live calls finish."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The options of ``relay-sync run``."""
+        """Add the options of ``relay-sync run``."""
         parser.add_argument(
-            "--processes", metavar="N", type=int, default=1, help="how many, each with a connection of its own"
+            "--processes", metavar="N", type=int, default=1, help="number of processes, each with its own connection"
         )
         parser.add_argument(
-            "--drain", metavar="SECONDS", type=float, default=30.0, help="how long live calls may go on at the end"
+            "--drain",
+            metavar="SECONDS",
+            type=float,
+            default=30.0,
+            help="how long live calls may continue after the signal",
         )
         parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
 
     def check(self, *args: Any, **kwargs: Any) -> None:
-        """The system checks. :raises SystemCheckError: one failed; a wrong configuration ends every way to run with code 2."""
+        """Run the system checks.
+
+        :raises SystemCheckError: a check failed. The exit code is 2, as for every invalid configuration.
+        """
         try:
             super().check(*args, **kwargs)
         except SystemCheckError as error:
@@ -39,12 +46,12 @@ class Command(BaseCommand):
             raise
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Take calls.
+        """Receive calls.
 
-        :raises CommandError: an option or the settings cannot be right, or the session was lost for good.
+        :raises CommandError: an option or the settings are invalid, or the session was lost permanently.
         """
         chosen = {name: options[name] for name in ("drain", "log_level")}
-        # The checks were passed here: a process that fails them would fail for a reason that nobody sees.
+        # The checks have passed here, and the output of a child process that fails them would be lost.
         again = [*_this_command(), "--skip-checks", "--drain", str(chosen["drain"]), "--log-level", chosen["log_level"]]
         try:
             code = serve(get_client, again, processes=options["processes"], **chosen)
@@ -57,7 +64,7 @@ class Command(BaseCommand):
 
 
 def _this_command() -> list[str]:
-    """What starts this command again. ``--settings`` is in the environment by now."""
+    """Return the command line that starts this command again. Django has put ``--settings`` in the environment."""
     script = Path(sys.argv[0])
     if script.suffix == ".py" and script.name != "__main__.py" and script.is_file():
         return [sys.executable, str(script), "relay"]

@@ -1,4 +1,4 @@
-"""``manage.py relay_doctor``: what is configured and from where, whether it works, and what to do if not."""
+"""``manage.py relay_doctor``: show the configuration and its origin, test it, and suggest fixes."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ __all__ = ["Command"]
 
 
 class Command(BaseCommand):
-    """The command."""
+    """The command ``relay_doctor``."""
 
-    help = "Says what is configured and from where, whether it works, and what to do if not."
-    requires_system_checks: tuple[()] = ()  # what they would end with is told here, with the rest
+    help = "Shows the configuration and its origin, tests it, and suggests fixes."
+    requires_system_checks: tuple[()] = ()  # the diagnosis includes what they would report
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The options of ``relay-sync doctor``."""
+        """Add the options of ``relay-sync doctor``."""
         doctor_options(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Examine the project's client.
 
-        :raises CommandError: an option cannot be right. :raises SystemExit: something is to mend.
+        :raises CommandError: an option is invalid.
+        :raises SystemExit: the diagnosis found a problem.
         """
         try:
             code = diagnose(get_client, Namespace(**options), client_origins)
