@@ -307,7 +307,7 @@ class _Fetching:
     def _take(self, response: requests.Response) -> bool:
         part, status, headers = self._part, response.status_code, response.headers
         if status in (200, 206):
-            # First of all: what follows may drop the bytes received so far.
+            # Checked first: what follows may drop the bytes received so far.
             self._check_type(headers.get("Content-Type", ""))
             stretch = self._fitting(status, headers)
             coded = headers.get("Transfer-Encoding", "").strip().lower() not in ("", "chunked", "identity")
@@ -386,7 +386,7 @@ class _Fetching:
     def _check_type(self, content_type: str) -> None:
         if is_page(content_type):
             raise self._failed(
-                f"the server sent {_printable(content_type)} instead of a recording: check whether the recording still exists"
+                f"the server sent {_printable(content_type)} instead of a recording; check whether the recording still exists"
                 " and whether the URL requires a login"
             )
         self._type = content_type

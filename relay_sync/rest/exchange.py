@@ -247,7 +247,7 @@ def _after_sending(what: str, way: str, error: Exception) -> ConnectionLost | Re
 
 
 def _before_sending(what: str, way: str, proxy: Proxy | None, error: Exception) -> ConnectError:
-    # First of all: the libraries report a lack of descriptors as an unknown name or an unreadable certificate.
+    # Checked first: the libraries report a lack of descriptors as an unknown name or an unreadable certificate.
     if lack(error) or are_lacking():
         return without_descriptors(what, None)
     if isinstance(error, Unusable):
@@ -263,7 +263,7 @@ def _before_sending(what: str, way: str, proxy: Proxy | None, error: Exception) 
 
 def _is_timeout(error: Exception) -> bool:
     root = _root(error)
-    if isinstance(root, inner.NewConnectionError):  # a subclass of their timeout that is none
+    if isinstance(root, inner.NewConnectionError):  # a subclass of urllib3's timeout, but not a timeout
         return False
     kinds = (exceptions.Timeout, inner.TimeoutError, TimeoutError)
     return isinstance(error, kinds) or isinstance(root, kinds)

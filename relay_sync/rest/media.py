@@ -49,7 +49,7 @@ class ControlIds(Commands):
     def stream_stop(self, control_id: str) -> CallInfo:
         """Stop a stream (``calling.stream.stop``).
 
-        :param control_id: id of the stream, as returned when it was started.
+        :param control_id: id of the stream: the ``control_id`` of its action.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid; nothing was sent.
         :raises CommandRefused: the server rejected the command; code 404 if the call or the stream has ended.
@@ -59,7 +59,7 @@ class ControlIds(Commands):
     def play_stop(self, control_id: str) -> CallInfo:
         """Stop a playback (``calling.play.stop``).
 
-        :param control_id: id of the playback, as returned when it was started.
+        :param control_id: id of the playback: the ``control_id`` of its action.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid; nothing was sent.
         :raises CommandRefused: the server rejected the command; code 404 if the call or the playback has ended.
@@ -69,7 +69,7 @@ class ControlIds(Commands):
     def play_pause(self, control_id: str) -> CallInfo:
         """Pause a playback (``calling.play.pause``).
 
-        :param control_id: id of the playback, as returned when it was started.
+        :param control_id: id of the playback: the ``control_id`` of its action.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid; nothing was sent.
         :raises CommandRefused: the server rejected the command; code 404 if the call or the playback has ended.
@@ -79,7 +79,7 @@ class ControlIds(Commands):
     def play_resume(self, control_id: str) -> CallInfo:
         """Resume a playback (``calling.play.resume``).
 
-        :param control_id: id of the playback, as returned when it was started.
+        :param control_id: id of the playback: the ``control_id`` of its action.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid; nothing was sent.
         :raises CommandRefused: the server rejected the command; code 404 if the call or the playback has ended.
@@ -89,7 +89,7 @@ class ControlIds(Commands):
     def play_volume(self, control_id: str, volume: float) -> CallInfo:
         """Change the volume of a playback (``calling.play.volume``).
 
-        :param control_id: id of the playback, as returned when it was started.
+        :param control_id: id of the playback: the ``control_id`` of its action.
         :param volume: volume in decibels, -40 to 40; 0 leaves the sound unchanged.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid; nothing was sent.
@@ -101,7 +101,7 @@ class ControlIds(Commands):
     def record_stop(self, control_id: str) -> CallInfo:
         """Stop a recording (``calling.record.stop``).
 
-        :param control_id: id of the recording, as returned when it was started.
+        :param control_id: id of the recording: the ``control_id`` of its action.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid; nothing was sent.
         :raises CommandRefused: the server rejected the command; code 404 if the call or the recording has ended.
@@ -111,7 +111,7 @@ class ControlIds(Commands):
     def record_pause(self, control_id: str, behavior: Literal["skip", "silence"] | str | None = None) -> CallInfo:
         """Pause a recording (``calling.record.pause``).
 
-        :param control_id: id of the recording, as returned when it was started.
+        :param control_id: id of the recording: the ``control_id`` of its action.
         :param behavior: ``skip`` omits the pause from the recording (the platform's default), ``silence`` records silence.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid; nothing was sent.
@@ -123,7 +123,7 @@ class ControlIds(Commands):
     def record_resume(self, control_id: str) -> CallInfo:
         """Resume a recording (``calling.record.resume``).
 
-        :param control_id: id of the recording, as returned when it was started.
+        :param control_id: id of the recording: the ``control_id`` of its action.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid; nothing was sent.
         :raises CommandRefused: the server rejected the command; code 404 if the call or the recording has ended.
@@ -133,7 +133,7 @@ class ControlIds(Commands):
     def collect_stop(self, control_id: str) -> CallInfo:
         """Stop collecting input (``calling.collect.stop``).
 
-        :param control_id: id of the collect action, as returned when it was started.
+        :param control_id: id of the collect action.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid; nothing was sent.
         :raises CommandRefused: the server rejected the command; code 404 if the call or the collect action has ended.
@@ -144,7 +144,7 @@ class ControlIds(Commands):
         """Start the timers of a collect action that was started with ``start_input_timers=False``
         (``calling.collect.start_input_timers``).
 
-        :param control_id: id of the collect action, as returned when it was started.
+        :param control_id: id of the collect action.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid; nothing was sent.
         :raises CommandRefused: the server rejected the command; code 404 if the call or the collect action has ended.
@@ -154,7 +154,7 @@ class ControlIds(Commands):
     def detect_stop(self, control_id: str) -> CallInfo:
         """Stop a detector (``calling.detect.stop``).
 
-        :param control_id: id of the detector, as returned when it was started.
+        :param control_id: id of the detector: the ``control_id`` of its action.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid; nothing was sent.
         :raises CommandRefused: the server rejected the command; code 404 if the call or the detector has ended.
@@ -164,7 +164,7 @@ class ControlIds(Commands):
     def tap_stop(self, control_id: str) -> CallInfo:
         """Stop a tap (``calling.tap.stop``).
 
-        :param control_id: id of the tap, as returned when it was started.
+        :param control_id: id of the tap: the ``control_id`` of its action.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid; nothing was sent.
         :raises CommandRefused: the server rejected the command; code 404 if the call or the tap has ended.
@@ -174,7 +174,7 @@ class ControlIds(Commands):
     def transcribe_stop(self, control_id: str) -> CallInfo:
         """Stop a transcription (``calling.transcribe.stop``).
 
-        :param control_id: id of the transcription, as returned when it was started.
+        :param control_id: id of the transcription: the ``control_id`` of its action.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid; nothing was sent.
         :raises CommandRefused: the server rejected the command; code 404 if the call or the transcription has ended.
@@ -184,7 +184,7 @@ class ControlIds(Commands):
     def ai_stop(self, control_id: str) -> CallInfo:
         """Stop an AI agent (``calling.ai.stop``).
 
-        :param control_id: id of the agent, as returned when it was started.
+        :param control_id: id of the agent: the ``control_id`` of its action.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid; nothing was sent.
         :raises CommandRefused: the server rejected the command; code 404 if the call or the agent has ended.
@@ -194,7 +194,7 @@ class ControlIds(Commands):
     def send_fax_stop(self, control_id: str) -> CallInfo:
         """Stop sending a fax (``calling.send_fax.stop``).
 
-        :param control_id: id of the fax, as returned when it was started.
+        :param control_id: id of the fax: the ``control_id`` of its action.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid; nothing was sent.
         :raises CommandRefused: the server rejected the command; code 404 if the call or the fax has ended.
@@ -204,7 +204,7 @@ class ControlIds(Commands):
     def receive_fax_stop(self, control_id: str) -> CallInfo:
         """Stop receiving a fax (``calling.receive_fax.stop``).
 
-        :param control_id: id of the fax, as returned when it was started.
+        :param control_id: id of the fax: the ``control_id`` of its action.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid; nothing was sent.
         :raises CommandRefused: the server rejected the command; code 404 if the call or the fax has ended.
