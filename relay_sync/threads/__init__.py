@@ -1,16 +1,15 @@
-"""What any program with threads needs. Knows nothing of RELAY.
+"""Threading utilities, independent of RELAY.
 
-Waiting: ``outcome`` (a value or an error that arrives once), ``flag`` (safe to set in signal handlers), ``mailbox`` (items for
-one reader), ``item_log`` (items for many), ``timeouts``, ``batch_sleep``, ``wake_up`` (of who
-sleeps in a selector).
+Waiting: ``outcome`` (a value or an error that is set once), ``flag`` (an event that is safe to set in signal handlers),
+``mailbox`` (a queue with one reader), ``item_log`` (a queue with a history), ``timeouts``, ``batch_sleep`` (cheaper wake-ups),
+``wake_up`` (wakes a thread in a selector).
 
-Running: ``starting`` (threads, and steps that Ctrl-C cannot halve), ``lanes`` (callbacks in order), ``callback_errors``,
-``signals``, ``process`` (fork, exit, forgotten objects), ``loop_clock`` (how much time a loop saw pass), ``safety_net`` (steps
-of which each is taken).
+Running: ``starting`` (starts threads, protected from Ctrl-C), ``lanes`` (callbacks in order), ``callback_errors``, ``signals``,
+``process`` (fork and exit), ``loop_clock`` (detects clock jumps), ``safety_net`` (runs all steps despite exceptions).
 
-Sharing: ``table`` (dictionaries by whole operations), ``living`` (sets that keep nothing alive).
+Sharing: ``table`` (dictionaries with atomic operations), ``living`` (sets of weak references).
 
 Logging: ``logs``, ``rate_limited_log``.
 
-The machine: ``descriptors`` (none is left), ``file_lock``, ``growing_files`` (being written, so not to be replaced).
+The system: ``descriptors`` (file descriptor exhaustion), ``file_lock``, ``growing_files`` (files that may not be replaced yet).
 """

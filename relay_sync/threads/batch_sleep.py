@@ -1,9 +1,9 @@
-"""Sleeping in such a way that being woken does not take the processor from the thread that wakes.
+"""Sleeps whose wake-up does not preempt the waking thread.
 
-A thread that wakes another one holds the interpreter's lock. Linux gives the processor to the woken thread at once, more often
-than not; that thread finds the lock taken, sleeps again, and is woken a second time. A thread that sleeps under the policy
-``SCHED_BATCH`` (sched(7)) has the same share of the processor and waits its turn, which halves the cost of waking many
-threads. It is under that policy only while it sleeps: what the program does runs as the program wants it.
+A thread that wakes another one holds the GIL. Linux usually runs the woken thread immediately; that thread finds the GIL taken,
+sleeps again, and has to be woken a second time. A thread that sleeps under the ``SCHED_BATCH`` policy (sched(7)) gets the same
+share of CPU time but does not preempt, which halves the cost of waking many threads. The policy applies only during the sleep,
+so that the program's own code runs under the policy that the program chose.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ __all__ = ["get_up", "lie_down"]
 if sys.platform == "linux":
     _PRIORITY: Any = os.sched_param(0)
 
-    _refused = False  # by a sandbox, say
+    _refused = False  # for example by a sandbox
 
     def lie_down() -> bool:
-        """Before a sleep of this thread.
+        """Switch this thread to ``SCHED_BATCH`` before it sleeps.
 
-        :return: whether :func:`get_up` is to follow. The main thread, where signal handlers run, and threads whose policy
-            is not the usual one stay as they are.
+        :return: whether to call :func:`get_up` after the sleep. The policy is not changed on the main thread, which runs signal
+            handlers, or on threads with a non-default policy.
         """
         global _refused
         if _refused or threading.get_ident() == threading.main_thread().ident:
@@ -39,7 +39,7 @@ if sys.platform == "linux":
         return True
 
     def get_up() -> None:
-        """After it."""
+        """Restore the default policy after the sleep."""
         try:
             os.sched_setscheduler(0, os.SCHED_OTHER, _PRIORITY)
         except OSError:
@@ -48,8 +48,8 @@ if sys.platform == "linux":
 else:
 
     def lie_down() -> bool:
-        """No other system needs it."""
+        """Do nothing: only Linux needs the policy."""
         return False
 
     def get_up() -> None:
-        """Nothing to undo."""
+        """Do nothing."""

@@ -1,4 +1,4 @@
-"""What user code raised in callbacks and handlers, for whoever wants to know besides the log: tests of users' programs."""
+"""Reports exceptions of user callbacks and handlers to listeners in addition to the log, for tests of users' programs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 __all__ = ["Listener", "listeners", "tell"]
 
 Listener = Callable[[str, BaseException], object]
-#: Each is called in the thread in which it was raised, with what raised ("on_call handler of call ...") and the exception.
+#: Each is called on the thread that raised, with the name of the callback ("on_call handler of call ...") and the exception.
 listeners: Final[list[Listener]] = []
 
 

@@ -1,6 +1,6 @@
-"""What it looks like when a process has no file descriptor left, and what to say then.
+"""Detection of file descriptor exhaustion, and the error that reports it.
 
-Libraries hide it well: a certificate that cannot be checked, a name that is not found, a module that cannot be imported.
+Libraries report it as something else: a certificate that cannot be verified, a host name or a module that is not found.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _LACK: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 def lack(error: BaseException | None) -> OSError | None:
-    """The system's own word that there is no descriptor, where an exception comes from that."""
+    """Return the ``OSError`` for a missing descriptor from the chain of an exception, or ``None``."""
     return next((each for each in chain(error) if isinstance(each, OSError) and each.errno in _LACK), None)
 
 
 def are_lacking() -> bool:
-    """Whether there is none at this moment: to be asked where something failed that would not say so."""
+    """Return whether the process has no free descriptor now. For failures that do not report this cause."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError as error:
@@ -36,7 +36,11 @@ def are_lacking() -> bool:
 
 @contextmanager
 def descriptors_for(what: str) -> Iterator[None]:
-    """:raises ConnectError: what is inside lacks one, for which it would raise an ``OSError``."""
+    """Turn an ``OSError`` for a missing descriptor in the block into a :class:`ConnectError`.
+
+    :param what: what needs the descriptor, for the message.
+    :raises ConnectError: the block failed for lack of a descriptor.
+    """
     handled = sys.exception()
     try:
         yield
@@ -50,12 +54,12 @@ def descriptors_for(what: str) -> Iterator[None]:
 def without_descriptors(what: str, error: BaseException | None) -> ConnectError:
     """Return the error for a process without free file descriptors.
 
-    :param what: what needs one, in words.
-    :param error: the system's word, or what came of it.
+    :param what: what needs the descriptor, for the message.
+    :param error: the system's error, or the failure that it caused.
     """
     found = ConnectError(
-        f"no file descriptor for {what}: {os.strerror(errno.EMFILE)}; close files or sockets of this process, or raise its limit "
-        "of open files (ulimit -n)"
+        f"no file descriptor for {what}: {os.strerror(errno.EMFILE)}; close files or sockets of this process, or raise its "
+        "open-file limit (ulimit -n)"
     )
     found.__cause__ = error
     return found

@@ -1,4 +1,4 @@
-"""Files that are being written to for some time: recordings. Whatever else replaces files asks here first."""
+"""A registry of recordings in progress. Code that replaces files checks it first."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from .process import generation
 
 __all__ = ["Growing"]
 
-_Key: TypeAlias = tuple[int, int, int]  # of which process, and where
+_Key: TypeAlias = tuple[int, int, int]  # the process generation, the device and the inode
 
 
 class Growing:
-    """A file that is being written to for some time, so that nothing of this process may replace it meanwhile.
+    """A file that this process is still writing and must not replace.
 
-    A forked child does not learn when its parent is done with one: those of the parent do not count there.
+    Entries do not apply in forked children, which cannot learn when the parent finishes a file.
     """
 
     _all: ClassVar[set[_Key]] = set()
@@ -26,11 +26,11 @@ class Growing:
         self._all.add(self._key)
 
     def end(self) -> None:
-        """It is complete. Idempotent, and takes no lock."""
+        """Remove the file from the registry. Idempotent; acquires no lock."""
         self._all.discard(self._key)
 
     def is_at(self, path: str) -> bool:
-        """Whether this is (still) the file's name, or one of them."""
+        """Return whether *path* currently refers to the file."""
         try:
             return _key(os.stat(path)) == self._key
         except OSError:
@@ -38,14 +38,20 @@ class Growing:
 
     @classmethod
     def check(cls, path: str | os.PathLike[str]) -> None:
-        """:raises InvalidParameter: there is such a file under this name, in whatever spelling, behind a link or not."""
+        """Reject a path that refers to a file in the registry, directly or through links.
+
+        :param path: the path to check.
+        :raises InvalidParameter: the file is being recorded to.
+        """
         try:
             grows = _key(os.stat(path)) in cls._all
         except OSError:
             return
         if grows:
             raise InvalidParameter(
-                "path", os.fspath(path), "another file: this one is being recorded to, and has what came so far"
+                "path",
+                os.fspath(path),
+                "another file: this one is being recorded to and already holds the audio so far",
             )
 
 

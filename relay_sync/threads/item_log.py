@@ -1,6 +1,6 @@
-"""What comes now and then on a stream (keys, marks): kept to be looked at, and handed out one by one to who waits.
+"""A queue with a history, for occasional items of a stream (keys, marks).
 
-What is kept is bounded, what is handed out practically not: whoever takes gets every single one, however many came before.
+The history is short. The queue holds enough items for a reader to receive every one, even if it starts late.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from .process import check_thread, forked_error, generation
 __all__ = ["ItemLog"]
 
 T = TypeVar("T")
-_KEPT = 4096  # the newest, to be looked at
-_UNREAD = 65_536  # that nobody has taken; then the oldest are forgotten, for most programs never take any
+_KEPT = 4096  # items in the history
+_UNREAD = 65_536  # items in the queue; the oldest are dropped, since most programs never take any
 
 
 class ItemLog(Generic[T]):
-    """One thread puts, any number take.
+    """A queue with a history, for one writer and any number of readers.
 
-    :param what: it holds, for messages to people.
+    :param what: the kind of item, for messages.
     """
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._all: list[T] = []  # an empty deque would take as much as everything else here
+        self._all: list[T] = []  # an empty deque would take as much memory as all other attributes together
         self._new: deque[T] = deque(maxlen=_UNREAD)
         self._bell = Bell()
         self._ended = False
@@ -36,11 +36,11 @@ class ItemLog(Generic[T]):
 
     @property
     def all(self) -> tuple[T, ...]:
-        """The newest few thousand, whether or not they were taken."""
+        """The newest items, up to a few thousand, whether taken or not."""
         return tuple(self._all[-_KEPT:])
 
     def put(self, item: T) -> None:
-        """Add something; never blocks."""
+        """Add an item. Never blocks."""
         self._all.append(item)
         if len(self._all) >= 2 * _KEPT:
             del self._all[:-_KEPT]
@@ -48,14 +48,15 @@ class ItemLog(Generic[T]):
         self._bell.ring()
 
     def end(self) -> None:
-        """Nothing more will come."""
+        """Mark the end: no further items follow."""
         self._ended = True
         self._bell.ring()
 
     def take(self, timeout: float | None) -> T | None:
-        """The oldest that was not taken yet, or ``None`` when there will be no more.
+        """Remove and return the oldest item that was not taken yet; ``None`` after the end.
 
-        :raises WaitTimeout: none came within *timeout* seconds.
+        :param timeout: seconds; ``None`` waits indefinitely.
+        :raises WaitTimeout: no item arrived before the timeout.
         :raises Forked: the stream belongs to the parent process.
         """
         if self._generation != generation():
@@ -63,9 +64,9 @@ class ItemLog(Generic[T]):
         check_thread()
         while True:
             if not wait_until(lambda: bool(self._new) or self._ended, self._bell, timeout):
-                raise WaitTimeout(f"no {self._what} within {timeout:g} s; the stream goes on")
+                raise WaitTimeout(f"no {self._what} within {timeout:g} s; the stream continues")
             try:
                 return self._new.popleft()
-            except IndexError:  # somebody else was quicker, or there will be none
+            except IndexError:  # another thread was faster, or this is the end
                 if self._ended:
                     return None

@@ -1,8 +1,8 @@
-"""User callbacks: one at a time and in order within a lane, side by side across lanes, on threads that come and go.
+"""Lanes: run user callbacks in order within a lane and concurrently across lanes, on a pool of threads that grows and shrinks.
 
-A lane is the mere presence of its key: a queue that exists while something waits or runs. A worker takes a lane, runs what is
-in it, and takes the next. A new worker starts only when work waits and no worker is free, one at a time, so a burst of short
-callbacks is served by one thread and blocked callbacks grow new ones, up to a limit.
+A lane is a queue of jobs under a key. It exists only while it has jobs that wait or run. A worker takes a lane, runs all of its
+jobs, and takes the next lane. A new worker starts only when a lane waits and no worker is idle, one at a time. A burst of short
+callbacks is therefore served by one thread, and blocked callbacks add threads up to a limit.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _numbers = itertools.count(1)
 
 IDLE_PATIENCE: Final = 5.0
 STALLED_AFTER: Final = 5.0
-#: Jobs that may wait in one lane, and lanes that may wait for a worker, before :meth:`Lanes.offer` takes no more.
+#: Most jobs waiting in one lane, and most lanes waiting for a worker, that :meth:`Lanes.offer` allows.
 MOST_WAITING: Final = 10_000
-#: Seconds that idle workers have for leaving, over and above the time for what is queued.
+#: Minimum seconds that :meth:`Lanes.close` allows idle workers to exit.
 GOODBYE: Final = 0.1
 
 
 class InContext:
-    """A function with the context variables of the place where it was handed in."""
+    """A function that runs with the context variables of the code that registered it."""
 
     __slots__ = ("context", "function")
 
@@ -47,7 +47,7 @@ class InContext:
         self.context: contextvars.Context = contextvars.copy_context()
 
     def __call__(self, *args: Any) -> Any:
-        # A copy each: one context cannot be entered by two threads at once.
+        # A copy for each call: two threads cannot enter one context at the same time.
         return self.context.copy().run(self.function, *args)
 
     def __repr__(self) -> str:
@@ -55,48 +55,52 @@ class InContext:
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """What to call a function in a message."""
+    """Return the name of a function for messages."""
     inner = function.function if isinstance(function, InContext) else function
     name = getattr(inner, "__qualname__", None)
     return name if isinstance(name, str) else type(inner).__qualname__
 
 
 def warn_replaced(kind: str, old: InContext | None, new: InContext) -> None:
-    """Say so where a handler takes the place of another one.
+    """Log a warning if a handler replaces a different one.
 
-    The same one again is none, nor is its new version: a notebook's cell that runs again, or a module that is reloaded.
+    Registering the same handler again is not logged, nor is a redefinition of it by a notebook cell or a reloaded module.
+
+    :param kind: what the handlers are registered for.
+    :param old: the previous handler, if any.
+    :param new: the new handler.
     """
     if old is not None and old.function != new.function and not _is_redefined(old.function, new.function):
         _log.warning("%s: %s replaces %s, which is no longer called", kind, _placed(new), _placed(old))
 
 
 def _placed(function: InContext) -> str:
-    """The function's name and where it is: two handlers often have one name."""
+    """Return the function's name and its location, because handlers often share a name."""
     code = getattr(inspect.unwrap(function.function), "__code__", None)
     return f"{name_of(function)} ({code.co_filename}:{code.co_firstlineno})" if code else name_of(function)
 
 
 def _is_redefined(old: Callable[..., Any], new: Callable[..., Any]) -> bool:
-    """Whether both are functions of one name in one module; what was made in a function may be something else each time."""
+    """Return whether both functions have the same name in the same module. Nested functions never count as redefined."""
     if not (isinstance(old, FunctionType) and isinstance(new, FunctionType)) or "<" in new.__qualname__:
         return False
     return (old.__module__, old.__qualname__) == (new.__module__, new.__qualname__)
 
 
-#: Those of the process, for whoever wants to know whether user code still runs: tests of users' programs.
+#: All lanes of the process. Tests of users' programs check here whether callbacks are still running.
 known_lanes: Final[Living[Lanes]] = Living()
 
 Job = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 class Lanes:
-    """Runs jobs on worker threads ``relay-lane-N``. The jobs handed in do not raise: their owner wraps user code.
+    """Runs jobs on worker threads named ``relay-lane-N``. Jobs must not raise; the owner wraps user code.
 
-    :param limit: how many workers may exist; further work waits, and a warning says so.
-    :param patience: seconds that an idle worker stays.
-    :param most: see :meth:`offer`.
-    :param name: of the threads, where ``relay-lane-N`` would not say whose they are.
-    :param stays: is asked whether an idle worker stays all the same, each time that it has waited so long.
+    :param limit: most worker threads. Further jobs wait, and a warning is logged.
+    :param patience: seconds before an idle worker exits.
+    :param most: most waiting jobs or lanes; see :meth:`offer`.
+    :param name: the name of the threads, instead of ``relay-lane-N``.
+    :param stays: called each time an idle worker has waited for *patience*; if it returns true, the worker keeps waiting.
     """
 
     def __init__(
@@ -119,15 +123,15 @@ class Lanes:
     def _reset(self) -> None:
         self._lock = threading.RLock()
         self._ready = threading.Condition(self._lock)
-        self._quiet = Bell()  # rings when all is done, or a worker has left
+        self._quiet = Bell()  # rings when no jobs are left, or a worker exits
         self._lanes: dict[Hashable, deque[Job]] = {}
         self._waiting: deque[Hashable] = deque()
         self._workers: set[threading.Thread] = set()
         self._idle = 0
         self._starting: set[threading.Thread] = set()
-        self._claim = threading.RLock()  # of who is to start a worker; nobody who holds it waits
+        self._claim = threading.RLock()  # guards the start of a worker; never held during a wait
         self._closed = False
-        self.rests: int = 0  # how often nothing was left to do
+        self.rests: int = 0  # how often the lanes became empty
         self._told_full = False
         self._busy_since: dict[Hashable, float] = {}
         self._serving: dict[Hashable, threading.Thread] = {}
@@ -136,7 +140,7 @@ class Lanes:
         self._generation = generation()
 
     def submit(self, key: Hashable, job: Callable[..., Any], *args: Any) -> None:
-        """Queue a job at the end of its lane. Never blocks on user code."""
+        """Queue a job at the end of its lane. Does not wait for user code."""
         with self._lock:
             lane = self._lanes.get(key)
             if lane is not None:
@@ -152,9 +156,13 @@ class Lanes:
             self._add_worker()
 
     def offer(self, key: Hashable, job: Callable[..., Any], *args: Any) -> int:
-        """Queue a job, unless too many wait already: work that comes faster than it is done must not fill the memory.
+        """Queue a job unless too many are waiting, so that jobs that arrive faster than they run do not fill the memory.
 
-        :return: 0 if it was taken; else how many have been refused since the lane (for a new one: all lanes) had nothing to do.
+        :param key: the key of the lane.
+        :param job: the function to call.
+        :param args: its arguments.
+        :return: 0 if the job was queued; otherwise the number of jobs rejected since the lane was last empty (for a new lane:
+            since all lanes were).
         """
         with self._lock:
             lane = self._lanes.get(key)
@@ -168,31 +176,31 @@ class Lanes:
         return 0
 
     def _wants_worker(self) -> bool:
-        # Held: the lock. One start at a time: the new worker starts the next if there is still need.
+        # The caller holds the lock. Workers start one at a time: the new one starts the next if lanes are still waiting.
         if self._starting or self._idle or not self._waiting:
             return False
         if len(self._workers) >= self._limit:
-            if len(self._serving) >= self._limit and not self._told_full:  # else one is between two jobs, and is next
+            if len(self._serving) >= self._limit and not self._told_full:  # otherwise a worker is about to take a lane
                 self._told_full = True
-                _log.warning("%d callbacks are blocking at the same time; further callbacks wait", self._limit)
+                _log.warning("all %d callback threads are busy; further callbacks wait for a free thread", self._limit)
             return False
         return True
 
     def _add_worker(self) -> None:
         try:
             starting.uninterrupted(self._start_worker)
-        except RuntimeError as error:  # no more threads, or the interpreter is ending
+        except RuntimeError as error:  # the thread limit is reached, or the interpreter is exiting
             with self._lock:
                 left = len(self._workers)
             if not left:
                 _log.error("cannot start a thread for a callback: %s; retrying with the next callback", error)
 
     def _start_worker(self) -> None:
-        # On behalf of the main thread another one is here, so that Ctrl-C leaves nothing half done. Without the lock, which the
-        # main thread may hold below a signal handler.
+        # For the main thread this runs on another thread, so that Ctrl-C cannot interrupt it halfway. It does not acquire the
+        # lock, which the main thread may hold while it runs a signal handler.
         thread = threading.Thread(target=self._work, name=self._name or f"relay-lane-{next(_numbers)}", daemon=True)
         with self._claim:
-            if self._starting or len(self._workers) >= self._limit:  # somebody else was quicker
+            if self._starting or len(self._workers) >= self._limit:  # another thread was faster
                 return
             self._workers.add(thread)
             self._starting.add(thread)
@@ -205,7 +213,7 @@ class Lanes:
             raise
 
     def _leave(self, thread: threading.Thread) -> None:
-        # Held: the lock.
+        # The caller holds the lock.
         self._workers.discard(thread)
         self._quiet.ring()
 
@@ -216,11 +224,11 @@ class Lanes:
             self._drain(*taken)
 
     def _take(self) -> tuple[Hashable, deque[Job]] | None:
-        """The next lane to be served; ``None`` when there is nothing more to do, and this worker is none any more."""
+        """Return the next lane to run; ``None`` if there is none, after removing this thread from the workers."""
         with self._lock:
             key = self._next_lane()
             if key is None:
-                # In one hold with the decision: whoever submits next must not count on us.
+                # Under the same lock as the decision, so that the next submit() does not rely on this worker.
                 self._leave(threading.current_thread())
                 return None
             lane = self._lanes[key]
@@ -232,7 +240,7 @@ class Lanes:
         return key, lane
 
     def _next_lane(self) -> Hashable | None:
-        # Held: the lock.
+        # The caller holds the lock.
         left = TimeLeft(self._patience)
         while not self._waiting:
             longest = left()
@@ -250,20 +258,20 @@ class Lanes:
         return self._waiting.popleft()
 
     def _drain(self, key: Hashable, lane: deque[Job]) -> None:
-        """Run a lane until it is empty; then it is no more."""
+        """Run the jobs of a lane until it is empty, then remove it."""
         while True:
             job, args = lane[0]
             try:
                 job(*args)
-            except BaseException:  # jobs do not raise; a worker outlives one that does
-                _log.exception("a job in a lane failed")
+            except BaseException:  # jobs should not raise; the worker survives if one does
+                _log.exception("internal error in a callback thread; continuing with the next callback")
             del job, args
             with self._lock:
                 lane.popleft()
                 if lane:
                     self._busy_since[key] = time.monotonic()
                     continue
-                # Not there any more in a child that was forked in the job.
+                # The keys no longer exist in a child that was forked inside the job.
                 self._lanes.pop(key, None)
                 self._busy_since.pop(key, None)
                 self._serving.pop(key, None)
@@ -276,7 +284,7 @@ class Lanes:
                 return
 
     def stalled(self, now: float, after: float = STALLED_AFTER) -> list[tuple[Hashable, float, int]]:
-        """Lanes whose present job has run for longer: key, seconds, and how much waits behind it."""
+        """Return the lanes whose current job has run for more than *after* seconds: key, seconds, and number of waiting jobs."""
         with self._lock:
             return [
                 (key, now - since, len(self._lanes[key]) - 1)
@@ -285,46 +293,47 @@ class Lanes:
             ]
 
     def wait_until_idle(self, timeout: float) -> bool:
-        """Wait until nothing is queued and nothing runs; a worker that has nothing to do may stay.
+        """Wait until no job is queued or running. Idle workers may remain.
 
         :param timeout: seconds.
-        :return: whether that is so; ``False`` at once in a job.
+        :return: ``False`` after a timeout, and immediately if called from a job.
         """
         return not self.inside and wait_until(lambda: not self._lanes, self._quiet, timeout)
 
     def unfinished(self) -> list[tuple[Any, ...]]:
-        """The arguments of the job that runs, or comes next, in each lane."""
+        """Return the arguments of the job that is running, or next, in each lane."""
         with self._lock:
             return [lane[0][1] for lane in self._lanes.values()]
 
     @property
     def serving(self) -> list[threading.Thread]:
-        """The workers that run a job at this moment."""
+        """The workers that are running a job."""
         with self._lock:
             return list(self._serving.values())
 
     @property
     def inside(self) -> bool:
-        """Whether this thread is one of the workers."""
+        """Whether the current thread is a worker."""
         with self._lock:
             return threading.current_thread() in self._workers
 
     @property
     def workers(self) -> int:
-        """How many worker threads there are now."""
+        """The current number of worker threads."""
         return len(self._workers)
 
     def close(self, timeout: float) -> bool:
-        """Let queued jobs run for at most so many seconds, then end the idle workers.
+        """Wait for queued jobs to finish, then stop the idle workers.
 
-        :return: whether everything was run. Otherwise workers are left behind: they finish what is queued, and end.
+        :param timeout: seconds to wait.
+        :return: whether all jobs finished. If not, the busy workers finish the queued jobs later, and then exit.
         """
         end = time.monotonic() + timeout
         me = threading.current_thread()
         with self._lock:
             inside = me in self._workers
             start = not inside and self._wants_worker()
-        if start:  # an earlier start has failed
+        if start:  # an earlier start failed
             self._add_worker()
         self.wait_until_idle(timeout)
         with self._lock:
@@ -333,7 +342,7 @@ class Lanes:
             self._ready.notify_all()
             leaving = [thread for thread in list(self._workers) if thread is not me] if done else []
         end = max(end, time.monotonic() + GOODBYE)
-        # Where another thread reopens them, workers stay.
+        # If another thread calls reopen(), workers stay.
         wait_until(
             lambda: not (self._closed and self._workers.intersection(leaving)), self._quiet, end - time.monotonic()
         )
@@ -343,11 +352,11 @@ class Lanes:
         return done
 
     def reopen(self) -> None:
-        """Take jobs again after :meth:`close`."""
+        """Accept jobs again after :meth:`close`."""
         with self._lock:
             self._closed = False
         self._quiet.ring()
 
     def after_fork(self) -> None:
-        """In a child process: nothing of the parent's is left."""
+        """In a child process: discard all jobs and workers of the parent."""
         self._reset()

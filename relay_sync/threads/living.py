@@ -1,7 +1,7 @@
-"""What is known of for as long as somebody else holds it, for any number of threads.
+"""Thread-safe sets of weak references.
 
-To walk a ``weakref.WeakSet`` raises where another thread adds to it, for it is walked by Python code. Here what is walked is a
-copy that is made in one step.
+``weakref.WeakSet`` iterates in Python code, and raises if another thread adds to the set. Here, iteration runs over a copy that
+is made atomically.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Living(Generic[T]):
-    """A set of objects that it does not keep alive, by identity, the oldest first."""
+    """A set of weakly referenced objects, compared by identity and iterated from the oldest to the newest."""
 
     def __init__(self, members: Iterable[T] = ()) -> None:
         self._members: weakref.WeakValueDictionary[int, T] = weakref.WeakValueDictionary()
@@ -24,7 +24,7 @@ class Living(Generic[T]):
             self.add(one)
 
     def add(self, one: T) -> None:
-        """Know of one from now on."""
+        """Add an object."""
         self._members[id(one)] = one
 
     def __iter__(self) -> Iterator[T]:
@@ -32,5 +32,5 @@ class Living(Generic[T]):
 
 
 def alive(table: weakref.WeakValueDictionary[int, T]) -> list[T]:
-    """The values of a table that there are now; ``values()`` would raise where another thread changes it."""
+    """Return the current values of a dictionary. ``values()`` could raise if another thread changes it."""
     return [one for each in table.valuerefs() if (one := each()) is not None]

@@ -1,9 +1,9 @@
-"""Lines for the log, from threads that must never wait for a handler of it.
+"""Logging from threads that must not wait for logging handlers.
 
-Logging handlers and filters are user code: they block, raise, and use the client. What a verb has to say in the user's thread
-is written there and then. What is said in a thread that others wait for (``with shared():``), under a lock, or before something
-that must not wait (``log.later``), is handed over to a thread ``relay-log``, which is there only while there is something to
-write, and a moment longer. Nothing that a handler raises gets any further, on either way.
+Logging handlers and filters are user code: they may block, raise, or use the client. Records from a verb on the user's thread are
+written immediately. Records from a thread that others wait for (``with shared():``), from code that holds a lock, and from code
+that must not be delayed (``log.later``) are passed to a thread ``relay-log``. That thread exists only while there are records to
+write, and a moment longer. Exceptions raised by handlers are never propagated.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from . import starting
 
 __all__ = ["Log", "after_fork", "flush", "get", "pass_on", "shared"]
 
-#: Lines that may wait for a slow handler; what comes then is left out, and counted.
+#: Most records waiting for a slow handler. Further records are dropped and counted.
 MOST_WAITING: Final = 10_000
-#: Seconds that the thread waits for more, since most lines do not come alone.
+#: Seconds that the thread waits for another record, since most come in groups.
 LINGER: Final = 0.05
-#: Seconds that the end of a public call waits at most until what was said before is written.
+#: Most seconds that the end of a public call waits for its records to be written.
 FLUSH_PATIENCE: Final = 0.25
-#: What belongs to the thread and the moment that something was said in, whoever writes it.
+#: Attributes of a record that describe when and on which thread it was logged, as opposed to written.
 _MOMENT: Final = (
     "created", "msecs", "relativeCreated", "thread", "threadName", "process", "processName", "taskName", "exc_text",
 )  # fmt: skip
@@ -39,19 +39,19 @@ _sharing: set[int] = set()
 
 
 class _Desk:
-    """Where lines wait, and the thread that writes them. No lock is waited for: a signal or a fork may come at any time."""
+    """The queue of records and the thread that writes them. It never waits for a lock, so that signals and forks are safe."""
 
     def __init__(self) -> None:
         self._lines: deque[tuple[Context, logging.Logger, logging.LogRecord]] = deque()
         self._left_out = 0
-        self._busy = threading.Lock()  # a flag that is taken in one step: whoever has it writes
+        self._busy = threading.Lock()  # an atomic flag: held while a thread writes
         self._thread: threading.Thread | None = None
-        self._ear = threading.Lock()  # what the thread sleeps on; to let go of it wakes it
-        self._hurry = False  # whether it is to end as soon as all is written
-        self._since: float | None = None  # when the handlers were given the line that they have now
+        self._ear = threading.Lock()  # the thread sleeps on it; releasing it wakes the thread
+        self._hurry = False  # whether the thread exits as soon as all records are written
+        self._since: float | None = None  # when the current record was passed to the handlers
 
     def hand_over(self, logger: logging.Logger, record: logging.LogRecord) -> None:
-        """Write a line soon, in the order of these calls; never blocks."""
+        """Queue a record to be written, in the order of these calls. Never blocks."""
         if len(self._lines) >= MOST_WAITING:
             self._left_out += 1
             return
@@ -61,16 +61,16 @@ class _Desk:
             return
         try:
             starting.uninterrupted(self._begin)
-        except RuntimeError:  # no thread now, or none any more: with the next line, or at the next flush
+        except RuntimeError:  # no thread available: retried with the next record or flush
             pass
 
     def _begin(self) -> None:
-        """On the main thread a Ctrl-C in here would leave the flag taken."""
+        """Start the thread. Ctrl-C on the main thread would leave the flag held, so it runs in ``uninterrupted``."""
         if not self._busy.acquire(blocking=False):
             self._ring()
             return
         self._hurry = False
-        self._ear = threading.Lock()  # made now: gevent may have patched after the import
+        self._ear = threading.Lock()  # recreated: gevent may have patched threading since the import
         self._ear.acquire()
         self._thread = thread = threading.Thread(target=self._write, name="relay-log", daemon=True)
         try:
@@ -80,13 +80,13 @@ class _Desk:
             raise
 
     def _write(self) -> None:
-        """Held: the flag."""
+        """Write records until none are left. The caller holds the flag."""
         while True:
             self._drain()
             if not self._hurry and self._ear.acquire(timeout=LINGER):
                 continue
             self._busy.release()
-            # What came in between found the flag taken.
+            # Records queued in between found the flag held, and started no thread.
             if not self._lines or not self._busy.acquire(blocking=False):
                 return
 
@@ -94,7 +94,7 @@ class _Desk:
         try:
             if self._ear.locked():
                 self._ear.release()
-        except RuntimeError:  # somebody else rang
+        except RuntimeError:  # another thread released it
             pass
 
     def _drain(self) -> None:
@@ -103,13 +103,13 @@ class _Desk:
             context, logger, record = self._lines.popleft()
             try:
                 context.run(_write, logger, record)
-            except BaseException:  # nothing ends this thread
+            except BaseException:  # the thread must survive
                 _complain()
             self._since = None
         left_out, self._left_out = self._left_out, 0
         if left_out:
             logger = logging.getLogger("relay_sync")
-            told = "%d lines of the log were left out: its handlers are too slow"
+            told = "dropped %d log records: the logging handlers are too slow"
             self._lines.append((Context(), logger, _record(logger, logging.WARNING, told, (left_out,), None, None, 1)))
 
     def forget(self) -> None:
@@ -123,7 +123,7 @@ class _Desk:
                 return False
             now = time.monotonic()
             if now >= end or (since is not None and now - since >= timeout):
-                return False  # a handler blocks, perhaps for ever: others are not to pay for that again and again
+                return False  # a handler blocks, possibly forever: do not delay every later call as well
             self._hurry = True
             self._ring()
             if self._busy.acquire(blocking=False):  # no thread could be started
@@ -131,9 +131,9 @@ class _Desk:
             elif thread is not None and thread.ident is not None:
                 thread.join(end - now)
                 if thread.is_alive():
-                    end = now  # time is up, even where the clock stands still
+                    end = now  # the timeout has passed, even if the clock stands still
             else:
-                time.sleep(0.001)  # it is just being started
+                time.sleep(0.001)  # the thread is starting
         thread, self._hurry = self._thread, True
         self._ring()
         if thread is not None and thread is not threading.current_thread() and thread.ident is not None:
@@ -146,7 +146,7 @@ _desk = _Desk()
 
 @contextmanager
 def shared() -> Iterator[None]:
-    """Others wait for what this thread does: inside, lines are handed over."""
+    """Pass records of this thread to the log thread inside the block, because other threads wait for this one."""
     me = threading.get_ident()
     _sharing.add(me)
     try:
@@ -156,15 +156,16 @@ def shared() -> Iterator[None]:
 
 
 def flush(timeout: float = FLUSH_PATIENCE) -> bool:
-    """Wait until what was handed over is written, for so many seconds at most, and no longer for a handler that blocks.
+    """Wait until all queued records are written, but not for a handler that has been blocking for as long.
 
-    :return: whether it is.
+    :param timeout: seconds.
+    :return: whether they are written.
     """
     return _desk.flush(timeout)
 
 
 def after_fork() -> None:
-    """In a child: what waits is the parent's to write."""
+    """In a child process: discard the queue, which the parent writes."""
     global _desk
     _desk.forget()
     _desk = _Desk()
@@ -172,7 +173,7 @@ def after_fork() -> None:
 
 
 def pass_on(logger: logging.Logger, record: logging.LogRecord) -> None:
-    """Write the record of another library as if this package had said it here."""
+    """Write a record of another library as if this package had logged it."""
     if threading.get_ident() in _sharing:
         conceal(record)
         _desk.hand_over(logger, record)
@@ -181,7 +182,7 @@ def pass_on(logger: logging.Logger, record: logging.LogRecord) -> None:
 
 
 class Log:
-    """Says something to a standard logger; its methods are those of :class:`logging.Logger`."""
+    """Writes to a standard logger, with the methods of :class:`logging.Logger`."""
 
     __slots__ = ("_hands_over", "_logger")
 
@@ -191,15 +192,17 @@ class Log:
 
     @property
     def later(self) -> Log:
-        """The same for code that must not wait for a handler: what is said is handed over on any thread."""
+        """The same log for code that must not wait for a handler: all records are passed to the log thread."""
         return Log(self._logger, True)
 
     def isEnabledFor(self, level: int) -> bool:
-        """Whether a line of this level is written. Takes no lock, which the logger's own method does now and then: who sets up
-        logging holds it, and may use the client meanwhile.
+        """Return whether records of this level are written.
+
+        Acquires no lock. ``Logger.isEnabledFor`` may acquire the lock that code holds while it configures logging, and that code
+        may use the client.
         """
         own = logger = self._logger
-        while not logger.level and logger.parent is not None:  # as getEffectiveLevel(): this is asked of every frame
+        while not logger.level and logger.parent is not None:  # inlined getEffectiveLevel(): runs for every frame
             logger = logger.parent
         return level >= logger.level and level > own.manager.disable and not own.disabled
 
@@ -234,7 +237,7 @@ class Log:
         try:
             record = _record(self._logger, level, message, args, exc_info, extra, 3)
             if self._hands_over or threading.get_ident() in _sharing:
-                conceal(record)  # here, while whose secrets they are is certainly there
+                conceal(record)  # now, while the owner of the secrets still exists
                 _desk.hand_over(self._logger, record)
             else:
                 _write(self._logger, record)
@@ -243,7 +246,7 @@ class Log:
 
 
 def get(name: str) -> Log:
-    """What is said to the standard logger of this name."""
+    """Return the log that writes to the standard logger of this name."""
     return Log(logging.getLogger(name))
 
 
@@ -256,7 +259,10 @@ def _record(
     extra: Mapping[str, object] | None,
     depth: int,
 ) -> logging.LogRecord:
-    """:param depth: how many calls above this one the line is said."""
+    """Create a record for the calling code.
+
+    :param depth: the number of stack frames between this function and the calling code.
+    """
     frame = sys._getframe(depth)
     if isinstance(exc_info, BaseException):
         exc_info = (type(exc_info), exc_info, exc_info.__traceback__)
@@ -271,7 +277,7 @@ def _record(
 
 
 def _as_users_expect(record: logging.LogRecord) -> logging.LogRecord:
-    """The record as a factory of the user's makes it, with the moment at which it was said."""
+    """Return the record as created by the user's record factory, with its original time and thread."""
     factory = logging.getLogRecordFactory()
     if factory is logging.LogRecord:
         return record
@@ -293,17 +299,17 @@ def _write(logger: logging.Logger, record: logging.LogRecord) -> None:
 
 
 def _complain() -> None:
-    """What a handler raised is told as logging itself tells what goes wrong in one."""
+    """Print the current exception as ``logging`` prints exceptions of handlers."""
     if logging.raiseExceptions and sys.stderr is not None:
         try:
             sys.stderr.write("--- Logging error ---\n")
             traceback.print_exc(file=sys.stderr)
-        except Exception:  # there is nobody left to tell
+        except Exception:  # no output is left to report it to
             pass
 
 
 def _call_named(message: str, args: tuple[object, ...]) -> dict[str, object]:
-    """The id of the call that a line is about, for ``call_id``: what stands after the word "call"."""
+    """Return ``call_id`` for records about a call: the argument that follows the word "call" in the message."""
     before, found, _ = message.partition("call %s")
     place = before.count("%")
     return {"call_id": args[place]} if found and place < len(args) else {}

@@ -1,4 +1,4 @@
-"""A bounded queue from the IO thread to one reader, with an end."""
+"""A bounded queue from the IO thread to one reader, with an end marker."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class MailboxClosed(Exception):
-    """Everything was read and nothing more will come. ``error`` says why, where that was no ordinary end."""
+    """The mailbox was closed and all items were read. ``error`` is the reason; ``None`` after a regular end."""
 
     def __init__(self, error: BaseException | None) -> None:
         super().__init__(error)
@@ -26,15 +26,15 @@ class MailboxClosed(Exception):
 
 
 class Mailbox(Generic[T]):
-    """Items in order; after the last one, its end. One thread reads.
+    """A queue of items for one reader, which receives all of them in order and then the end.
 
-    :param limit: items that may wait. A reader that falls further behind gets what is there, then :class:`QueueFull`.
+    :param limit: most unread items. A reader that falls further behind receives those, then :class:`QueueFull`.
     """
 
     __slots__ = ("__weakref__", "_bell", "_closed", "_error", "_generation", "_items", "_limit")
 
     def __init__(self, limit: int) -> None:
-        # Made for the first item: most mailboxes belong to somebody who waits for the end of a call.
+        # The deque is created for the first item: most mailboxes only wait for the end of a call.
         self._items: deque[T] | tuple[()] = ()
         self._bell = Bell()
         self._limit = limit
@@ -43,7 +43,7 @@ class Mailbox(Generic[T]):
         self._generation = generation()
 
     def put(self, item: T) -> None:
-        """Add an item; never blocks. Ignored after the end."""
+        """Add an item. Never blocks. Does nothing after the end."""
         if self._closed:
             return
         items = self._items
@@ -56,21 +56,23 @@ class Mailbox(Generic[T]):
         self._bell.ring()
 
     def close(self, error: BaseException | None = None) -> None:
-        """Nothing more will come. The first reason stays."""
+        """Mark the end. Only the first call has an effect."""
         if not self._closed:
             self._error = error
             self._closed = True
             self._bell.ring()
 
     def get(self, timeout: float | None, on_timeout: Callable[[], BaseException]) -> T:
-        """The next item.
+        """Remove and return the next item, waiting for one if necessary.
 
+        :param timeout: seconds; ``None`` waits indefinitely.
+        :param on_timeout: creates the exception to raise after a timeout.
         :raises MailboxClosed: at the end.
         :raises Forked: in a child process.
         """
         end = None if timeout is None else time.monotonic() + timeout
         while True:
-            # In this order: what was put before the end is there once the end is seen.
+            # Read before the items: an item that was put before the end is visible once the end is.
             closed = self._closed
             items = self._items
             if items:

@@ -1,4 +1,4 @@
-"""An outcome that arrives exactly once, and threads that wait for it."""
+"""An outcome that is set exactly once, and waits that Ctrl-C can interrupt."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ __all__ = ["Waiter", "at_once", "wait_for_event", "wait_until"]
 T = TypeVar("T")
 _UNSET: Final = object()
 
-# Signals are handled on the main thread, so only its waits are cut in slices. Before 3.14 Windows cannot interrupt a lock wait
-# at all (python/cpython#80116). Elsewhere a signal that comes just before the wait begins is noticed only when it ends.
+# Seconds of one wait on the main thread, which handles signals. Before Python 3.14, Windows cannot interrupt a lock wait at all
+# (python/cpython#80116). Elsewhere, a signal that arrives just before the wait starts is handled only when it ends.
 SLICE: float = 0.2 if os.name == "nt" and sys.version_info < (3, 14) else 0.5
 
 
 def at_once(timeout: float | None) -> float:
-    """How long one wait of the lock may last, so that this thread misses no signal. Seconds."""
-    # A lock can wait for about 292 years at the most.
+    """Return the longest single lock wait, in seconds, that does not delay signals on this thread."""
+    # TIMEOUT_MAX is about 292 years.
     limit = SLICE if threading.current_thread() is threading.main_thread() else threading.TIMEOUT_MAX
     return limit if timeout is None else max(0.0, min(timeout, limit))
 
 
 def wait_for_event(event: threading.Event, timeout: float | None) -> bool:
-    """Wait like ``event.wait(timeout)``, and never miss a Ctrl-C."""
+    """Wait like ``event.wait(timeout)``, but always interruptible by Ctrl-C."""
     left = TimeLeft(timeout)
     while True:
         over, longest = left.over, at_once(left())
@@ -44,10 +44,12 @@ def wait_for_event(event: threading.Event, timeout: float | None) -> bool:
 
 
 def wait_until(ready: Callable[[], bool], bell: Bell, timeout: float | None) -> bool:
-    """Wait until something is so, looking again whenever the bell rings; never miss a Ctrl-C.
+    """Wait until ``ready()`` is true, checking it whenever the bell rings. Always interruptible by Ctrl-C.
 
-    :param timeout: seconds.
-    :return: whether it is so.
+    :param ready: the condition.
+    :param bell: rings after every change of the condition.
+    :param timeout: seconds; ``None`` waits indefinitely.
+    :return: ``False`` after a timeout.
     """
     began, rest, left = time.monotonic(), timeout, None
     while True:
@@ -55,7 +57,7 @@ def wait_until(ready: Callable[[], bool], bell: Bell, timeout: float | None) -> 
         rang = bell.sleep(ready, longest)
         if ready():
             return True
-        left = left or TimeLeft(timeout, began)  # not before: nearly always one sleep is enough
+        left = left or TimeLeft(timeout, began)  # created late: one sleep is nearly always enough
         if not rang:
             left.waited(longest)
         rest = left()
@@ -64,7 +66,7 @@ def wait_until(ready: Callable[[], bool], bell: Bell, timeout: float | None) -> 
 
 
 class Waiter(Generic[T]):
-    """A value or an exception that is set once and read by any number of threads, any number of times."""
+    """A value or an exception that is set once and can be read repeatedly by any number of threads."""
 
     __slots__ = ("__weakref__", "_bell", "_generation", "_lock", "_outcome")
 
@@ -77,8 +79,9 @@ class Waiter(Generic[T]):
     def settle(self, outcome: T | BaseException, before_waking: Callable[[], object] | None = None) -> bool:
         """Set the outcome.
 
-        :param before_waking: is called when the outcome is there and before those who sleep wake: they find done what it does.
-        :return: ``False`` if there was an outcome already, which then stays.
+        :param outcome: the value or the exception.
+        :param before_waking: called after the outcome is set and before waiting threads wake.
+        :return: ``False`` if an outcome was already set; it stays unchanged.
         """
         with self._lock:
             if self._outcome is not _UNSET:
@@ -92,9 +95,9 @@ class Waiter(Generic[T]):
         return True
 
     def check_process(self) -> None:
-        """Refuse what would make no sense, or take a lock of the parent's, in a child process.
+        """Reject use in a child process, where the outcome never arrives and locks of the parent may be held.
 
-        :raises Forked: the parent process made this.
+        :raises Forked: the waiter belongs to the parent process.
         """
         if self._generation != generation():
             raise forked_error()
@@ -105,26 +108,26 @@ class Waiter(Generic[T]):
 
     @property
     def foreign(self) -> bool:
-        """Whether this is a child process's copy, in which no outcome will come any more."""
+        """Whether this is the copy of a pending waiter in a child process, which never receives an outcome."""
         return self._outcome is _UNSET and self._generation != generation()
 
     @property
     def over(self) -> bool:
-        """Whether there is an outcome, or none will ever come."""
+        """Whether an outcome is set, or can never be."""
         return self._outcome is not _UNSET or self._generation != generation()
 
     def _settled(self) -> bool:
         return self._outcome is not _UNSET
 
     def peek(self) -> T | BaseException | None:
-        """The outcome as it is, without raising; ``None`` before there is one."""
+        """Return the outcome, without raising it; ``None`` if it is not set."""
         return None if self._outcome is _UNSET else cast("T | BaseException", self._outcome)
 
     def settled_within(self, timeout: float | None) -> bool:
-        """Whether there is an outcome, after waiting for one.
+        """Wait for the outcome and return whether it is set.
 
-        :param timeout: seconds.
-        :raises Forked: as :meth:`wait`.
+        :param timeout: seconds; ``None`` waits indefinitely.
+        :raises Forked: see :meth:`wait`.
         """
         if self._outcome is _UNSET:
             self.check_process()
@@ -133,11 +136,11 @@ class Waiter(Generic[T]):
         return self._outcome is not _UNSET
 
     def wait(self, timeout: float | None, on_timeout: Callable[[], BaseException]) -> T:
-        """The value, or raise the exception.
+        """Wait for the outcome, then return the value or raise the exception.
 
-        :param timeout: seconds; ``None`` waits until there is an outcome, which the owner of the waiter guarantees.
-        :param on_timeout: makes the exception for a wait that found nothing.
-        :raises Forked: in a child process, for a waiter that the parent made and nobody settled before the fork.
+        :param timeout: seconds; ``None`` waits indefinitely, and relies on the owner to settle the waiter.
+        :param on_timeout: creates the exception to raise after a timeout.
+        :raises Forked: in a child process, if the waiter was still pending at the fork.
         """
         if self._outcome is _UNSET and not self.settled_within(timeout):
             raise on_timeout()

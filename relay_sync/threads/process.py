@@ -1,6 +1,6 @@
-"""Life and death of the process around us: fork, exit, and clients that were forgotten.
+"""Fork and exit of the process.
 
-One fork hook and one exit hook for the whole package. Both hold their subjects weakly, so neither keeps a client alive.
+The package has one fork hook and one exit hook. Both hold their subjects by weak references, so neither keeps a client alive.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ __all__ = ["check_thread", "forked_error", "generation", "io_threads", "tell_fir
 _log = logs.get("relay_sync").later
 
 EXIT_PATIENCE: Final = 2.0
-#: Seconds that a fork waits at most for an import.
+#: Most seconds that a fork waits for an import in another thread.
 IMPORT_PATIENCE: Final = 5.0
 _NAP: Final = 0.001
-#: Where Python's own code for imports says that it is from.
+#: The file name of Python's import machinery in stack frames.
 _IMPORTING: Final = "<frozen importlib._bootstrap>"
 _OURS: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 
 class Watched(Protocol):
-    """What wants to hear of the end or the doubling of the process."""
+    """An object that is notified of forks and of the exit of the process."""
 
     def after_fork(self) -> None:
-        """In the child: drop what belongs to the parent, without a word to its peer and without taking old locks."""
+        """In the child: drop the parent's resources without sending anything to the peer or acquiring locks of the parent."""
 
     def at_exit(self, timeout: float) -> None:
-        """The interpreter ends: stop, within so many seconds."""
+        """Stop within ``timeout`` seconds: the interpreter exits."""
 
 
-#: Identities of threads on which nothing may block.
+#: Identifiers of threads that must never block.
 io_threads: set[int] = set()
 
 _watched: Living[Watched] = Living()
@@ -51,7 +51,7 @@ _generation = 0
 
 
 def generation() -> int:
-    """How many forks lie between the first process and this one. Things remember theirs to notice that they are copies."""
+    """Return the number of forks from the first process to this one. Objects store it, to detect that they are forked copies."""
     return _generation
 
 
@@ -62,25 +62,25 @@ def forked_error() -> Forked:
 
 
 def check_thread() -> None:
-    """Refuse to block the thread that everybody waits for.
+    """Reject a blocking call on an IO thread.
 
-    :raises WrongThread: on an IO thread.
+    :raises WrongThread: the current thread is an IO thread.
     """
     if threading.get_ident() in io_threads:
         raise WrongThread(
-            "a blocking call on relay_sync's IO thread would wait for itself: make it from a thread of yours "
-            "(__del__ or a callback of another library's ran it there)"
+            "a blocking call on relay_sync's IO thread would deadlock (it was made by __del__ or by a callback of another "
+            "library); make it from another thread"
         )
 
 
 def watch(subject: Watched) -> None:
-    """Tell the subject of forks and of the process's end, for as long as it lives."""
+    """Notify an object of forks and of the exit of the process, for as long as it exists."""
     _watched.add(subject)
 
 
 def _before_fork() -> None:
-    """Wait for imports that this package has begun in other threads: the child would have half a module, and its lock, held by a
-    thread that is not there.
+    """Wait for this package's imports in other threads. Otherwise the child would inherit a partly imported module and its lock,
+    held by a thread that does not exist there.
     """
     left = TimeLeft(IMPORT_PATIENCE)
     while _importing() and not left.over:
@@ -89,7 +89,7 @@ def _before_fork() -> None:
 
 
 def _importing() -> bool:
-    """Whether another thread is in an import that comes from code of this package, or is one of it."""
+    """Return whether another thread is importing a module of this package, or a module from code of this package."""
     me = threading.get_ident()
     return any(_imports(frame) for thread, frame in sys._current_frames().items() if thread != me)
 
@@ -116,8 +116,9 @@ def _after_fork_in_child() -> None:
 
 
 def tell_first_at_exit(function: Callable[[], None]) -> None:
-    """Call a function at the process's end before anything watched is stopped, to look at what still lives. Once, however
-    often it is given.
+    """Call a function at exit before the watched objects are stopped, so that it can inspect what is still active.
+
+    :param function: called once, even if it is registered several times.
     """
     _first_at_exit[function] = None
 
@@ -131,7 +132,7 @@ def _at_exit() -> None:
 
 
 def _tell(listener: Callable[..., None], *args: float) -> None:
-    # The fault of one is not to keep the news from the others; Python would print it or drop it, and go no further.
+    # An exception must not keep the other subjects from being notified; Python would stop at the first one.
     try:
         listener(*args)
     except Exception:

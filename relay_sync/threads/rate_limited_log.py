@@ -1,4 +1,4 @@
-"""A log for what a hostile peer, or a fault of ours, would otherwise repeat without end."""
+"""A rate-limited log for messages that a hostile peer or an internal error could repeat endlessly."""
 
 from __future__ import annotations
 
@@ -14,25 +14,27 @@ from .logs import Log
 
 __all__ = ["INTERVAL", "RateLimitedLog"]
 
-#: Seconds between two lines of a kind.
+#: Seconds between two lines of the same kind.
 INTERVAL: Final = 60.0
 
 
 class RateLimitedLog:
-    """Writes the first line of each kind at once, and then one a minute that says how many were left out. For any number of
-    threads.
+    """Logs the first message of each kind immediately, and then one a minute with the number of omitted ones. Thread-safe.
 
-    A kind is one of a few fixed texts. Where kinds come without end (the causes of failed attempts, say), :meth:`forget` them.
+    A kind is one of a few fixed texts. If the kinds are unbounded (such as the causes of failed attempts), call :meth:`forget`.
     """
 
     def __init__(self, logger: Log) -> None:
         self._log = logger
-        self._lock = threading.RLock()  # a signal handler may have something to log, too
-        self._kinds: dict[str, tuple[float, int, int]] = {}  # when it was logged last, how many since, how many in all
+        self._lock = threading.RLock()  # reentrant: a signal handler may log too
+        self._kinds: dict[str, tuple[float, int, int]] = {}  # time of the last line, count since then, total count
 
     def warning(self, kind: str, message: str, *args: object) -> None:
-        """Log a warning, unless one of this kind was logged within the last minute. The arguments are those of
-        ``Logger.warning``.
+        """Log a warning unless one of this kind was logged within the last minute.
+
+        :param kind: the kind.
+        :param message: the format string, as for ``Logger.warning``.
+        :param args: its arguments.
         """
         omitted = self.due(kind)
         if omitted:
@@ -42,7 +44,7 @@ class RateLimitedLog:
             self._log.warning(message, *args)
 
     def fault(self, what: str) -> None:
-        """Log the exception that is being handled, which should not have come about. Its kind is what failed and its class."""
+        """Log the current exception as an internal error. Its kind consists of ``what`` and the class of the exception."""
         try:
             omitted = self.due(f"{what} ({type(sys.exc_info()[1]).__name__})")
             if omitted is not None:
@@ -52,16 +54,17 @@ class RateLimitedLog:
 
     @contextmanager
     def caught(self, what: str) -> Iterator[None]:
-        """Catch and log an exception of the block, so that it ends nothing but the block."""
+        """Catch and log an exception of the block, so that it ends only the block."""
         try:
             yield
         except Exception:
             self.fault(what)
 
     def due(self, kind: str) -> int | None:
-        """Count one of a kind, for a line that the caller words and writes.
+        """Count a message of a kind that the caller logs itself.
 
-        :return: how many were left out since the last line of the kind, if one is to be written now; else ``None``.
+        :param kind: the kind.
+        :return: if the caller should log it now, the number of messages omitted since the last one; otherwise ``None``.
         """
         now = time.monotonic()
         with self._lock:
@@ -73,15 +76,15 @@ class RateLimitedLog:
             return omitted
 
     def count(self, kind: str) -> int:
-        """How many of a kind there were so far, since it was forgotten."""
+        """Return the number of messages of a kind since the last :meth:`forget`."""
         with self._lock:
             return self._kinds.get(kind, (0.0, 0, 0))[2]
 
     def forget(self) -> None:
-        """Begin anew: the next line of every kind is written at once."""
+        """Reset all kinds, so that the next message of each is logged immediately."""
         with self._lock:
             self._kinds.clear()
 
 
 def _and_more(omitted: int) -> str:
-    return f"; {omitted} more since the last such line" if omitted else ""
+    return f"; {omitted} more since the last such message" if omitted else ""

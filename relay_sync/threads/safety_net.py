@@ -1,4 +1,4 @@
-"""Steps that all have to be taken, whatever one of them raises."""
+"""Running a series of steps to the end even if some of them raise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _WHAT: Final = "several steps failed"
 
 
 class Net(list[BaseException]):
-    """Keeps what is raised inside its ``with`` blocks until the last step is done: the list of it.
+    """Collects the exceptions raised in its ``with`` blocks, to raise them after the last step.
 
     ::
 
@@ -36,7 +36,7 @@ class Net(list[BaseException]):
         return True
 
     def release(self) -> None:
-        """Raise what was raised: the exception if it is one, else a group of them. An interrupt goes before errors."""
+        """Raise the collected exceptions: an interrupt if there is one, else the only error, or a group of all errors."""
         raised = list(self)
         self.clear()
         for error in raised:

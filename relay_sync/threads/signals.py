@@ -1,4 +1,4 @@
-"""Handlers of signals that are ours for a time."""
+"""Temporary signal handlers."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ __all__ = ["Handled"]
 
 
 class Handled:
-    """Handle signals while the block runs; afterwards they mean again what they meant before. Does nothing off the main thread.
+    """Handles signals while the block runs, then restores the previous handlers. Does nothing outside the main thread.
 
-    A signal that is ignored stays ignored: whoever started the program (``nohup``, a shell's ``&``) wanted that. So does a
-    handler that Python does not know, since it could not be put back. A handler that the program sets meanwhile stays.
+    An ignored signal stays ignored, because the parent process requested that (``nohup``, ``&`` in a shell). A handler that was
+    not installed from Python is not replaced, because it could not be restored. A handler that the program installs during the
+    block is kept.
 
-    A child process that is forked meanwhile gets back what was there before: the handler is about this process.
+    In a child process that is forked during the block, the previous handlers are restored.
 
-    :param handler: is called with the signal's number, on the main thread.
-    :param only_defaults: replace no handler of the program either, only what Python has by itself.
+    :param handler: called on the main thread with the signal's number and the current frame.
+    :param numbers: the signals.
+    :param only_defaults: whether to replace only Python's default handlers, not handlers of the program.
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class Handled:
             for number in self._numbers:
                 before = signal.getsignal(number)
                 if self._may_replace(number, before):
-                    self._before[number] = before  # known first: the signal may come at once
+                    self._before[number] = before  # stored first: the signal may arrive immediately
                     signal.signal(number, self._on_signal)
         return self
 
@@ -64,12 +66,12 @@ class Handled:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() == self._process:
             self._handler(number, frame)
-        else:  # a child in which no hook of Python has run, or not yet
+        else:  # a child process in which the fork hook has not run
             self.put_back()
             signal.raise_signal(number)
 
     def put_back(self) -> None:
-        """End it early. Harmless when it is interrupted or called twice."""
+        """Restore the previous handlers. Can be interrupted and called again."""
         for number, before in list(self._before.items()):
             if signal.getsignal(number) == self._on_signal:
                 signal.signal(number, before)

@@ -1,4 +1,4 @@
-"""Starting threads and waiting for them: work that Ctrl-C cannot leave half done, and work that nothing can interrupt."""
+"""Starting and joining threads, protected from Ctrl-C, and calls with a timeout for functions that have none."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from .timeouts import TimeLeft
 __all__ = ["in_time", "join_all", "uninterrupted"]
 
 _T = TypeVar("_T")
-#: Seconds of one wait: a signal that comes just before it is noticed only when it ends.
+#: Seconds of one wait: a signal that arrives just before the wait is handled only when it ends.
 _SLICE: Final = 0.5
 
 
 def uninterrupted(function: Callable[[], object]) -> None:
-    """Call a short function, and wait for it. On the main thread another thread calls it, since signals are handled on the main
-    thread only: a Ctrl-C ends the wait, and the function is carried out all the same, or has never begun.
+    """Call a short function in a way that Ctrl-C cannot interrupt, and wait for it. Its exceptions are raised here.
 
-    ``Thread.start()`` and ``socket.socketpair()`` need this: an exception in the middle of the first leaves a lock taken, on
-    which the new thread blocks before its first line; in the second it leaves a file descriptor that nobody closes.
+    Signals are handled on the main thread only. A call from the main thread therefore runs the function on another thread:
+    Ctrl-C ends the wait, but the function either runs to its end or never starts.
 
-    Whatever the function raises is raised here.
+    ``Thread.start()`` and ``socket.socketpair()`` need this. An exception in the middle of the first leaves a lock held, which
+    blocks the new thread before its first line. In the second it leaks a file descriptor.
 
-    :raises RuntimeError: the system gives no thread.
+    :param function: the function.
+    :raises RuntimeError: the system cannot start a thread.
     """
     if threading.current_thread() is not threading.main_thread():
         function()
@@ -49,10 +50,13 @@ def uninterrupted(function: Callable[[], object]) -> None:
 
 
 def in_time(function: Callable[[], _T], timeout: float, name: str) -> _T:
-    """What the function returns or raises. It runs in a thread of that name, for nothing can interrupt it: a look-up, say.
+    """Call a function that has no timeout of its own, such as a DNS lookup, on a separate thread.
 
-    :param timeout: seconds.
-    :raises TimeoutError: it takes longer. It goes on, and what becomes of it is dropped.
+    :param function: the function.
+    :param timeout: seconds to wait.
+    :param name: the name of the thread.
+    :return: what the function returns. Its exceptions are raised here.
+    :raises TimeoutError: the function takes longer. It continues to run, and its result is dropped.
     """
     results: list[_T] = []
     errors: list[BaseException] = []
@@ -62,18 +66,18 @@ def in_time(function: Callable[[], _T], timeout: float, name: str) -> _T:
     def run() -> None:
         try:
             results.append(function())
-        except BaseException as error:  # whatever it is, somebody waits for it
+        except BaseException as error:  # raised in the waiting thread
             errors.append(error)
         finally:
             busy.release()
 
     try:
         uninterrupted(threading.Thread(target=run, name=name, daemon=True).start)
-    except RuntimeError:  # at the interpreter's end, or beyond a limit, the system gives no thread
+    except RuntimeError:  # no thread available: the interpreter is exiting, or a limit is reached
         return function()
     left = timeout
     while not busy.acquire(True, max(0.0, min(left, _SLICE))):
-        left -= _SLICE  # and not by the clock, which stands still in tests that freeze it
+        left -= _SLICE  # counted rather than measured: tests may freeze the clock
         if left <= 0:
             raise TimeoutError(f"no answer within {timeout:g} s")
     if errors:
@@ -82,9 +86,11 @@ def in_time(function: Callable[[], _T], timeout: float, name: str) -> _T:
 
 
 def join_all(threads: Iterable[threading.Thread], timeout: float) -> list[threading.Thread]:
-    """Wait for threads to end, for so many seconds in all. One that is just being started cannot be joined and is left out.
+    """Wait for threads to finish. Threads that are still starting cannot be joined and are skipped.
 
-    :return: those that still run.
+    :param threads: the threads.
+    :param timeout: total seconds to wait.
+    :return: the threads that are still running.
     """
     threads, left = list(threads), TimeLeft(timeout)
     for thread in threads:

@@ -1,7 +1,7 @@
-"""Dictionaries that several threads share, by whole operations.
+"""Dictionaries with atomic operations, for use by several threads.
 
-Looking something up and then changing it are two steps, and another thread may come in between; walking a dictionary that another
-thread changes raises. Here each operation is one step under a lock, and what is walked is a copy.
+With a ``dict``, another thread may interfere between a lookup and a change, and iterating while another thread adds entries
+raises. Here each operation is atomic under a lock, and iteration runs over a copy.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ V = TypeVar("V")
 
 
 class Table(Generic[K, V]):
-    """Values by their keys, for any number of threads.
+    """A thread-safe dictionary.
 
-    The lock is held for the operation itself and never while other code runs. It is reentrant: a signal handler may use the table
-    on top of an operation. What is one operation of a dictionary already, and changes nothing, needs no lock.
+    The lock is held only during an operation, never while other code runs. It is reentrant: a signal handler may interrupt
+    an operation and use the table. Reads that are a single operation of the dictionary need no lock.
     """
 
     def __init__(self) -> None:
@@ -37,9 +37,9 @@ class Table(Generic[K, V]):
         return self._entries.get(key)
 
     def put(self, key: K, value: V) -> V | None:
-        """Set the value under a key.
+        """Set the value of a key.
 
-        :return: the value that left the table for it, if one did.
+        :return: the value that it replaces, or ``None``.
         """
         with self._lock:
             before = self._entries.get(key)
@@ -47,9 +47,9 @@ class Table(Generic[K, V]):
             return before
 
     def put_if_new(self, key: K, value: V) -> bool:
-        """Set the value under a key, unless there is one.
+        """Set the value of a key that has none.
 
-        :return: whether there was none.
+        :return: ``False`` if the key has a value, which stays unchanged.
         """
         with self._lock:
             if key in self._entries:
@@ -58,14 +58,14 @@ class Table(Generic[K, V]):
             return True
 
     def take(self, key: K) -> V | None:
-        """Remove the value under a key, and return it; ``None`` if there is none."""
+        """Remove and return the value of a key; ``None`` if there is none."""
         with self._lock:
             return self._entries.pop(key, None)
 
     def take_if(self, key: K, value: V) -> bool:
-        """Remove the value under a key if it is this very one.
+        """Remove the value of a key if it is the given object.
 
-        :return: whether it was.
+        :return: whether it was removed.
         """
         with self._lock:
             if self._entries.get(key) is not value:
@@ -74,27 +74,27 @@ class Table(Generic[K, V]):
             return True
 
     def take_all(self) -> list[V]:
-        """Remove all values, and return them, the oldest first."""
+        """Remove and return all values, from the oldest to the newest."""
         with self._lock:
             values = list(self._entries.values())
             self._entries.clear()
             return values
 
     def snapshot(self) -> list[V]:
-        """The values as they are now, the oldest first."""
+        """Return the current values, from the oldest to the newest."""
         with self._lock:
             return list(self._entries.values())
 
     def items(self) -> list[tuple[K, V]]:
-        """The keys and values as they are now, the oldest first."""
+        """Return the current keys and values, from the oldest to the newest."""
         with self._lock:
             return list(self._entries.items())
 
 
 class Recent(Table[K, V]):
-    """The last values that were put in; when there are more, the oldest goes.
+    """A table that keeps only the newest values.
 
-    :param most: how many are kept.
+    :param most: the number of values to keep.
     """
 
     def __init__(self, most: int) -> None:
@@ -102,7 +102,7 @@ class Recent(Table[K, V]):
         self._most = most
 
     def __len__(self) -> int:
-        with self._lock:  # put() takes an entry out before it sets it again
+        with self._lock:  # put() removes an entry before it sets it again
             return super().__len__()
 
     def __contains__(self, key: object) -> bool:
@@ -115,9 +115,9 @@ class Recent(Table[K, V]):
             return super().get(key)
 
     def put(self, key: K, value: V) -> V | None:
-        """Set the value under a key, as the newest.
+        """Set the value of a key and make it the newest.
 
-        :return: the value that left the table for it, if one did: the one before, or the oldest.
+        :return: the value that was removed in return, if any: the key's previous value, or the oldest one.
         """
         with self._lock:
             before = self._entries.pop(key, None)

@@ -1,4 +1,4 @@
-"""Timeouts: what is left of one, also where the clock stands still, and how fast they pass in tests of users' programs."""
+"""Timeouts: the remaining time, even if the clock stands still, and the speed-up for tests of users' programs."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ import time
 
 __all__ = ["TimeLeft", "factor", "paced", "unhurried"]
 
-#: How many times sooner waits give up. Changed by :func:`relay_sync.testing.faster` only.
+#: The factor by which waits are shortened. Changed only by :func:`relay_sync.testing.faster`.
 factor: float = 1.0
 
 
 def paced(timeout: float | None) -> float | None:
-    """The time to wait in truth, in seconds, for a timeout that a user gave."""
+    """Return the seconds to wait for a timeout given by the user, shortened by :data:`factor`."""
     return timeout if timeout is None or factor == 1.0 else timeout / factor
 
 
 def unhurried(timeout: float) -> float:
-    """The timeout to give to a wait that is :func:`paced`, so that it lasts so many seconds: for the package's own waits."""
+    """Return the timeout that :func:`paced` turns into ``timeout`` seconds, for internal waits that must not be shortened."""
     return timeout * factor
 
 
 class TimeLeft:
-    """What is left of a timeout: by the clock, or by what has been waited in vain, whichever is less.
+    """The time left of a timeout: the lesser of the time left by the clock and the time left after the waits so far.
 
-    The clock alone is not enough: it stands still in tests that freeze time, while locks and selectors go on waiting.
+    The clock alone is not enough. It stands still in tests that freeze time, while locks and selectors continue to wait.
 
-    :param since: when it began on the monotonic clock; by default now.
-    :ivar timeout: as it was given.
+    :param timeout: seconds; ``None`` for no limit.
+    :param since: the start on the monotonic clock; now by default.
+    :ivar timeout: the original timeout.
     """
 
     __slots__ = ("_end", "_rest", "timeout")
@@ -37,18 +38,18 @@ class TimeLeft:
         self._end = None if timeout is None else (time.monotonic() if since is None else since) + timeout
 
     def __call__(self) -> float | None:
-        """Seconds, or ``None`` without a limit; 0 or less when it is over."""
+        """Return the seconds left: 0 or less after the timeout, ``None`` without a limit."""
         if self._end is None or self._rest is None:
             return None
         return min(self._rest, self._end - time.monotonic())
 
     @property
     def over(self) -> bool:
-        """Whether nothing is left."""
+        """Whether the timeout has passed."""
         left = self()
         return left is not None and left <= 0
 
     def waited(self, seconds: float) -> None:
-        """A lock, a selector or a sleep has lasted for so long, and nothing came."""
+        """Record a wait on a lock, a selector or a sleep that timed out after this many seconds."""
         if self._rest is not None:
             self._rest -= seconds

@@ -8,10 +8,10 @@ __all__ = ["WakeUp"]
 
 
 class WakeUp:
-    """Ends the ``select()`` of one thread, from any other thread and from signal handlers. Takes no lock and never blocks.
+    """Interrupts the ``select()`` of one thread, from any thread or signal handler. Acquires no lock and never blocks.
 
-    :ivar receiver: to be registered with the selector; when it is readable, the thread calls :meth:`clear`.
-    :raises OSError: the process has no file descriptor left.
+    :ivar receiver: the socket to register with the selector. When it is readable, the thread calls :meth:`clear`.
+    :raises OSError: the process has no free file descriptor.
     """
 
     __slots__ = ("_pending", "_sender", "receiver")
@@ -24,32 +24,32 @@ class WakeUp:
         self._pending = False
 
     def ring(self) -> None:
-        """Wake the thread. To be called after the change that it is to see."""
-        # The flag spares a system call when a byte is already on its way. The thread clears it before it looks at what has
-        # changed, and callers make the change before they look at the flag: nothing is left lying.
+        """Wake the thread. Call it after the change that the thread should see."""
+        # The flag saves a system call if a byte is already on its way. No change is missed: the thread clears the flag before it
+        # checks for changes, and callers make the change before they check the flag.
         if self._pending:
             return
         try:
             self._pending = True
             self._sender.send(b"\0")
-        except OSError:  # full, which wakes as well; or closed, when nobody sleeps any more
+        except OSError:  # full, so the thread wakes anyway; or closed, so no thread is sleeping
             pass
-        except BaseException:  # interrupted: perhaps nothing was sent
+        except BaseException:  # interrupted: possibly nothing was sent
             self._pending = False
             raise
 
     def clear(self) -> None:
-        """On the thread that woke, before it looks at what has changed."""
+        """Reset the wake-up. The woken thread calls it before it checks for changes."""
         try:
-            self.receiver.recv(64)  # any byte that is left wakes it again
+            self.receiver.recv(64)  # a remaining byte wakes the thread again
         except OSError:
             pass
         self._pending = False
 
     def close(self) -> None:
-        """Close both ends; :meth:`ring` does nothing from now on."""
+        """Close both ends. :meth:`ring` then does nothing."""
         for end in (self.receiver, self._sender):
             try:
                 end.close()
-            except OSError:  # somebody else of this process has closed its descriptor
+            except OSError:  # other code of the process has closed its descriptor
                 pass

@@ -126,7 +126,7 @@ def test_blocked_jobs_grow_threads_up_to_the_limit_and_the_rest_waits(
     assert lanes.workers == 3
     assert ran == []
     assert [record.message for record in caplog.records] == [
-        "3 callbacks are blocking at the same time; further callbacks wait"
+        "all 3 callback threads are busy; further callbacks wait for a free thread"
     ]
     gate.open()
     assert lanes.close(PATIENCE)

@@ -248,7 +248,7 @@ def test_order_is_kept_and_what_is_too_much_is_counted(monkeypatch: pytest.Monke
         says(*"123456789")
         gate.set()
         assert logs.flush(PATIENCE)
-        assert handler.texts == ["first", *"12345", "4 lines of the log were left out: its handlers are too slow"]
+        assert handler.texts == ["first", *"12345", "dropped 4 log records: the logging handlers are too slow"]
 
 
 def test_a_record_is_what_users_expect(monkeypatch: pytest.MonkeyPatch) -> None:

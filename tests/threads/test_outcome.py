@@ -196,7 +196,7 @@ def test_an_outcome_in_the_last_moment_is_not_thrown_away() -> None:
 @pytest.mark.usefixtures("on_io_thread")
 def test_waiting_on_the_io_thread_raises_instead_of_waiting() -> None:
     waiter: Waiter[int] = Waiter()
-    with pytest.raises(WrongThread, match="from a thread of yours"):
+    with pytest.raises(WrongThread, match="make it from another thread"):
         waiter.wait(None, too_late)
     with pytest.raises(WrongThread):
         process.check_thread()

@@ -28,9 +28,9 @@ def test_a_kind_is_logged_once_a_minute_with_how_many_were_left_out(
     assert caplog.messages == [
         "slow: 0",
         "100 % odd",
-        "slow: 3; 2 more since the last such line",
+        "slow: 3; 2 more since the last such message",
         "slow: 4",
-        "100 % odd; 2 more since the last such line",
+        "100 % odd; 2 more since the last such message",
     ]
 
 
