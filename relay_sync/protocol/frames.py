@@ -114,17 +114,17 @@ def parse(text: str) -> RequestFrame | Reply | Failure:
     frame_id = given.get("id")
     # An exact type check: bool is a subclass of int, but not a valid JSON-RPC id.
     if type(frame_id) not in _IDS:
-        raise Malformed("id of a wrong type")
+        raise Malformed("the id has the wrong type")
     method = frame.get("method")
     if method is not None:
         if not isinstance(method, str):
-            raise Malformed("method of a wrong type")
+            raise Malformed("the method has the wrong type")
         return RequestFrame(frame_id, method, frame.get("params"))
     if frame.get("error") is not None:
         return _failure(frame_id, frame["error"])
     if "result" in frame and frame_id is not None:
         return Reply(frame_id, frame["result"])
-    raise Malformed("neither request nor answer")
+    raise Malformed("neither a request nor a reply")
 
 
 def _failure(frame_id: FrameId | None, error: Any) -> Failure:

@@ -79,7 +79,7 @@ def result_or_error(
         given = result.get("code")
         if given is None:
             return result
-        unreadable = f"result code {_told(given, 50, _hide(sent))!r}"
+        unreadable = f"invalid result code {_told(given, 50, _hide(sent))!r}"
         return CommandRefused(None, _advice(None, unreadable, method), method=method, call_id=call_id)
     if 200 <= code < 300:
         return result
@@ -161,9 +161,8 @@ def connect_refusal(code: int | None, said: str) -> RelayError:
     text = f"the server refused the session{words}"
     if refuses_credentials(code):
         return AuthenticationError(code, f"{text}; check project, token and host", method=METHOD_CONNECT)
-    return ConnectError(
-        f"{text} (code {code}); check host and project, or try again later", fatal=code in REFUSES_CONNECT
-    )
+    number = "" if code is None else f" (code {code})"
+    return ConnectError(f"{text}{number}; check host and project, or try again later", fatal=code in REFUSES_CONNECT)
 
 
 def is_gone(error: CommandRefused) -> bool:
@@ -181,31 +180,29 @@ def says_gone(reply: object) -> bool:
 def call_goes_on(error: CommandRefused) -> CommandRefused:
     """Return the same refusal for a call that is known to be live, so that an object named by the command must be missing."""
     message = error.message.removesuffix(f"; {_NOT_THERE}")
-    told = (
-        f"{message}; the call itself is live: check what the command names (queue, agent, conference, control_id, ...)"
-    )
+    told = f"{message}; the call itself is live: check the queue, agent, conference, control_id, ... that the command names"
     return CommandRefused(error.code, told, method=error.method, call_id=error.call_id)
 
 
-_NOT_THERE: Final = "the call, or something that the command names, does not exist"
+_NOT_THERE: Final = "the call, or an object that the command names, does not exist"
 _ADVICE = {
     400: "check the parameters",
     402: "check the project's balance and permissions",
     404: _NOT_THERE,
-    409: "it is already under way, or the id is in use",
+    409: "the operation is already in progress, or the id is in use",
     410: _NOT_THERE,
     -32601: "the server does not know this method",
     -32602: "check the parameters",
     -32003: "check the project's permissions",
-    -32005: "the server is at its capacity: try again later",
-    -32000: "the server gave up: try again later",
+    -32005: "the server is at capacity, try again later",
+    -32000: "the server failed to carry it out, try again later",
 }
 
 
 def _advice(code: int | None, message: str, method: str) -> str:
     advice = _ADVICE.get(code) if code is not None else None
     if code == 409 and "not answered" in message.lower():
-        advice = "call.answer() first"  # the server's message gives the reason: no other advice
+        advice = "use call.answer() first"  # the server's message gives the reason: no other advice
     return f"{method} was refused: {message}" + (f"; {advice}" if advice else "")
 
 
@@ -246,7 +243,7 @@ def call_ended(end_reason: str) -> CallEnded:
     if known is not None:
         return known
     why = f" ({end_reason})" if end_reason else ""
-    text = f"the call ended{why} before what was waited for happened: nothing more comes of it"
+    text = f"the call ended{why} before the operation completed"
     error = CallEnded(text, end_reason=end_reason)
     whole = (error.message, error.end_reason) == (text, end_reason)  # False if a secret in it was masked
     return _ENDED.setdefault(end_reason, error) if whole and end_reason in END_REASONS else error
@@ -260,7 +257,8 @@ def client_closed() -> ClientClosed:
 def session_replaced() -> ConnectionLost:
     """Return the error for operations of a session that the server did not resume."""
     return ConnectionLost(
-        "the server started a new session instead of resuming the old one: its calls are no longer reachable, new ones arrive",
+        "the server started a new session instead of resuming the old one; calls of the old session can no longer be controlled, "
+        "new calls arrive as usual",
         sent=True,
     )
 
@@ -274,7 +272,8 @@ def too_late(command: Command) -> ConnectionLost:
     """Return the error for a command whose deadline passes before it can be sent, or sent again."""
     if command.sent:
         return ConnectionLost(
-            "it was sent, but its reply was lost and no time is left to send it again; check before you repeat it",
+            f"{command.method} was sent, but the connection closed before the reply and the timeout has passed; "
+            "it may have been carried out, so check before you repeat it",
             sent=True,
         )
-    return ConnectionLost("there was no connection before the timeout, so it was not sent; try again", sent=False)
+    return ConnectionLost(f"{command.method} was not sent: no connection before its timeout; try again", sent=False)

@@ -173,7 +173,7 @@ class Session:
         elif command.promised:
             self._promise(now, command)
         elif self.congested or self._queue_full(now):
-            self._settle(command, QueueFull("too many commands are waiting to be sent; slow down, or try again later"))
+            self._settle(command, QueueFull("too many commands are waiting to be sent; send fewer, or try again later"))
         else:
             self._queue.append(command)
 
@@ -298,7 +298,7 @@ class Session:
         try:
             frame = frames.parse(text)
         except frames.Malformed as error:
-            self._effects.append(Trouble(f"a frame that is {error.kind}"))
+            self._effects.append(Trouble(f"an invalid frame ({error.kind})"))
             return
         if not isinstance(frame, frames.RequestFrame):
             self._answered(now, frame)
@@ -337,7 +337,7 @@ class Session:
         elif self._leaving:
             self._drop(now, "the server announced a disconnect")
         elif self.phase is Phase.AUTHENTICATING:
-            self._drop(now, "the server did not answer signalwire.connect")
+            self._drop(now, f"the server did not answer signalwire.connect within {self.options.connect_patience:g} s")
         elif self.phase is Phase.READY and (reason := self._liveness.verdict(now)):
             self._drop(now, reason)
         elif self.phase is Phase.READY:
@@ -356,7 +356,7 @@ class Session:
             self._server_leaves(now, request)
         elif request.id is not None:
             self._answer(request.id, frames.build_error, -32601, "method not known")
-            self._effects.append(Trouble("a request of an unknown method", self._scrubbed(request.method)[:100]))
+            self._effects.append(Trouble("a request with an unknown method", self._scrubbed(request.method)[:100]))
 
     def _event(self, request: frames.RequestFrame, text: str) -> None:
         payload = request.params if isinstance(request.params, dict) else {}
@@ -369,7 +369,7 @@ class Session:
             if not self._said_goodbye:
                 self._effects.append(Send(frames.acknowledge(event_id)))
             if self._seen.again(event_id, text):
-                self._effects.append(Trouble("an event that was sent twice"))
+                self._effects.append(Trouble("a duplicate of an event"))
                 return
         if not isinstance(kind, str):
             self._effects.append(Trouble("an event without a type"))
@@ -420,7 +420,7 @@ class Session:
         ping = self._liveness.answered(now, answer.id, ping=command is not None and command.method == METHOD_PING)
         if command is None:
             if not ping:
-                self._effects.append(Trouble("an answer to nothing that was asked"))
+                self._effects.append(Trouble("a reply that matches no pending request"))
             return
         outcome = answer.result if isinstance(answer, frames.Reply) else answer
         self._settle(command, outcome)
@@ -572,7 +572,9 @@ class Session:
 
     def _promise(self, now: float, command: Command) -> None:
         if not self.promises.make(now, command):
-            self._settle(command, QueueFull("too many hang-ups and stops are waiting to be sent"))
+            self._settle(
+                command, QueueFull("too many hangup and stop commands are waiting to be sent; this one is dropped")
+            )
         elif self.phase is Phase.READY and not self._leaving:
             self._transmit(now, command)
 

@@ -57,7 +57,7 @@ def generation() -> int:
 
 def forked_error() -> Forked:
     return Forked(
-        "this object belongs to the parent process; after a fork use the client again, which connects automatically"
+        "this object belongs to the parent process; in a forked child, use the client itself, which reconnects automatically"
     )
 
 

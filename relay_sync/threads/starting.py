@@ -79,7 +79,7 @@ def in_time(function: Callable[[], _T], timeout: float, name: str) -> _T:
     while not busy.acquire(True, max(0.0, min(left, _SLICE))):
         left -= _SLICE  # counted rather than measured: tests may freeze the clock
         if left <= 0:
-            raise TimeoutError(f"no answer within {timeout:g} s")
+            raise TimeoutError(f"no result within {timeout:g} s")
     if errors:
         raise errors[0]
     return results[0]

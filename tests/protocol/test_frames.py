@@ -116,7 +116,7 @@ def test_ids_that_json_rpc_allows(frame_id: str) -> None:
 
 @pytest.mark.parametrize("frame_id", ["true", "false", "[]", "[1]", "{}", '{"a":1}'])
 def test_ids_of_wrong_types_are_refused(frame_id: str) -> None:
-    with pytest.raises(Malformed, match="id of a wrong type"):
+    with pytest.raises(Malformed, match="the id has the wrong type"):
         frames.parse(f'{{"id":{frame_id},"method":"m"}}')
 
 
@@ -152,13 +152,13 @@ def test_of_a_member_given_twice_the_last_counts() -> None:
         ("null", "not an object"),
         ('"text"', "not an object"),
         ("1", "not an object"),
-        ("{}", "neither request nor answer"),
-        ('{"id":1}', "neither request nor answer"),
-        ('{"id":null,"result":{}}', "neither request nor answer"),
-        ('{"result":{}}', "neither request nor answer"),
-        ('{"id":1,"method":5}', "method of a wrong type"),
-        ('{"id":1,"method":["m"]}', "method of a wrong type"),
-        ('{"id":1,"method":{}}', "method of a wrong type"),
+        ("{}", "neither a request nor a reply"),
+        ('{"id":1}', "neither a request nor a reply"),
+        ('{"id":null,"result":{}}', "neither a request nor a reply"),
+        ('{"result":{}}', "neither a request nor a reply"),
+        ('{"id":1,"method":5}', "the method has the wrong type"),
+        ('{"id":1,"method":["m"]}', "the method has the wrong type"),
+        ('{"id":1,"method":{}}', "the method has the wrong type"),
     ],
     ids=lambda value: value[:20],
 )

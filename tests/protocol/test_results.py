@@ -88,9 +88,9 @@ def test_a_result_that_is_no_object_is_kept_raw(result: Any) -> None:
     [
         (400, "check the parameters"),
         (402, "balance and permissions"),
-        (404, "the call, or something that the command names, does not exist"),
-        (409, "already under way"),
-        (410, "the call, or something that the command names, does not exist"),
+        (404, "the call, or an object that the command names, does not exist"),
+        (409, "already in progress"),
+        (410, "the call, or an object that the command names, does not exist"),
         (-32001, ""),
         (500, ""),
         (199, ""),
@@ -181,7 +181,7 @@ def test_two_codes_say_that_the_call_is_not_there(code: int | None, gone: bool) 
 def test_a_call_that_is_not_answered_is_to_be_answered_first() -> None:
     told = str(refused({"code": "409", "message": "Call is not answered"}))
     assert "call.answer() first" in told
-    assert "already under way" not in told
+    assert "already in progress" not in told
 
 
 def test_calls_that_ended_for_a_usual_reason_share_what_ends_with_them() -> None:

@@ -45,7 +45,7 @@ def test_a_copy_of_a_waiter_raises_unless_it_was_settled_before() -> None:
     settled.settle(5)
 
     def child() -> None:
-        with pytest.raises(Forked, match="after a fork use the client again"):
+        with pytest.raises(Forked, match="in a forked child, use the client itself"):
             open_one.wait(None, too_late)
         assert settled.wait(None, too_late) == 5
         own: Waiter[int] = Waiter()
