@@ -243,7 +243,7 @@ def call_ended(end_reason: str) -> CallEnded:
     if known is not None:
         return known
     why = f" ({end_reason})" if end_reason else ""
-    text = f"the call ended{why} before the operation completed"
+    text = f"the call ended{why} before the operation completed; no further events arrive"
     error = CallEnded(text, end_reason=end_reason)
     whole = (error.message, error.end_reason) == (text, end_reason)  # False if a secret in it was masked
     return _ENDED.setdefault(end_reason, error) if whole and end_reason in END_REASONS else error

@@ -1450,7 +1450,7 @@ def test_messages_say_what_to_do_next(sim: Simulator, closed_port: int) -> None:
             assert "check before you repeat it" in told(call.pass_)
         one.phone.hang_up()
         call.wait_for_ended(PATIENCE)
-        assert "nothing more comes" in told(call.wait_for, "calling.x.y")
+        assert "no further events" in told(call.wait_for, "calling.x.y")
     assert "call connect() to use it again" in told(client.execute, "signalwire.ping")
 
 
