@@ -1,6 +1,7 @@
-# The verbs of work on this project; CONTRIBUTING.md describes them.
-#   make PYTHON=python3.13 setup      another Python
-#   make tests ARGS="-k stream"       arguments for pytest
+# Development commands; CONTRIBUTING.md describes them.
+#   make PYTHON=python3.13 VENV=.venv3.13 setup      use another Python
+#   make tests ARGS="-k stream"                      pass arguments to pytest
+#   make tests WORKERS=2                             run fewer tests at once
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,14 +11,14 @@ RUN = $(VENV)/bin/python -m
 
 .PHONY: help setup style types tests slow long coverage docs bench dist all
 
-help: ## list the verbs
+help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: ## create .venv with everything that development needs
+setup: ## create .venv with the package and all development tools
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) pip install --quiet -e ".[dev]"
 
-style: ## lint, and check the formatting
+style: ## lint, and check formatting
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 
@@ -30,13 +31,13 @@ tests: ## run the fast tests (about two minutes)
 slow: ## run the slow tests (about five minutes)
 	$(RUN) pytest -n 3 --dist worksteal -m "slow and not long" $(ARGS)
 
-long: ## run the tests that take longer still (once before a release)
+long: ## run the long tests (once before a release)
 	$(RUN) pytest -m long $(ARGS)
 
-coverage: ## measure the coverage of the fast tests, and compare it with the recorded figure
+coverage: ## measure coverage of the fast tests, and compare it with .ci/coverage.txt
 	$(VENV)/bin/python .ci/coverage.py
 
-docs: ## build the site into docs/_build, warnings as errors
+docs: ## build the documentation into docs/_build, with warnings as errors
 	$(RUN) sphinx -W --keep-going -q -b html docs docs/_build
 
 bench: ## run the benchmarks (ten minutes on a quiet machine; Linux)
@@ -46,4 +47,4 @@ bench: ## run the benchmarks (ten minutes on a quiet machine; Linux)
 dist: ## build the source distribution and the wheel into dist/
 	$(RUN) build
 
-all: style types tests slow coverage docs dist ## what .ci/run does, in this environment
+all: style types tests slow coverage docs dist ## run all checks of .ci/run except the installed wheel, in this environment

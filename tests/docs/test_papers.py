@@ -1,4 +1,4 @@
-"""The papers for contributors: the files, tests, verbs and figures that they name exist and are true."""
+"""The pages for contributors: the files, tests, commands and figures that they name exist and are correct."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 
 
 def absent(text: str, home: Path) -> list[str]:
-    """The files that a paper names or links to, and that do not exist; packages are named as they are below ``relay_sync``."""
+    """Return the files that a page names or links to and that do not exist. Packages may be named relative to ``relay_sync``."""
     named = [each for each in _PATH.findall(text) if not each.startswith(("dist/", "docs/_build"))]
     missing = [each for each in named if not any((root / each).exists() for root in (ROOT, ROOT / "relay_sync"))]
     return missing + [link for link in _LINK.findall(text) if not (home / link).exists()]
@@ -35,7 +35,7 @@ def test_a_missing_file_is_found() -> None:
 
 
 def names_in(text: str) -> set[str]:
-    """The identifiers that stand in backquotes behind a module's path, in parentheses: ``protocol/session.py` (`_event`)``."""
+    """Return the identifiers in parentheses after a module's path: ``protocol/session.py` (`_event`)``."""
     return {f"{path} {name}" for path, name in re.findall(r"`([\w/]+\.py)` \(`(\w+)`", text)}
 
 
@@ -54,7 +54,7 @@ def test_every_package_is_on_the_map() -> None:
 
 
 def medians(row: str) -> list[str]:
-    """The figures in a row of the results: ours, ref, bridge, bare, threaded; empty where there is none."""
+    """Return the figures in a row of the results: ours, ref, bridge, bare, threaded; empty if there is none."""
     results = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
     (line,) = (each for each in results.splitlines() if each.startswith(f"| {row} |"))
     return [cell.strip().partition(" ")[0] for cell in line.split("|")[2:7]]
@@ -77,7 +77,7 @@ def test_the_figures_of_decisions_are_those_of_the_results(phrase: str, row: str
     assert phrase.format(*(found[each] for each in columns)) in text
 
 
-# -- the verbs of work ---------------------------------------------------------------------------------------------------
+# -- the make commands ----------------------------------------------------------------------------------------------------
 
 
 def verbs() -> list[str]:
@@ -110,8 +110,9 @@ def test_the_hooks_are_local() -> None:
     assert set(re.findall(r"entry: \.venv/bin/(\S+)", text)) == {"ruff", "mypy", "python"}
 
 
-def test_generated_files_are_listed() -> None:
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("paper", PAPERS, ids=lambda path: path.name)
+def test_the_modules_that_it_runs_exist(paper: Path) -> None:
+    text = " ".join(paper.read_text(encoding="utf-8").split())
     for module in re.findall(r"`python -m ((?:tests|benchmarks)[\w.]*)", text):
         path = ROOT / Path(*module.split("."))
         assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), module
