@@ -1,4 +1,4 @@
-"""Flask: calls handled beside an application, with its configuration and inside its context.
+"""Flask: handle calls in an application, with its configuration and inside its context.
 
 ::
 
@@ -8,7 +8,7 @@
     relay = Relay()
 
     @relay.on_call
-    def handle(call):                 # in a thread of its own, inside the app context
+    def handle(call):                 # in its own thread, inside the app context
         call.answer()
         call.wait_for_ended()
 
@@ -19,8 +19,9 @@
         app.register_blueprint(relay.blueprint(), url_prefix="/relay")
         return app
 
-Calls are taken by a process of its own, ``flask relay run``, or by the workers of gunicorn (:mod:`relay_sync.contrib.gunicorn`).
-A view may use ``relay.client`` at any time, for instance to dial: it connects when it is first used.
+Run ``flask relay run`` to receive calls in a separate process, or receive them in the workers of gunicorn
+(:mod:`relay_sync.contrib.gunicorn`). A view may use ``relay.client`` at any time, for instance to dial; the client connects on
+first use.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ try:
     from flask.cli import AppGroup, ScriptInfo, with_appcontext
 except ImportError as _missing:
     if _missing.name not in ("flask", "flask.cli", "click"):
-        raise  # it is there, but what it needs is not
+        raise  # Flask is installed, but one of its dependencies is not
     raise ImportError('relay_sync.contrib.flask needs Flask: pip install "flask>=3"') from _missing
 
 from ..client.client import RelayClient
@@ -63,12 +64,13 @@ OTHERS: Final = frozenset({"webhooks"})
 
 
 class Relay:
-    """The extension. One object serves any number of applications; each has a client of its own.
+    """The Flask extension. One object serves any number of applications, each with its own client.
 
-    :param app: an application to serve at once; else :meth:`init_app` takes it later.
-    :param options: parameters of :class:`relay_sync.RelayClient`; they win over ``app.config["RELAY_SYNC"]``, a mapping of
-        the same names, and that wins over the environment. The mapping may also have ``webhooks``: the parameters of
-        :class:`relay_sync.webhooks.Webhooks`.
+    Parameters come from *options*, then from the mapping ``app.config["RELAY_SYNC"]``, then from the environment. The mapping may
+    also have the key ``webhooks``, with the parameters of :class:`relay_sync.webhooks.Webhooks`.
+
+    :param app: an application to serve; you can also pass it to :meth:`init_app` later.
+    :param options: parameters of :class:`relay_sync.RelayClient`.
     """
 
     def __init__(self, app: Flask | None = None, **options: Any) -> None:
@@ -81,12 +83,13 @@ class Relay:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Serve this application. Its configuration is read when the client is first needed.
+        """Serve an application. Its configuration is read when the client is first used.
 
-        :raises RuntimeError: it is served already.
+        :param app: the application.
+        :raises RuntimeError: the application already has a Relay.
         """
         if EXTENSION in app.extensions:
-            raise RuntimeError(f"the application {app.name!r} has a Relay already")
+            raise RuntimeError(f"the application {app.name!r} already has a Relay")
         served = app.extensions[EXTENSION] = _Served(self, app)
         self._served.add(served)
         app.cli.add_command(_commands)
@@ -95,23 +98,32 @@ class Relay:
     def client(self) -> RelayClient:
         """The client of the current application.
 
-        :raises RuntimeError: there is no app context, or no Relay in the application.
-        :raises InvalidParameter: the configuration cannot be right.
+        :raises RuntimeError: there is no app context, or the application has no Relay.
+        :raises InvalidParameter: the configuration is invalid.
         """
         return _current().hosted.client
 
     # -- handlers ----------------------------------------------------------------------------------------------------
 
     def on_call(self, handler: H = values.MISSING) -> H:
-        """Register the handler of inbound calls: :meth:`relay_sync.RelayClient.on_call`, inside the app context."""
+        """Register the handler of inbound calls, like :meth:`relay_sync.RelayClient.on_call`, but inside the app context.
+
+        :param handler: a function that accepts the call.
+        """
         return self._register("on_call", handler)
 
     def on_message(self, handler: H = values.MISSING) -> H:
-        """Register the handler of inbound messages: :meth:`relay_sync.RelayClient.on_message`, inside the app context."""
+        """Register the handler of inbound messages, like :meth:`relay_sync.RelayClient.on_message`, but inside the app context.
+
+        :param handler: a function that accepts the message.
+        """
         return self._register("on_message", handler)
 
     def on_task(self, handler: H = values.MISSING) -> H:
-        """Register the handler of tasks: :meth:`relay_sync.RelayClient.on_task`, inside the app context."""
+        """Register the handler of tasks, like :meth:`relay_sync.RelayClient.on_task`, but inside the app context.
+
+        :param handler: a function that accepts the task.
+        """
         return self._register("on_task", handler)
 
     def _register(self, what: str, handler: H) -> H:
@@ -124,11 +136,13 @@ class Relay:
         return handler
 
     def on_status(self, handler: H = values.MISSING) -> H:
-        """Call a function with every status callback that the blueprint takes, in the request that brings it.
+        """Register a handler for every status callback that the blueprint receives. It runs in the request.
 
-        It is given a :class:`relay_sync.webhooks.StreamStatus`, a ``RecordingStatus`` or an ``OtherStatus``; ``kind``, ``state``,
-        ``call_id`` and all other members of :class:`relay_sync.webhooks.Callback` are there in each of them. What it raises is
-        answered with 500, and the platform may try again; that one is not ``repeated``.
+        If the handler raises, the response is 500, and the platform may deliver the callback again; that delivery is not
+        ``repeated``.
+
+        :param handler: a function that accepts a :class:`relay_sync.webhooks.StreamStatus`, ``RecordingStatus`` or
+            ``OtherStatus``, all of which have the members of :class:`relay_sync.webhooks.Callback`.
         """
         self._on_status.append(values.handler("handler", handler, ("callback",)))
         return handler
@@ -136,18 +150,18 @@ class Relay:
     # -- in this process -----------------------------------------------------------------------------------------------
 
     def start(self, app: Flask | None = None) -> bool:
-        """Take calls in this process, beside its requests. Returns at once; harmless when it does already.
+        """Start to receive calls in this process, and return immediately. Does nothing if it is already started.
 
-        To be called in the process that serves requests, after any fork. Under ``flask run`` with its reloader there are two
-        processes that load the application: in the one that only watches files nothing is started.
-        ``app.run(debug=True)`` has them, too, but does not say so before: there give ``use_reloader=False``.
+        Call it in the process that serves requests, after any fork. With the reloader of ``flask run``, two processes load the
+        application; this method starts nothing in the process that only watches files. It cannot detect the reloader of
+        ``app.run(debug=True)``: pass ``use_reloader=False`` there.
 
-        :param app: the application; the current one if left out.
-        :return: whether it is this process that takes calls.
+        :param app: the application; default: the current one.
+        :return: whether this process receives calls.
         """
         served = _current() if app is None else _of(app)
         if _only_watches_files(served.app):
-            _log.debug("the reloader's parent takes no calls")
+            _log.debug("the parent process of the reloader receives no calls")
             return False
         if os.environ.get("FLASK_RUN_FROM_CLI") == "true":  # the development server
             from ..cli.run import log_to_stderr
@@ -157,14 +171,22 @@ class Relay:
         return True
 
     def stop(self, app: Flask | None = None, *, drain: float = 30.0) -> None:
-        """End what :meth:`start` began: no new calls, ``drain`` seconds for live ones, and then they are hung up."""
+        """Stop what :meth:`start` started: accept no new calls, wait for live ones, then hang up the remaining ones.
+
+        :param app: the application; default: the current one.
+        :param drain: how long to wait for live calls, in seconds.
+        """
         (_current() if app is None else _of(app)).hosted.stop(drain)
 
     # -- for the web ---------------------------------------------------------------------------------------------------
 
     def blueprint(self, name: str = "relay_sync") -> Blueprint:
-        """Two views: ``/status`` takes status callbacks (``status_url`` of streams and recordings), ``/health`` answers
-        200 or 503, with the client's state and number of calls as JSON.
+        """Return a blueprint with two views.
+
+        ``/status`` receives status callbacks (the ``status_url`` of streams and recordings). ``/health`` responds with 200 or
+        503, and with the client's state and number of calls as JSON.
+
+        :param name: the name of the blueprint.
         """
         blueprint = Blueprint(name, __name__)
         blueprint.add_url_rule("/status", "status", self._status, methods=["GET", "POST"])
@@ -192,12 +214,12 @@ class Relay:
             self._unheard.tell(callback.kind, "register a function with relay.on_status")
         for handler in self._on_status:
             handler(callback)
-        hooks.remember(callback)  # not before: what a failure answers with 500 comes again, and is to be handled then
+        hooks.remember(callback)  # only now: after a failure (500) the platform delivers it again, to be handled then
         return "", 204
 
 
 class _Served:
-    """One application and what belongs to it."""
+    """The state of one application."""
 
     def __init__(self, relay: Relay, app: Flask) -> None:
         self.relay = relay
@@ -207,7 +229,7 @@ class _Served:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """``app.config["RELAY_SYNC"]``, checked; empty if it is not set."""
+        """The validated ``app.config["RELAY_SYNC"]``; empty if it is not set."""
         settings = self.app.config.get(SETTING) or {}
         merge(settings, {}, where=f"app.config[{SETTING!r}]", others=OTHERS)
         found: Mapping[str, Any] = settings
@@ -219,19 +241,19 @@ class _Served:
 
     def _make(self) -> RelayClient:
         options = merge(self.settings, self.relay._options, where=f"app.config[{SETTING!r}]", others=OTHERS)
-        _ = self.webhooks  # what is wrong with them is better told now than with each callback
+        _ = self.webhooks  # report invalid settings now instead of at the first callback
         client = RelayClient(**options)
         for what, handler in self.relay._handlers.items():
             self.attach(client, what, handler)
         return client
 
     def origins(self) -> Mapping[str, str]:
-        """Where the client's parameters came from, those from the environment and the defaults left out."""
+        """Return where the client's parameters come from, except those from the environment and defaults."""
         where = f"app.config[{SETTING!r}]"
         return origins(self.settings, self.relay._options, where=where, argument="Relay(...)")
 
     def attach(self, client: RelayClient, what: str, handler: Callable[..., object]) -> None:
-        """Register a handler with the client, to be run inside the app context."""
+        """Register a handler with the client; it runs inside the app context."""
 
         @functools.wraps(handler)
         def inside(subject: Any) -> object:
@@ -253,13 +275,13 @@ def _of(app: Flask) -> _Served:
 
 
 def _body(most: int) -> bytes:
-    """The request's body, also where it was read before; of one that is too long only so much that this shows."""
+    """Return the body of the request, even if it was read before; of a body that is too long, slightly more than *most* bytes."""
     parts: list[bytes] = []
     size = 0
     while size <= most and (part := request.stream.read(65536)):
         parts.append(part)
         size += len(part)
-    # Whoever looked at request.form has left nothing else of the body.
+    # After an access to request.form, the form is all that is left of the body.
     return b"".join(parts) or request.get_data() or urlencode(list(request.form.items(multi=True))).encode()
 
 
@@ -269,7 +291,7 @@ def _health() -> tuple[Response, int]:
 
 
 def _only_watches_files(app: Flask) -> bool:
-    """Whether this is the parent process of the development server's reloader."""
+    """Return whether this is the parent process of the development server's reloader."""
     with_reloader = os.environ.get("FLASK_RUN_FROM_CLI") == "true" and app.debug and "--no-reload" not in sys.argv
     return with_reloader and os.environ.get("WERKZEUG_RUN_MAIN") != "true"
 
@@ -278,15 +300,15 @@ _commands = AppGroup("relay", help="Calls over SignalWire RELAY.")
 
 
 @_commands.command("run")
-@click.option("--processes", default=1, show_default=True, help="How many, each with a connection of its own.")
-@click.option("--drain", default=30.0, show_default=True, help="Seconds that live calls may go on at the end.")
+@click.option("--processes", default=1, show_default=True, help="Number of processes, each with its own connection.")
+@click.option("--drain", default=30.0, show_default=True, help="Seconds that live calls may continue after the signal.")
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
 @click.pass_context
 @with_appcontext
 def _run(context: click.Context, processes: int, drain: float, log_level: str) -> None:
-    """Take calls until Ctrl-C or SIGTERM, and then let live ones end."""
+    """Receive calls until Ctrl-C or SIGTERM, then let live calls finish."""
     from ..cli.mistakes import Mistake, Unsuccessful
     from ..cli.run import serve
 
@@ -305,14 +327,14 @@ def _run(context: click.Context, processes: int, drain: float, log_level: str) -
 
 @_commands.command("doctor")
 @click.option("--timeout", type=float, default=10.0, show_default=True, help="Seconds for each step.")
-@click.option("--call", metavar="NUMBER", help="Make a test call to this number; somebody has to pick up.")
-@click.option("--from", "from_", metavar="NUMBER", help="One of the project's numbers, to call from.")
-@click.option("--port", type=int, default=0, help="Where the test call's audio is received.")
-@click.option("--public-url", metavar="URL", help="Where the platform reaches that port: wss://...")
+@click.option("--call", metavar="NUMBER", help="Make a test call to this number; the callee must answer.")
+@click.option("--from", "from_", metavar="NUMBER", help="The project's number to call from.")
+@click.option("--port", type=int, default=0, help="Port that receives the audio of the test call.")
+@click.option("--public-url", metavar="URL", help="URL under which the platform reaches that port: wss://...")
 @click.pass_context
 @with_appcontext
 def _doctor(context: click.Context, /, **options: Any) -> None:
-    """Say what is configured and from where, whether it works, and what to do if not."""
+    """Show the configuration and its origin, test it, and suggest fixes."""
     from ..cli.doctor import diagnose
     from ..cli.mistakes import Mistake, Unsuccessful
 

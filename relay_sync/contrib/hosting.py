@@ -1,5 +1,5 @@
-"""A client that lives in an application: made from its settings when it is first needed, started in the processes that want
-it, and ended with them.
+"""The client of an application: created from its settings on first use, started in the processes that receive calls, and
+stopped when they exit.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ __all__ = [
 
 _log = logs.get("relay_sync").later
 
-#: What settings may say: the parameters of :class:`RelayClient` that are no code.
+#: The keys of settings: the parameters of :class:`RelayClient` except callbacks.
 OPTIONS: Final = frozenset(inspect.signature(RelayClient).parameters) - {"on_state", "on_error"}
 
-#: The handlers that an application registers, and what each takes.
+#: The handlers that an application may register, and the parameter of each.
 TAKES: Final = {"on_call": "call", "on_message": "message", "on_task": "task"}
 
 _HOOKS: Final = frozenset(inspect.signature(Webhooks).parameters)
 
-#: Seconds until the next attempt where the last one failed at once.
+#: Seconds until the next attempt if an attempt fails immediately.
 RETRY_AFTER: Final = 10.0
-#: Seconds for a start that had just begun to connect: it takes its leave by itself.
+#: Seconds to wait for a start that is still connecting: it then disconnects automatically.
 STARTER_PATIENCE: Final = 2.0
-#: Seconds that the clients of a process have for disconnecting, all together, over and above the time for their calls.
+#: Seconds in which all clients of a process must disconnect, in addition to the time for their calls.
 STOP_PATIENCE: Final = 10.0
-#: What the reloaders of Django and of Werkzeug set in the process that serves.
+#: Variables that the reloaders of Django and Werkzeug set in the serving process.
 _RELOADED: Final = ("RUN_MAIN", "WERKZEUG_RUN_MAIN")
 
 _hosted: Living[Hosted] = Living()
@@ -59,10 +59,13 @@ _hosted: Living[Hosted] = Living()
 def merge(
     settings: object, given: Mapping[str, Any], *, where: str, others: frozenset[str] = frozenset()
 ) -> dict[str, Any]:
-    """Arguments over settings. What neither has is taken from the environment, by the client itself.
+    """Return the client's parameters: arguments override settings, and the client reads the rest from the environment.
 
-    :param where: the settings' name in errors. :param others: keys of the framework's own that are left out of the result.
-    :raises InvalidParameter: settings that are no mapping, or a key that means nothing.
+    :param settings: the settings of the application.
+    :param given: the arguments.
+    :param where: the name of the settings in errors.
+    :param others: keys that belong to the integration, which the result omits.
+    :raises InvalidParameter: the settings are not a mapping, or have an unknown key.
     """
     checked = _checked(settings, OPTIONS | others, where=where, accepted="a mapping of RelayClient's parameters")
     wanted = {name: value for name, value in checked.items() if name in OPTIONS and value is not None}
@@ -70,38 +73,48 @@ def merge(
 
 
 def origins(settings: Mapping[str, Any], given: Mapping[str, Any], *, where: str, argument: str = "") -> dict[str, str]:
-    """The name of the place that each merged parameter came from, for whoever looks for a mistake.
+    """Return where each merged parameter comes from, for the diagnosis of the configuration.
 
-    :param where: the settings' name. :param argument: the name of what the arguments were given to.
+    :param settings: the settings of the application.
+    :param given: the arguments.
+    :param where: the name of the settings.
+    :param argument: the name of the callable that received the arguments.
     """
     merged = merge(settings, given, where=where, others=frozenset(settings))
     return {name: where if given.get(name) is None else argument for name in merged}
 
 
 def make_webhooks(settings: Mapping[str, Any], *, where: str) -> Webhooks:
-    """What reads the callbacks of an application, from the ``webhooks`` of its settings.
+    """Create the parser of an application's status callbacks from the key ``webhooks`` of its settings.
 
-    :raises InvalidParameter: they cannot be right, or one of them means nothing.
+    :param settings: the settings of the application.
+    :param where: the name of the settings in errors.
+    :raises InvalidParameter: a value is invalid, or a key is unknown.
     """
     given = settings.get("webhooks") or {}
     return Webhooks(**_checked(given, _HOOKS, where=f"{where}['webhooks']", accepted="a mapping"))
 
 
 def _checked(settings: object, known: frozenset[str], *, where: str, accepted: str) -> Mapping[str, Any]:
-    """:raises InvalidParameter: settings that are no mapping, or a key that means nothing."""
+    """Return the settings after checking their type and keys.
+
+    :raises InvalidParameter: the settings are not a mapping, or have an unknown key.
+    """
     if not isinstance(settings, Mapping):
         raise InvalidParameter(where, settings, accepted, secret=True)
     for name in settings:
         if name not in known:
             names = ", ".join(sorted(known))
-            raise InvalidParameter(f"{where}[{name!r}]", "...", f"left out: the known names are {names}")
+            raise InvalidParameter(f"{where}[{name!r}]", "...", f"a known key: {names}")
     return settings
 
 
 class Hooks:
-    """What reads the callbacks of one application, made when the first one comes.
+    """The parser of one application's status callbacks, created on first use.
 
-    :param make: makes it. Of two threads that need it first, both get the same one: it knows what was handled.
+    Concurrent first uses get the same object, which remembers the handled callbacks.
+
+    :param make: creates the parser.
     """
 
     def __init__(self, make: Callable[[], Webhooks]) -> None:
@@ -109,25 +122,28 @@ class Hooks:
         self._made: dict[str, Webhooks] = {}
 
     def get(self) -> Webhooks:
-        """:raises InvalidParameter: the settings cannot be right."""
+        """Return the parser.
+
+        :raises InvalidParameter: the settings are invalid.
+        """
         return self._made.get("webhooks") or self._made.setdefault("webhooks", self._make())
 
     def forget(self) -> None:
-        """The settings have changed."""
+        """Discard the parser after the settings have changed."""
         self._made.clear()
 
 
 class Hosted:
-    """One application's client.
+    """The client of one application.
 
-    :param make: makes the client, with its handlers; called once, when the client is first needed.
+    :param make: creates the client with its handlers; called once, on first use.
     """
 
     def __init__(self, make: Callable[[], RelayClient]) -> None:
         self._make = make
         self._lock = threading.RLock()
         self._client: RelayClient | None = None
-        #: Of the latest start; each has its own, so that an earlier one that is still ending is not taken back.
+        #: Stops the latest start. Each start has its own flag, so that a new start does not revive a stopping one.
         self._stopping = Flag()
         self._starter: threading.Thread | None = None
         _hosted.add(self)
@@ -135,27 +151,27 @@ class Hosted:
 
     @property
     def client(self) -> RelayClient:
-        """The client, not necessarily connected: it connects when it is first used.
+        """The client, which connects on first use.
 
-        :raises InvalidParameter: the settings cannot be right.
+        :raises InvalidParameter: the settings are invalid.
         """
         with self._lock:
             client = self._client
             if client is None:
                 client = self._make()
-                client = self._client = self.existing or client  # a signal handler may have needed one meanwhile
+                client = self._client = self.existing or client  # a signal handler may have created one in the meantime
             return client
 
     @property
     def existing(self) -> RelayClient | None:
-        """The client, if it was needed already."""
+        """The client if it was created, otherwise ``None``."""
         return self._client
 
     def start(self) -> None:
-        """Take calls in this process, beside whatever else it does. Harmless when it does already.
+        """Start to receive calls in this process. Does nothing if it is already started.
 
-        Does not wait for the connection: a web worker must come up while the platform is out of reach, and the client goes
-        on trying. Refused credentials are logged, and end that.
+        Returns without waiting for the connection, so that a web worker can start while the platform is unreachable. The client
+        retries until it connects; refused credentials are logged and end the attempts.
         """
         client = self.client
         process.tell_first_at_exit(_warn_of_cut_calls)
@@ -168,38 +184,41 @@ class Hosted:
                 target=self._connect, args=(client, stopping, before), name="relay-start", daemon=True
             )
             starting.uninterrupted(starter.start)
-            self._starter = starter  # not before: where there is no thread for it, nobody can wait for it
+            self._starter = starter  # only now: a thread that failed to start cannot be joined
 
     @staticmethod
     def _connect(client: RelayClient, stopping: Flag, before: threading.Thread | None) -> None:
         if before is not None:
-            before.join()  # it was told to stop, and disconnects when it has
+            before.join()  # it is stopping, and disconnects when done
         while not stopping.is_set():
             try:
                 client.connect()
                 break
             except AuthenticationError as error:
-                _log.error("no calls are taken in this process: %s", error.message)
+                _log.error("this process receives no calls: %s", error.message)
                 return
             except RelayError as error:
                 if not stopping.is_set():
-                    _log.warning("no calls are taken in this process yet: %s", error.message)
-                if not isinstance(error, ConnectTimeout):  # it came at once
+                    _log.warning("this process receives no calls yet: %s", error.message)
+                if not isinstance(error, ConnectTimeout):  # it failed immediately
                     stopping.wait(RETRY_AFTER)
             except Exception:
-                _log.exception("no calls are taken in this process: the client failed")
+                _log.exception("this process receives no calls: the client failed")
                 return
         if stopping.is_set():
             client.disconnect(hangup_calls=True)
 
     def stop(self, drain: float) -> None:
-        """Take no more calls, give live ones so many seconds, hang up the rest, disconnect."""
+        """Accept no new calls, wait for live calls, hang up the remaining ones and disconnect.
+
+        :param drain: how long to wait for live calls, in seconds.
+        """
         self._stopping.set()
         client, starter = self._client, self._starter
         if client is None:
             return
         try:
-            # While the connection is being repaired the calls live, too.
+            # Calls are live during a reconnect as well.
             if drain > 0 and client.state in ("connected", "reconnecting"):
                 client.drain(drain)
         finally:
@@ -208,70 +227,79 @@ class Hosted:
             starter.join(STARTER_PATIENCE)
 
     def after_fork(self) -> None:
-        """In a child process, such as a worker of a server that loaded the application before."""
+        """Reset in a child process, such as a worker of a server that loaded the application before the fork."""
         self._lock = threading.RLock()
         self._stopping = Flag()
         self._starter = None
 
     def at_exit(self, timeout: float) -> None:
-        """The client is told by itself."""
+        """Stop connecting; the client disconnects separately."""
         self._stopping.set()
 
 
 def health(client: RelayClient | None) -> tuple[dict[str, Any], int]:
-    """What a health view answers: a JSON body, and 200 or 503. A client that nobody needed yet is well."""
+    """Return the response of a health view: a JSON body, and 200 or 503. A client not yet created counts as healthy."""
     state = "idle" if client is None else client.state
     calls = 0 if client is None else len(client.calls)
     return {"state": state, "calls": calls}, 200 if state in ("idle", "connected") else 503
 
 
 def cut_calls() -> str:
-    """What the end of this process does to live calls, in words; ``""`` where there are none."""
+    """Return a description of what the exit of this process does to live calls; ``""`` if there are none."""
     clients = [hosted.existing for hosted in _hosted]
     calls = [call_id for client in clients if client is not None for call_id in client.calls]
     if not calls:
         return ""
     reload = any(os.environ.get(name) == "true" for name in _RELOADED)
-    why = "the development server reloads the program or ends" if reload else "this process ends"
-    advice = "; run the calls in a process of their own, or without the reloader" if reload else ""
+    why = "the development server reloads or exits" if reload else "this process exits"
+    advice = "; receive calls in a separate process, or disable the reloader" if reload else ""
     what = counted(len(calls), "live call is", "live calls are")
-    return f"{why}: {what} cut off from the handlers, and the callers hear nothing more ({listed(calls)}){advice}"
+    return f"{why}: {what} cut off from the handlers, and the callers hear silence ({listed(calls)}){advice}"
 
 
 def _warn_of_cut_calls() -> None:
-    told = cut_calls()
-    if told:
-        _log.warning("%s", told)
+    warning = cut_calls()
+    if warning:
+        _log.warning("%s", warning)
 
 
 class Unheard:
-    """Says once of calls, and once for each kind of status callback, that the application does nothing with them."""
+    """Warns once about unhandled calls, and once about each unhandled kind of status callback."""
 
     def __init__(self) -> None:
         self._told: set[str] = set()
         self._told_of_calls = False
 
     def tell(self, kind: str, advice: str) -> None:
-        """One was answered, and nobody was there for it. :param advice: what to do to get it."""
+        """Warn about a status callback that no handler received.
+
+        :param kind: its kind.
+        :param advice: how to receive it.
+        """
         if kind not in self._told:
             self._told.add(kind)
-            _log.warning("a status callback (%s) was answered, but the application does not use it: %s", kind, advice)
+            _log.warning("a status callback (%s) was acknowledged without a handler: %s", kind, advice)
 
     def tell_of_calls(self) -> None:
-        """One came in, and is passed back."""
+        """Warn about an inbound call that is returned to the platform."""
         if not self._told_of_calls:
             self._told_of_calls = True
-            _log.warning("calls come in but nobody takes them: they are passed back; use on_call, or call_received")
+            _log.warning(
+                "inbound calls are returned to the platform: no handler or receiver is registered; use on_call or call_received"
+            )
 
 
 def start_all() -> None:
-    """Start the clients of all applications in this process: for the hook of a server that runs in each of its workers."""
+    """Start the clients of all applications in this process; for server hooks that run in each worker."""
     for hosted in _hosted:
         hosted.start()
 
 
 def stop_all(drain: float) -> None:
-    """End them. :param drain: seconds for live calls, of all clients together."""
+    """Stop the clients of all applications in this process.
+
+    :param drain: how long to wait for the live calls of all clients together, in seconds.
+    """
     end = time.monotonic() + drain
     stopping, others = [], []
     for hosted in _hosted:
@@ -279,7 +307,7 @@ def stop_all(drain: float) -> None:
         try:
             starting.uninterrupted(thread.start)
             stopping.append(thread)
-        except RuntimeError:  # there is no thread for it
+        except RuntimeError:  # no thread can be started
             others.append(hosted)
     for hosted in others:
         with suppress(RelayError):

@@ -148,7 +148,7 @@ def test_the_worker_comes_up_while_the_platform_is_out_of_reach(
     sim.refuse_connections()
     relay = Relay(app)
     relay.start(app)
-    while not any("no calls are taken in this process yet" in record.message for record in caplog.records):
+    while not any("this process receives no calls yet" in record.message for record in caplog.records):
         time.sleep(0.01)
     sim.refuse_connections(False)
     sim.wait_for_client(timeout=PATIENCE)
@@ -210,7 +210,7 @@ def test_refused_credentials_are_said_and_not_tried_for_ever(
     relay.start(app)
     app.extensions["relay_sync"].hosted._starter.join(PATIENCE)
     errors = [record.message for record in caplog.records if record.levelno == logging.ERROR]
-    assert any("no calls are taken in this process" in message for message in errors)
+    assert any("this process receives no calls" in message for message in errors)
     assert not any("PTwrong" in record.getMessage() for record in caplog.records)
 
 
@@ -578,7 +578,7 @@ def test_callbacks_that_nobody_takes_are_told_of_once_for_each_kind(
     app.register_blueprint(relay.blueprint())
     for request_ in (KINDS[1][0], KINDS[1][0], KINDS[2][0]):
         assert app.test_client().post("/status", **request_).status_code == 204
-    told = [record.getMessage() for record in caplog.records if "does not use it" in record.getMessage()]
+    told = [record.getMessage() for record in caplog.records if "without a handler" in record.getMessage()]
     assert [each.partition("(")[2].partition(")")[0] for each in told] == ["recording", "call"]
     assert all("relay.on_status" in each for each in told)
 
@@ -699,7 +699,7 @@ def test_the_end_of_a_process_names_the_calls_that_it_cuts(
     phone = sim.call(to=TO, from_=FROM)
     answered.get(timeout=PATIENCE)
     told = cut_calls()
-    assert told.startswith("the development server reloads" if reloader else "this process ends")
-    assert f"1 live call is cut off from the handlers, and the callers hear nothing more ({phone.call_id})" in told
+    assert told.startswith("the development server reloads" if reloader else "this process exits")
+    assert f"1 live call is cut off from the handlers, and the callers hear silence ({phone.call_id})" in told
     relay.stop(app, drain=0)
     assert cut_calls() == ""
