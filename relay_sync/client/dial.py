@@ -145,7 +145,7 @@ class Dialing:
         }
         params = values.merge_extra(params, extra, ())
         if min(limit, self._link.request_timeout()) <= 0:
-            raise DialFailed("no time was left for the dial; nothing was sent", reason="timeout")
+            raise DialFailed("the dial was not sent: the timeout had already expired", reason="timeout")
         return self._dial(name, params, limit, why)
 
     def _dial(self, tag: str, params: Mapping[str, Any], limit: float, why: str) -> Call:

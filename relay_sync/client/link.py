@@ -413,7 +413,7 @@ class Link:
                 )
         limit = self.request_timeout() if timeout is None else timeout
         if limit <= 0:
-            raise RequestTimeout(f"{method}: no time was left; nothing was sent")
+            raise RequestTimeout(f"{method} was not sent: the timeout had already expired")
         asked = Asked(method, params, call_id, on_reply, late)
         command = new_command(
             method,
@@ -504,8 +504,8 @@ class Link:
 def _unanswered(method: str, limit: float, loop: IOLoop) -> RequestTimeout:
     if loop.session.phase is Phase.READY:
         return RequestTimeout(
-            f"the server did not answer {method} within {limit} s; it may still carry it out: check before you repeat it, "
-            "or allow more time with client.timeout()"
+            f"the server did not answer {method} within {limit} s; the command may still take effect: check before you "
+            "repeat it, or allow more time with client.timeout()"
         )
     cause = loop.session.last_error
     why = f" ({cause.message})" if cause is not None else ""

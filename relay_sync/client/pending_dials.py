@@ -145,7 +145,7 @@ class Dials:
 
         :return: the winner, if there was one at the last moment; it is not hung up.
         """
-        if not dial.outcome.settle(DialFailed("the dial was given up", reason="given_up")):
+        if not dial.outcome.settle(DialFailed("the dial was canceled by its caller", reason="given_up")):
             outcome = dial.outcome.peek()
             if isinstance(outcome, Call):
                 return outcome
@@ -325,7 +325,9 @@ class Dials:
         if not dial.outcome.settle(winner, started):
             with net:
                 drop(winner, exchange)
-            _log.info("call %s was answered after its dial was given up; hanging it up", winner.call_id)
+            _log.info(
+                "call %s was answered after its dial had timed out or was canceled; hanging it up", winner.call_id
+            )
         with self._caught():
             net.release()
 
@@ -339,7 +341,7 @@ class Dials:
             net.release()
 
     def _caught(self) -> AbstractContextManager[None]:
-        return self._troubles.caught("internal error while legs of a dial were hung up")
+        return self._troubles.caught("internal error while hanging up legs of a dial")
 
 
 def _says_answered(event: DialEvent, told: CallStateEvent) -> bool:
@@ -367,7 +369,7 @@ def _reason_of(dial: PendingDial) -> str:
 def drop(leg: Call, exchange: LegKeeper) -> None:
     """Hang up a leg that is not needed, if it is still live, and forget it."""
     if core_of(leg).over is None:
-        exchange.cut_off(leg, CallEnded("the leg was dropped: another leg answered, or the dial was given up"))
+        exchange.cut_off(leg, CallEnded("the leg was hung up: another leg was answered, or the dial was canceled"))
 
 
 def _drop_all(dial: PendingDial, exchange: LegKeeper, winner: Call | None = None) -> Net:

@@ -135,7 +135,7 @@ class Router:
         if call is None and isinstance(event, CallStateEvent):
             call = self._unknown_leg(event, payload)
         if call is None:
-            _log.debug("event %s for a call that is not ours or is over", event.event_type)
+            _log.debug("ignored event %s for an unknown or finished call", event.event_type)
             return
         # Each step runs, even if another raises.
         try:
@@ -231,7 +231,7 @@ class Router:
         for _, then in awaited:
             with net:
                 then(False)
-        with self._troubles.caught("internal error while questions about calls were given up"):
+        with self._troubles.caught("internal error while abandoning questions about calls"):
             net.release()
 
     def on_session_over(self, error: RelayError, session: int) -> None:
@@ -258,7 +258,7 @@ class Router:
             for call in ringing:
                 with net:
                     self._unattended.say_of(call)
-        with self._troubles.caught("internal error at the end of a session"):
+        with self._troubles.caught("internal error while ending a session"):
             net.release()
 
     def on_watch(self, now: float) -> None:
@@ -277,7 +277,7 @@ class Router:
         if client_watch is not None:
             with net:
                 client_watch(now)
-        with self._troubles.caught("internal error in what is done once a second"):
+        with self._troubles.caught("internal error in the periodic checks"):
             net.release()
         self.callbacks.check_stalled(now)
 

@@ -110,8 +110,7 @@ class Running:
                 self._drain(patience, logging.WARNING, signals.hint)
         except (KeyboardInterrupt, SystemExit):
             if signals.hurried and hangup_calls and self._router.ours:
-                what = counted(len(self._router.ours), "live call is", "live calls are")
-                _log.warning("interrupted: %s hung up", what)
+                _log.warning("interrupted: hanging up %s", counted(len(self._router.ours), "live call"))
             raise
         finally:
             self._running = False
@@ -188,8 +187,8 @@ class Running:
         loop.change(call_off)
         wait_for_event(called_off, HANGUP_PATIENCE)
         if router.ours:
-            what = counted(len(router.ours), "call is", "calls are")
-            _log.warning("%s hung up: still live after %g s", what, timeout)
+            what = counted(len(router.ours), "call")
+            _log.warning("hanging up %s still live after %g s", what, timeout)
             self._hang_up_calls(end)
         # Handlers may still have work after the end of their call, such as closing a file.
         if not wait_until(router.is_quiet, router.changed, end - time.monotonic()) and router.handlers_running():

@@ -1,19 +1,19 @@
-"""The IO thread and what it owns: the connection of a client. Ignorant of calls and audio.
+"""The IO thread and the connection that it owns. Knows nothing of calls and audio.
 
 ``io_loop``
-    the IO thread: performs what the session asks for.
+    the IO thread: performs the effects of the session.
 ``transport``
     the only module that imports websocket-client: dial, TLS, bytes in, bytes out.
 ``library``
-    whether websocket-client can be imported, and what to say if not.
+    checks whether websocket-client can be imported, and explains why not.
 ``upgrade``
-    the request for a WebSocket, and which answers to it are taken; pure.
+    the WebSocket upgrade request, and the check of its response; pure.
 ``addresses``
-    from a name to a TCP connection: all addresses, a little apart.
+    resolves a name and opens a TCP connection to the first address that answers.
 ``dial_thread``
-    one attempt to connect, in a thread of its own.
+    one connection attempt, in a separate thread.
 ``outbox``
-    bytes that wait to be written.
+    bytes waiting to be written.
 ``sink``
-    what the IO thread needs of the client it works for.
+    the interface of the client as used by the IO thread.
 """

@@ -1,6 +1,7 @@
-"""From a name to a connected TCP socket: all addresses of a name are tried, a little apart, and the first to answer wins.
+"""Resolves a name and opens a TCP connection. All addresses are tried with a short delay in between; the first to answer wins.
 
-One dead address (often IPv6) costs a quarter of a second, not the time for all (RFC 8305, "happy eyeballs").
+An unreachable address (often IPv6) delays the connection by a quarter of a second, not by its whole timeout (RFC 8305, "Happy
+Eyeballs").
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from ..threads.timeouts import TimeLeft
 
 __all__ = ["open_tcp", "time_left"]
 
-#: Bytes that the system may hold for a connection without having sent them.
+#: Maximum number of unsent bytes that the system may buffer for a connection.
 UNSENT: Final = 128 * 1024
-#: Seconds that an address has for itself before the next one is tried beside it (RFC 8305, section 5).
+#: Seconds before the next address is tried in parallel (RFC 8305, section 5).
 HEAD_START: Final = 0.25
 _UNDER_WAY: Final = frozenset(
     {errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EALREADY, getattr(errno, "WSAEWOULDBLOCK", 0)}
@@ -34,34 +35,34 @@ AddressInfo = tuple[Any, Any, int, str, Any]
 
 
 def time_left(deadline: Deadline) -> float:
-    """Seconds for the next step.
+    """Return the seconds left for the next step.
 
-    :raises TimeoutError: there are none.
+    :raises TimeoutError: the deadline has passed.
     """
     left = deadline.remaining(time.monotonic())
     if left is not None and left <= 0:
-        raise TimeoutError("the time to connect is over")
+        raise TimeoutError("the timeout for connecting has expired")
     return 30.0 if left is None else left
 
 
 def open_tcp(
     host: str, port: int, deadline: Deadline, opened: Callable[[socket.socket], None], unknown: str
 ) -> socket.socket:
-    """Resolve a name and connect; the socket does not block.
+    """Resolve a name and connect. Return a non-blocking socket.
 
-    :param opened: told of each socket as soon as it exists, and of the last one again while nothing answers; what it
+    :param opened: called with each new socket, and repeatedly with the last one while no address answers. An exception that it
         raises ends the attempt.
-    :param unknown: what to say where there is no such name.
-    :raises ConnectError: with ``fatal``: there is no such name.
+    :param unknown: the error message if the name does not exist.
+    :raises ConnectError: with ``fatal``: the name does not exist.
     :raises OSError: no address answered.
     """
     host = unbracketed(host)
     if is_loopback(host):
-        host = host.removesuffix(".")  # not every resolver knows "localhost."
+        host = host.removesuffix(".")  # some resolvers do not know "localhost."
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
-        if are_lacking():  # the resolver reads files, and says whatever it likes where it cannot
+        if are_lacking():  # without descriptors, the resolver cannot read its files and raises misleading errors
             raise without_descriptors("the connection", error) from error
         if error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)):
             raise ConnectError(unknown, fatal=True) from error
@@ -73,7 +74,7 @@ def open_tcp(
 
 
 def _alternating(found: list[AddressInfo]) -> list[AddressInfo]:
-    """The system's order, but families take turns: where one of them is dead, the other comes second."""
+    """Alternate between address families, in the system's order, so that an unreachable family costs one delay only."""
     families: dict[Any, list[AddressInfo]] = {}
     for info in found:
         families.setdefault(info[0], []).append(info)
@@ -82,13 +83,13 @@ def _alternating(found: list[AddressInfo]) -> list[AddressInfo]:
 
 
 class _Race:
-    """Sockets that are connecting, side by side. Leaving it closes all but the winner."""
+    """Sockets that connect in parallel. Leaving the ``with`` block closes all but the winner."""
 
     def __init__(self, opened: Callable[[socket.socket], None]) -> None:
         self._opened = opened
         self._selector = selectors.DefaultSelector()
         self._running: list[socket.socket] = []
-        self._failure: OSError = TimeoutError("no address answered in time")
+        self._failure: OSError = TimeoutError("no address answered before the timeout")
 
     def __enter__(self) -> _Race:
         return self
@@ -104,7 +105,7 @@ class _Race:
             if winner is not None:
                 return self._won(winner)
         while self._running:
-            self._opened(self._running[-1])  # raises when nobody wants it any more
+            self._opened(self._running[-1])  # raises if the attempt was abandoned
             winner = self._wait(min(HEAD_START, time_left(deadline)))
             if winner is not None:
                 return self._won(winner)
@@ -114,7 +115,7 @@ class _Race:
         family, kind, number, _, target = info
         try:
             sock = socket.socket(family, kind, number)
-        except OSError as error:  # a family that this machine does not know
+        except OSError as error:  # an address family that this machine does not support
             self._failure = error
             return None
         self._running.append(sock)
@@ -137,7 +138,7 @@ class _Race:
         return None
 
     def _wait(self, seconds: float) -> socket.socket | None:
-        """Wait until one is connected, none is left, or the time is over."""
+        """Wait until a socket is connected, all have failed, or the time has passed."""
         left = TimeLeft(seconds)
         while self._running:
             longest = max(0.0, left() or 0.0)
@@ -167,10 +168,10 @@ class _Race:
 
 
 def _hold_little(sock: socket.socket) -> None:
-    """Let what the system has taken be nearly sent: the time for an answer begins when it has taken the last byte."""
-    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # Windows has none
+    """Limit the system's send buffer: the time limit for a reply starts when the system has accepted the last byte."""
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # not available on Windows
     try:
         if option is not None:
             sock.setsockopt(socket.IPPROTO_TCP, option, UNSENT)
-    except OSError:  # nor have some sandboxes
+    except OSError:  # not supported in some sandboxes
         pass

@@ -1,4 +1,4 @@
-"""One attempt to open a connection, in a short-lived thread of its own, ``relay-dial-N.M``."""
+"""One connection attempt, in a short-lived thread named ``relay-dial-N.M``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["ConnectAttempt", "dispose"]
 
 
 def dispose(sock: socket.socket) -> None:
-    """Give up a copy of a socket without a word to its peer: no shutdown, no TLS goodbye. For children of a fork."""
+    """Close a copy of a socket without notifying its peer: no shutdown, no TLS close. For child processes after a fork."""
     try:
         descriptor = sock.detach()
     except OSError:
@@ -32,21 +32,21 @@ def dispose(sock: socket.socket) -> None:
 
 
 class ConnectAttempt:
-    """One attempt to open a connection, in a thread of its own: nothing else can be interrupted in a DNS look-up."""
+    """One connection attempt, in a separate thread, because a DNS lookup cannot be interrupted."""
 
     def __init__(
         self, config: Config, name: str, done: Callable[[ConnectAttempt, FedWebSocket | ConnectError], None]
     ) -> None:
         deadline = Deadline.after(time.monotonic(), config.connect_timeout)
         self.gives_up: float = deadline.at or 0.0
-        #: Who has to answer next, in words for errors.
+        #: A description of the peer that must answer next, for error messages.
         self.peer: str = config.address.url
         self._done = done
         self._generation = process.generation()
         self._config = config
         self._deadline = deadline
         self._name = name
-        #: All of them: several addresses are tried side by side, and TLS wraps one in another.
+        #: Every socket of the attempt: addresses are tried in parallel, and TLS wraps a socket in another one.
         self._socks: list[socket.socket] = []
         self._abandoned = False
 
@@ -65,29 +65,29 @@ class ConnectAttempt:
     def _outcome(self) -> FedWebSocket | ConnectError:
         try:
             check_library()
-            # Imported here, not with the package: TLS and websocket-client cost more than all else together.
+            # Imported here because TLS and websocket-client take longer to import than the rest of the package.
             from .transport import as_error, dial
-        except BaseException as error:  # another module of that name may do anything, such as end the program
+        except BaseException as error:  # an unrelated module of that name may raise anything, even SystemExit
             return unusable(error)
         try:
-            return dial(self._config, self._deadline, self._opened, self._towards)
+            return dial(self._config, self._deadline, self._opened, self._next_peer)
         except BaseException as error:
             return as_error(error, self.peer)
 
-    def _towards(self, peer: str) -> None:
+    def _next_peer(self, peer: str) -> None:
         self.peer = peer
 
     def _opened(self, sock: socket.socket) -> None:
         if sock not in self._socks:
             self._socks.append(sock)
         if self._abandoned:
-            raise TimeoutError("given up")
+            raise TimeoutError("the attempt was abandoned")
 
     def abandon(self) -> None:
         self._abandoned = True
         for sock in list(self._socks):
             try:
-                # The plain method, also for TLS: only the system call, nothing of the dial thread's objects.
+                # The plain method, also for TLS: a mere system call that does not touch the dial thread's TLS state.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
             except OSError:
                 pass

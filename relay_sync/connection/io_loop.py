@@ -1,7 +1,7 @@
-"""THE IO THREAD: a selector, a wake-up pipe and timers. It performs the session's effects and decides nothing.
+"""The IO thread: a selector, a wake-up pipe and timers. It performs the session's effects and makes no decisions.
 
-It alone reads, writes and closes the socket. It completes waiters; user code never runs on it. It holds no strong reference
-to the client, so a client that was forgotten can go.
+Only this thread reads, writes and closes the socket. It completes waiters and never runs user code. It holds no strong reference
+to the client, so an unreferenced client can be garbage-collected.
 """
 
 from __future__ import annotations
@@ -59,19 +59,20 @@ _log = logs.get("relay_sync").later
 _frames = logs.get("relay_sync.protocol").later
 _numbers = itertools.count(1)
 
-#: A quarter of what the socket may hold: as fast, and what a burst has caused is done and gone before the rest is parsed.
+#: Bytes to read before handling the messages in them: a quarter of the socket's buffer. Reading more at once is not faster, and
+#: would keep a whole burst in memory.
 READ_PER_TURN: Final = 64 * 1024
-#: Bytes of a TLS record that is a single answer.
+#: A TLS record shorter than this, in bytes, holds a single reply.
 SHORT_RECORD: Final = 256
 WATCH_EVERY: Final = 1.0
-#: Seconds in which a connection that ends keeps what was promised, where nobody says how long that may take.
+#: Seconds in which a closing connection still sends promised commands, by default.
 PARTING_PATIENCE: Final = 1.5
-#: Internal errors in a row after which the connection ends instead of being made anew.
+#: Number of consecutive internal errors after which the client stops reconnecting.
 MOST_FAULTS: Final = 10
 
 
 class IOLoop:
-    """One connection's IO thread, ``relay-io-N``. Start it once; when it has ended, make another."""
+    """The IO thread of one connection, named ``relay-io-N``. It can be started only once."""
 
     def __init__(self, session: Session, config: Config, sink: weakref.ref[Sink]) -> None:
         self._session = session
@@ -83,7 +84,7 @@ class IOLoop:
         self._selector = selectors.DefaultSelector()
         try:
             self._wake_up = WakeUp()
-        except BaseException:  # no more file descriptors
+        except BaseException:  # out of file descriptors
             self._selector.close()
             raise
         self._selector.register(self._wake_up.receiver, selectors.EVENT_READ)
@@ -95,21 +96,21 @@ class IOLoop:
         self._faults = 0
         #: The kind of the last internal error.
         self._fault = ""
-        #: Set by the finaliser of a client that was garbage collected.
+        #: Set by the finalizer of a garbage-collected client.
         self.forgotten = False
         self.finished: bool = False
-        #: Set when ``run()`` is to return: the client is to stop, or this connection has ended for good.
+        #: Set when ``run()`` must return: the client is stopping, or this connection has closed permanently.
         self.stopped: Flag = Flag()
-        #: No new calls are taken on this connection.
+        #: Whether this connection accepts no new calls.
         self.draining = False
         self._connection: FedWebSocket | None = None
         self._sock: socket.socket | None = None
         self._interest = 0
-        #: Whether TLS may keep bytes to itself that came with the answer to the upgrade. Later, what is read takes whole records.
+        #: Whether TLS may still buffer bytes that arrived with the upgrade response. Later reads consume whole records.
         self._leftover = False
         self._secure = self._debug = False
         self._outbox = Outbox()
-        #: To look at only, like the session.
+        #: Read-only for other threads, like the session.
         self.attempt: ConnectAttempt | None = None
         self._dials = 0
         self._waiting_ready: list[Waiter[None]] = []
@@ -123,19 +124,19 @@ class IOLoop:
 
     @property
     def session(self) -> Session:
-        """To look at only; the IO thread changes it."""
+        """The session. Read-only for other threads: only the IO thread changes it."""
         return self._session
 
     @property
     def alive(self) -> bool:
-        """Whether it can still be used, here and now."""
+        """Whether the loop accepts commands in this process."""
         over = self.finished or self._closing or self._session.phase in (Phase.CLOSED, Phase.FAILED)
         return not over and self._generation == process.generation()
 
     def start(self) -> None:
         """Start the thread and connect.
 
-        :raises RuntimeError: if the system gives no thread.
+        :raises RuntimeError: the thread cannot be started.
         """
         process.watch(self)
         self._post(self._open)
@@ -146,19 +147,19 @@ class IOLoop:
             raise
 
     def submit(self, command: Command) -> None:
-        """Hand over a command; its ``settle`` is called once, on whichever thread ends it."""
+        """Submit a command. Its ``settle`` is called once, on the thread that determines the outcome."""
         self._post(self._submit, command)
 
     def withdraw(self, command: Command) -> None:
-        """Nobody waits for this command any more."""
+        """Withdraw a command whose caller has stopped waiting."""
         self._post(self._session.withdraw, command)
 
     def change(self, function: Callable[[Session], None]) -> None:
-        """Run something short on the session, on the IO thread."""
+        """Call a short function with the session, on the IO thread."""
         self._post(function, self._session)
 
     def await_ready(self, waiter: Waiter[None]) -> None:
-        """Settle the waiter when the session is ready, or with the reason why it never will be."""
+        """Settle a waiter when the session is ready, or with the error if the session has failed or was closed."""
         self._post(self._await_ready, waiter)
 
     def forget_waiter(self, waiter: Waiter[None]) -> None:
@@ -166,10 +167,10 @@ class IOLoop:
         self._post(self._forget_waiter, waiter)
 
     def request_stop(self, patience: float | None = None, *, hang_up_calls: bool = False) -> None:
-        """Ask for the end: no lock, no wait; safe in signal handlers and finalisers.
+        """Start closing the connection. Acquires no lock and does not block; safe in signal handlers and finalizers.
 
-        :param patience: seconds in which what was promised may still be kept; :data:`PARTING_PATIENCE` by default.
-        :param hang_up_calls: the calls that live then are hung up, and those that are being dialed.
+        :param patience: seconds in which promised commands are still sent. Default: :data:`PARTING_PATIENCE`.
+        :param hang_up_calls: hang up the calls that are live or being dialed.
         """
         if patience is not None:
             self._parting = patience
@@ -179,12 +180,14 @@ class IOLoop:
         self._wake()
 
     def poke(self) -> None:
-        """Have ``Sink.on_poke`` called on the IO thread: no lock, no wait; safe in signal handlers."""
+        """Have ``Sink.on_poke`` called on the IO thread. Acquires no lock and does not block; safe in signal handlers."""
         self._poked = True
         self._wake()
 
     def join(self, timeout: float) -> bool:
-        """Wait for the thread's end; at once on the IO thread itself."""
+        """Wait for the thread to finish. On the IO thread itself, return immediately.
+
+        :return: whether it has finished."""
         if threading.current_thread() is self._thread or not self._thread.ident:
             return self.finished
         self._thread.join(timeout)
@@ -195,9 +198,9 @@ class IOLoop:
         self.join(timeout)
 
     def after_fork(self) -> None:
-        """In a child: close our copies of the descriptors; the parent's connection does not notice.
+        """In a child process: close its copies of the descriptors, without affecting the parent's connection.
 
-        The selector must not be told to unregister: its kernel object is shared with the parent.
+        Nothing may be unregistered from the selector: its kernel object is shared with the parent.
         """
         self.finished = True
         if self._sock is not None:
@@ -206,7 +209,7 @@ class IOLoop:
             self.attempt.dispose()
         self._connection = self._sock = self.attempt = None
         self._inbox.clear()
-        with suppress(Exception):  # half-made at the moment of the fork
+        with suppress(Exception):  # the fork may have interrupted its creation
             self._selector.close()
         self._wake_up.close()
 
@@ -230,18 +233,18 @@ class IOLoop:
                     try:
                         self._turn()
                         self._faults = 0
-                    except BaseException:  # a fault of ours must not leave callers waiting
+                    except BaseException:  # an internal error must not leave callers waiting
                         self._recover()
             finally:
                 process.io_threads.discard(threading.get_ident())
                 self._finish()
 
     def _recover(self) -> None:
-        """After an internal error: give the connection up and make it anew. After many in a row the thread ends."""
+        """Drop the connection after an internal error, and reconnect. After several in a row, :meth:`_run` ends the thread."""
         self._fault = type(sys.exc_info()[1]).__name__
         self._troubles.fault("internal error; reconnecting")
         self._faults += 1
-        with self._troubles.caught("internal error while recovering from one"):
+        with self._troubles.caught("internal error while recovering from an internal error"):
             self._lose("an internal error")
             if self._session.phase is Phase.DIALING and self.attempt is None:
                 self._session.dial_failed(time.monotonic(), ConnectError("an internal error"), fatal=False)
@@ -262,14 +265,14 @@ class IOLoop:
         readable = self._leftover and self._pending_tls()
         for key, mask in ready:
             if key.fileobj is self._wake_up.receiver:
-                self._wake_up.clear()  # what is in the inbox by now is drained below
+                self._wake_up.clear()  # the inbox is drained below
             elif mask & selectors.EVENT_READ:
                 readable = True
         if readable:
             self._read(now)
-            # Waiters are woken before anything else is begun.
+            # Wake waiters before starting anything else.
             self._perform()
-        # Looked at before the inbox: what was asked for before the end comes before it.
+        # Read before the inbox is drained, so that commands submitted before the close are sent first.
         closing, poked = self._closing, self._poked
         if self._inbox:
             self._drain_inbox()
@@ -286,7 +289,7 @@ class IOLoop:
         self._flush()
 
     def _amend(self, by: float) -> None:
-        """The clock went on by so much more, or less, than time has passed: move what goes by time."""
+        """Adjust deadlines by the seconds that the clock has moved more, or less, than the elapsed time."""
         self._longest = SLICE if by <= 0 else LONGEST_SLEEP
         self._session.shift(by)
         if self.attempt is not None:
@@ -307,15 +310,15 @@ class IOLoop:
                 )
             sink = self._listener()
             if sink is not None:
-                with self._troubles.caught("internal error while calls were hung up at the end"):
+                with self._troubles.caught("internal error while hanging up calls before closing"):
                     sink.on_closing(hang_up=self._hang_up_calls)
-                self._drain_inbox()  # what was promised just now comes before the end
+                self._drain_inbox()  # submit the commands just promised before closing
                 if sink.expects():
                     self._session.promises.expect(now)
             self._session.close(now, self._parting)
 
     def _ends(self) -> bool:
-        """Whether the session is still to be told of the end, which has been asked for."""
+        """Return whether the session has yet to be closed, once that was requested."""
         return not (self._session.parting or self._session.phase in (Phase.CLOSED, Phase.FAILED))
 
     def _patience(self) -> float | None:
@@ -325,7 +328,7 @@ class IOLoop:
         for other in (self._session.next_wake(), self.attempt and self.attempt.gives_up):
             if other and other < wake:
                 wake = other
-        # Waking early is harmless; selectors cannot wait for ever so long.
+        # Selectors limit how long they can wait. Waking early does no harm.
         return None if wake == math.inf else min(self._longest, max(0.0, wake - time.monotonic()))
 
     def _pending_tls(self) -> bool:
@@ -337,7 +340,7 @@ class IOLoop:
         while inbox:
             try:
                 function, args = inbox.popleft()
-            except IndexError:  # another thread drained it, after our end
+            except IndexError:  # another thread drained it after the loop finished
                 return
             function(*args)
 
@@ -365,17 +368,17 @@ class IOLoop:
         self.end_waits(self._session.last_error or client_closed())
         self.stopped.set()
         for resource in (self._selector, self._wake_up):
-            with suppress(OSError):  # somebody else of this process has closed its descriptor
+            with suppress(OSError):  # other code in this process closed its descriptor
                 resource.close()
 
     def _end_session(self) -> None:
-        """The thread ends: because it was asked to, or else by a fault of ours, which is to be told as one."""
+        """Close the session if that was requested. Otherwise the thread ends because of internal errors: fail the session."""
         if self._closing:
             self._session.close(time.monotonic())
         else:
             self._session.fail(
-                f"internal errors of relay_sync ended the connection for good (the last one: {self._fault}); the log has "
-                "them, and connect() starts anew"
+                f"the client stopped reconnecting after repeated internal errors (last: {self._fault}); see the log, then call "
+                "connect() to start again"
             )
 
     # -- posted to the thread ------------------------------------------------------------------------------------
@@ -398,13 +401,15 @@ class IOLoop:
             self._waiting_ready.append(waiter)
 
     def end_waits(self, outcome: RelayError | None) -> None:
-        """End the waits of :meth:`await_ready`: well, or with an error. On the IO thread."""
+        """Settle the waiters of :meth:`await_ready`. On the IO thread.
+
+        :param outcome: the error, or ``None`` for success."""
         waiters, self._waiting_ready = self._waiting_ready, []
         for waiter in waiters:
             waiter.settle(outcome)
 
     def _forget_waiter(self, waiter: Waiter[None]) -> None:
-        with suppress(ValueError):  # it has been settled
+        with suppress(ValueError):  # already settled
             self._waiting_ready.remove(waiter)
 
     # -- effects -------------------------------------------------------------------------------------------------
@@ -444,10 +449,10 @@ class IOLoop:
             self._hang_up(effect.at_once)
         elif isinstance(effect, Trouble):
             shown = f" ({effect.detail!r})" if effect.detail else ""
-            self._troubles.warning(effect.kind, "the server sent %s%s: ignored", effect.kind, shown)
+            self._troubles.warning(effect.kind, "ignored %s%s from the server", effect.kind, shown)
 
     def _phase_changed(self, change: PhaseChanged) -> None:
-        # State first, then waiters: whoever was told that it is connected sees a client that says so.
+        # Set the state before waking waiters, so that a woken caller sees the new state.
         sink = self._listener()
         try:
             if sink is not None:
@@ -457,7 +462,7 @@ class IOLoop:
                 outcome = None if change.phase is Phase.READY else change.error or client_closed()
                 self.end_waits(outcome)
                 if outcome is not None:
-                    self.stopped.set()  # last: whoever wakes sees the state
+                    self.stopped.set()  # last, so that run() sees the new state
 
     # -- the socket ----------------------------------------------------------------------------------------------
 
@@ -504,7 +509,7 @@ class IOLoop:
             try:
                 data = connection.read(READ_PER_TURN)
             except OSError as error:
-                self._lose(f"the connection broke ({error.strerror or type(error).__name__})")
+                self._lose(f"the connection failed ({error.strerror or type(error).__name__})")
                 return
             if data is None:
                 return
@@ -521,7 +526,7 @@ class IOLoop:
             if broken is not None:
                 self._lose(broken.reason, refused=broken.refused)
                 return
-            # What is left in the kernel wakes the selector again. Behind a short record of TLS there is rarely another.
+            # Bytes left in the kernel wake the selector again. A short TLS record is rarely followed by another one.
             if not self._secure or len(data) < SHORT_RECORD:
                 return
 
@@ -531,11 +536,11 @@ class IOLoop:
             return
         outbox, frames, behind = self._outbox, connection.outbox, self._outbox.behind
         if not frames and not behind:
-            return  # as it was left the last time
+            return  # nothing has changed
         try:
             moved = outbox.flush(frames, connection.write, now := time.monotonic())
         except OSError as error:
-            self._lose(f"the connection broke ({error.strerror or type(error).__name__})")
+            self._lose(f"the connection failed ({error.strerror or type(error).__name__})")
             self._perform()
             return
         left = len(outbox) if outbox.behind else 0
@@ -549,14 +554,14 @@ class IOLoop:
             self._interest = interest
 
     def _lose(self, reason: str, *, refused: bool = False) -> None:
-        """The transport is no good any more: tell the session, which decides what follows."""
+        """Close a broken transport and notify the session, which decides what to do next."""
         self._close_socket()
         self._session.lost(time.monotonic(), reason, refused=refused)
 
     def _hang_up(self, at_once: bool) -> None:
         self._abandon_dial()
         if self._connection is not None and not at_once:
-            with suppress(Exception):  # a farewell is a courtesy
+            with suppress(Exception):  # the close frame is optional
                 self._connection.send_close()
                 self._flush()
         self._close_socket()

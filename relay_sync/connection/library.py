@@ -1,4 +1,4 @@
-"""Whether websocket-client can be used here, and what to say if it cannot. Imports nothing of it."""
+"""Checks whether websocket-client can be imported, without importing it, and explains why not."""
 
 from __future__ import annotations
 
@@ -16,46 +16,46 @@ class _NoTls(ImportError):
 
 
 def check_library() -> None:
-    """Look for what connecting needs, before it is imported.
+    """Check that ``ssl`` and websocket-client are available.
 
-    websocket-client is found without running what is found: a program called ``websocket.py`` would run once more.
+    websocket-client is located but not imported: a program named ``websocket.py`` would run again.
 
-    :raises ImportError: there is no such package, a single file has taken its name, or Python has no TLS.
+    :raises ImportError: the package is not installed, a single file has its name, or Python has no TLS.
     """
     try:
         import ssl  # noqa: F401
-    except BaseException as error:  # another module of that name may do anything
+    except BaseException as error:  # an unrelated module of that name may raise anything
         raise _NoTls(f"{type(error).__name__}: {error}") from error
     if "websocket" in sys.modules:
         return
     found = importlib.util.find_spec("websocket")
     if found is None:
-        raise ImportError("no module named 'websocket' is installed")
+        raise ImportError("the module 'websocket' is not installed")
     if found.submodule_search_locations is None:
         raise ImportError("'websocket' is a single file, not the package")
 
 
 def unusable(error: BaseException) -> ConnectError:
-    """What it means that the transport could not be imported."""
+    """Return the error to raise if the transport cannot be imported."""
     if lack(error) is not None:
         return without_descriptors("the connection", error)
     if isinstance(error, _NoTls):
         place = _place("ssl")
-        told = f"Python's module ssl, which websocket-client needs, cannot be imported ({error})"
-        advice = f"The module ssl is {place}" if place else "This Python was built without it"
+        told = f"Python's ssl module cannot be imported ({error}); websocket-client requires it"
+        advice = f"The ssl module found is {place}" if place else "This Python was built without ssl"
     else:
         place = _place("websocket")
         told = f"websocket-client cannot be imported ({type(error).__name__}: {error})"
         advice = "Install it: pip install websocket-client"
         if place:
-            advice = f"The module websocket is {place}: if that is not websocket-client, rename it; else reinstall it"
+            advice = f"The websocket module found is {place}: if that is not websocket-client, rename it; otherwise reinstall it"
     found = ConnectError(f"cannot connect: {told}. {advice}", fatal=True)
     found.__cause__ = error
     return found
 
 
 def _place(name: str) -> str:
-    """Where the module comes from that is, or would be, imported by a name; ``""`` where there is none."""
+    """Return the location of the module that is or would be imported by a name, or ``""`` if there is none."""
     loaded = sys.modules.get(name)
     try:
         found = getattr(loaded, "__spec__", None) or importlib.util.find_spec(name)
@@ -63,4 +63,4 @@ def _place(name: str) -> str:
         found = None
     if found is not None:
         return found.origin or ", ".join(found.submodule_search_locations or ())
-    return "" if loaded is None else str(getattr(loaded, "__file__", None) or "made by this program")
+    return "" if loaded is None else str(getattr(loaded, "__file__", None) or "created by this program")

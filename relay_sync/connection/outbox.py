@@ -1,4 +1,4 @@
-"""What is to be written to a connection and could not be yet, and which commands are in it."""
+"""Frames that could not be written to a connection yet, and the commands among them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ..protocol.command import Command
 
 __all__ = ["OUTBOX_LIMIT", "OUTBOX_STOP", "Outbox"]
 
-#: Bytes that may wait; with more of them, nothing new is taken.
+#: Bytes that may wait. Beyond this, no new commands are accepted.
 OUTBOX_LIMIT: Final = 1024 * 1024
-#: Beyond this the peer is not read either: it must take our acknowledgements before it may cause more of them.
+#: Bytes beyond which reading stops as well: the peer must accept pending acknowledgments before it can cause more.
 OUTBOX_STOP: Final = 4 * OUTBOX_LIMIT
 
 Write = Callable[[bytes | bytearray], int]
@@ -20,19 +20,22 @@ _Leaving = tuple[int, int, Command]
 
 
 class Outbox:
-    """Of one connection. A command is told when its last byte was handed to the system: its answer has its time from then on."""
+    """The outbox of one connection.
+
+    Each command learns when its last byte was passed to the system: the time limit for its reply starts then.
+    """
 
     def __init__(self) -> None:
         self._unsent = bytearray()
-        #: Whether something was left when it was flushed last.
+        #: Whether the last flush left bytes behind.
         self.behind: bool = False
-        #: Bytes that were ever put in.
+        #: Total number of bytes ever added.
         self._put = 0
-        #: Commands whose last bytes are in it: where they end, their sizes.
+        #: Commands with unwritten bytes: the end position, the size, the command.
         self._leaving: deque[_Leaving] = deque()
-        #: Bytes of those commands.
+        #: Total size of those commands, in bytes.
         self._commands = 0
-        #: Commands among the frames that :meth:`flush` will be given, by how many frames there were with theirs.
+        #: Commands among the frames of the next :meth:`flush`, each with the 1-based position of its frame.
         self._fresh: deque[tuple[int, Command]] = deque()
 
     def __len__(self) -> int:
@@ -40,15 +43,15 @@ class Outbox:
 
     @property
     def caused(self) -> int:
-        """Bytes that are no commands of ours: acknowledgements of what the peer has sent."""
+        """Number of waiting bytes that the peer has caused, such as acknowledgments of its events."""
         return len(self._unsent) - self._commands
 
     def expect(self, command: Command, frames: list[bytes]) -> None:
-        """The last one of these frames is a command."""
+        """Note that the last of these frames is a command."""
         self._fresh.append((len(frames), command))
 
     def take(self, frames: list[bytes]) -> None:
-        """Take the frames that have been made since, and empty their list."""
+        """Add new frames, and empty their list."""
         end, fresh = self._put, self._fresh
         if fresh:
             for number, frame in enumerate(frames, 1):
@@ -62,13 +65,13 @@ class Outbox:
         frames.clear()
 
     def flush(self, frames: list[bytes], write: Write, now: float) -> bool:
-        """Write what is kept, and behind it the frames that have been made since, as far as that goes.
+        """Write the waiting bytes, then the new frames, as far as the socket accepts them.
 
         :return: whether anything was written.
         """
         gone = 0
         if not self.behind:
-            # Where nothing is kept, nearly always all of the frames go at once; what does not is taken.
+            # If nothing is waiting, the socket nearly always accepts all frames at once. The rest is kept.
             data = frames[0] if len(frames) == 1 else b"".join(frames)
             gone = write(data)
             if gone == len(data):
@@ -83,9 +86,9 @@ class Outbox:
         return moved
 
     def write(self, write: Write, now: float, gone: int = 0) -> bool:
-        """Write as much as goes, and tell the commands that have left.
+        """Write as much as the socket accepts, and set the time on commands that were written completely.
 
-        :param gone: bytes that were written already.
+        :param gone: bytes that have already been written.
         :return: whether anything was written.
         """
         unsent, before = self._unsent, len(self._unsent)

@@ -1,4 +1,4 @@
-"""What an IO thread needs of the client it works for."""
+"""The interface of the client as used by the IO thread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Sink"]
 
 
 class Sink(Protocol):
-    """Who hears of what happened, on the IO thread: quick, and never user code."""
+    """Receives events and changes of state on the IO thread. Its methods must not block or run user code."""
 
     def on_event(self, payload: dict[str, Any]) -> None: ...
     def on_phase(self, phase: Phase, error: RelayError | None) -> None: ...
@@ -23,4 +23,4 @@ class Sink(Protocol):
 
     @property
     def attached(self) -> object:
-        """The loop it listens to; an older one that is still closing is not heard any more."""
+        """The current loop. Reports of an older loop that is still closing are ignored."""

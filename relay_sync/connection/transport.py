@@ -1,8 +1,7 @@
-"""The only module that knows websocket-client: dialing, TLS, bytes in and bytes out.
+"""The only module that uses websocket-client: dialing, TLS, bytes in and bytes out.
 
-websocket-client writes frames and judges control frames and fragments. It is fed with whole frames whose
-boundaries and announced sizes were checked here, so it never waits for bytes and never buffers more than is allowed; plain
-text frames, nearly all there are, take a short way past it.
+websocket-client builds frames and validates control frames and fragments. It receives whole frames whose sizes were checked here,
+so it never waits for bytes and never buffers more than the limit. Plain text frames, which are nearly all frames, bypass it.
 """
 
 from __future__ import annotations
@@ -31,18 +30,18 @@ from .addresses import open_tcp, time_left
 __all__ = ["Broken", "FedWebSocket", "as_error", "dial", "proxy_for"]
 
 _TEXT: Final = 0x81  # FIN and opcode 1
-_KEYS: Final = 4096  # bytes of mask keys that are fetched at once
+_KEYS: Final = 4096  # random bytes for mask keys, generated at once
 _MAX_FRAGMENTS: Final = 1000
 _WRITE_AT_ONCE: Final = 256 * 1024
 _NOT_NOW: Final = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-#: OpenSSL's names for what a peer sends that does not speak TLS.
+#: OpenSSL's error names for a peer that does not use TLS.
 _NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"})
 
 
 class Broken(NamedTuple):
-    """Why nothing more will come from a connection.
+    """Why a connection has ended.
 
-    :ivar refused: whether the server closed it with a code that says no, instead of one of a restart or a fault.
+    :ivar refused: whether the server closed it with a code that means a refusal, not a restart or an error.
     """
 
     reason: str
@@ -50,11 +49,11 @@ class Broken(NamedTuple):
 
 
 class _Starved(Exception):
-    """The parser asked for more than the frames it was given."""
+    """The parser requested more bytes than the frame has."""
 
 
 class _Fragments(websocket.continuous_frame):  # type: ignore[misc,unused-ignore]
-    """Joins fragments in place: the library would copy the message once for each of them."""
+    """Joins fragments in place. The library would copy the message for each fragment."""
 
     def add(self, frame: websocket.ABNF) -> None:
         if not frame.fin and not self.cont_data:
@@ -63,10 +62,10 @@ class _Fragments(websocket.continuous_frame):  # type: ignore[misc,unused-ignore
 
 
 class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
-    """A connected WebSocket that is fed with bytes and fills an outbox; it never touches its socket itself."""
+    """A connected WebSocket without I/O of its own: received bytes are passed in, and frames are put into an outbox."""
 
     def __init__(self, max_message: int, sock: socket.socket | None = None) -> None:
-        # decode() below is the strict check of UTF-8, at a thousandth of the cost of the library's own.
+        # UTF-8 is validated by decoding below, which is a thousand times faster than the library's check.
         super().__init__(enable_multithread=False, skip_utf8_validation=True)
         self.cont_frame: _Fragments = _Fragments(fire_cont_frame=False, skip_utf8_validation=True)
         self.outbox: list[bytes] = []
@@ -82,7 +81,7 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
         self._keys = b""
         self._keys_used = 0
 
-    # The two seams of websocket-client, unchanged since 2014; a differential fuzz in the tests guards them.
+    # The two methods of websocket-client to override, unchanged since 2014. A differential fuzz test guards them.
 
     def _send(self, data: str | bytes) -> int:
         self.outbox.append(data if isinstance(data, bytes) else data.encode("latin-1"))
@@ -97,29 +96,29 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
 
     @property
     def socket(self) -> socket.socket:
-        """The connected socket, non-blocking; whoever asks for it owns it."""
+        """The connected, non-blocking socket. The code that gets it owns it."""
         assert self.sock is not None
         return self.sock
 
     @property
     def secure(self) -> bool:
-        """Whether it runs over TLS, which keeps bytes to itself that no selector knows of."""
+        """Whether the connection uses TLS, which may buffer bytes that a selector does not see."""
         return isinstance(self.sock, ssl.SSLSocket)
 
     @property
     def holds_bytes(self) -> bool:
-        """Whether TLS has bytes that were read from the kernel already."""
+        """Whether TLS has buffered bytes that were already read from the kernel."""
         return isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0
 
     @property
     def unfinished(self) -> bool:
-        """Whether a message has begun to come that is not complete."""
+        """Whether a message has been received in part."""
         return bool(self._unread) or self._fragments > 0
 
     def read(self, limit: int) -> bytes | None:
-        """Bytes from the socket; ``b""`` at its end, ``None`` when there are none now.
+        """Return bytes from the socket: ``b""`` at the end of the stream, ``None`` if there are none now.
 
-        :raises OSError: the connection broke.
+        :raises OSError: the connection failed.
         """
         try:
             return self.socket.recv(limit)
@@ -127,9 +126,9 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
             return None
 
     def write(self, data: bytes | bytearray) -> int:
-        """Hand bytes to the socket; how many it took, 0 when it takes none now.
+        """Write bytes to the socket. Return how many it accepted, 0 if none now.
 
-        :raises OSError: the connection broke.
+        :raises OSError: the connection failed.
         """
         try:
             with memoryview(data) as view:
@@ -138,13 +137,13 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
             return 0
 
     def discard(self) -> None:
-        """Close the socket of a connection that nobody wants any more."""
+        """Close the socket of a connection that is not needed."""
         self.socket.close()
 
     def text_frame(self, text: str) -> None:
         """Put one text message into the outbox.
 
-        The short way for nearly all that is ever sent; the library's takes five times as long (RFC 6455, section 5).
+        Builds the frame directly (RFC 6455, section 5), which is five times faster than the library.
         """
         data = text.encode()
         size = len(data)
@@ -159,7 +158,7 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
         self.outbox.append(head + key + (int.from_bytes(data, "little") ^ mask).to_bytes(size, "little"))
 
     def _mask_key(self) -> bytes:
-        # Asking the system for each frame anew would be a fifth of what an acknowledgement costs.
+        # Generated in batches: a system call per frame would take a fifth of the time of an acknowledgment.
         if self._keys_used >= len(self._keys):
             self._keys = os.urandom(_KEYS)
             self._keys_used = 0
@@ -168,10 +167,10 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
         return self._keys[used : used + 4]
 
     def feed(self, data: bytes) -> tuple[list[str], Broken | None]:
-        """Take bytes from the peer.
+        """Parse bytes from the peer.
 
-        :return: the text messages that are complete now, and what ended the connection, if anything did. What was decoded
-            before the end is never lost. After the end there is nothing but the end.
+        :return: the completed text messages, and why the connection has ended, if it has. Messages completed before the end are
+            still returned. Later calls return only the reason.
         """
         messages: list[str] = []
         if self._broken is None:
@@ -207,7 +206,7 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
         return None
 
     def _slow(self, frame: bytes, length: int, messages: list[str]) -> Broken | None:
-        """Control frames, fragments, masked and broken frames: websocket-client judges them."""
+        """Let websocket-client handle control frames, fragments, and masked or invalid frames."""
         opcode = frame[0] & 0x0F
         if opcode < 8:
             self._fragments += 1
@@ -218,29 +217,29 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
         try:
             kind, whole = self.recv_data_frame(control_frame=True)
         except _Starved:
-            return None  # a fragment; the message goes on
-        except Exception as error:  # the library raises many kinds on hostile frames
-            return self._refuse(1002, f"a frame that breaks the protocol ({type(error).__name__})")
+            return None  # a fragment; more will follow
+        except Exception as error:  # invalid frames make the library raise many kinds of exceptions
+            return self._refuse(1002, f"an invalid WebSocket frame ({type(error).__name__})")
         if kind == websocket.ABNF.OPCODE_CLOSE:
             payload = bytes(whole.data)
             return Broken(_close_reason(payload), refused=_says_no(payload))
         if kind in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):
             self._fragments = self._fragments_size = 0
         if kind == websocket.ABNF.OPCODE_TEXT:
-            # A UnicodeDecodeError is answered by feed().
+            # _parse() handles UnicodeDecodeError.
             messages.append(str(whole.data, "utf-8"))
         return None
 
     def _refuse(self, code: int, what: str) -> Broken:
         try:
             self.send_close(code)
-        except Exception:  # best effort: the connection is over either way
+        except Exception:  # best effort: the connection is closed either way
             pass
         return Broken(f"the server sent {what}")
 
 
 def _frame_size(data: bytearray, start: int, size: int) -> tuple[int, int]:
-    """Header size and payload length of the frame that starts there; (0, 0) while the header is incomplete."""
+    """Return the header size and payload length of the frame at *start*, or (0, 0) if the header is incomplete."""
     length = data[start + 1] & 0x7F
     header = 2
     if length == 126:
@@ -257,7 +256,7 @@ def _frame_size(data: bytearray, start: int, size: int) -> tuple[int, int]:
 
 
 def _says_no(payload: bytes) -> bool:
-    """Whether a close frame speaks of policy (1008) or authorization (3000, 3003), or has a code of the service's own."""
+    """Return whether a close code means a policy (1008) or authorization (3000, 3003) refusal, or is private to the service."""
     code = int.from_bytes(payload[:2], "big")
     return code in (1008, 3000, 3003) or 4000 <= code < 5000
 
@@ -277,28 +276,28 @@ def dial(
     config: Config,
     deadline: Deadline,
     opened: Callable[[socket.socket], None],
-    towards: Callable[[str], None] = lambda peer: None,
+    next_peer: Callable[[str], None] = lambda peer: None,
 ) -> FedWebSocket:
     """Open a connection: DNS, TCP, proxy, TLS and the upgrade, blocking, within the deadline as far as the system allows.
 
-    :param opened: called with each socket as soon as it exists, and once more when it is connected, so that another thread can
-        shut it down: nothing else ends a peer that drips bytes. What it raises ends the attempt.
-    :param towards: called with the peer that has to answer next, in words for errors, where that is not the server itself.
-    :raises ConnectError: with ``fatal`` set where trying again would not help.
-    :raises OSError: for all else.
+    :param opened: called with each new socket, and again when it is connected, so that another thread can shut it down: timeouts
+        do not stop a peer that sends single bytes. An exception that it raises ends the attempt.
+    :param next_peer: if there is a proxy, called with a description of the peer that must answer next, for error messages.
+    :raises ConnectError: with ``fatal`` set if retrying would not help.
+    :raises OSError: for all other failures.
     """
     _quieten()
     proxy = proxy_for(config)
     if proxy is None:
-        return _dial(config, None, config.address.url, deadline, opened, towards)
-    towards(str(proxy))
+        return _dial(config, None, config.address.url, deadline, opened, next_peer)
+    next_peer(str(proxy))
     with _told_of(str(proxy)):
-        return _dial(config, proxy, f"{config.address.url} through {proxy}", deadline, opened, towards)
+        return _dial(config, proxy, f"{config.address.url} through {proxy}", deadline, opened, next_peer)
 
 
 @contextmanager
 def _told_of(peer: str) -> Iterator[None]:
-    """Have errors of the network say who did not answer."""
+    """Name the peer in network errors."""
     try:
         yield
     except ConnectError:
@@ -313,16 +312,16 @@ def _dial(
     peer: str,
     deadline: Deadline,
     opened: Callable[[socket.socket], None],
-    towards: Callable[[str], None],
+    next_peer: Callable[[str], None],
 ) -> FedWebSocket:
-    """:param peer: the server, in words for errors, with the way to it."""
+    """:param peer: a description of the server and the proxy, for error messages."""
     sock = _open(config, proxy, deadline, opened)
     try:
-        # Again, now that it is connected: a shutdown of before had no effect.
+        # Again, now that the socket is connected: a shutdown before that had no effect.
         opened(sock)
         if proxy is not None:
             _tunnel(sock, config, proxy, deadline)
-            towards(peer)
+            next_peer(peer)
         with _told_of(peer):
             if config.address.secure:
                 sock = _secure(sock, config, deadline)
@@ -341,7 +340,7 @@ def _open(
         host = config.address.host
         unknown = f"there is no host named {unbracketed(host)!r}: check host (SIGNALWIRE_SPACE)"
         return open_tcp(host, config.address.port, deadline, opened, unknown)
-    unknown = f"there is no host named {proxy.host!r}, which is that of {proxy}: check {proxy.source}"
+    unknown = f"there is no host named {proxy.host!r}, the host of {proxy}: check {proxy.source}"
     return open_tcp(proxy.host, proxy.port, deadline, opened, unknown)
 
 
@@ -357,7 +356,7 @@ def _secure(sock: socket.socket, config: Config, deadline: Deadline) -> ssl.SSLS
         except Unusable as error:
             raise _fatal(str(error)) from error
     sock.settimeout(time_left(deadline))
-    # The handshake is a step of its own, so that the socket is known, and can be shut down, while it lasts.
+    # The handshake is a separate step, so that another thread can shut down the socket during it.
     return begin_tls(context, sock, config.address.host)
 
 
@@ -366,11 +365,11 @@ def _shake_hands(sock: ssl.SSLSocket, config: Config, peer: str) -> None:
     try:
         sock.do_handshake()
     except ssl.SSLCertVerificationError as error:
-        if are_lacking():  # the authorities are read from files
+        if are_lacking():  # the certificate authorities are read from files
             raise without_descriptors("the connection", error) from error
         raise _fatal(
             f"the certificate of {config.address.host}{way} is not trusted: {error.verify_message}{_which(sock)}; "
-            f"{_decided(config)}for a private authority give ca_file (SIGNALWIRE_RELAY_CA_FILE)"
+            f"{_decided(config)}for a private authority, pass ca_file (SIGNALWIRE_RELAY_CA_FILE)"
         ) from error
     except ssl.SSLError as error:
         if error.reason in _NO_TLS:
@@ -379,18 +378,18 @@ def _shake_hands(sock: ssl.SSLSocket, config: Config, peer: str) -> None:
 
 
 def _decided(config: Config) -> str:
-    """What set the authorities, where that was not the system."""
+    """Name the environment variables that override the system's certificate authorities, for the error message."""
     names = () if config.ssl_context is not None else trust_variables()
-    return f"the authorities are those of {' and '.join(names)}; " if names else ""
+    return f"the certificate authorities come from {' and '.join(names)}; " if names else ""
 
 
 def _which(sock: ssl.SSLSocket) -> str:
-    """Whom a certificate that was not trusted names, as far as this Python tells before a handshake is done."""
+    """Describe an untrusted certificate, if this Python version exposes it before the handshake completes."""
     try:
         info: dict[str, Any] = sock._sslobj.get_unverified_chain()[0].get_info()  # type: ignore[attr-defined]
         subject, issuer = (_common_name(info[name]) for name in ("subject", "issuer"))
         return f" (it is for {subject!r}, issued by {issuer!r}, valid from {info['notBefore']} to {info['notAfter']})"
-    except Exception:  # not public, and the peer's to fill in
+    except Exception:  # a private API, and data from the peer
         return ""
 
 
@@ -402,7 +401,7 @@ def _common_name(parts: Any) -> str:
 
 def _read_head(sock: socket.socket, deadline: Deadline) -> upgrade.Head:
     def receive() -> bytes:
-        # Byte by byte: what follows the head belongs to TLS, or to the WebSocket.
+        # Byte by byte, because the bytes after the head belong to TLS or to the WebSocket.
         sock.settimeout(time_left(deadline))
         return sock.recv(1)
 
@@ -414,7 +413,7 @@ def _upgrade(sock: socket.socket, config: Config, deadline: Deadline, peer: str)
     sock.settimeout(time_left(deadline))
     sock.sendall(upgrade.request(config.address.netloc, key))
     try:
-        # No redirects: the credentials go to the host that was asked for, or nowhere.
+        # Redirects are not followed: credentials are sent to the configured host only.
         upgrade.check(_read_head(sock, deadline), key)
     except upgrade.NoUpgrade as error:
         raise ConnectError(f"{peer} {error}" + ("; check host and port" if error.refused else "")) from error
@@ -423,9 +422,9 @@ def _upgrade(sock: socket.socket, config: Config, deadline: Deadline, peer: str)
 
 
 def proxy_for(config: Config) -> Proxy | None:
-    """The proxy on the way to the server, if there is one.
+    """Return the proxy for the server, or ``None``.
 
-    :raises ConnectError: the setting that names it cannot be used.
+    :raises ConnectError: the proxy setting is invalid.
     """
     try:
         return config.way()
@@ -443,9 +442,9 @@ def _tunnel(sock: socket.socket, config: Config, proxy: Proxy, deadline: Deadlin
     try:
         head = _read_head(sock, deadline)
     except upgrade.NotPlain:
-        raise _fatal(f"{proxy} answers with TLS: only proxies without it are supported, and only as http://") from None
+        raise _fatal(f"{proxy} answered with TLS: only plain http:// proxies are supported") from None
     except upgrade.NoUpgrade as error:
-        error.refused = False  # that was the proxy: the server was not asked
+        error.refused = False  # the proxy failed; the server was not contacted
         raise ConnectError(f"{proxy} did not answer as a proxy") from error
     if not 200 <= head.status < 300:
         message, final = proxy.refusal(target, head.status, head.reason)
@@ -453,14 +452,14 @@ def _tunnel(sock: socket.socket, config: Config, proxy: Proxy, deadline: Deadlin
 
 
 def _quieten() -> None:
-    # websocket-client logs whole frames and headers, secrets included, when its own tracing is on.
+    # With tracing enabled, websocket-client logs whole frames and headers, including secrets.
     logger = logging.getLogger("websocket")
     if not any(isinstance(one, _NoSecrets) for one in logger.filters):
         logger.addFilter(_NoSecrets())
 
 
 class _NoSecrets(logging.Filter):
-    """Drops the lines in which websocket-client prints raw frames and headers."""
+    """Drops the log records of websocket-client that contain raw frames and headers."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message: Any = record.msg
@@ -470,9 +469,9 @@ class _NoSecrets(logging.Filter):
 
 
 def as_error(error: BaseException, peer: str) -> ConnectError:
-    """What a failed dial means to the user.
+    """Return the public error for a failed connection attempt.
 
-    :param peer: who did not answer, in words.
+    :param peer: a description of the peer that did not answer.
     """
     if lack(error) is not None:
         return without_descriptors("the connection", error)
@@ -483,7 +482,7 @@ def as_error(error: BaseException, peer: str) -> ConnectError:
         found = ConnectTimeout(f"{peer} did not answer before the timeout")
     elif isinstance(error, (OSError, ValueError)):
         found = ConnectError(f"{peer} cannot be reached: {error}")
-    else:  # not the network's doing: a module that cannot be imported, a fault of ours
-        found = ConnectError(f"the connection to {peer} failed here: {type(error).__name__}: {error}", fatal=True)
+    else:  # not a network failure: a failed import, or an internal error
+        found = ConnectError(f"the connection to {peer} failed locally: {type(error).__name__}: {error}", fatal=True)
     found.__cause__ = error
     return found

@@ -1,7 +1,7 @@
-"""The upgrade from HTTP to WebSocket: what is asked, and which answers are taken (RFC 6455, section 4.1).
+"""The upgrade from HTTP to WebSocket: builds the request and validates the response (RFC 6455, section 4.1).
 
-Of an answer's head only what decides is looked at: status, ``Upgrade``, ``Connection`` and ``Sec-WebSocket-Accept``. Nothing
-else in it can end a connection: no cookie, encoding, folded line or line without a colon.
+Only the status, ``Upgrade``, ``Connection`` and ``Sec-WebSocket-Accept`` of a response matter. All other content is ignored, such
+as cookies, encodings, folded lines and lines without a colon.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from ..protocol.results import is_server_trouble
 
 __all__ = ["Head", "NoUpgrade", "NotPlain", "accept_value", "check", "read_head", "request", "was_refused"]
 
-#: Bytes that a head may have, interim answers included.
+#: Maximum size of a response head in bytes, including interim responses.
 MAX_HEAD: Final = 256 * 1024
 _GUID: Final = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _STATUS: Final = r"HTTP/[0-9]\.[0-9] +([1-9][0-9]{2})(?: (.*))?"
 _END: Final = (b"\n\r\n", b"\n\n")
-#: How a TLS record of a server begins that was spoken to in plain text: an alert, or a handshake.
+#: The first bytes of a TLS server that received plain text: an alert or a handshake record.
 _TLS: Final = (b"\x15\x03", b"\x16\x03")
 
 
 class NoUpgrade(ValueError):
-    """The answer is no upgrade. The message goes on where the server's address ends.
+    """The response is not an upgrade. The message continues a sentence that starts with the server's address.
 
-    :param refused: whether the next attempt is likely to be answered alike.
+    :param refused: whether the next attempt is likely to get the same response.
     """
 
     def __init__(self, message: str, *, refused: bool = True) -> None:
@@ -37,19 +37,19 @@ class NoUpgrade(ValueError):
 
 
 class NotPlain(NoUpgrade):
-    """The answer is TLS where plain text was expected."""
+    """The peer answered with TLS instead of plain text."""
 
 
 def was_refused(error: BaseException) -> bool:
-    """Whether a dial failed because the server, or whoever is there in its place, answered and said no."""
+    """Return whether a dial failed because the server, or another server at its address, refused the upgrade."""
     cause = error.__cause__
     return isinstance(cause, NoUpgrade) and cause.refused
 
 
 class Head(NamedTuple):
-    """The head of an answer.
+    """The head of a response.
 
-    :ivar reason: the words of the status line.
+    :ivar reason: the reason phrase of the status line.
     :ivar fields: names in lower case; repeated ones joined with commas.
     """
 
@@ -58,14 +58,14 @@ class Head(NamedTuple):
     fields: dict[str, str]
 
     def tokens(self, name: str) -> list[str]:
-        """The values of a field that is a list, in lower case."""
+        """Return the values of a list field, in lower case."""
         return [part.strip().lower() for part in self.fields.get(name, "").split(",")]
 
 
 def request(host: str, key: str) -> bytes:
-    """The request for an upgrade.
+    """Return the upgrade request.
 
-    :param host: with its port, where that is not the scheme's own.
+    :param host: the host, with its port unless it is the default of the scheme.
     :param key: 16 random bytes in base64.
     """
     lines = [
@@ -80,12 +80,10 @@ def request(host: str, key: str) -> bytes:
 
 
 def read_head(receive: Callable[[], bytes]) -> Head:
-    """Read the head of an answer, and not a byte of what follows.
+    """Read the head of a response, and no byte after it. Skip interim responses (100, 103).
 
-    Interim answers (100, 103) are passed over.
-
-    :param receive: the next byte, or ``b""`` at the end.
-    :raises NoUpgrade: this is no HTTP, the head is too long, or it ends too early.
+    :param receive: returns the next byte, or ``b""`` at the end.
+    :raises NoUpgrade: the response is not HTTP, or its head is too long or incomplete.
     """
     left = MAX_HEAD
     while True:
@@ -96,17 +94,17 @@ def read_head(receive: Callable[[], bytes]) -> Head:
                 raise NoUpgrade(_cut_off(bytes(raw)), refused=False)
             raw += byte
             if raw.startswith(_TLS):
-                raise NotPlain("answered with TLS, where a plain connection was expected")
+                raise NotPlain("answered with TLS, but a plain connection was expected")
             left -= 1
             if left < 0:
-                raise NoUpgrade(f"did not answer as a WebSocket (its head has more than {MAX_HEAD} bytes)")
+                raise NoUpgrade(f"did not answer as a WebSocket (the response head exceeds {MAX_HEAD} bytes)")
         head = _parsed(raw.decode("latin-1"))
         if not 100 <= head.status < 200 or head.status == 101:
             return head
 
 
 def _cut_off(raw: bytes) -> str:
-    how = "in the middle of its answer" if raw else "without an answer"
+    how = "in the middle of the response" if raw else "without a response"
     return f"did not answer as a WebSocket (the connection was closed {how})"
 
 
@@ -114,11 +112,11 @@ def _parsed(text: str) -> Head:
     first, *lines = text.replace("\r\n", "\n").split("\n")
     found = re.fullmatch(_STATUS, first)
     if found is None:
-        raise NoUpgrade("did not answer as a WebSocket (this is no HTTP)")
+        raise NoUpgrade("did not answer as a WebSocket (the response is not HTTP)")
     fields: dict[str, str] = {}
     name = ""
     for line in lines:
-        if line[:1] in (" ", "\t"):  # a folded line goes on where the one before it ended
+        if line[:1] in (" ", "\t"):  # a folded line continues the previous one
             if name:
                 fields[name] += f" {line.strip()}"
             continue
@@ -130,14 +128,14 @@ def _parsed(text: str) -> Head:
 
 
 def accept_value(key: str) -> str:
-    """The ``Sec-WebSocket-Accept`` that belongs to a key."""
+    """Return the ``Sec-WebSocket-Accept`` value for a key."""
     return base64.b64encode(hashlib.sha1(f"{key}{_GUID}".encode(), usedforsecurity=False).digest()).decode()
 
 
 def check(head: Head, key: str) -> None:
-    """Take an answer as the upgrade that was asked for.
+    """Check that a response completes the requested upgrade.
 
-    :raises NoUpgrade: it is something else.
+    :raises NoUpgrade: it does not.
     """
     if head.status != 101:
         raise NoUpgrade(
@@ -148,6 +146,4 @@ def check(head: Head, key: str) -> None:
             raise NoUpgrade(f"did not answer as a WebSocket (HTTP 101 without {name}: {wanted})")
     accepted = {part.strip() for part in head.fields.get("sec-websocket-accept", "").split(",")}
     if accepted != {accept_value(key)}:
-        raise NoUpgrade(
-            "did not answer as a WebSocket (its Sec-WebSocket-Accept is missing, or is not the answer to this request)"
-        )
+        raise NoUpgrade("did not answer as a WebSocket (Sec-WebSocket-Accept is missing or does not match the request)")

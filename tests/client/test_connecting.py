@@ -197,14 +197,17 @@ WRONG = f"Sec-WebSocket-Accept: {upgrade.accept_value('another')}"
             "without Connection: upgrade",
         ),
         (lambda head: good()(head).replace(b"-Accept: ", b"-Accepts: "), "Sec-WebSocket-Accept is missing"),
-        (lambda head: good()(head).replace(accepted(head).encode(), b"noise"), "not the answer to this request"),
-        (lambda head: good(f"{WRONG}\r\n")(head), "not the answer to this request"),
-        (lambda head: good()(head).replace(accepted(head).encode(), accepted(head).lower().encode()), "not the answer"),
-        (lambda head: good(f"X: {'x' * upgrade.MAX_HEAD}\r\n")(head), "more than 262144 bytes"),
-        (lambda head: good()(head)[:-2], "closed in the middle of its answer"),
-        (lambda head: b"", "closed without an answer"),
+        (lambda head: good()(head).replace(accepted(head).encode(), b"noise"), "missing or does not match the request"),
+        (lambda head: good(f"{WRONG}\r\n")(head), "missing or does not match the request"),
+        (
+            lambda head: good()(head).replace(accepted(head).encode(), accepted(head).lower().encode()),
+            "does not match the request",
+        ),
+        (lambda head: good(f"X: {'x' * upgrade.MAX_HEAD}\r\n")(head), "exceeds 262144 bytes"),
+        (lambda head: good()(head)[:-2], "closed in the middle of the response"),
+        (lambda head: b"", "closed without a response"),
         (lambda head: b"\x15\x03\x03\x00\x02\x02\x28", "answered with TLS"),
-        (lambda head: b"\r\n\r\n", "this is no HTTP"),
+        (lambda head: b"\r\n\r\n", "the response is not HTTP"),
     ],
 )
 def test_an_answer_that_is_no_upgrade_is_refused_in_clear_words(
@@ -362,7 +365,7 @@ def test_a_program_called_websocket_is_not_run_once_more(tmp_path: Path) -> None
     assert not done.stderr
     first, second = done.stdout.splitlines()
     assert first == "runs"
-    assert f"The module websocket is {program}: if that is not websocket-client, rename it" in second
+    assert f"The websocket module found is {program}: if that is not websocket-client, rename it" in second
 
 
 @pytest.mark.parametrize("name", ["websocket.py", "websocket/__init__.py", "ssl.py"])
@@ -387,7 +390,7 @@ def test_webhooks_without_requests_are_over_at_once(monkeypatch: pytest.MonkeyPa
         webhooks.send(lane, "http://127.0.0.1:9/", "POST", {})
     errors = {each.error for each in webhooks.wait_for(3, PATIENCE)}
     assert len(errors) == 1
-    assert errors.pop().startswith("requests cannot be used: ")
+    assert errors.pop().startswith("cannot use requests: ")
     webhooks.close(PATIENCE)
 
 
@@ -665,8 +668,8 @@ def test_both_trust_the_same_authorities(
     ("env", "words"),
     [
         ({}, ""),
-        ({"REQUESTS_CA_BUNDLE": certifi.where(), "CURL_CA_BUNDLE": TRUSTED}, "those of REQUESTS_CA_BUNDLE"),
-        ({"SSL_CERT_FILE": certifi.where()}, "those of SSL_CERT_FILE"),
+        ({"REQUESTS_CA_BUNDLE": certifi.where(), "CURL_CA_BUNDLE": TRUSTED}, "come from REQUESTS_CA_BUNDLE"),
+        ({"SSL_CERT_FILE": certifi.where()}, "come from SSL_CERT_FILE"),
         ({"REQUESTS_CA_BUNDLE": "/nowhere.pem"}, "REQUESTS_CA_BUNDLE='/nowhere.pem'"),
         ({"CURL_CA_BUNDLE": __file__}, "CURL_CA_BUNDLE="),
     ],

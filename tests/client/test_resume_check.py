@@ -510,5 +510,5 @@ def test_a_question_whose_answer_cannot_be_told_keeps_nobody_waiting(
 
         Clock(one).on_io_thread(ask_and_stop)
         assert told == [False, False]
-        assert "questions about calls were given up" in caplog.text
+        assert "abandoning questions about calls" in caplog.text
         sim.release(FIRST)

@@ -163,7 +163,7 @@ def test_a_call_that_cannot_be_ended_costs_the_end_of_a_session_nothing_else(
         assert not {one.call, second}.intersection(one.client.calls.values())
         assert one.client.state == "connected"
         (record,) = [each for each in caplog.records if each.exc_info]
-        assert record.getMessage() == "internal error at the end of a session"
+        assert record.getMessage() == "internal error while ending a session"
 
 
 def test_an_action_that_cannot_be_ended_costs_the_end_of_its_call_nothing_else(on_call: Line) -> None:

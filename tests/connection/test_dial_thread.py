@@ -627,7 +627,7 @@ def test_a_proxy_without_credentials_gets_none(peer: Callable[..., Peer]) -> Non
         (b"HTTP/1.1\r\n\r\n", "did not answer as a proxy"),
         (b"\r\n\r\n", "did not answer as a proxy"),
         (b"SSH-2.0-x\r\n\r\n", "did not answer as a proxy"),
-        (b"\x15\x03\x03\x00\x02\x02\x46", "answers with TLS"),
+        (b"\x15\x03\x03\x00\x02\x02\x46", "answered with TLS"),
         (b"HTTP/1.1 404 Not Found\r\n\r\n", "404 Not Found"),
         (b"HTTP/1.1 429 Slow\r\n\r\n", "429 Slow"),
         (b"", "did not answer as a proxy"),
@@ -642,7 +642,7 @@ def test_a_proxy_that_does_not_connect_is_told_apart(peer: Callable[..., Peer], 
     assert f"the proxy http://127.0.0.1:{proxy.port} (proxy)" in str(error)
     assert str(error).isprintable()
     # Refused for good: nothing but another configuration helps.
-    assert error.fatal == (words in ("407 Proxy", "403 Forbidden", "404 Not Found", "answers with TLS"))
+    assert error.fatal == (words in ("407 Proxy", "403 Forbidden", "404 Not Found", "answered with TLS"))
 
 
 def test_a_proxy_that_is_not_there(closed_port: int) -> None:

@@ -167,7 +167,7 @@ def test_one_line_in_the_log_for_each_kind_of_fault(caplog: pytest.LogCaptureFix
     with ScriptedServer(script) as there, RelayClient(**there.credentials) as client:
         assert client.execute("signalwire.ping") == {}
     # The events that repeat an id are a kind of their own.
-    lines = [one.getMessage() for one in caplog.records if "the server sent" in one.getMessage()]
+    lines = [one.getMessage() for one in caplog.records if "from the server" in one.getMessage()]
     assert len(lines) == len(set(lines)) == len(KINDS) + 1
 
 

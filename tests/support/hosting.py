@@ -75,7 +75,7 @@ class Started:
         self.wait_for_output("waiting up to 30 s for 1 live call to end; ")
         self.process.send_signal(signal.SIGINT)
         code = self.process.wait(PATIENCE)
-        assert "interrupted: 1 live call is hung up" in self.output
+        assert "interrupted: hanging up 1 live call" in self.output
         assert "Traceback" not in self.output, self.output
         return code
 
