@@ -14,7 +14,7 @@
       QueueFull                      a queue is full: unsent commands, or events that were not read
       Forked                         the object was created in the parent process
       WrongThread                    a blocking call on the thread that would have to receive its reply
-      WaitTimeout                    (TimeoutError) the timeout of a wait expired; wait again if you like
+      WaitTimeout                    (TimeoutError) the timeout of a wait expired; you can wait again
         RequestTimeout               the server did not reply to a command before the timeout
       EventPending                   the value of an expected event was read inside the with block
       CallEnded                      the call ended first; .end_reason
@@ -272,7 +272,7 @@ class WrongThread(_Explained):
 
 
 class WaitTimeout(_Explained, TimeoutError):
-    """The timeout of a wait expired. The event may still arrive: wait again if you like.
+    """The timeout of a wait expired. The event may still arrive: you can wait again.
 
     :param message: what happened and what to do next.
     """

@@ -1,4 +1,4 @@
-"""Hear the call: the receiving end of ``call.stream()``, for blocking programs.
+"""Call audio for blocking programs: the receiver for ``call.stream()`` and for two-way streams.
 
 ::
 
@@ -12,36 +12,36 @@
             stream.play("welcome.wav")
 
 ====================  ===========================================================================================================
-``server``            :class:`AudioServer`: listens, checks who comes, hands out streams
-``server_address``    where it is reached
+``server``            :class:`AudioServer`: listens, authorizes connections, delivers streams
+``server_address``    the address at which it is reached
 ``gate``              path, bearer token, one-time tokens
-``stream_handlers``   the threads in which ``on_stream`` runs
-``connecting``        two-way streams: calls that are connected to here
-``stream_wait``       waiting for a stream that was asked for, and why it did not come
-``receiver``          from messages to frames, on the receiving thread
-``messages``          the JSON of media sockets, read and written; pure. ``outgoing``: what goes back on two-way streams; pure
-``reorder``           frames put back in order, on request; pure
-``timeline``          duplicates, holes and late frames; pure
-``stream_decoder``    from payloads to PCM: a decoder for each track
-``pcm_codecs``        G.711 and L16; pure
-``coders``            :func:`decoder_for`, :func:`encoder_for`: every codec with one face. ``pyav``: G.722 and Opus, through the
-                      extra ``codecs``
+``stream_handlers``   the threads that run ``on_stream``
+``connecting``        two-way streams: connecting calls to the server
+``stream_wait``       waiting for a requested stream, and why it did not arrive
+``receiver``          turns messages into frames, on the receiving thread
+``messages``          reads and writes the JSON messages of media sockets. ``outgoing``: messages sent on two-way streams
+``reorder``           puts frames back in order, on request
+``timeline``          duplicates, gaps and late frames
+``stream_decoder``    turns payloads into PCM: a decoder for each track
+``pcm_codecs``        G.711 and L16
+``coders``            :func:`decoder_for`, :func:`encoder_for`: a common interface to all codecs. ``pyav``: G.722 and Opus,
+                      through the extra ``codecs``
 ``dsp``               :class:`Resampler`, numpy views; through the extra ``dsp``
-``diagnosis``         what is probably wrong with a stream that sounds wrong
+``diagnosis``         the likely cause when a stream sounds wrong
 ``frames``            :class:`AudioFrame`, and the bounded buffer between the receiving thread and the program
-``waking``            wakes the threads that read, one after the other
-``stream``            :class:`AudioStream`: one call's audio; iterate, read, save. ``stream_core``: the part of it that the
-                      receiving side works with. ``stats``: its numbers
-``speaking``          what can be said on two-way streams. ``speaker`` sends it, on the receiving thread
-``playback``          how much of it was heard. ``sources``: what can be played
-``stream_recording``  what is kept of a stream, as the receiver feeds it. ``recorder``: its file, valid while it grows. ``disk``:
-                      the thread that writes. ``snapshot``: reading it. ``recording_files``: how files are named and made
-``wav``               reading and writing WAV files. ``user_files``: of the user's, replaced when complete.
-                      ``file_kinds``: files mistaken for PCM
-``waveform``          sound drawn in a terminal. ``picture``: player, waveform and numbers for a notebook
+``waking``            wakes reading threads, one after another
+``stream``            :class:`AudioStream`: one call's audio; iterate, read, save. ``stream_core``: the part that the
+                      receiving side uses. ``stats``: statistics
+``speaking``          playing audio on two-way streams. ``speaker`` sends it, on the receiving thread
+``playback``          how much of it was heard. ``sources``: the kinds of audio that can be played
+``stream_recording``  the recording of a stream, fed by the receiver. ``recorder``: its file, valid while it grows. ``disk``: the
+                      thread that writes. ``snapshot``: reads it. ``recording_files``: names and creates files
+``wav``               reads and writes WAV files. ``user_files``: writes users' files, replacing them when complete.
+                      ``file_kinds``: recognizes files mistaken for PCM
+``waveform``          draws audio in a terminal. ``picture``: player, waveform and statistics for a notebook
 ====================  ===========================================================================================================
 
-Needs the extra ``audio``, in a checkout ``pip install -e ".[audio]"``; codecs, messages and WAV files work without. G.722 and
+Needs the extra ``audio``, in a checkout ``pip install -e ".[audio]"``; codecs, messages and WAV files work without it. G.722 and
 Opus need the extra ``codecs``, resampling and numpy views the extra ``dsp``.
 """
 

@@ -1,18 +1,16 @@
-"""Decoders and encoders for every codec, all with one face: one of each per track and direction, for they may keep state.
+"""Decoders and encoders for every codec, with a common interface. They may keep state: use one for each track and direction.
 
 ::
 
-    encoder = encoder_for("OPUS@48000h@20i")
-    for packet in encoder.encode(pcm):          # whole packets; what is left of the PCM waits for more
-        send(packet)
-    for packet in encoder.flush():              # the rest, filled up with silence
-        send(packet)
+    encoder = encoder_for("OPUS@48000h@20i") for packet in encoder.encode(pcm):          # whole packets; the remaining PCM
+    waits for the next call send(packet) for packet in encoder.flush():              # the remaining packets, padded with silence
+    send(packet)
 
     decoder = decoder_for(media_format.encoding, media_format.sample_rate or None)
     pcm = decoder.decode(payload)               # BadPacket: skip it and continue
 
-PCMU, PCMA and L16 are pure Python. G.722 and Opus come from FFmpeg and libopus through the extra ``codecs`` (PyAV), which
-is imported when the first of them is made.
+PCMU, PCMA and L16 are pure Python. G.722 and Opus come from FFmpeg and libopus through the extra ``codecs`` (PyAV), which is
+imported when one of them is first used.
 """
 
 from __future__ import annotations
@@ -160,10 +158,10 @@ def encoder_for(
 
 
 def check_available(text: str) -> None:
-    """Whether audio in this codec can be read and written here.
+    """Check that audio in this codec can be decoded and encoded.
 
-    :raises UnsupportedCodec: it is not known, or needs the extra ``codecs``.
-    :raises InvalidParameter: *text* is not a codec name at all.
+    :raises UnsupportedCodec: the codec is unknown, or needs the extra ``codecs``.
+    :raises InvalidParameter: *text* is not a codec name.
     """
     name = parse_codec(text)
     if name.base in ("OPUS", "G722"):

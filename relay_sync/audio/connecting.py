@@ -1,4 +1,4 @@
-"""Two-way streams: the call is connected to a stream device that leads here."""
+"""Two-way streams: connecting a call to a stream device that leads to this server."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _ENDS = ("failed", "disconnected")
 
 
 class ConnectableCall(Protocol):
-    """A call that can be connected to a stream device; ``relay_sync.Call`` is one."""
+    """A call that can be connected to a stream device, such as :class:`relay_sync.Call`."""
 
     def connect(self, *args: Any, **kwargs: Any) -> Mapping[str, Any]:
-        """``connect([[device]])``; an empty answer where the call is gone."""
+        """``connect([[device]])``; an empty reply if the call no longer exists."""
 
     def disconnect(self) -> object:
-        """Take the call back."""
+        """Return control of the call to this client."""
 
     def on(self, event_type: str, handler: Any) -> object:
-        """``on("calling.call.connect", handler)``: what became of it."""
+        """``on("calling.call.connect", handler)``: the result of the connection."""
 
 
 class _Bridge:
@@ -69,7 +69,7 @@ class _Bridge:
 
 
 class Connecting:
-    """The part of :class:`~relay_sync.audio.AudioServer` that has calls connected to it."""
+    """The part of :class:`~relay_sync.audio.AudioServer` that connects calls to the server."""
 
     _gate: Gate
 
@@ -105,7 +105,7 @@ class Connecting:
         :param timeout: seconds to wait for the first message of the stream, counted from the command.
         :param sample_rate: sample rate in Hz of the frames and of the PCM passed to ``play``; by default the server's.
         :param custom_parameters: your values, delivered in ``stream.custom_parameters``.
-        :param connect_options: further parameters of ``call.connect``, such as ``max_duration``.
+        :param connect_options: additional parameters for ``call.connect``, such as ``max_duration``.
         :param device_options: further parameters of ``devices.stream``, such as ``name`` or ``status_url``.
         :return: the two-way stream.
         :raises StreamFailed: the carrier did not connect or sent no ``start``, the call has ended, or it could not be connected.

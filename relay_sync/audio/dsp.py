@@ -1,9 +1,9 @@
 """Changing the sample rate, and numpy views of PCM: the extra ``dsp``.
 
-Resampling is a polyphase FIR filter: a sinc in a Kaiser window that reaches over 24 samples of the lower rate on each
-side. It keeps 85 % of the band of the lower rate (3.4 of 4 kHz) and keeps out what does not belong there. Measured with
-tones of amplitude 16000, signal to everything else in dB; 16-bit rounding alone allows 98 minus what the tone is below
-full scale:
+Resampling is a polyphase FIR filter: a sinc in a Kaiser window that spans 24 samples of the lower rate on each side. It
+preserves 85 % of the band of the lower rate (3.4 of 4 kHz) and suppresses aliases. The table shows the ratio of the signal to
+everything else in dB, measured with tones of amplitude 16000; with 16-bit rounding alone, the limit is 98 dB minus the tone's
+level below full scale:
 
 ============  =====  =======    ============  =====  =======
 rates in kHz  1 kHz  3.3 kHz    rates in kHz  1 kHz  3.3 kHz
@@ -18,8 +18,8 @@ rates in kHz  1 kHz  3.3 kHz    rates in kHz  1 kHz  3.3 kHz
 
 A tone of 4.7 kHz, which 8 kHz cannot carry, is 88 dB lower after 16 to 8 and 94 dB lower after 48 to 8.
 
-Coefficients are whole numbers, and so are all sums on the way, exact in a float: the result does not depend on how the
-sound was cut into frames, on the machine or on the version of numpy.
+Coefficients and intermediate sums are whole numbers, exact in a float, so the result does not depend on how the audio is cut
+into frames, on the machine or on the version of numpy.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _check_ratio(name: str, from_rate: int, to_rate: int) -> None:
 def check_sample_rate(rate: int) -> None:
     """Check that frames can have this sample rate.
 
-    :raises InvalidParameter: they cannot.
+    :raises InvalidParameter: the rate is invalid.
     """
     _check_rate("sample_rate", rate)
     if max(rate, 48000) // gcd(rate, 48000) > FINEST:
@@ -139,7 +139,7 @@ class Resampler:
         return 0.0 if self._filter is None else self._filter.delay / self.to_rate
 
     def reset(self) -> None:
-        """Discard the state, before another sound."""
+        """Discard the state, so that other audio can follow."""
         self._taken = self._given = 0  # samples, in and out
         # The input from the first sample on that still counts.
         self._recent = np.zeros(0 if self._filter is None else -self._filter.first)
@@ -194,7 +194,7 @@ class Resampler:
 
 
 class Resamplers:
-    """A :class:`Resampler` for each track, made when it is first needed.
+    """A :class:`Resampler` for each track, created when it is first needed.
 
     :param name: the caller's name for *to_rate*, for error messages.
     :raises InvalidParameter: as :class:`Resampler`.

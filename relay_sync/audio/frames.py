@@ -1,4 +1,4 @@
-"""Decoded frames on their way from the receiving thread to the program: bounded, and it never hangs."""
+"""Decoded frames on their way from the receiving thread to the program, in a bounded buffer that never blocks its writer."""
 
 from __future__ import annotations
 

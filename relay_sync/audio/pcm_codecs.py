@@ -1,9 +1,10 @@
-"""What the bytes of a media message mean: G.711 mu-law and A-law (both ways as the reference code of ITU-T G.191) and L16.
+"""Codecs for the payloads of media messages: G.711 mu-law and A-law (both directions match the reference code of ITU-T G.191)
+and L16.
 
-Decoded audio is always 16-bit signed little-endian PCM. Names are read as carriers and people write them: ``PCMU``,
-``PCMU@8000h@20i``, ``audio/x-mulaw``, ``audio/x-L16;rate=16000``, ``opus/48000/2``, in any case. Pure.
+Decoded audio is always 16-bit signed little-endian PCM. Codec names are accepted in the forms that carriers and people write:
+``PCMU``, ``PCMU@8000h@20i``, ``audio/x-mulaw``, ``audio/x-L16;rate=16000``, ``opus/48000/2``, in any case.
 
-These codecs keep no state: each payload stands alone. For all codecs with one face, G.722 and Opus among them, see
+These codecs keep no state: each payload stands alone. For the common interface to all codecs, including G.722 and Opus, see
 ``coders``.
 """
 
@@ -182,9 +183,9 @@ class Codec:
 
 @frozen
 class CodecName:
-    """A codec as written, taken apart.
+    """The parts of a codec name.
 
-    :ivar base: ``PCMU``, ``PCMA``, ``L16``, ``OPUS``, ``G722``, or what was written, in upper case.
+    :ivar base: ``PCMU``, ``PCMA``, ``L16``, ``OPUS``, ``G722``, or the name as given, in upper case.
     :ivar sample_rate: Hz, or ``None`` if not given.
     :ivar ptime: milliseconds per packet, or ``None``.
     :ivar channels: or ``None``.
@@ -197,10 +198,10 @@ class CodecName:
 
 
 def parse_codec(text: str) -> CodecName:
-    """Take apart ``NAME[@<hz>h][@<ms>i][@<n>c]`` (modifiers in any order), ``audio/NAME[;rate=..][;channels=..]`` or
-    ``NAME/<hz>[/<channels>]``, as SDP has it.
+    """Parse ``NAME[@<hz>h][@<ms>i][@<n>c]`` (modifiers in any order), ``audio/NAME[;rate=..][;channels=..]`` or
+    ``NAME/<hz>[/<channels>]``, as in SDP.
 
-    :raises InvalidParameter: it is neither.
+    :raises InvalidParameter: the text has neither form.
     """
     head, *parameters = text.strip().upper().split(";")
     name, *modifiers = head.split("@")
@@ -232,7 +233,7 @@ def codec_for(text: str, sample_rate: int | None = None, *, l16_byteorder: ByteO
     :param text: name of the codec, or a ``mediaFormat.encoding``.
     :param sample_rate: sample rate in Hz; overrides the rate in *text*. By default the codec's usual rate.
     :param l16_byteorder: SignalWire sends L16 little-endian; RFC 2586 and other carriers use big-endian.
-    :raises UnsupportedCodec: it is another codec, or has more than one channel.
+    :raises UnsupportedCodec: the codec is a different one, or has more than one channel.
     :raises InvalidParameter: *text* is not a codec name.
     """
     name = parse_codec(text)
@@ -247,7 +248,7 @@ def codec_for(text: str, sample_rate: int | None = None, *, l16_byteorder: ByteO
 
 
 def why_raw(encoding: str) -> str:
-    """Why payloads of this encoding are handed over as they came, and what would change it: for messages to people."""
+    """Return a message that explains why payloads of this encoding are delivered undecoded, and what to do about it."""
     try:
         base = parse_codec(encoding).base
     except InvalidParameter:
@@ -280,9 +281,9 @@ _URL_SAFE = str.maketrans("-_", "+/", " \t\r\n")
 
 
 def decode_base64(text: str) -> bytes:
-    """Strict base64 that puts up with what carriers do to it: no padding, the URL-safe alphabet, wrapped lines.
+    """Decode base64 strictly, but accept the variants that carriers send: no padding, the URL-safe alphabet, wrapped lines.
 
-    :raises ValueError: it is something else; nothing is guessed.
+    :raises ValueError: the text is not base64; nothing is guessed.
     """
     try:
         return binascii.a2b_base64(text, strict_mode=True)

@@ -1,4 +1,4 @@
-"""One piece of audio on its way to the party: how far it is, and how much of it was heard."""
+"""The progress of one piece of audio: how much has been sent, and how much the remote party has heard."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AHEAD = 1.0  # seconds of audio that is only being made are taken before they ar
 
 @frozen(kw_only=True)
 class PlaybackResult:
-    """How much of a playback the party heard.
+    """How much of a playback the remote party heard.
 
     The figures are exact if all of it was played. Otherwise they are derived from the marks that returned and, after the last of
     them, from the clock. If marks that were due did not return, they come from the clock alone: ``estimated`` is true, and
@@ -54,9 +54,8 @@ class PlaybackResult:
 
 
 class Piece:
-    """One piece of audio: what waits to be sent of it, and what was heard.
-
-    Fed by one thread, sent by the loop's, waited for by any.
+    """One piece of audio: the part that has not been sent yet, and the part that was heard. One thread feeds it, the loop's
+    thread sends it, and any thread may wait for it.
     """
 
     def __init__(self, sample_rate: int, *, paced: bool) -> None:
@@ -84,7 +83,7 @@ class Piece:
 
     @property
     def done(self) -> bool:
-        """Whether it is over."""
+        """Whether the piece has been played, was cleared or has failed."""
         return self._done.is_set()
 
     @property
@@ -112,7 +111,7 @@ class Piece:
     # -- for the feeding thread ----------------------------------------------------------------------------------------
 
     def feed(self, pieces: list[tuple[bytes, int]], samples: int) -> None:
-        """Add payloads, made of so many samples."""
+        """Add payloads that contain *samples* samples in all."""
         self._length += samples
         for piece in pieces:
             self.fed += piece[1]
@@ -120,9 +119,9 @@ class Piece:
             self.waiting.append(piece)
 
     def wait_for_room(self, deadline: Deadline) -> None:
-        """Wait until not much is left to send, or it is over.
+        """Wait until little is left to send, or the piece is done.
 
-        :raises WaitTimeout: the time is up.
+        :raises WaitTimeout: the timeout expired.
         """
         limit = AHEAD * self.sample_rate
         left = deadline.remaining(time.monotonic())
@@ -132,7 +131,7 @@ class Piece:
     # -- for the speaker, on the loop thread ---------------------------------------------------------------------------
 
     def take(self, samples: int | None) -> tuple[bytes, int]:
-        """The next payload: a whole one, or so many samples of a codec that can be cut anywhere."""
+        """Return the next payload: a whole one, or *samples* samples if the codec can be cut anywhere."""
         payload, count = self.waiting[0]
         if samples is not None and (self.offset or samples < count):
             width = len(payload) // count
@@ -150,23 +149,23 @@ class Piece:
         return part, taken
 
     def confirm(self, position: int, now: float) -> None:
-        """Everything up to *position* has been heard, just now."""
+        """Record that everything up to *position* has just been heard."""
         self.clock = (now, position)
 
     def estimate(self, now: float, limit: int) -> int:
-        """How many samples have been heard by *now*; more than *limit* cannot be, or its mark would have come back."""
+        """Estimate the number of samples heard by *now*, up to *limit*: beyond it, the next mark would have returned."""
         if self.clock is None:
             return 0
         since, position = self.clock
         return min(position + int(max(0.0, now - since) * self.sample_rate), limit, self.sent, self._length)
 
     def finish(self, by: EndedBy, samples: int | None = None, *, estimated: bool = False) -> None:
-        """It is over. *samples* were heard, or all."""
+        """End the playback: *samples* samples were heard, or all of them."""
         heard = self._length if samples is None else samples
         self._settle(PlaybackResult(samples=heard, sample_rate=self.sample_rate, ended_by=by, estimated=estimated))
 
     def fail(self, error: BaseException) -> None:
-        """It is over, and :meth:`wait` raises."""
+        """End the playback with an error, which :meth:`wait` raises."""
         self._settle(error)
 
     def _settle(self, outcome: PlaybackResult | BaseException) -> None:
@@ -206,8 +205,8 @@ class Playback:
         return known.seconds if known else piece.estimate(piece.time(), piece.sent) / piece.sample_rate
 
     def wait(self, timeout: float | None = None) -> PlaybackResult:
-        """Wait until the audio has been heard or cleared, or the stream has ended. An exception of the iterable that supplied the
-        audio is raised here.
+        """Wait until the audio has been heard or cleared, or the stream has ended. An exception raised by the iterable that
+        supplies the audio is raised here.
 
         :param timeout: seconds to wait; ``None`` waits until the playback finishes.
         :return: how much was heard.
@@ -221,10 +220,10 @@ class Playback:
 
 @define(eq=False)
 class SentMark:
-    """A mark, of the user or of a piece, from its setting until it has come back.
+    """A mark, set by the user or for a piece, from when it is sent until it returns.
 
-    :ivar piece: whose progress it tells, with ``position`` in samples; ``None`` for a mark of the user.
-    :ivar last: whether that is its end.
+    :ivar piece: the piece whose progress it reports, with ``position`` in samples; ``None`` for a mark set by the user.
+    :ivar last: whether the mark is at the end of the piece.
     :ivar due: when everything before it will have been played.
     """
 
@@ -238,7 +237,7 @@ class SentMark:
     settled: threading.Event = field(factory=Flag)
 
     def settle(self, heard: bool) -> None:
-        """What came of it; only the first word counts."""
+        """Record the outcome; only the first call counts."""
         if self.heard is None:
             self.heard = heard
             self.settled.set()

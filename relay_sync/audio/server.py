@@ -1,4 +1,4 @@
-"""The receiver of media streams: a server in a thread of its own, beside any web framework."""
+"""The receiver of media streams: a server that runs in its own thread, alongside any web framework."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _LAST_WORD = 2.0  # seconds that closing gives observers at most
 
 
 class StreamableCall(Protocol):
-    """A call whose audio can be sent somewhere; ``relay_sync.Call`` is one."""
+    """A call whose audio can be streamed, such as :class:`relay_sync.Call`."""
 
     def stream(self, *args: Any, **kwargs: Any) -> StreamingAction:
         """``stream(url=..., track=..., codec=..., authorization_bearer_token=..., custom_parameters=...)``."""
@@ -76,8 +76,8 @@ class AudioServer(Connecting):
     :param host: address to listen on: ``0.0.0.0`` for all IPv4 addresses, ``::`` or ``""`` for IPv4 and IPv6. A host name
         listens on all of its addresses; ``localhost`` is 127.0.0.1 and ::1. ``repr`` shows the addresses.
     :param port: port to listen on; 0 picks a free port (see ``port``).
-    :param public_url: ``wss://`` address under which the carrier reaches this server, such as that of a proxy or tunnel.
-        Without it the carrier receives this machine's own address, which only the simulator can reach.
+    :param public_url: ``wss://`` address at which the carrier reaches this server, such as that of a proxy or tunnel. Without
+        it the carrier receives this machine's own address, which only the simulator can reach.
     :param path: the only path that accepts streams; by default the path of *public_url*, or ``/audio``.
     :param token: bearer token that the carrier must present (``authorization_bearer_token`` of ``call.stream``), checked
         before the upgrade. ``listen`` creates a separate token for each stream. ``None`` accepts streams without a token if
@@ -96,8 +96,8 @@ class AudioServer(Connecting):
     :param start_timeout: seconds that a connection may take to send ``start``.
     :param idle_timeout: seconds without any message after which a stream is closed. ``None`` (the default) sets no limit, since
         calls on hold may be silent; TCP keep-alive detects a lost peer in about a minute.
-    :param send_timeout: seconds that the remote end of a two-way stream may read nothing while data waits to be sent; then
-        sending fails.
+    :param send_timeout: seconds that data for the remote end of a two-way stream may wait while that end reads nothing; after
+        that, sending fails.
     :param two_way: treat the streams of ``accept`` and *on_stream* as two-way: streams opened by ``<Connect><Stream>``, SWML
         ``connect`` or another client. The carrier does not announce this. Audio sent on a one-way stream is not heard.
     :param buffer_seconds: seconds by which a reader may fall behind before the oldest frames are dropped.
@@ -217,7 +217,7 @@ class AudioServer(Connecting):
     def start(self) -> AudioServer:
         """Start listening. Does nothing if already started.
 
-        :raises OSError: the address is already in use or not available. The message names it and what to do.
+        :raises OSError: the address is already in use or not available. The message names the address and what to do.
         :raises StreamFailed: the server is closed.
         :raises Forked: the server was started in the parent process, before the fork.
         """
@@ -436,10 +436,10 @@ class AudioServer(Connecting):
         :param timeout: seconds to wait for the first message of the stream, counted from the command.
         :param sample_rate: sample rate of the frames in Hz, instead of the server's *sample_rate*.
         :param custom_parameters: your values, delivered in ``stream.custom_parameters``.
-        :param stream_options: further parameters of ``call.stream``, such as ``name`` or ``status_url``.
+        :param stream_options: additional parameters for ``call.stream``, such as ``name`` or ``status_url``.
         :return: the stream. Its ``action`` is the result of ``call.stream``; closing the stream stops the action.
-        :raises StreamFailed: the carrier did not connect, or connected and sent no ``start``; the action has been stopped. If the
-            call has ended, the message names that, and ``__cause__`` is a ``CallEnded``.
+        :raises StreamFailed: the carrier did not connect, or connected and sent no ``start``; the action has been stopped. If
+            the call has ended, the message reports it, and ``__cause__`` is a ``CallEnded``.
         :raises InvalidParameter: a parameter is invalid, or ``public_url`` is missing and the carrier could not reach this
             server.
         :raises OSError: starting the server failed: its address is not available.

@@ -1,4 +1,5 @@
-"""What can be played: PCM, files, and audio that is only being made; all of it as PCM at one rate, cut for sending."""
+"""Audio that can be played: PCM, files, and audio that is still being generated. All of it becomes PCM at one rate, cut into
+chunks for sending."""
 
 from __future__ import annotations
 
@@ -35,10 +36,10 @@ _SURE = 64  # bytes of a later piece after which text can no longer be samples
 
 
 def chunks_of(what: Playable, rate: int, sample_rate: int | None) -> bytes | Iterator[bytes]:
-    """What is to be played as PCM at *rate*: whole where it is there, else as it comes.
+    """Return the audio to play as PCM at *rate*: in one piece if it is complete, otherwise as it arrives.
 
     :param sample_rate: of *what*, if it is PCM and the caller passed a rate.
-    :raises InvalidParameter: it cannot be played.
+    :raises InvalidParameter: the audio cannot be played.
     :raises OSError: the file cannot be read.
     """
     if isinstance(what, (str, os.PathLike)):
@@ -161,12 +162,12 @@ def _of_chunks(chunks: Iterator[Chunk], rate: int, sample_rate: int | None) -> I
 
 
 def encoding_for(encoding: str, rate: int, l16_byteorder: ByteOrder) -> Encode:
-    """A new encoder for one piece of audio.
+    """Return a new encoder for one piece of audio.
 
-    Codecs without state are sent in messages of up to half a second, with a shorter last message; the others
-    in packets of 20 ms, the last one filled up with silence.
+    Codecs without state are sent in messages of up to half a second, with a shorter last message; other codecs are sent in
+    packets of 20 ms, the last one padded with silence.
 
-    :raises UnsupportedCodec: the codec is not known, or needs the extra ``codecs``.
+    :raises UnsupportedCodec: the codec is unknown, or needs the extra ``codecs``.
     """
     encoder = encoder_for(encoding, rate, ptime=PTIME, l16_byteorder=l16_byteorder)
     if encoder.stateful:

@@ -1,4 +1,4 @@
-"""Speaking on a two-way stream: the part of :class:`~relay_sync.audio.AudioStream` that is heard by the party."""
+"""Playing audio on a two-way stream: the part of :class:`~relay_sync.audio.AudioStream` that the remote party hears."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Speaking:
     """The methods of two-way streams; on other streams they raise :class:`StreamIsOneWay`.
 
     The carrier queues audio and plays it in order. After the stream has ended these methods do not raise, because a caller may
-    hang up at any time: ``play`` returns how much was heard before, ``wait_for_mark`` returns ``False``, and the others do
+    hang up at any time: ``play`` returns how much was heard by then, ``wait_for_mark`` returns ``False``, and the others do
     nothing.
     """
 
@@ -78,7 +78,7 @@ class Speaking:
         paced: bool = True,
         sample_rate: int | None = None,
     ) -> PlaybackResult | Playback:
-        """Play audio to the party, after the audio that is already queued.
+        """Play audio to the remote party, after any audio that is already queued.
 
         :param audio: PCM (16-bit little-endian mono); a mono WAV file as a path, bytes, an open file or ``WavAudio``; or an
             iterable of PCM or ``AudioFrame``, for audio that is still being generated.
@@ -87,7 +87,7 @@ class Speaking:
         :param timeout: seconds to wait; ``None`` waits until the audio has been heard or the stream ends.
         :param paced: send audio in real time, 80 ms ahead. ``False`` sends it as fast as the remote end reads, to be queued
             there; streams with ``realtime=True`` lose audio sent that way.
-        :param sample_rate: sample rate of the PCM in Hz; by default ``stream.sample_rate``. Audio at another rate than the
+        :param sample_rate: sample rate of the PCM in Hz; by default ``stream.sample_rate``. Audio whose rate differs from the
             codec's is resampled (extra ``dsp``).
         :return: how much was heard: all of it, or less if ``clear()`` was called or the stream ended. If the carrier returns no
             marks, playback counts as complete some seconds after its expected end and is ``estimated``; this is logged once.
@@ -154,8 +154,8 @@ class Speaking:
 
         :param name: name of a mark set by :meth:`mark`; of several with that name the latest.
         :param timeout: seconds to wait; ``None`` waits until the mark returns or the stream ends.
-        :return: ``True`` if everything before the mark was heard (if the carrier returns no marks: should have been heard some
-            seconds ago; this is logged once); ``False`` if the mark was cleared or the stream has ended.
+        :return: ``True`` if everything before the mark was heard (if the carrier returns no marks, ``True`` some seconds after
+            the expected time; this is logged once); ``False`` if the mark was cleared or the stream has ended.
         :raises WaitTimeout: the mark did not return within *timeout*.
         :raises InvalidParameter: no such mark was set, or *timeout* is invalid.
         :raises StreamIsOneWay: the stream is not two-way.
@@ -178,7 +178,7 @@ class Speaking:
         self._speaker_for("clear").clear(_CLEAR_TIMEOUT)
 
     def send_dtmf(self, digits: str) -> None:
-        """Send DTMF digits to the party, one after the other, without waiting for queued audio.
+        """Send DTMF digits to the remote party, one after another, without waiting for queued audio.
 
         :param digits: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``. SignalWire and Plivo support this; Twilio and Telnyx do not.
         :raises InvalidParameter: *digits* contains other characters or is too long.

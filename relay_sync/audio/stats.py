@@ -1,4 +1,4 @@
-"""The numbers of a stream."""
+"""Statistics of a stream."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class StreamStats:
 
 @define(eq=False)
 class Counts:
-    """The running numbers behind :class:`StreamStats`; only the receiving thread writes them."""
+    """The running counts behind :class:`StreamStats`; only the receiving thread writes them."""
 
     frames: int = 0
     bytes: int = 0
@@ -73,7 +73,7 @@ class Counts:
     delay: float = 0.0
 
     def summary(self, dropped: int) -> StreamStats:
-        """What the program gets to see.
+        """Return the statistics for the program.
 
         :param dropped: frames that were not read before the buffer was full.
         """

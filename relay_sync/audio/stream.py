@@ -1,4 +1,4 @@
-"""One call's audio as the program sees it."""
+"""The audio of one call, as the program reads it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ GRACE = 1.0  # seconds for the carrier's last messages after its action was stop
 
 
 class StreamingAction(Protocol):
-    """The result of ``call.stream()``, as far as needed here."""
+    """The part of the result of ``call.stream()`` that this module needs."""
 
     @property
     def is_done(self) -> bool: ...
@@ -56,8 +56,8 @@ class AudioStream(Speaking):
     stops it, its connection closes or you close it. Leaving the ``with`` block closes the stream; received audio can still be
     read and saved.
 
-    On a two-way stream the party hears :meth:`play` and :meth:`send_dtmf`, and :meth:`mark` and :meth:`clear` control what is
-    played. On other streams they raise :class:`StreamIsOneWay`.
+    On a two-way stream, the remote party hears :meth:`play` and :meth:`send_dtmf`, and :meth:`mark` and :meth:`clear` control
+    what is played. On other streams they raise :class:`StreamIsOneWay`.
 
     Streams come from :class:`AudioServer`; your code does not create them.
 
@@ -237,13 +237,13 @@ class AudioStream(Speaking):
         """Return *seconds* of audio of one track as PCM (16-bit little-endian mono). At the end of the stream the result is
         shorter, then ``b""``.
 
-        Gaps are not filled. The unused rest of a frame becomes the next frame for all readers. Frames of other tracks remain
-        available.
+        Gaps are not filled. If only part of a frame is returned, the remainder becomes the next frame for all readers. Frames
+        of other tracks remain available.
 
         :param seconds: seconds of audio.
         :param timeout: seconds to wait for all of it; ``None`` waits until it has arrived or the stream ends.
         :param track: ``inbound`` or ``outbound``; by default ``inbound`` if it is streamed, otherwise ``outbound``.
-        :raises WaitTimeout: not enough audio arrived within *timeout*. Nothing is lost; the next read starts with it.
+        :raises WaitTimeout: not enough audio arrived within *timeout*. No audio is lost: the next read returns it.
         :raises UnsupportedCodec: the codec cannot be decoded.
         :raises InvalidParameter: a number is invalid, or the stream has no such track.
         """

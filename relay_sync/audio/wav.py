@@ -1,6 +1,6 @@
-"""WAV files: headers that are right at any moment, and reading what people have lying about.
+"""WAV files: headers that are valid at any moment, and a reader for the common variants.
 
-Everything here is 16-bit PCM inside; files with 8-bit PCM, mu-law or A-law are converted when read.
+Audio is 16-bit PCM; files with 8-bit PCM, mu-law or A-law are converted when they are read.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _CHUNK = re.compile(rb"[ -~]{4}.{4}", re.DOTALL)
 
 @frozen(kw_only=True)
 class WavAudio:
-    """What a WAV file holds.
+    """The contents of a WAV file.
 
     :ivar pcm: 16-bit little-endian samples, the channels interleaved.
     :ivar sample_rate: Hz.
@@ -80,7 +80,7 @@ class WavAudio:
 
 
 def wav_header(sample_rate: int, channels: int, data_size: int) -> bytes:
-    """The 44 bytes before *data_size* bytes of 16-bit PCM."""
+    """Return the 44-byte header for *data_size* bytes of 16-bit PCM."""
     width = 2 * channels
     return struct.pack(
         "<4sI4s4sIHHIIHH4sI",
@@ -91,7 +91,7 @@ def wav_header(sample_rate: int, channels: int, data_size: int) -> bytes:
 
 
 def interleave(channels: Sequence[bytes]) -> bytes:
-    """Several mono PCM pieces as one; shorter ones are filled up with silence."""
+    """Interleave several mono PCM pieces as channels; shorter ones are padded with silence."""
     if len(channels) == 1:
         return channels[0]
     longest = max((len(pcm) for pcm in channels), default=0) // 2

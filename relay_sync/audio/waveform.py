@@ -1,4 +1,4 @@
-"""A picture of sound for a terminal."""
+"""Draw a waveform in a terminal."""
 
 from __future__ import annotations
 

@@ -194,7 +194,7 @@ class Call(
 
         :param timeout: seconds to wait; ``None`` waits until the call ends.
         :return: the state event.
-        :raises WaitTimeout: the timeout expired; wait again if you like.
+        :raises WaitTimeout: the timeout expired; you can wait again.
         :raises CallEnded: the call ended before it rang; ``end_reason`` tells why.
         :raises RelayError: the error that ended the call's session or closed the client.
         """
@@ -205,7 +205,7 @@ class Call(
 
         :param timeout: seconds to wait; ``None`` waits until the call ends.
         :return: the state event.
-        :raises WaitTimeout: the timeout expired; wait again if you like.
+        :raises WaitTimeout: the timeout expired; you can wait again.
         :raises CallEnded: the call ended without being answered; ``end_reason`` tells why.
         :raises RelayError: the error that ended the call's session or closed the client.
         """
@@ -216,7 +216,7 @@ class Call(
 
         :param timeout: seconds to wait; ``None`` waits indefinitely.
         :return: the state event.
-        :raises WaitTimeout: the timeout expired; wait again if you like.
+        :raises WaitTimeout: the timeout expired; you can wait again.
         :raises RelayError: the error that ended the call's session or closed the client.
         """
         return self._wait_for_state(CALL_STATE_ENDING, timeout)
@@ -226,7 +226,7 @@ class Call(
 
         :param timeout: seconds to wait; ``None`` waits indefinitely.
         :return: the state event.
-        :raises WaitTimeout: the timeout expired; wait again if you like.
+        :raises WaitTimeout: the timeout expired; you can wait again.
         :raises RelayError: the error that ended the call's session or closed the client.
         """
         return self._wait_for_state(CALL_STATE_ENDED, timeout)

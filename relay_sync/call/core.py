@@ -275,7 +275,7 @@ class CallCore(Generic[C]):
         *,
         idempotent: bool = False,
     ) -> dict[str, Any]:
-        """Send a command for this call and return the server's result; empty where the call is over."""
+        """Send a command for this call and return the server's result, or ``{}`` if the call has ended."""
         self._check_usable()
         self.attended = self.attended or method in ATTENDS
         if isinstance(self.over, CallEnded):

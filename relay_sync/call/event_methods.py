@@ -27,11 +27,11 @@ class EventMethods:
         """Register a handler for every event of a type.
 
         The handlers of a call run one at a time and in order, on a thread where they may block. While 10,000 callbacks of the
-        call are waiting, further events are dropped with a warning, except the end of the call and the ends of its actions.
+        call are waiting, further events are dropped with a warning, except events that end the call or an action.
 
-        :param event_type: event name, such as ``calling.call.state``, or event class, such as :class:`CallStateEvent`. A
-            ``calling.`` name that this SDK does not know, and that is not similar to a known name, is accepted with a
-            warning, as the platform may have new events. :meth:`events` returns all events.
+        :param event_type: event name, such as ``calling.call.state``, or event class, such as :class:`CallStateEvent`. Because
+            the platform may add events, an unknown ``calling.`` name that is not similar to a known one is accepted with a
+            warning. :meth:`events` returns all events.
         :param handler: function that takes the event. Without it, ``on`` is a decorator.
         :return: the handler, or the decorator.
         :raises InvalidParameter: calls have no such event, or the handler is not a regular function.
@@ -59,7 +59,7 @@ class EventMethods:
         :param timeout: seconds to wait; ``None`` waits until the call ends.
         :return: the event.
         :raises InvalidParameter: calls have no such event, or the predicate is not a regular function.
-        :raises WaitTimeout: the timeout expired; wait again if you like.
+        :raises WaitTimeout: the timeout expired; you can wait again.
         :raises CallEnded: the call ended first; ``end_reason`` tells why.
         :raises RelayError: the error that ended the call's session or closed the client.
         """
@@ -94,7 +94,7 @@ class EventMethods:
         :param timeout: seconds to wait, counted from the start of the block; ``None`` waits until the call ends.
         :return: the context manager; its ``value`` is the event, available after the block.
         :raises InvalidParameter: calls have no such event, or the predicate is not a regular function.
-        :raises WaitTimeout: the timeout expired; wait again if you like.
+        :raises WaitTimeout: the timeout expired; you can wait again.
         :raises CallEnded: the call ended first; ``end_reason`` tells why.
         :raises RelayError: the error that ended the call's session or closed the client.
         """

@@ -1220,7 +1220,7 @@ class EventOverloads(EventMethods):
             :param timeout: seconds to wait; ``None`` waits until the call ends.
             :return: the event.
             :raises InvalidParameter: calls have no such event, or the predicate is not a regular function.
-            :raises WaitTimeout: the timeout expired; wait again if you like.
+            :raises WaitTimeout: the timeout expired; you can wait again.
             :raises CallEnded: the call ended first; ``end_reason`` tells why.
             :raises RelayError: the error that ended the call's session or closed the client.
             """
@@ -1603,7 +1603,7 @@ class EventOverloads(EventMethods):
             :param timeout: seconds to wait, counted from the start of the block; ``None`` waits until the call ends.
             :return: the context manager; its ``value`` is the event, available after the block.
             :raises InvalidParameter: calls have no such event, or the predicate is not a regular function.
-            :raises WaitTimeout: the timeout expired; wait again if you like.
+            :raises WaitTimeout: the timeout expired; you can wait again.
             :raises CallEnded: the call ended first; ``end_reason`` tells why.
             :raises RelayError: the error that ended the call's session or closed the client.
             """

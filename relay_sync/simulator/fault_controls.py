@@ -176,13 +176,11 @@ class Controls:
 
     def break_action(self, method: str, details: Mapping[str, Any] | None = None, times: int | None = 1) -> None:
         """Acknowledge a method, then let the action that it starts fail. The event reports the failure in the usual way: a
-        playback ends
-        with ``error``, a dial has ``failed``, a fax is not successful.
+        playback ends with ``error``, a dial has ``failed``, a fax is not successful.
 
         :param method: RELAY method that starts an action, such as ``calling.play``.
         :param details: members of the event's parameters that replace the usual ones. For ``messaging.send`` they apply to the
-            last
-            event, and ``message_state`` is the final state.
+            last event, and ``message_state`` is the final state.
         :param times: number of requests affected; ``None`` for all.
         :raises InvalidParameter: the method starts no action, or JSON cannot express the details.
         """
@@ -240,14 +238,11 @@ class Controls:
         """Disturb the audio of the next stream, or of the next ``times`` streams. Several faults may affect one stream.
 
         :param kind: ``gap``: ``count`` frame intervals are not sent, but their numbers are used up. ``duplicate``: ``count``
-            frame
-            intervals are sent twice. ``reorder``: one interval is sent after the ``count`` that follow it. ``garbage``: an
-            invalid message precedes each of ``count`` intervals. ``drop``: the socket closes without ``stop`` and without a
-            closing
-            handshake; ``reset``: the same, with a connection reset. ``wrong codec``: the audio is coded differently from what is
-            announced (PCMA for PCMU and vice versa, big-endian L16, PCMU for other codecs). ``refuse``: the stream never starts,
-            with
-            the cause ``error``.
+            frame intervals are sent twice. ``reorder``: one interval is sent after the ``count`` that follow it. ``garbage``:
+            an invalid message precedes each of ``count`` intervals. ``drop``: the socket closes without ``stop`` and without a
+            closing handshake; ``reset``: the same, with a connection reset. ``wrong codec``: the audio is coded differently
+            from what is announced (PCMA for PCMU and vice versa, big-endian L16, PCMU for other codecs). ``refuse``: the stream
+            never starts, with the cause ``error``.
         :param at: first frame interval affected, counted from 0. A stream with less audio sends silence until then.
             :meth:`Faults.unused <relay_sync.simulator.core.faults.Faults.unused>` lists faults that a stream was too short for.
         :param count: number of frame intervals, for the kinds that use it.

@@ -62,8 +62,8 @@ class Story:
         :param hears: audio that the caller hears (the ``outbound`` track), in the same forms.
         :param presses: digits that the caller presses when the application collects digits; a list has one entry for each time.
         :param hangs_up_after: when the caller hangs up: seconds after the answer, or words (part of a text, a URL or a ringtone
-            name)
-            that the caller has heard. With ``media="fast"``, seconds during a playback or recording are as fast as the media.
+            name) that the caller has heard. With ``media="fast"``, seconds during a playback or recording are as fast as the
+            media.
         :param hangs_up_after_speaking: hang up once the first stream has sent all of ``says``.
         :param answered_by: what detectors find: ``human``, ``machine``, ``fax`` or ``nobody``.
         :param beep: whether a ``machine`` beeps after its greeting.
@@ -169,9 +169,8 @@ class Story:
         seconds.
 
         :param url: the URL, exactly as the application plays it.
-        :param sound: duration in seconds, or audio (the path of a WAV file, or PCM16 bytes at 8 kHz). With ``None``, playing the
-            URL
-            fails.
+        :param sound: duration in seconds, or audio (the path of a WAV file, or PCM16 bytes at 8 kHz). With ``None``, playing
+            the URL fails.
         :raises InvalidParameter: the duration is not positive, or the audio format is not supported.
         """
         url = given.name_of("url", url)
@@ -199,8 +198,7 @@ class Story:
 
         :param to: number that the messages are sent to.
         :param ends: final state: ``delivered``, ``undelivered`` or ``failed``; or ``queued``, ``initiated`` or ``sent``, after
-            which no
-            further state is reported.
+            which no further state is reported.
         :param reason: reason that the event of the final state carries; ``""`` for none.
         :param before_reply: send the first state before the reply to the request, as the platform may.
         :param times: number of messages that this setup applies to; ``None`` for all.

@@ -1,4 +1,4 @@
-"""Handles on running operations. Each kind declares its method, its event, and how its events mean progress or end."""
+"""Handles for running operations. Each class declares its method, its event type, and which events report progress or the end."""
 
 from __future__ import annotations
 

@@ -203,7 +203,7 @@ class Action(Generic[E]):
             silence), ``None`` waits for that limit plus 10 s and then raises ``WaitTimeout``. Ends that occurred while the
             connection was down are detected for some kinds of actions only: see docs/threads.md.
         :return: the terminal event. If the call ended first, ``synthetic`` is set on it, with a ``reason``.
-        :raises WaitTimeout: the action is still running; wait again if you like.
+        :raises WaitTimeout: the action is still running; you can wait again.
         :raises RelayError: the error that ended the action (:attr:`error`): the session was lost permanently, the client was
             closed, the process was forked, or the server reported a failure.
         """
@@ -264,7 +264,7 @@ class Action(Generic[E]):
         return self.method.removeprefix("calling.")
 
     def _stop_command(self) -> tuple[str, dict[str, Any]] | None:
-        """Return the method and params that stop the action, or ``None`` if the wire has no such method."""
+        """Return the method and params that stop the action, or ``None`` if the protocol has no such method."""
         return None
 
     def _control(
@@ -371,7 +371,7 @@ class RunningAction:
         return self.action._heard
 
     def stop_command(self) -> tuple[str, dict[str, Any]] | None:
-        """Return the method and params that stop the action, or ``None`` if the wire has no such method."""
+        """Return the method and params that stop the action, or ``None`` if the protocol has no such method."""
         return self.action._stop_command()
 
     def meaning(self, method: str, params: Mapping[str, Any]) -> Callable[[Outcome, int], object] | None:

@@ -163,7 +163,7 @@ class CollectAction(_Collecting, VolumeAction["CollectEvent"]):
     """A prompt and the input that follows (``calling.play_and_collect``).
 
     The end of the prompt does not end the action. If the prompt cannot be played, the action ends with an error, and
-    :attr:`result` is the playback event. The wire has no method that pauses the prompt.
+    :attr:`result` is the playback event. The protocol has no command that pauses the prompt.
     """
 
     method = "calling.play_and_collect"
@@ -214,7 +214,7 @@ class DetectAction(StoppableAction["DetectEvent"]):
 
         :param timeout: seconds to wait; ``None`` waits until the detector or the call ends.
         :return: the first result, or the terminal event if there was no result.
-        :raises WaitTimeout: there is no result yet; wait again if you like.
+        :raises WaitTimeout: there is no result yet; you can wait again.
         :raises RelayError: the error that ended the action.
         """
         return self._wait_for(self._found, timeout)

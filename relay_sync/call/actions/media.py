@@ -109,9 +109,8 @@ class RecordAction(_Recording["events.RecordEvent"], PausableAction["events.Reco
 class StreamAction(StoppableAction["events.StreamEvent"]):
     """A stream of a call's audio to a WebSocket (``calling.stream``).
 
-    A stream that the platform could not open also ends as ``finished``. Its result then has the reason ``never_streamed``, since
-    no
-    ``streaming`` event came before, and a warning names the host of the URL.
+    A stream that the platform could not open also ends as ``finished``. Its result then has the reason ``never_streamed``,
+    because no ``streaming`` event preceded it, and a warning names the host of the URL.
     """
 
     method = "calling.stream"

@@ -1,1 +1,1 @@
-"""The verbs of a call, by theme, as mix-ins of :class:`relay_sync.Call`: explicit signatures, short bodies."""
+"""Mix-ins that give :class:`relay_sync.Call` its verbs, grouped by theme."""

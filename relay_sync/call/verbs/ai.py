@@ -34,7 +34,7 @@ class AIVerbs(Verbs):
         on_completed: OnCompleted | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> AIAction:
-        """Start an AI agent on the call (``calling.ai``). The objects are those of SWML's ``ai`` method.
+        """Start an AI agent on the call (``calling.ai``). Parameters that are objects have the form of SWML's ``ai`` method.
 
         :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
         :param agent: id of an agent defined on the platform, instead of ``prompt``.
@@ -90,7 +90,7 @@ class AIVerbs(Verbs):
     ) -> dict[str, Any]:
         """Start an Amazon Bedrock agent on the call (``calling.amazon_bedrock``).
 
-        The wire has no ``control_id`` for it, so there is no action: :class:`AIStopEvent` marks its end.
+        The command has no ``control_id``, so this returns no action: :class:`AIStopEvent` marks the end.
 
         :param prompt: prompt that defines the agent; any JSON value.
         :param SWAIG: functions that the agent may call, as in SWML.
@@ -126,7 +126,7 @@ class AIVerbs(Verbs):
         global_data: Mapping[str, Any] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Send a message to the AI agent that the caller does not hear (``calling.ai_message``).
+        """Send the AI agent a message, which the caller does not hear (``calling.ai_message``).
 
         :param message_text: text of the message.
         :param role: role of the message's author: ``system``, ``user`` or ``assistant``.

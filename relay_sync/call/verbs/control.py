@@ -1,4 +1,4 @@
-"""Answer, hang up, return a call to the platform."""
+"""Answer a call, hang it up, or return it to the platform."""
 
 from __future__ import annotations
 
