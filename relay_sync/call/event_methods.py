@@ -29,9 +29,9 @@ class EventMethods:
         The handlers of a call run one at a time and in order, on a thread where they may block. While 10,000 callbacks of the
         call are waiting, further events are dropped with a warning, except events that end the call or an action.
 
-        :param event_type: event name, such as ``calling.call.state``, or event class, such as :class:`CallStateEvent`. Because
-            the platform may add events, an unknown ``calling.`` name that is not similar to a known one is accepted with a
-            warning. :meth:`events` returns all events.
+        :param event_type: event name, such as ``calling.call.state``, or event class, such as :class:`CallStateEvent`.
+            Because the platform may add events, an unknown ``calling.`` name that is not similar to a known one is
+            accepted with a warning. :meth:`events` returns all events.
         :param handler: function that takes the event. Without it, ``on`` is a decorator.
         :return: the handler, or the decorator.
         :raises InvalidParameter: calls have no such event, or the handler is not a regular function.
