@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from ._version import __version__
 
@@ -43,6 +43,30 @@ EVENT_MESSAGING_RECEIVE: Final = "messaging.receive"
 EVENT_MESSAGING_STATE: Final = "messaging.state"
 EVENT_TASKS: Final = "queuing.relay.tasks"
 EVENT_USER: Final = "calling.user_event"
+
+# The words of states and reasons, for editors and type checkers. Public attributes are ``CallState | str``: the platform may
+# send a word that this SDK does not know, and a type checker must not take a state for constant after a comparison.
+ConnectionState = Literal["idle", "connecting", "connected", "reconnecting", "closed", "failed"]
+CallState = Literal["created", "ringing", "answered", "ending", "ended"]
+CallEndReason = Literal[
+    "hangup", "cancel", "busy", "noAnswer", "decline", "error", "abandoned", "maxDuration", "notFound"
+]
+Direction = Literal["inbound", "outbound"]
+MessageState = Literal["queued", "initiated", "sent", "delivered", "undelivered", "failed", "received"]
+ActionState = Literal[
+    "starting",
+    "playing",
+    "recording",
+    "streaming",
+    "tapping",
+    "transcribing",
+    "echoing",
+    "collecting",
+    "paused",
+    "finished",
+    "error",
+    "no_input",
+]
 
 CALL_STATE_CREATED: Final = "created"
 CALL_STATE_RINGING: Final = "ringing"

@@ -14,6 +14,9 @@ from ..constants import (
     CALL_STATE_ENDING,
     CALL_STATE_RINGING,
     EVENT_CALL_STATE,
+    CallEndReason,
+    CallState,
+    Direction,
 )
 from ..events import CallStateEvent
 from ..protocol.standing import reaches
@@ -77,9 +80,9 @@ class Call(
         context: str = "",
         *,
         tag: str = "",
-        direction: str = "",
+        direction: Direction | str = "",
         device: dict[str, Any] | None = None,
-        state: str = "",
+        state: CallState | str = "",
         segment_id: str = "",
     ) -> None:
         self._client = client
@@ -132,7 +135,7 @@ class Call(
         return self._core.tag
 
     @property
-    def direction(self) -> str:
+    def direction(self) -> Direction | str:
         """``inbound`` or ``outbound``."""
         return self._core.direction
 
@@ -147,12 +150,15 @@ class Call(
         return self._core.segment_id
 
     @property
-    def state(self) -> str:
-        """The latest state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``, in this order."""
+    def state(self) -> CallState | str:
+        """The latest state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``, in this order.
+
+        A state that this SDK does not know is kept as the platform sent it; ``""`` if the platform has not reported one.
+        """
         return self._core.state
 
     @property
-    def end_reason(self) -> str:
+    def end_reason(self) -> CallEndReason | str:
         """Why the call ended, as reported by the server (``hangup``, ``busy``, ``noAnswer``, ...); ``""`` before the end."""
         return self._core.end_reason
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
+from ..constants import ConnectionState, Direction, MessageState
 from ..errors import RelayError
 from ..events import RelayEvent
 from .actions import OnCompleted
@@ -28,13 +29,13 @@ class SentMessage(Protocol):
 
     message_id: str
     context: str
-    direction: str
+    direction: Direction | str
     from_number: str
     to_number: str
     body: str
     media: list[str]
     segments: int
-    state: str
+    state: MessageState | str
     reason: str
     tags: list[str]
 
@@ -87,7 +88,7 @@ class Client(Protocol[C]):
         """The contexts subscribed to."""
 
     @property
-    def state(self) -> str:
+    def state(self) -> ConnectionState | str:
         """``idle``, ``connecting``, ``connected``, ``reconnecting``, ``closed`` or ``failed``."""
 
     @property

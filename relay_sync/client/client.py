@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from .. import notebook_html
 from ..call.call import Call, core_of
 from ..config import Config
-from ..constants import MAX_FRAME
+from ..constants import MAX_FRAME, ConnectionState
 from ..deadline import Deadline
 from ..errors import InvalidParameter
 from ..params import values
@@ -111,7 +111,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         ssl_context: ssl.SSLContext | None = None,
         ca_file: str | os.PathLike[str] | None = None,
         proxy: str | None = None,
-        on_state: Callable[[str], object] | None = None,
+        on_state: Callable[[ConnectionState], object] | None = None,
         on_error: Callable[[BaseException, Call | None], object] | None = None,
         on_handler_error: Literal["hangup", "leave"] = "hangup",
         allow_insecure: bool = False,
@@ -189,7 +189,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         return list(self._link.contexts)
 
     @property
-    def state(self) -> str:
+    def state(self) -> ConnectionState | str:
         """``idle``, ``connecting``, ``connected``, ``reconnecting``, ``closed`` or ``failed``."""
         return self._router.state
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import attrs
 
 from ..config import Config
+from ..constants import ConnectionState
 from ..deadline import Deadline
 from ..errors import ClientClosed, ConnectError, ConnectTimeout, RequestTimeout, WaitTimeout
 from ..protocol.command import Command, Phase
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
         @property
         def calls(self) -> Table[str, Call]: ...
         @property
-        def state(self) -> str:
+        def state(self) -> ConnectionState | str:
             """As :attr:`RelayClient.state`."""
 
         @property

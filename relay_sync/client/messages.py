@@ -17,6 +17,8 @@ from ..constants import (
     MESSAGE_END_STATES,
     MESSAGE_STATE_QUEUED,
     MESSAGE_STATE_RECEIVED,
+    Direction,
+    MessageState,
 )
 from ..errors import ConnectionLost, MessageNotFollowed, RelayError, WaitTimeout
 from ..events import RelayEvent
@@ -86,25 +88,25 @@ class Message:
         *,
         message_id: str = "",
         context: str = "",
-        direction: str = "",
+        direction: Direction | str = "",
         from_number: str = "",
         to_number: str = "",
         body: str = "",
         media: list[str] | None = None,
         segments: int = 0,
-        state: str = "",
+        state: MessageState | str = "",
         reason: str = "",
         tags: list[str] | None = None,
     ) -> None:
         self.message_id = message_id
         self.context = context
-        self.direction = direction
+        self.direction: Direction | str = direction
         self.from_number = from_number
         self.to_number = to_number
         self.body = body
         self.media: list[str] = list(media or ())
         self.segments: int = segments
-        self.state: str = state
+        self.state: MessageState | str = state
         self._standing = Standing(OF_MESSAGES, state)
         self.reason: str = reason
         self.tags: list[str] = list(tags or ())

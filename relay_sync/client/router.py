@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..call.call import Call, core_of
 from ..call.offer import Offer
-from ..constants import CALL_STATE_ANSWERED, CALL_STATE_ENDED, CALL_STATE_ENDING, EVENT_CONFERENCE
+from ..constants import CALL_STATE_ANSWERED, CALL_STATE_ENDED, CALL_STATE_ENDING, EVENT_CONFERENCE, ConnectionState
 from ..errors import CallEnded, ClientClosed, RelayError
 from ..events import CallReceiveEvent, CallStateEvent, DialEvent, RelayEvent, parse_event
 from ..protocol.command import Phase
@@ -61,7 +61,7 @@ class Router:
         client: Client[Call],
         *,
         max_active_calls: int,
-        on_state: Callable[[str], object] | None,
+        on_state: Callable[[ConnectionState], object] | None,
         on_error: Callable[[BaseException, Call | None], object] | None,
         hang_up_on_error: bool,
         on_watch: Callable[[float], object],
@@ -104,7 +104,7 @@ class Router:
         return CallHandlers(self.changed, self.callbacks, self._unattended, hang_up_on_error=self._hang_up_on_error)
 
     @property
-    def state(self) -> str:
+    def state(self) -> ConnectionState | str:
         """The connection state, as :attr:`RelayClient.state`."""
         return self.states.now
 

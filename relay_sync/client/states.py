@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from ..constants import ConnectionState
 from ..errors import RelayError
 from ..protocol.command import Phase
 from ..threads import logs
@@ -16,7 +17,7 @@ __all__ = ["States"]
 
 _log = logs.get("relay_sync").later
 
-_PUBLIC: Final = {
+_PUBLIC: Final[dict[Phase, ConnectionState]] = {
     Phase.IDLE: "idle",
     Phase.READY: "connected",
     Phase.CLOSED: "closed",
@@ -31,8 +32,8 @@ class States:
     :ivar now: ``idle``, ``connecting``, ``connected``, ``reconnecting``, ``closed`` or ``failed``.
     """
 
-    def __init__(self, callbacks: Callbacks, on_state: Callable[[str], object] | None) -> None:
-        self.now: str = "idle"
+    def __init__(self, callbacks: Callbacks, on_state: Callable[[ConnectionState], object] | None) -> None:
+        self.now: ConnectionState = "idle"
         self._callbacks = callbacks
         self._on_state = None if on_state is None else InContext(on_state)
         self._was_ready = False

@@ -10,6 +10,7 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, NamedTuple, Protocol, TypeVar, cast
 
 from ... import notebook_html
+from ...constants import ActionState
 from ...errors import (
     ActionFailed,
     CallEnded,
@@ -110,7 +111,7 @@ class Action(Generic[E]):
 
     :ivar call: the call.
     :ivar control_id: id that connects this action's commands and events.
-    :ivar state: the latest state; ``starting`` (never on the wire) before the first event.
+    :ivar state: the latest state, as the platform sent it; ``starting`` (never on the wire) before the first event.
     :ivar reply: the server's reply to the command that started it; empty until the reply arrives.
     :ivar latest: its latest event, or ``None``.
     :param on_completed: called once with the terminal event.
@@ -138,7 +139,7 @@ class Action(Generic[E]):
         self.call = call
         self._host = host
         self.control_id = control_id
-        self.state: str = "starting"
+        self.state: ActionState | str = "starting"
         self.reply: dict[str, Any] = {}
         self.latest: RelayEvent | None = None
         #: The parameters that the action was started with.

@@ -11,7 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ... import events
-from ...constants import EVENT_CALL_COLLECT, EVENT_CALL_DETECT, EVENT_CALL_PLAY, EVENT_CALL_SEND_DIGITS
+from ...constants import EVENT_CALL_COLLECT, EVENT_CALL_DETECT, EVENT_CALL_PLAY, EVENT_CALL_SEND_DIGITS, ActionState
 from ...events import RelayEvent
 from ...threads.outcome import Waiter
 from .base import OVERDUE, Action, Question, StoppableAction, VolumeAction
@@ -52,7 +52,7 @@ class _Collecting(StoppableAction["CollectEvent"]):
 
     def _progress(self, event: CollectEvent) -> None:
         kind = event.type
-        self.state: str = event.state or kind or self.state
+        self.state: ActionState | str = event.state or kind or self.state
         if kind == "start_of_input":
             self._started = True
         elif kind == "error" or event.state == "error":
@@ -175,7 +175,7 @@ class CollectAction(_Collecting, VolumeAction["CollectEvent"]):
             state = getattr(event, "state", "")
             if state:
                 # The prompt has finished, not the action: the input follows.
-                self.state: str = "collecting" if state == "finished" else state
+                self.state: ActionState | str = "collecting" if state == "finished" else state
             if state == "error":
                 self._end(event, self._failure(state))
             return
@@ -197,7 +197,7 @@ class DetectAction(StoppableAction["DetectEvent"]):
         word = event.event
         if not word:
             return
-        self.state = word
+        self.state: ActionState | str = word
         if word == "error":
             self._end(event, self._failure(word))
         elif word == "finished":

@@ -14,6 +14,7 @@ from ...constants import (
     EVENT_CALL_STREAM,
     EVENT_CALL_TAP,
     EVENT_CALL_TRANSCRIBE,
+    ActionState,
 )
 from ...errors import RelayError, StreamFailed
 from ...threads import logs
@@ -213,7 +214,7 @@ class FaxAction(StoppableAction["FaxEvent"]):
             number = event.details.get("number")
             self._page = number if isinstance(number, int) and not isinstance(number, bool) else self._page + 1
         if kind:
-            self.state = kind
+            self.state: ActionState | str = kind
         if kind in self.error_states:
             self._end(event, self._failure(kind))
         elif kind in self.end_states:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ...constants import EVENT_CALL_AI, EVENT_CALL_PAY, EVENT_CALL_QUEUE
+from ...constants import EVENT_CALL_AI, EVENT_CALL_PAY, EVENT_CALL_QUEUE, ActionState
 from .base import StoppableAction
 from .replies import ReadableAsReply
 
@@ -25,7 +25,7 @@ class PayAction(StoppableAction["PayEvent"]):
     event_type = EVENT_CALL_PAY
 
     def _progress(self, event: PayEvent) -> None:
-        self.state: str = event.result or event.for_ or self.state
+        self.state: ActionState | str = event.result or event.for_ or self.state
         if event.result:
             self._end(event, None)
 
@@ -73,7 +73,7 @@ class QueueAction(ReadableAsReply, StoppableAction["events.QueueEvent"]):
         self._position = event.position if out or "position" in event.params else self._position
         self._size = event.size if "size" in event.params else self._size
         if event.status:
-            self.state: str = event.status
+            self.state: ActionState | str = event.status
         if event.status in self.end_states:
             self._end(event, None)
 
