@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
@@ -51,6 +52,18 @@ def test_every_package_is_on_the_map() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     packages = [path.parent.name for path in (ROOT / "relay_sync").glob("*/__init__.py")]
     assert [name for name in packages if f"`{name}/`" not in text] == []
+
+
+def test_the_layers_are_those_that_the_tests_enforce() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^[1-9]   (.+)$", text, re.MULTILINE)
+    layers = [set(re.sub(r"\(.*?\)|/", "", line).split()) for line in reversed(lines)]
+    table = ast.parse((ROOT / "tests" / "package" / "test_package.py").read_text(encoding="utf-8"))
+    (floors,) = (
+        node.value for node in table.body if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "FLOORS"
+    )
+    assert isinstance(floors, ast.Tuple)
+    assert layers == [{each.value for each in ast.walk(one) if isinstance(each, ast.Constant)} for one in floors.elts]
 
 
 def medians(row: str) -> list[str]:
