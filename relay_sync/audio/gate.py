@@ -30,7 +30,7 @@ _UNAUTHORIZED = Response(401, {"WWW-Authenticate": "Bearer"}, b"a bearer token i
 
 
 def check_token(token: Any) -> str | None:
-    """Give a bearer token back if a header can carry it.
+    """Return a bearer token if a header can carry it.
 
     :raises InvalidParameter: it cannot.
     """
@@ -195,12 +195,12 @@ class Gate:
             self.forget(expected)
 
     def forget(self, expected: Expected) -> None:
-        """Its token is worthless from now on."""
+        """Invalidate its token."""
         with self._lock:
             self._expected.pop(expected.digest, None)
 
     def check(self, request: HttpRequest) -> Response | None:
-        """``None`` to let the request pass, or the answer to give instead."""
+        """Return ``None`` to accept the request, or the response that rejects it."""
         if request.path == HEALTH_PATH and request.method in ("GET", "HEAD") and not request.is_upgrade:
             return Response(200, {"Cache-Control": "no-store"}, b"ok\n")
         if not request.is_upgrade:
@@ -304,7 +304,7 @@ class Gate:
         return _bearer(headers) is not None
 
     def claim(self, headers: Headers) -> Expected | None:
-        """Use up the one-time token of a socket that was let in, if it showed one."""
+        """Consume the one-time token of an accepted socket, if it presented one."""
         token = _bearer(headers)
         if token is None:
             self._refusals["no token"] += 1

@@ -166,7 +166,7 @@ class Speaker:
         wait_for_event(done.settled, timeout)
 
     def press(self, digits: str) -> None:
-        """Press keys, at once."""
+        """Send DTMF digits immediately."""
         self._check_read()
 
         def press() -> None:
@@ -321,7 +321,7 @@ class Speaker:
         return name.startswith(_OURS)
 
     def echoed(self, name: str) -> None:
-        """A mark came back."""
+        """Handle a returned mark."""
         now = self._loop.time()
         self._last_echo, self._deaf = now, False
         found = next((mark for mark in self._pending if mark.name == name), None)

@@ -1,4 +1,4 @@
-"""Waiting for a stream that was asked for, and why it did not come."""
+"""Wait for a requested stream, and explain why it did not arrive."""
 
 from __future__ import annotations
 
