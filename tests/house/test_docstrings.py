@@ -72,7 +72,7 @@ def hidden(text: str) -> list[str]:
         if any(0 <= text.find(mark) < field.start() for mark in (f"{name}: ", f"{name} (")):
             found.append(f"{name} stands before its field, with a colon or a parenthesis")
     for field in re.finditer(
-        r"^:ivar (\w+):.*\n(?!\s*(?::(?:param|raises|return|ivar|cvar)\b|$)).+", text, re.MULTILINE
+        r"^:ivar (\w+):.*\n(?!\s*(?::(?:param|raises?|returns?|ivar|cvar)\b|$)).+", text, re.MULTILINE
     ):
         found.append(f":ivar {field[1]} goes over its line")
     return found

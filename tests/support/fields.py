@@ -18,7 +18,7 @@ __all__ = ["described", "parameters", "public_callables"]
 def described(text: str) -> dict[str, str]:
     """The parameters and attributes that the fields of a docstring describe."""
     found = re.findall(
-        r"^\s*:(?:param|ivar) (\*{0,2}\w+):[ \t]*(.*(?:\n(?!\s*(?::(?:param|raises|return|ivar|cvar)\b|$)).*)*)",
+        r"^\s*:(?:param|ivar) (\*{0,2}\w+):[ \t]*(.*(?:\n(?!\s*(?::(?:param|raises?|returns?|ivar|cvar)\b|$)).*)*)",
         inspect.cleandoc(text),
         re.MULTILINE,
     )

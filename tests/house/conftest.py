@@ -1,3 +1,0 @@
-"""What waits until the text of all rooms is rewritten."""
-
-collect_ignore = ["test_words.py", "test_docstrings.py"]
