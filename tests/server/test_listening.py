@@ -84,5 +84,5 @@ def test_a_port_that_is_kept_for_others(monkeypatch: pytest.MonkeyPatch) -> None
 def test_on_the_command_line(taken: int, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([each.format(port=taken) for each in command]) == 1
     shown = capsys.readouterr().err
-    assert f"port {taken} cannot be had: 127.0.0.1:{taken} is already in use {ADVICE}" in shown
+    assert f"port {taken} is not available: 127.0.0.1:{taken} is already in use {ADVICE}" in shown
     assert len(shown.splitlines()) == 1
