@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -12,7 +12,7 @@ import attrs
 
 from tests.support.public import MODULES
 
-__all__ = ["described", "parameters", "public_callables"]
+__all__ = ["described", "parameters", "public_callables", "reworded"]
 
 
 def described(text: str) -> dict[str, str]:
@@ -23,6 +23,17 @@ def described(text: str) -> dict[str, str]:
         re.MULTILINE,
     )
     return {name.lstrip("*"): " ".join(words.split()) for name, words in found}
+
+
+def reworded(cls: type, base: type, own: Collection[str] = ()) -> list[str]:
+    """The fields that a class inherits and describes in other words than its base; editors show those of the class itself.
+
+    :param own: fields that the class describes in words of its own.
+    """
+    ours = described(cls.__doc__ or "")
+    return [
+        name for name, words in described(base.__doc__ or "").items() if name not in own and ours.get(name) != words
+    ]
 
 
 def public_callables() -> Iterator[tuple[str, Any, str]]:
