@@ -260,7 +260,7 @@ def test_jupyter(tmp_path: Path) -> None:
     nbclient = pytest.importorskip("nbclient", reason="notebooks need the extra slow")
     nbformat = pytest.importorskip("nbformat", reason="notebooks need the extra slow")
     cells = blocks(page("jupyter"))
-    end = re.search(r"At the end: `(.+?)`", page("jupyter"))
+    end = re.search(r"When you are done, run `(.+?)`", page("jupyter"))
     assert end is not None
     shown = ["client", "calls[0]", "streams[0]"]
     for expression in shown:
