@@ -315,6 +315,7 @@ def test_audio_is_heard(account: Simulator, tmp_path: Path, monkeypatch: pytest.
     assert len(heard["inbound"]) == pytest.approx(2 * 2 * saved.samples, abs=2 * 16000)  # at twice the rate
 
 
+@pytest.mark.slow
 def test_a_two_way_stream(account: Simulator) -> None:
     program = blocks(page("audio"))[1]
     printed: queue.Queue[tuple[object, ...]] = queue.Queue()
