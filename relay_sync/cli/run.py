@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from ..client.client import RelayClient
-from ..errors import AuthenticationError, ConnectError, ConnectTimeout, InvalidParameter, RelayError
+from ..errors import AuthenticationError, ConnectError, InvalidParameter, RelayError
 from ..threads import logs
 from ..threads.signals import Handled
 from .mistakes import INTERRUPTED, BrokenProgram, Mistake, Unsuccessful, WrongConfiguration
@@ -104,8 +104,8 @@ def _run_client(client: RelayClient, reporter: Reporter, *, drain: float) -> Non
         with _stopped_with_terminal(client):
             client.run(drain=drain or None, hangup_calls=True, on_ready=reporter.ready)
     except RelayError as error:
-        # A ConnectError that is no timeout is fatal, such as an unknown host: every process would fail in the same way.
-        is_wrong = isinstance(error, (AuthenticationError, ConnectError)) and not isinstance(error, ConnectTimeout)
+        # Every process would fail in the same way. A lack of descriptors or threads is not fatal: it may pass.
+        is_wrong = isinstance(error, AuthenticationError) or (isinstance(error, ConnectError) and error.fatal)
         if is_wrong and reporter.supervised and not reporter.is_ready:
             raise WrongConfiguration(error.message) from error
         raise Unsuccessful(error.message) from error

@@ -8,12 +8,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from relay_sync import ConnectError, RelayClient
 from relay_sync.cli import main, supervisor
+from relay_sync.cli.mistakes import Unsuccessful, WrongConfiguration
+from relay_sync.cli.reports import VARIABLE
+from relay_sync.cli.run import serve
 from relay_sync.simulator import Simulator
 from tests.support import ROOT
 from tests.support.hosting import PATIENCE, environment
@@ -306,6 +311,28 @@ def test_a_wrong_configuration_of_one_process_is_a_line(sim: Simulator, folder: 
     assert code == 2
     assert errors.startswith("relay-sync run: wrong:client: ")
     assert len(errors.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("fatal", "reported"), [(True, b"wrong"), (False, b"")])
+def test_only_an_error_that_a_restart_does_not_help_is_a_wrong_configuration(
+    monkeypatch: pytest.MonkeyPatch, *, fatal: bool, reported: bytes
+) -> None:
+    """A lack of threads or descriptors may pass, so the supervisor starts the process again."""
+
+    class Failing(RelayClient):
+        def run(self, **_: Any) -> None:
+            raise ConnectError("no file descriptor for the connection", fatal=fatal)
+
+    reading, writing = os.pipe()
+    monkeypatch.setenv(VARIABLE, str(writing))
+    with open(reading, "rb") as reports, closing(open(writing, "wb")):
+        try:
+            code = serve(lambda: Failing(project="P", token="T", host="h"), [], processes=1, drain=0, log_level="error")
+        except Unsuccessful as error:
+            code = error.code
+        os.set_blocking(reading, False)
+        assert (reports.read1() or b"")[:5] == reported
+    assert code == (WrongConfiguration.code if fatal else Unsuccessful.code)
 
 
 #: A child that says what a client's process would, for as long as the test wants.
