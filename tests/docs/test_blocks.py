@@ -5,11 +5,8 @@ Programs of frameworks and notebooks need more than ``python FILE``; ``ELSEWHERE
 
 from __future__ import annotations
 
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Final
@@ -17,11 +14,11 @@ from typing import Final
 import pytest
 
 from relay_sync.simulator import Simulator, speech
-from relay_sync.testing import variables_of
 from tests.support import ROOT
-from tests.support.hosting import PATIENCE, Started, launched
+from tests.support.hosting import PATIENCE, Started, environment, launched
 from tests.support.lines import FROM, TO
 from tests.support.pages import PAGES, blocks, name_of
+from tests.support.users_tests import run_pytest
 
 #: Pages whose programs do not run by ``python FILE``, and the tests that run each of their blocks.
 ELSEWHERE: Final = {
@@ -56,24 +53,23 @@ NOT_RUN: Final = {
     r"pytest$": "test_docs.py::test_pytest",
     r"relay-sync simulate --show-tokens$|^curl|^\"from\"": "test_docs.py::test_script_without_an_account",
 }
-COMMANDS: Final = sorted(
-    {
-        command
-        for path in PAGES
-        for block in blocks(path.read_text(encoding="utf-8"), "sh")
-        for command in block.splitlines()
-        if not any(re.search(each, command.partition(" #")[0].strip()) for each in NOT_RUN)
-    }
-)
+#: All shell commands, without comments.
+TYPED: Final = {
+    line.partition(" #")[0].strip()
+    for path in PAGES
+    for block in blocks(path.read_text(encoding="utf-8"), "sh")
+    for line in block.splitlines()
+}
+COMMANDS: Final = sorted(command for command in TYPED if not any(re.search(each, command) for each in NOT_RUN))
 
 
 def run_block(block: str, folder: Path, sim: Simulator) -> str:
     """Run a program until it exits or, if it is a service, until it took a call, and return what it printed."""
     program = folder / "program.py"
     program.write_text(block.replace("port=8765", "port=0"), encoding="utf-8")  # tests run side by side
-    environment = {**os.environ, **variables_of(sim), "PYTHONUNBUFFERED": "1", "SIGNALWIRE_SIGNING_KEY": "key"}
+    variables = environment(sim, PYTHONUNBUFFERED="1", SIGNALWIRE_SIGNING_KEY="key")
     port = ["0"] if "int(sys.argv[1]) if" in block else []
-    with launched(folder, environment, "program.py", *port) as process:
+    with launched(folder, variables, "program.py", *port) as process:
         if "\nclient.run(" in block:
             sim.wait_for_client(timeout=PATIENCE)
             phone = sim.call(to=TO, from_=FROM, says=speech.greeting())
@@ -124,28 +120,23 @@ def test_a_block_with_an_unknown_name_fails(block: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_runs(command: str, tmp_path: Path) -> None:
     """Until it exits or, if it is a server, until it printed a line and SIGTERM ends it."""
-    words = command.partition(" #")[0].split()
+    words = command.split()
     program = {".venv/bin/relay-sync": ("-m", "relay_sync"), ".venv/bin/python": ()}[words[0]]
     arguments = [str(ROOT / word) if word.startswith("examples/") else word for word in words[1:]]
-    with Simulator(media="fast") as sim:
-        environment = {**os.environ, **variables_of(sim), "PYTHONUNBUFFERED": "1"}
-        arguments = ["0" if word == "8765" else word for word in arguments]
-        with launched(tmp_path, environment, *program, *arguments) as process:
-            if arguments[0] == "listen":
-                process.wait_for_output("listening")
-                process.process.send_signal(signal.SIGTERM)
-            assert process.process.wait(PATIENCE) == 0, process.output
+    arguments = ["0" if word == "8765" else word for word in arguments]
+    with (
+        Simulator(media="fast") as sim,
+        launched(tmp_path, environment(sim, PYTHONUNBUFFERED="1"), *program, *arguments) as process,
+    ):
+        if arguments[0] == "listen":
+            process.wait_for_output("listening")
+            process.process.send_signal(signal.SIGTERM)
+        assert process.process.wait(PATIENCE) == 0, process.output
 
 
 @pytest.mark.parametrize("pattern", NOT_RUN)
 def test_a_command_that_is_not_run_is_on_a_page(pattern: str) -> None:
-    commands = "\n".join(
-        command.partition(" #")[0].strip()
-        for path in PAGES
-        for block in blocks(path.read_text(encoding="utf-8"), "sh")
-        for command in block.splitlines(keepends=False)
-    )
-    assert re.search(pattern, commands, re.MULTILINE)
+    assert any(re.search(pattern, command) for command in TYPED)
 
 
 def test_what_runs_elsewhere_exists() -> None:
@@ -181,13 +172,5 @@ def test_a_block_that_shows_a_test_can_fail(name: str, line: str, instead: str, 
     (block,) = [each for each in blocks(page) if f"def {name}(" in each]
     assert line in block
     (tmp_path / "test_page.py").write_text(block.replace(line, instead), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", name],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    assert done.returncode == 1, done.stdout
-    assert f"FAILED test_page.py::{name}" in done.stdout or f"ERROR test_page.py::{name}" in done.stdout
+    told = run_pytest(tmp_path, "-k", name)
+    assert f"FAILED test_page.py::{name}" in told or f"ERROR test_page.py::{name}" in told, told

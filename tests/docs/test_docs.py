@@ -30,6 +30,7 @@ from tests.support.hosting import PATIENCE, Started, call_in, launched, started
 from tests.support.lines import FROM, TO
 from tests.support.modules import MODULES
 from tests.support.pages import blocks, name_of
+from tests.support.users_tests import run_pytest
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
@@ -255,15 +256,8 @@ def test_django(sim: Simulator, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_pytest(tmp_path: Path) -> None:
     assert write_files("pytest", tmp_path) == ["test_shop.py", "test_recording.py"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert "3 passed" in done.stdout, done.stdout
+    told = run_pytest(tmp_path)
+    assert "3 passed" in told, told
     (without,) = [block for block in blocks(page("pytest")) if "simulated()" in block]
     exec(compile(without, "pytest.md", "exec", dont_inherit=True), {})
 

@@ -14,6 +14,7 @@ from relay_sync.simulator import Simulator, speech
 from tests.support import PATIENCE, ROOT
 from tests.support.hosting import started
 from tests.support.lines import FROM, TO
+from tests.support.modules import MODULES
 from tests.support.pages import blocks
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -52,7 +53,7 @@ def test_the_first_program_prints_what_is_shown(sim: Simulator, tmp_path: Path) 
 def test_the_page_on_configuration_lists_the_variables_that_are_read() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     read = set()
-    for path in (ROOT / "relay_sync").rglob("*.py"):
+    for path in MODULES:
         read.update(re.findall(r'"((?:SIGNALWIRE|RELAY)_[A-Z_]+)"', path.read_text(encoding="utf-8")))
     listed = set(re.findall(r"`((?:SIGNALWIRE|RELAY)_[A-Z_]+)`", page))
     # Django's setting, what the supervisor says to its children, and what the simulator prints.

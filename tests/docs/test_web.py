@@ -24,6 +24,7 @@ from tests.support import PATIENCE, ROOT
 from tests.support.callbacks import KEY
 from tests.support.control import simulate
 from tests.support.lines import line
+from tests.support.pages import blocks
 from tests.support.peers import Receiver
 
 START = 30.0
@@ -34,7 +35,7 @@ def page(name: str) -> str:
 
 
 def programs(name: str) -> list[str]:
-    return re.findall(r"```python\n(.+?)```", page(name), re.DOTALL)
+    return blocks(page(name))
 
 
 @contextmanager
