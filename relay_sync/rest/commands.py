@@ -8,10 +8,11 @@ command for a call that has ended raises :class:`~relay_sync.CommandRefused` (40
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from attrs import field, frozen
 
+from ..constants import CallEndReason
 from ..errors import InvalidParameter
 from ..params import nested, values
 from .media import ControlIds, MediaCommands, RemoteAction
@@ -20,8 +21,7 @@ from .replies import CallInfo
 __all__ = ["RemoteAction", "RemoteCall"]
 
 #: Reasons for ending a call that a client may give.
-EndReason = Literal["hangup", "cancel", "busy", "noAnswer", "decline", "error", "abandoned", "maxDuration", "notFound"]
-_REASONS: Final = ("hangup", "cancel", "busy", "noAnswer", "decline", "error", "abandoned", "maxDuration", "notFound")
+_REASONS: Final = get_args(CallEndReason)
 _ADDRESS: Final = ("node_id", "call_id", "control_id")
 
 Send = Callable[..., CallInfo]
@@ -61,7 +61,7 @@ class RemoteCall(MediaCommands, ControlIds):
 
     # -- the call as a whole -------------------------------------------------------------------------------------------
 
-    def hangup(self, reason: EndReason | str = "hangup") -> CallInfo:
+    def hangup(self, reason: CallEndReason | str = "hangup") -> CallInfo:
         """End the call (``calling.end``).
 
         :param reason: ``hangup`` (the default); ``busy`` or ``decline`` to reject a call; ``cancel``, ``noAnswer``, ``error``,

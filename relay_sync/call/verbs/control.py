@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
+from ...constants import CallEndReason
 from ...params import values
 from .base import ADDRESS, Verbs
 
-__all__ = ["ControlVerbs", "EndReason"]
+__all__ = ["ControlVerbs"]
 
 #: Reasons for ending a call that a client may give.
-EndReason = Literal["hangup", "cancel", "busy", "noAnswer", "decline", "error", "abandoned", "maxDuration", "notFound"]
-_REASONS: Final = ("hangup", "cancel", "busy", "noAnswer", "decline", "error", "abandoned", "maxDuration", "notFound")
+_REASONS: Final = get_args(CallEndReason)
 
 AudioCodec = Literal["PCMU", "PCMA", "OPUS", "G729", "G722", "AMR-WB", "VP8", "H264"]
 _CODECS: Final = ("PCMU", "PCMA", "OPUS", "G729", "G722", "AMR-WB", "VP8", "H264")
@@ -51,7 +51,7 @@ class ControlVerbs(Verbs):
         }
         return self._core.command("calling.answer", values.merge_extra(params, extra, ADDRESS))
 
-    def hangup(self, reason: EndReason | str = "hangup") -> dict[str, Any]:
+    def hangup(self, reason: CallEndReason | str = "hangup") -> dict[str, Any]:
         """End the call, or reject an inbound call that has not been answered (``calling.end``).
 
         :param reason: ``hangup`` (the default); ``busy`` or ``decline`` to reject a call; ``cancel``, ``noAnswer``, ``error``,
