@@ -340,8 +340,7 @@ def _open(
         host = config.address.host
         unknown = f"there is no host named {unbracketed(host)!r}: check host (SIGNALWIRE_SPACE)"
         return open_tcp(host, config.address.port, deadline, opened, unknown)
-    unknown = f"there is no host named {proxy.host!r}, the host of {proxy}: check {proxy.source}"
-    return open_tcp(proxy.host, proxy.port, deadline, opened, unknown)
+    return open_tcp(proxy.host, proxy.port, deadline, opened, proxy.unknown)
 
 
 def _fatal(message: str) -> ConnectError:

@@ -78,6 +78,11 @@ class Proxy:
             return ""
         return f"Basic {binascii.b2a_base64(f'{self.user}:{self.password}'.encode(), newline=False).decode()}"
 
+    @property
+    def unknown(self) -> str:
+        """The message for a host name that does not exist."""
+        return f"there is no host named {self.host!r}, the host of {self}: check {self.source}"
+
     def refusal(self, target: str, status: int, reason: str = "") -> tuple[str, bool]:
         """Return the meaning of the proxy's response to ``CONNECT``.
 

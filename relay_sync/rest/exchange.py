@@ -295,8 +295,7 @@ def _by_proxy(what: str, proxy: Proxy | None, error: exceptions.ProxyError) -> C
         if refused is not None:
             return _refused(what, proxy, "the server", int(refused[1]), refused[2])
     if _is_unknown_name(root):
-        told = f"there is no host named {proxy.host!r}, which is that of {proxy}: check {proxy.source}"
-        return ConnectError(f"{what}: {told}", fatal=True)
+        return ConnectError(f"{what}: {proxy.unknown}", fatal=True)
     return ConnectError(f"{what}: no connection through {proxy} ({_cause(error)})")
 
 
