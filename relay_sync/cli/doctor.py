@@ -17,7 +17,7 @@ from . import checkup
 from .checkup import Finding
 from .early import Interrupted
 from .ending import interruptible
-from .mistakes import MISSING, Mistake, Unsuccessful
+from .mistakes import Mistake, Unsuccessful, advice_for
 from .streams import standard_streams
 from .target import load_client
 
@@ -78,7 +78,7 @@ def _diagnosed(
         client = make()
         named = origins()
     except InvalidParameter as problem:
-        _show(Finding("bad", "configuration", problem.message, MISSING if problem.value is None else ""))
+        _show(Finding("bad", "configuration", problem.message, advice_for(problem)))
         _tell("configuration")
         return 1
     return examine(client, arguments, named, receiver)

@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, ClassVar, Final
 if TYPE_CHECKING:
     from ..errors import InvalidParameter
 
-__all__ = ["INTERRUPTED", "MISSING", "BrokenProgram", "Mistake", "Unsuccessful", "WrongConfiguration"]
+__all__ = ["INTERRUPTED", "BrokenProgram", "Mistake", "Unsuccessful", "WrongConfiguration", "advice_for"]
 
 #: Exit code of a command that Ctrl-C interrupted.
 INTERRUPTED: Final = 130
-#: Advice for missing credentials.
-MISSING: Final = (
+_MISSING: Final = (
     "SIGNALWIRE_PROJECT_ID, SIGNALWIRE_API_TOKEN and SIGNALWIRE_SPACE are in the dashboard under API;"
     ' without an account, run "relay-sync simulate --show-tokens" and set the values that it prints'
 )
+
+
+def advice_for(error: InvalidParameter) -> str:
+    """Return where to find the credentials that a client was created without; ``""`` for another error."""
+    return _MISSING if error.value is None and error.parameter in ("project", "token", "host") else ""
 
 
 class Mistake(Exception):
@@ -58,6 +62,8 @@ class WrongConfiguration(Unsuccessful):
     :cvar code: the exit code.
     """
 
+    code: ClassVar[int] = 2
+
     @classmethod
     def of(cls, error: InvalidParameter, before: str = "") -> WrongConfiguration:
         """Return the error for a client that was created with an invalid value.
@@ -65,7 +71,5 @@ class WrongConfiguration(Unsuccessful):
         :param error: the error of the library.
         :param before: text to put before its message.
         """
-        missing = error.value is None and error.parameter in ("project", "token", "host")
-        return cls(f"{before}{error.message}{f'; {MISSING}' if missing else ''}")
-
-    code: ClassVar[int] = 2
+        advice = advice_for(error)
+        return cls(f"{before}{error.message}{advice and f'; {advice}'}")

@@ -10,6 +10,8 @@ import pytest
 
 from relay_sync import RelayClient
 from relay_sync.cli import checkup, main
+from relay_sync.cli.arguments import build_parser
+from relay_sync.cli.doctor import diagnose
 from relay_sync.simulator import Simulator
 from tests.support.lines import FROM, TO
 from tests.support.tls import tls_context
@@ -90,6 +92,18 @@ def test_what_is_wrong_and_what_to_do(
         assert text in told
     assert "PTwrong" not in told
     assert "Traceback" not in told
+
+
+def test_only_missing_credentials_are_answered_with_where_they_are(
+    account: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def make() -> RelayClient:
+        return RelayClient(ping_interval=None)  # type: ignore[arg-type]
+
+    assert diagnose(make, build_parser().parse_args(["doctor"])) == 1
+    told = capsys.readouterr().out
+    assert "ping_interval=None" in told
+    assert "dashboard" not in told
 
 
 @pytest.mark.parametrize("proxy", ["http://user:PTwrong@127.0.0.1:{port}", "nonsense://x"])
