@@ -14,6 +14,7 @@ from relay_sync.errors import InvalidParameter
 from relay_sync.events import event_class
 from relay_sync.events.names import event_name
 from tests.support import DATA, ROOT
+from tests.support.generators import rewrite
 
 __all__ = ["FILE", "classes", "page"]
 
@@ -136,5 +137,4 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    FILE.write_text(page(), encoding="utf-8")
-    print(f"wrote {FILE.name}: {len(classes())} events")
+    rewrite(FILE, page)

@@ -7,7 +7,6 @@ is empty, names a test that is not there, or the file is stale.
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import json
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from attrs import frozen
 import relay_sync
 from relay_sync import Call, constants
 from tests.support import DATA, ROOT
+from tests.support.generators import rewrite
 from tests.support.verbs.row import Row
 from tests.support.verbs.rows import ROWS
 
@@ -300,7 +300,4 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(prog="python -m tests.support.parity", description="Rewrite docs/parity.md.").parse_args()
-    FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text(page(), encoding="utf-8")
-    print(f"wrote {FILE.name}: {sum(len(rows) for rows in lines().values())} rows")
+    rewrite(FILE, page)

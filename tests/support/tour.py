@@ -5,7 +5,6 @@ Not a test. What is in the page is compared with what the commands print by ``te
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import signal
@@ -21,6 +20,7 @@ from relay_sync.simulator import Simulator, speech
 from relay_sync.testing import environment_of
 from tests.support import ROOT
 from tests.support.commands import PATIENCE
+from tests.support.generators import rewrite
 from tests.support.lines import FROM, TO, line
 
 __all__ = ["PAGE", "SCENES", "pieces", "plain"]
@@ -171,9 +171,8 @@ def pieces(text: str) -> dict[str, str]:
     return dict(re.findall(r"^```text\n\$ ([^\n]+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
 
 
-def main() -> None:
-    """Rewrite the page."""
-    argparse.ArgumentParser(prog="python -m tests.support.tour", description="Rewrite docs/tour.md.").parse_args()
+def page() -> str:
+    """The text of the page, from commands that are run."""
     text = PAGE.read_text(encoding="utf-8")
     for typed, scene in SCENES.items():
         with tempfile.TemporaryDirectory() as folder:
@@ -182,8 +181,8 @@ def main() -> None:
             print(f"{typed}: {time.monotonic() - started:.1f} s")
         before = pieces(text)[typed]
         text = text.replace(f"$ {typed}\n{before}```", f"$ {typed}\n{told}```")
-    PAGE.write_text(text, encoding="utf-8")
+    return text
 
 
 if __name__ == "__main__":
-    main()
+    rewrite(PAGE, page)

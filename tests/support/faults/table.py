@@ -21,6 +21,7 @@ from relay_sync.protocol.session import MOST_REFUSALS
 from tests.support import ROOT
 from tests.support.faults.moments import FAULTS, MOMENTS
 from tests.support.faults.troubles import TROUBLES, WORKS
+from tests.support.generators import rewrite
 
 __all__ = ["FILE", "OF_THE_PROCESS", "OUTCOMES", "NotApplicable", "cells", "page"]
 
@@ -207,6 +208,4 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text(page(), encoding="utf-8")
-    print(page())
+    rewrite(FILE, page)
