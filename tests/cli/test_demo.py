@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from array import array
 from pathlib import Path
@@ -18,7 +17,6 @@ from relay_sync.cli.progress import PlainProgress, level
 from relay_sync.cli.timeline import MomentLog
 from relay_sync.simulator import speech
 from relay_sync.simulator.media.voice import Voice
-from tests.support import ROOT
 
 
 def samples(pcm: bytes) -> array[int]:
@@ -103,25 +101,6 @@ def test_what_was_there_is_replaced(tmp_path: Path) -> None:
     out.write_bytes(b"x" * 1_000_000)
     assert main(["demo", "--fast", "--out", str(out)]) == 0
     assert read_wav(out).channels == 2
-
-
-def shape(printed: str) -> set[str]:
-    """The lines of a demo's output without what differs from run to run: times, threads, how often the bar was drawn."""
-    lines = (re.sub(r"^ +(\d+\.\d{3}|seconds)  \S+ +", "", line) for line in printed.splitlines())
-    return {re.sub(r"[^ ]*relay-sync-demo\.wav", "WAV", line) for line in lines if not line.startswith("listening ")}
-
-
-def test_the_tour_shows_what_it_prints(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "80")
-    assert main(["demo", "--fast"]) == 0
-    page = (ROOT / "docs" / "tour.md").read_text(encoding="utf-8")
-    shown = re.search(r"```text\n\$ relay-sync demo --fast\n(relay-sync .+?)```", page, re.DOTALL)
-    assert shown is not None
-    # Whether the first event comes before or after somebody listens is a matter of luck.
-    assert shape(capsys.readouterr().out) | {"event: call ringing"} == shape(shown[1])
 
 
 @pytest.mark.slow

@@ -51,6 +51,7 @@ _VARYING = (
     (r" +-?[\d.,]+(?= (?:ms|s|dB|frames?|bytes|gaps?|have)\b)", " <n>"),
     (r"^ +[\^~]+$", ""),
     (r"^listening +(?:0|25|50|75)% .*$", ""),  # how often a fast demo tells how far it is depends on the machine
+    (r"^.* event: call ringing$", ""),  # whether it comes before or after somebody listens is a matter of luck
     (r"^ +\d+\.\d{3}  ", "<seconds> "),
 )
 
