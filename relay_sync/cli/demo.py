@@ -28,9 +28,7 @@ __all__ = ["run"]
 _LABELS: Final = {"inbound": "caller", "outbound": "far side"}
 #: Width of the labels in columns.
 _BESIDE: Final = 10
-_NEXT: Final = (
-    'Next:    README.md, "The shortest useful program"; every parameter: python -m pydoc relay_sync.Call.stream'
-)
+_NEXT: Final = 'Next:    README.md, "A first program"; every parameter: python -m pydoc relay_sync.Call.stream'
 
 
 def run(arguments: argparse.Namespace) -> int:

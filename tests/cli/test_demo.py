@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from array import array
 from pathlib import Path
@@ -17,6 +18,7 @@ from relay_sync.cli.progress import PlainProgress, level
 from relay_sync.cli.timeline import MomentLog
 from relay_sync.simulator import speech
 from relay_sync.simulator.media.voice import Voice
+from tests.support import ROOT
 
 
 def samples(pcm: bytes) -> array[int]:
@@ -94,6 +96,8 @@ def test_it_tells_what_happened_in_order(tmp_path: Path, capsys: pytest.CaptureF
     )
     assert f"Audio:   {out} (8.1 s, 16-bit PCM, 8000 Hz, stereo, caller left, far side right)" in printed.out
     assert "caller    ▅▆▅▁ ▄▃ █▄▂▅▅▆▄ ▄" in printed.out
+    (next_heading,) = re.findall(r'^Next:    README\.md, "(.+?)"', printed.out, re.MULTILINE)
+    assert f"\n## {next_heading}\n" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_what_was_there_is_replaced(tmp_path: Path) -> None:
