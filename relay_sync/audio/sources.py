@@ -119,7 +119,7 @@ def _bytes_of(rate: int) -> Callable[[Chunk], bytes]:
                 raise InvalidParameter("sample_rate", rate, f"{chunk.sample_rate}, that of the frames")
             return chunk.pcm
         if not isinstance(chunk, (bytes, bytearray, memoryview)):
-            raise InvalidParameter("audio", type(chunk).__name__, "an iterable of bytes or of AudioFrame")
+            raise values.unseen("audio", chunk, "an iterable of bytes or of AudioFrame")
         return bytes(chunk)
 
     return read

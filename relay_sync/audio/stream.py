@@ -13,6 +13,7 @@ from .. import notebook_html
 from ..deadline import Deadline
 from ..errors import InvalidParameter, UnsupportedCodec, WaitTimeout
 from ..params import values
+from ..text.wording import either
 from ..threads import logs
 from ..threads.outcome import wait_for_event
 from ..threads.process import forked_error, generation
@@ -199,7 +200,7 @@ class AudioStream(Speaking):
         if self.announced_tracks and name not in self.announced_tracks:
             seen = self._buffer.tracks
             if name not in seen:
-                there = " or ".join(map(repr, dict.fromkeys((*self.announced_tracks, *seen))))
+                there = either(tuple(dict.fromkeys((*self.announced_tracks, *seen))))
                 raise InvalidParameter("track", track, f"{there}: the stream has no other")
         return name
 

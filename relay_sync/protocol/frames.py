@@ -9,7 +9,7 @@ from json.encoder import encode_basestring_ascii
 from typing import Any, Final, Protocol
 
 from ..errors import InvalidParameter
-from ..params.values import check_json
+from ..params.values import check_json, unseen
 from ..text.json_text import HUGE, IN_RANGE, has_huge, read_leniently, writer
 from ..text.secrecy import HIDDEN, SECRET_NAMES, hide
 from ..text.surrogates import WHOLE_TEXT, has_half, mend_json
@@ -179,7 +179,7 @@ _REFUSED: Final = ((has_half, WHOLE_TEXT), (has_huge, IN_RANGE))
 def _naming(params: Mapping[str, Any], wrong: Callable[[str], bool], accepted: str) -> InvalidParameter:
     """Return the error for the first parameter at fault. It shows only the value's type, because the value may be secret."""
     name = next((name for name, value in params.items() if wrong(_dump({name: value}))), "params")
-    return InvalidParameter(name, type(params.get(name)).__name__, accepted)
+    return unseen(name, params.get(name), accepted)
 
 
 def acknowledge(frame_id: FrameId) -> str:

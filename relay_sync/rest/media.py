@@ -408,7 +408,7 @@ class MediaCommands(Commands):
         :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
         """
         if digits is None and speech is None:
-            raise InvalidParameter("digits", digits, "given, or speech, or both")
+            raise InvalidParameter("digits", digits, "digits, speech or both")
         params = {
             "digits": nested.digits("digits", digits),
             "speech": nested.speech("speech", speech),

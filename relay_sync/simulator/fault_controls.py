@@ -36,7 +36,7 @@ def _check_json(name: str, value: object) -> None:
     try:
         frames.dump(value)
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidParameter(name, type(value).__name__, f"expressible in JSON ({error})") from None
+        raise InvalidParameter(name, type(value), f"a value that JSON can express ({error})") from None
 
 
 class Controls:

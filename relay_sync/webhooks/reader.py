@@ -128,7 +128,7 @@ class Webhooks:
         :raises InvalidParameter: *callback* is not a callback.
         """
         if not isinstance(callback, Callback):
-            raise InvalidParameter("callback", type(callback).__name__, "a callback that parse() returned")
+            raise values.unseen("callback", callback, "a callback that parse() returned")
         self._note(callback)
 
     def _knows(self, callback: Callback) -> bool:
@@ -161,7 +161,7 @@ class Webhooks:
         if not isinstance(url, str):
             raise InvalidParameter("url", url, "text")
         if not isinstance(body, (bytes, bytearray, memoryview)):
-            raise InvalidParameter("body", type(body).__name__, "the undecoded bytes of the body")
+            raise values.unseen("body", body, "the undecoded bytes of the body")
         if method.upper() not in ("GET", "POST"):
             raise WebhookRefused("the method must be GET or POST", status=405)
         if len(body) > self.max_body:
@@ -264,7 +264,7 @@ def _lower(headers: Any) -> dict[str, str]:
     except (TypeError, ValueError):
         pairs = [("", None)]
     if not all(isinstance(one, str) for pair in pairs for one in pair):
-        raise InvalidParameter("headers", type(headers).__name__, "a mapping of strings, or pairs of strings")
+        raise values.unseen("headers", headers, "a mapping of strings, or pairs of strings")
     lower: dict[str, str] = {}
     for name, value in pairs:
         name = name.lower()

@@ -14,6 +14,7 @@ from ...hosts.names import bare
 from ...hosts.origins import refusal
 from ...params.allowed import check_hosts, check_origins
 from ...server.http import HttpRequest
+from ...text.wording import either
 from . import given
 
 __all__ = ["Settings"]
@@ -22,7 +23,7 @@ __all__ = ["Settings"]
 def _one_of(*allowed: str) -> Any:
     def check(_: object, attribute: Attribute[str], value: str) -> None:
         if value not in allowed:
-            raise InvalidParameter(attribute.name, value, " or ".join(map(repr, allowed)))
+            raise InvalidParameter(attribute.name, value, either(allowed))
 
     return check
 
@@ -36,7 +37,7 @@ def _is_positive(value: Any) -> bool:
 
 def _positive(_: object, attribute: Attribute[float], value: float) -> None:
     if not _is_positive(value):
-        raise InvalidParameter(attribute.name, value, "greater than 0")
+        raise InvalidParameter(attribute.name, value, "a number greater than 0")
 
 
 def _speed(_: object, attribute: Attribute[float], value: float) -> None:
@@ -46,7 +47,7 @@ def _speed(_: object, attribute: Attribute[float], value: float) -> None:
 
 def _positive_or_none(_: object, attribute: Attribute[Any], value: Any) -> None:
     if value is not None and not _is_positive(value):
-        raise InvalidParameter(attribute.name, value, "greater than 0, or None")
+        raise InvalidParameter(attribute.name, value, "a number greater than 0 or None")
 
 
 def _ptime(_: object, attribute: Attribute[float], value: float) -> None:

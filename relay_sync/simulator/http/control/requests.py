@@ -56,7 +56,7 @@ def bind(members: Mapping[str, Member], body: Any) -> dict[str, Any]:
     :raises InvalidParameter: it is not an object, or a member is unknown, missing or invalid.
     """
     if not isinstance(body, dict):
-        raise InvalidParameter("body", type(body).__name__, "a JSON object")
+        raise values.unseen("body", body, "a JSON object")
     for name in body:
         if name not in members:
             raise InvalidParameter(
