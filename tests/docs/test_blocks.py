@@ -1,6 +1,7 @@
 """Every block of README and docs runs as it stands, in a fresh folder: with the simulator's settings in the environment.
 
-Programs of frameworks and notebooks need more than ``python FILE``; ``ELSEWHERE`` names the tests that run them.
+Programs that need more than ``python FILE``, or whose output is checked, are run by other tests: ``ELSEWHERE`` and
+``BLOCKS_ELSEWHERE`` name them.
 """
 
 from __future__ import annotations
@@ -20,16 +21,21 @@ from tests.support.lines import FROM, TO
 from tests.support.pages import PAGES, blocks, name_of
 from tests.support.users_tests import run_pytest
 
-#: Pages whose programs do not run by ``python FILE``, and the tests that run each of their blocks.
+#: Pages, and the tests that run all of their blocks.
 ELSEWHERE: Final = {
+    "README.md": "tests/docs/test_readme.py::test_the_first_program_prints_what_is_shown",
     "docs/django.md": "tests/docs/test_docs.py::test_django",
     "docs/flask.md": "tests/docs/test_docs.py::test_flask",
     "docs/jupyter.md": "tests/docs/test_docs.py::test_jupyter",
     "docs/pytest.md": "tests/docs/test_docs.py::test_pytest",
+    "docs/webhooks.md": "tests/docs/test_web.py::test_a_stream_started_and_told_of_by_other_processes",
 }
-#: Programs that take arguments, and those that they are given, by their beginning. They are run by the tests named.
-WITH_ARGUMENTS: Final = {
+#: Single blocks by their beginning, and the tests that run them.
+BLOCKS_ELSEWHERE: Final = {
+    "# answer.py": "tests/docs/test_docs.py::test_script_answers_calls",
+    "# calls.py": "tests/docs/test_docs.py::test_observing_shows_what_the_program_prints",
     "# dial.py": "tests/docs/test_docs.py::test_script_dials",
+    "# talk.py": "tests/docs/test_docs.py::test_a_two_way_stream",
     '"""Stream a live call': "tests/docs/test_web.py::test_a_stream_started_and_told_of_by_other_processes",
     '"""Download a recording': "tests/docs/test_web.py::test_a_recording_is_made_and_downloaded",
     '"""Does the program answer': "tests/docs/test_web.py::test_a_program_is_checked_from_outside",
@@ -40,7 +46,7 @@ PROGRAMS: Final = [
     for path in PAGES
     if name_of(path) not in ELSEWHERE
     for number, block in enumerate(blocks(path.read_text(encoding="utf-8")))
-    if not block.startswith(tuple(WITH_ARGUMENTS))
+    if not block.startswith(tuple(BLOCKS_ELSEWHERE))
 ]
 #: Shell commands that are not run, and why.
 NOT_RUN: Final = {
@@ -48,7 +54,7 @@ NOT_RUN: Final = {
     r"^export SIGNALWIRE": "placeholders for an account",
     r"sphinx": ".ci/run builds the site",
     r"gunicorn|flask --app|manage\.py|django-admin": "tests/contrib and test_docs.py run the applications",
-    r"python calls\.py$": "the program above it, which is run as a block",
+    r"python calls\.py$": "test_docs.py::test_observing_shows_what_the_program_prints",
     r"python answer\.py$": "test_docs.py starts it with its own settings",
     r"pytest$": "test_docs.py::test_pytest",
     r"relay-sync simulate --show-tokens$|^curl|^\"from\"": "test_docs.py::test_script_without_an_account",
@@ -65,27 +71,16 @@ COMMANDS: Final = sorted(command for command in TYPED if not any(re.search(each,
 
 def run_block(block: str, folder: Path, sim: Simulator) -> str:
     """Run a program until it exits or, if it is a service, until it took a call, and return what it printed."""
-    program = folder / "program.py"
-    program.write_text(block.replace("port=8765", "port=0"), encoding="utf-8")  # tests run side by side
-    variables = environment(sim, PYTHONUNBUFFERED="1", SIGNALWIRE_SIGNING_KEY="key")
-    port = ["0"] if "int(sys.argv[1]) if" in block else []
-    with launched(folder, variables, "program.py", *port) as process:
+    (folder / "program.py").write_text(block, encoding="utf-8")
+    with launched(folder, environment(sim, PYTHONUNBUFFERED="1"), "program.py") as process:
         if "\nclient.run(" in block:
             sim.wait_for_client(timeout=PATIENCE)
             phone = sim.call(to=TO, from_=FROM, says=speech.greeting())
             phone.wait_until("answered", PATIENCE)
-            if "read_dtmf" in block:
-                phone.wait_for_two_way_stream(timeout=PATIENCE).wait_until("streaming", PATIENCE)
-                phone.press("5")
             wait_for_output(process)
             phone.hang_up()
             phone.wait_until("ended", PATIENCE)
             process.process.send_signal(signal.SIGTERM)
-        elif "serve_forever()" in block:
-            wait_for_output(process)
-            process.process.send_signal(signal.SIGTERM)
-            assert process.process.wait(PATIENCE) == -signal.SIGTERM, process.output
-            return process.output
         assert process.process.wait(PATIENCE) == 0, process.output
         return process.output
 
@@ -141,9 +136,9 @@ def test_a_command_that_is_not_run_is_on_a_page(pattern: str) -> None:
 
 def test_what_runs_elsewhere_exists() -> None:
     texts = [path.read_text(encoding="utf-8") for path in PAGES]
-    for beginning in WITH_ARGUMENTS:
+    for beginning in BLOCKS_ELSEWHERE:
         assert any(block.startswith(beginning) for text in texts for block in blocks(text)), beginning
-    for test in {*ELSEWHERE.values(), *WITH_ARGUMENTS.values()}:
+    for test in {*ELSEWHERE.values(), *BLOCKS_ELSEWHERE.values()}:
         file, _, name = test.partition("::")
         assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8")
 
