@@ -21,7 +21,6 @@ from ..constants import (
 from ..events import CallStateEvent
 from ..protocol.standing import reaches
 from .core import CallCore
-from .event_overloads import EventOverloads
 from .offer import PARTIES
 from .readers import EventReader
 from .verbs.ai import AIVerbs
@@ -35,7 +34,10 @@ from .verbs.routing import RoutingVerbs
 from .verbs.stream import StreamVerbs
 
 if TYPE_CHECKING:
+    from .event_overloads import EventOverloads as EventMethods
     from .owner import Client
+else:
+    from .event_methods import EventMethods
 
 __all__ = ["Call", "core_of"]
 
@@ -50,7 +52,7 @@ class Call(
     ConferenceVerbs,
     FaxPayVerbs,
     AIVerbs,
-    EventOverloads,
+    EventMethods,
 ):
     """One leg of a call. The client creates it for ``on_call`` handlers and for ``dial``; its verbs block.
 

@@ -50,7 +50,7 @@ __all__ = ["EventOverloads"]
 
 
 class EventOverloads(EventMethods):
-    """The methods of :class:`EventMethods`, typed by the names of events. At run time, it adds nothing."""
+    """The methods of :class:`EventMethods`, typed by the names of events. Never imported by a running program."""
 
     if TYPE_CHECKING:
 
