@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from ..constants import EVENT_CALL_STATE
@@ -10,12 +9,10 @@ from ..events import RelayEvent
 from ..events.names import event_name
 from ..params import values
 from ..threads.lanes import InContext
-from .core import CallCore
+from .core import CallCore, Handler
 from .readers import Expectation, Predicate
 
 __all__ = ["EventMethods"]
-
-Handler = Callable[[Any], object]
 
 
 class EventMethods:
