@@ -1,1 +1,1 @@
-"""The telephone network and the parties on it: numbers, phones, and what they say, hear and receive."""
+"""The simulated telephone network, the phones connected to it, and the messages it delivers."""

@@ -1,6 +1,6 @@
-"""The phones that the application may dial, by number. Safe from any thread.
+"""Phones that tests set up for the application to dial. Safe to use from any thread.
 
-The simulator's choice: a number without a setup rings for a second and is answered by a person who says nothing.
+A number without a setup rings for one second and is then answered by a person who says nothing.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ __all__ = ["Directory", "ExpectedPhone"]
 
 @define(eq=False)
 class ExpectedPhone:
-    """A phone that was set up for a number, with the calls it has received. May be used from any thread.
+    """A phone that a test has set up for a number, and the calls that it has received. Safe to use from any thread.
 
-    Returned by :meth:`Simulator.expect_phone`.
+    Instances are returned by :meth:`Simulator.expect_phone`.
 
-    :param left: number of calls that the setup still applies to; ``None`` for all.
+    :param left: number of further calls that this setup applies to; ``None`` means all calls.
 
     :ivar number: number or address of the phone.
-    :ivar behavior: what the phone does when it is called.
+    :ivar behavior: behavior of the phone when it is called.
     """
 
     number: str
@@ -39,16 +39,16 @@ class ExpectedPhone:
 
     @property
     def calls(self) -> list[Phone]:
-        """The calls that the phone has received, in order, ended ones included."""
+        """The calls that the phone has received so far, in order, including ended calls."""
         return list(self._calls)
 
     def wait_for_call(self, index: int = 0, timeout: float = 10.0) -> Phone:
-        """Wait until the phone is dialed.
+        """Wait until the phone receives a call.
 
-        :param index: number of the call, counted from 0.
-        :param timeout: seconds to wait.
-        :return: the callee's phone for this call.
-        :raises WaitTimeout: the phone has not received this call within ``timeout`` seconds.
+        :param index: index of the call, starting at 0.
+        :param timeout: maximum time to wait, in seconds.
+        :return: the phone of the callee in this call.
+        :raises WaitTimeout: the phone did not receive this call within ``timeout`` seconds.
         """
         timeout = seconds_to_wait(timeout)
         given.number("index", index)
@@ -66,15 +66,20 @@ class ExpectedPhone:
 
 @define(eq=False)
 class Directory:
-    """The phones that were set up. Waits for calls return once ``settle`` has returned; see :class:`Noticeboard`."""
+    """The phones that tests have set up.
+
+    A wait for a call returns once ``settle`` has returned. See :class:`Noticeboard`.
+    """
 
     _settle: Callable[[], object] = field(default=lambda: None, repr=False)
     _phones: list[ExpectedPhone] = field(factory=list, init=False)
     _lock: threading.Lock = field(factory=lambda: threading.Lock(), init=False, repr=False)
 
     def add(self, number: str, behavior: Behavior, times: int | None) -> ExpectedPhone:
-        """Set up a phone at a number. Setups for a limited number of calls apply first, in order; of the others, the newest
-        applies.
+        """Set up a phone at a number.
+
+        If several setups exist for a number, those with a limited number of calls apply first, in the order in which they were
+        added. Adding a setup without a limit replaces the previous setup without a limit.
         """
         phone = ExpectedPhone(number, behavior, times)
         phone._board.settle = self._settle
@@ -85,7 +90,7 @@ class Directory:
         return phone
 
     def take(self, number: str) -> ExpectedPhone | None:
-        """Return the setup that applies to the next call to a number."""
+        """Return the setup for the next call to a number, and count the call. Return ``None`` if there is no setup."""
         with self._lock:
             found = [each for each in self._phones if each.number == number and each._left != 0]
             found.sort(key=lambda each: each._left is None)
@@ -94,7 +99,7 @@ class Directory:
             return found[0] if found else None
 
     def rings(self, expected: ExpectedPhone | None, phone: Phone) -> None:
-        """Record a call to a phone, if the phone was set up."""
+        """Record a call to a phone. Do nothing if no test has set up the phone."""
         if expected is not None:
             expected._calls.append(phone)
             expected._board.changed()

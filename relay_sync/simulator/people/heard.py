@@ -1,4 +1,4 @@
-"""What a simulated party has heard, as a value for assertions."""
+"""The sequence of items played to a simulated party, for use in assertions."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ __all__ = ["PlayedSoFar"]
 
 
 class PlayedSoFar(Sequence[Played]):
-    """What was played to a party so far, in order. It grows. Call it with words to check for a match.
+    """The items that have been played to a party, in order.
 
-    :param look: returns what was played so far.
-    :param wait: waits a number of seconds until an item that contains a text was played.
+    The sequence grows during the call. Calling it with a text returns whether that text was played.
+
+    :param look: function that returns the items played so far.
+    :param wait: function that waits until an item containing a text has been played; it receives the text and a timeout in
+        seconds.
     """
 
     def __init__(self, look: Callable[[], list[Played]], wait: Callable[[str, float], object]) -> None:
@@ -24,10 +27,10 @@ class PlayedSoFar(Sequence[Played]):
         self._wait = wait
 
     def __call__(self, words: str, *, within: float = 5.0) -> bool:
-        """Return whether something was played whose text, URL or ringtone name contains ``words``.
+        """Return whether an item was played whose text, URL or ringtone name contains ``words``.
 
-        :param words: text to find.
-        :param within: seconds to wait for it. The wait also stops when the call ends.
+        :param words: text to look for.
+        :param within: maximum time to wait for the item, in seconds. The wait also stops when the call ends.
         """
         within = seconds_to_wait(within, name="within")
         try:

@@ -1,18 +1,23 @@
-"""The telephone network: calls, the clients that they are offered to, and their states. Runs on the loop's thread.
+"""The simulated telephone network: calls, their states, and the clients that receive them. Methods must be called on the loop's
+thread unless they say otherwise.
 
-Documented: an inbound call is offered as ``calling.call.receive``, in state ``created``, to one of the clients that share its
-context. ``calling.call.state`` reports later states. ``calling.pass`` offers the call to another client. The simulator's choices
-where the sources are silent:
+As documented, the server offers an inbound call to one of the clients that share its context. The offer is a
+``calling.call.receive`` event with the state ``created``. Later states are reported with ``calling.call.state`` events. A client
+that sends ``calling.pass`` declines the offer, and the call is offered to another client.
 
-* The client that was offered a call longest ago gets the next one. Calls without a client wait, first come, first served.
-* ``ringing`` follows the offer at once. A call that is offered again has ``ringing`` in its ``receive`` event.
-* A client is not offered a call again that it has passed, and can no longer command it (404).
-* An unanswered call whose client has no socket is offered to the next client that connects; if the same client resumes first,
-  it keeps the call.
-* A caller gives up after ``ring_timeout`` seconds: the call ends with ``noAnswer`` if a client had it, otherwise with
-  ``abandoned``.
-* ``end_source`` is ``inbound`` if the caller ended the call, ``outbound`` if the callee did, ``none`` for the network.
-* An answered call continues without its client until the caller hangs up.
+Details that SignalWire does not document are implemented as follows:
+
+* A call is offered to the client whose last offer was longest ago. If no client is available, calls wait in order of arrival.
+* The state changes to ``ringing`` immediately after the offer. If a call is offered again, the ``calling.call.receive`` event has
+  the state ``ringing``.
+* After passing a call, a client is not offered the call again. Its commands for the call fail with code 404.
+* If the client of an unanswered call loses its socket, the call is offered to the next client that connects. If the original
+  client resumes its session first, it keeps the call.
+* The caller gives up after ``ring_timeout`` seconds. The end reason is ``noAnswer`` if a client has the call and ``abandoned``
+  otherwise.
+* ``end_source`` is ``inbound`` if the caller ended the call, ``outbound`` if the callee ended it, and ``none`` if the network
+  did.
+* An answered call stays up without its client until the caller hangs up.
 """
 
 from __future__ import annotations
@@ -40,90 +45,96 @@ __all__ = ["Activity", "Network", "NetworkCall", "device"]
 
 _log = log_of("relay_sync.simulator").later
 MOST_TOLD = 1_000
-# What a caller's number looks like on the wire, by kind of device.
+# Names of the parameters for the caller's and the callee's address, by device type.
 _NUMBERS = {"phone": ("from_number", "to_number"), "sip": ("from", "to")}
 
 
 def device(to: str, from_: str) -> dict[str, Any]:
-    """Return a party as events describe it: a SIP device if either address is a SIP address, else a phone."""
+    """Return the ``device`` object of events. The device is a SIP device if either address is a SIP address, and a phone
+    otherwise.
+    """
     kind = "sip" if to.startswith(("sip:", "sips:")) or from_.startswith(("sip:", "sips:")) else "phone"
     origin, target = _NUMBERS[kind]
     return {"type": kind, "params": {origin: from_, target: to}}
 
 
 def _now() -> int:
-    """Return epoch milliseconds, as in events."""
+    """Return the current time in epoch milliseconds, the unit used in events."""
     return int(time.time() * 1000)
 
 
 class Activity(Protocol):
-    """An operation that a command started on a call; see :mod:`relay_sync.simulator.methods.operation`."""
+    """An operation running on a call. See :mod:`relay_sync.simulator.methods.operation`."""
 
     @property
     def method(self) -> str:
-        """The command that started it."""
+        """The method that started the operation."""
 
     @property
     def control_id(self) -> str:
-        """The id that the client chose; ``""`` where the method has none."""
+        """The control id chosen by the client, or ``""`` if the method has none."""
 
     @property
     def goes_on(self) -> bool:
-        """Whether it counts as running, or only waits for a trigger."""
+        """Whether the operation counts as running. ``False`` for an operation that only waits for a trigger."""
 
     @property
     def over(self) -> bool:
-        """Whether it has ended."""
+        """Whether the operation has ended."""
 
     @property
     def engages(self) -> str:
-        """The text of refusals while it diverts the call's audio; ``""`` while it does not."""
+        """Error message for commands that cannot run while this operation connects the call's audio elsewhere; ``""`` if it does
+        not.
+        """
 
     def hearing(self) -> list[Played]:
-        """Return what the party is hearing because of it."""
+        """Return the items that the operation is playing to the party."""
 
     def sounds(self) -> Sequence[tuple[Hashable, Voice, float]]:
-        """Return its sounds; see :class:`~relay_sync.simulator.media.hearing.Sounding`."""
+        """Return the voices that the operation is playing. See :class:`~relay_sync.simulator.media.hearing.Sounding`."""
 
     def on_key(self, digit: str) -> None:
-        """The party pressed a digit."""
+        """Handle a digit pressed by the party."""
 
     def on_words(self, text: str) -> None:
-        """The party said something."""
+        """Handle speech from the party."""
 
     def on_silence(self) -> None:
-        """The party lets the time for an answer pass."""
+        """Handle silence: the party will give no further input."""
 
     def stop(self) -> None:
-        """The client stops it."""
+        """Stop the operation at the client's request."""
 
     def call_ended(self) -> None:
-        """The call is ending."""
+        """Handle the end of the call."""
 
 
 @define(eq=False, kw_only=True)
 class NetworkCall:
-    """One leg.
+    """One leg of a call.
 
-    :ivar state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``. ``reached`` has all states so far.
-    :ivar owner: the session that receives its events, if any. ``passed`` has the protocols of sessions that passed it.
-    :ivar says: what the party on this leg says (the inbound track).
-    :ivar hears: what it hears (the outbound track).
-    :ivar streams: all its streams in order, finished ones included.
-    :ivar party: the party at the far end.
-    :ivar operations: the operations running on it.
-    :ivar parent: the call that it was dialed for, as in events.
-    :ivar watchers: called with the call for each new state.
-    :ivar bridge: the bridge that another call has joined it with.
-    :ivar others: the calls whose parties this one's hears.
-    :ivar ears: what records the audio that it hears, see ``hearing``.
-    :ivar clock: its own time; set once the network has the call.
-    :ivar network: its network; set once the network has the call.
-    :ivar features: switched-on features: ``on hold``, ``denoised``.
-    :ivar transferred: whether it is being transferred to another context.
-    :ivar winner: whether it is the answered leg of a dial.
-    :ivar speaking_since: when the speech started, by the simulation's clock: when the first stream that carries it started;
-        ``None`` before.
+    :ivar state: current state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``.
+    :ivar reached: all states that the call has been in.
+    :ivar owner: session that receives the events of the call, or ``None``.
+    :ivar passed: protocols of the sessions that have passed the call.
+    :ivar says: audio from the party on this leg (the inbound track).
+    :ivar hears: prepared audio that the party hears (the outbound track).
+    :ivar hangs_up_after_speaking: whether the party hangs up after a stream has sent all of its speech.
+    :ivar streams: all streams of the call in order, including finished streams.
+    :ivar party: party at the far end.
+    :ivar operations: operations running on the call.
+    :ivar parent: the call for which this leg was dialed, as included in events.
+    :ivar bridge: bridge operation of another call that includes this call, or ``None``.
+    :ivar others: calls whose parties can be heard on this call.
+    :ivar ears: recorders of the audio that the party hears. See :mod:`relay_sync.simulator.media.hearing`.
+    :ivar features: enabled features: ``on hold``, ``denoised``.
+    :ivar transferred: whether the call is being transferred to another context.
+    :ivar watchers: callbacks for state changes; each is called with this call.
+    :ivar winner: value of ``dial_winner`` in events, or ``None`` if the call is not the answered leg of a dial.
+    :ivar speaking_since: clock time at which the party started to speak on the first stream, or ``None`` before.
+    :ivar clock: clock of the call. Set when the network adds the call.
+    :ivar network: network of the call. Set when the network adds the call.
     """
 
     node_id: str
@@ -163,38 +174,38 @@ class NetworkCall:
 
     @property
     def over(self) -> bool:
-        """Whether it is ending or ended."""
+        """Whether the call is in the state ``ending`` or ``ended``."""
         return self.state in ("ending", "ended")
 
     @property
     def far_side(self) -> str:
-        """The party's side, as ``end_source`` names it."""
+        """The value of ``end_source`` if the party ends the call."""
         return self.direction
 
     @property
     def near_side(self) -> str:
-        """Our side, as ``end_source`` names it."""
+        """The value of ``end_source`` if the application ends the call."""
         return "outbound" if self.direction == "inbound" else "inbound"
 
     @property
     def number(self) -> str:
-        """The party's own number or address."""
+        """Number or address of the party."""
         return self._address(self.direction == "inbound")
 
     @property
     def our_number(self) -> str:
-        """The number or address of our side."""
+        """Number or address of the application's side of the call."""
         return self._address(self.direction != "inbound")
 
     @property
     def on_offer(self) -> bool:
-        """Whether a client may take it: an unanswered inbound call, or a call transferred to a context."""
+        """Whether a client can receive the call: it is an unanswered inbound call, or a call transferred to a context."""
         ringing = self.direction == "inbound" and self.state in ("created", "ringing")
         return ringing or (self.transferred and not self.over)
 
     @property
     def numbers(self) -> tuple[str, str]:
-        """The caller's and the callee's address."""
+        """Addresses of the caller and the callee."""
         return self._address(True), self._address(False)
 
     def _address(self, caller: bool) -> str:
@@ -203,14 +214,14 @@ class NetworkCall:
         return str(next((params[name] for name in names if name in params), ""))
 
     def address(self) -> dict[str, Any]:
-        """The members that every event about the call carries."""
+        """Return the members that identify the call in all of its events."""
         found = {"node_id": self.node_id, "call_id": self.call_id, "segment_id": self.segment_id}
         return {**found, "tag": self.tag} if self.tag else found
 
     def body(self, state: str = "") -> dict[str, Any]:
-        """Return the full body of ``calling.call.state`` for a state, by default the current one. Times are epoch milliseconds,
-        0 until
-        reached.
+        """Return the parameters of a ``calling.call.state`` event. Times are in epoch milliseconds, 0 if not reached.
+
+        :param state: state to report; defaults to the current state.
         """
         told = {
             **self.address(),
@@ -230,50 +241,56 @@ class NetworkCall:
         return told
 
     def offer(self) -> dict[str, Any]:
-        """The body of ``calling.call.receive``."""
+        """Return the parameters of a ``calling.call.receive`` event."""
         about = {"call_state": self.state, "context": self.context, "direction": self.direction, "device": self.device}
         return {**self.address(), **about}
 
     def hang_up(self) -> None:
-        """The party hangs up."""
+        """End the call from the party's side."""
         self.network.end(self, "hangup", self.far_side)
 
     def speak(self) -> float:
-        """Let the party speak if it has not started. Return simulated seconds since it started."""
+        """Start the party's speech if it has not started. Return the simulated seconds since its start."""
         now = self.clock.now
         if self.speaking_since is None:
             self.speaking_since = now
         return (now - self.speaking_since) / self.clock.second
 
     def heard(self) -> list[Played]:
-        """Return what the party has heard and is hearing, up to now; from any thread."""
+        """Return all items that the party has heard, including the audible parts of items now playing. May be called from any
+        thread.
+        """
         return [*self.party.heard, *self.hearing()]
 
     def hearing(self) -> list[Played]:
-        """Return what the party is hearing, up to now; from any thread."""
+        """Return the audible parts of the items that are now playing to the party. May be called from any thread."""
         return [item for operation in list(self.operations) for item in operation.hearing()]
 
     def flowing(self, control_id: str) -> Stream | None:
-        """Return the unfinished stream with an id."""
+        """Return the unfinished stream with a control id, or ``None``."""
         return next((each for each in self.streams if each.control_id == control_id and not each.over), None)
 
 
 @define(eq=False)
 class Network:
-    """The live calls.
+    """The telephone network and its active calls.
 
-    :ivar dials: the tags of the running dials.
+    :ivar calls: active calls by call id.
+    :ivar dials: tags of the dials in progress.
     """
 
     _world: World = field(repr=False)
     calls: dict[str, NetworkCall] = field(factory=dict, init=False)
     dials: set[str] = field(factory=set, init=False, repr=False)
-    #: Kinds of waiting items, with their contexts, that were logged.
+    #: Pairs of item type and context for which a warning was logged.
     _told: set[tuple[str, str]] = field(factory=set, init=False, repr=False)
     _turns: itertools.count[int] = field(factory=lambda: itertools.count(1), init=False, repr=False)
 
     def find(self, call_id: str, node_id: str, session: ServerSession) -> NetworkCall | None:
-        """Return the live call if a session may command it: any of its project that it has not passed."""
+        """Return an active call, or ``None`` if the call is unknown or the session may not control it.
+
+        A session may control all calls of its project except calls that it has passed.
+        """
         call = self.calls.get(call_id)
         if call is None or call.over or call.node_id != node_id or session.protocol in call.passed:
             return None
@@ -285,10 +302,13 @@ class Network:
         call.network = self
         self.calls[call.call_id] = call
 
-    # -- offering ------------------------------------------------------------------------------------------------------
+    # -- offers --------------------------------------------------------------------------------------------------------
 
     def ring(self, call: NetworkCall, patience: float) -> None:
-        """Place an inbound call; the caller gives up after ``patience`` seconds."""
+        """Place an inbound call and offer it to a client.
+
+        :param patience: simulated seconds after which the caller gives up.
+        """
         self._add(call)
         call.clock.set("patience", patience, call.clock.second, self._give_up, call)
         self._offer(call)
@@ -309,13 +329,13 @@ class Network:
             self.move(call, "ringing")
 
     def unheard(self, call: NetworkCall) -> str:
-        """Return why a call waits for a client; ``""`` if a client has it, or could have it. From any thread."""
+        """Return why a call is waiting for a client, or ``""`` if it is not waiting. May be called from any thread."""
         if not call.on_offer or call.owner is not None:
             return ""
         return self.unheard_context(call.context)
 
     def unheard_context(self, context: str) -> str:
-        """Return that no client has subscribed to a context; ``""`` if one has. From any thread."""
+        """Return an error message if no client has subscribed to a context, or ``""``. May be called from any thread."""
         sessions = [client.session for client in list(self._world.clients.values()) if not client.leaving]
         contexts = {each for session in sessions if session is not None for each in list(session.contexts)}
         if context in contexts:
@@ -325,7 +345,10 @@ class Network:
         return f"no client has subscribed to context {context!r}; {others}"
 
     def tell_waiting(self, what: str, kind: str, context: str) -> None:
-        """Log once for each context that its calls, messages or tasks wait, if a client is connected."""
+        """Log a warning that an item waits for a subscriber.
+
+        The warning is logged once per item type and context, and only if a client is connected.
+        """
         reason = self.unheard_context(context)
         connected = any(each.session for each in self._world.clients.values())
         if reason and connected and (kind, context) not in self._told:
@@ -334,27 +357,27 @@ class Network:
             _log.warning("%s waits: %s", what, reason)
 
     def next_one(self, candidates: Iterable[ServerSession]) -> ServerSession | None:
-        """Return the candidate whose last offer was longest ago, and count this offer."""
+        """Return the candidate whose last offer was longest ago, and record that it receives an offer now."""
         session = min(candidates, key=lambda each: each.offered_at, default=None)
         if session is not None:
             session.offered_at = next(self._turns)
         return session
 
     def welcome(self, session: ServerSession) -> None:
-        """Offer a client the calls that wait for one."""
+        """Offer waiting calls to a client that has connected or subscribed to more contexts."""
         for call in list(self.calls.values()):
             stranded = call.owner is None or (call.owner is not session and call.owner.client is None)
             if call.on_offer and stranded and call.context in session.contexts and session.protocol not in call.passed:
                 self._offer(call)
 
     def pass_on(self, call: NetworkCall, session: ServerSession) -> None:
-        """Offer a call that a session has passed to another session."""
+        """Handle a client's decision to pass a call, and offer the call to another client."""
         call.passed.add(session.protocol)
         if call.owner is session:
             self._offer(call)
 
     def transfer(self, call: NetworkCall, session: ServerSession, dest: Any) -> None:
-        """Transfer a call for a session: to a context, or to a destination that the simulator does not implement."""
+        """Transfer a call to a context, or to a destination that the simulator does not implement."""
         for stream in call.streams:
             stream.finish("the call was transferred", announce=self._world.settings.finish_streams)
         for operation in list(call.operations):
@@ -366,7 +389,8 @@ class Network:
             self._offer(call)
 
     def abandon(self, session: ServerSession) -> None:
-        """Handle the permanent end of a session: its calls have no owner, and unanswered ones are offered to other clients."""
+        """Handle the permanent end of a session. Its calls lose their owner, and unanswered calls are offered to other sessions.
+        """
         for call in list(self.calls.values()):
             if call.owner is session:
                 call.owner = None
@@ -379,17 +403,17 @@ class Network:
     # -- outbound calls ------------------------------------------------------------------------------------------------
 
     def place(self, call: NetworkCall) -> None:
-        """Add a call from the application to a party."""
+        """Add an outbound call."""
         self._add(call)
         self.move(call, "created")
 
     def ringing(self, call: NetworkCall) -> None:
-        """Let it ring at the far end."""
+        """Change the state of an outbound call to ``ringing``."""
         if call.state == "created":
             self.move(call, "ringing")
 
     def pick_up(self, call: NetworkCall, max_duration: int | None = None) -> None:
-        """Let the party answer, unless it is too late."""
+        """Answer an outbound call on behalf of the party. Do nothing if the call is no longer ringing."""
         if call.state in ("created", "ringing"):
             dialed = call.parent is None
             call.winner = ("true" if self._world.settings.dial_winner == "string" else True) if dialed else None
@@ -400,14 +424,17 @@ class Network:
     def move(self, call: NetworkCall, state: str) -> None:
         """Change the state of a call and notify its owner."""
         self._world.emit(call.owner, "calling.call.state", call.body(state))
-        call.state = state  # after the event, which the journal then has
+        call.state = state  # changed after the event, so that tests waiting for the state find the event in the journal
         call.reached.add(state)
         call.board.changed()
         for watcher in list(call.watchers):
             watcher(call)
 
     def answer(self, call: NetworkCall, max_duration: int | None = None) -> None:
-        """Answer a call. ``max_duration`` is in seconds, as in AsyncAPI (the porting guide has minutes)."""
+        """Answer a call.
+
+        :param max_duration: maximum duration of the call in seconds, as in AsyncAPI. The porting guide specifies minutes.
+        """
         call.clock.cancel("patience")
         call.answer_time = _now()
         if max_duration:
@@ -419,7 +446,10 @@ class Network:
         self.move(call, "answered")
 
     def end(self, call: NetworkCall, reason: str, source: str) -> None:
-        """End a call, its streams first. Does nothing if it is over, or was never added."""
+        """End a call. Its streams and operations end first.
+
+        Do nothing if the call has already ended or was never added to the network.
+        """
         if call.over or call.call_id not in self.calls:
             return
         call.clock.clear()
@@ -433,10 +463,10 @@ class Network:
         self.move(call, "ended")
         self.calls.pop(call.call_id, None)
 
-    # -- what the party does -------------------------------------------------------------------------------------------
+    # -- actions of the party ------------------------------------------------------------------------------------------
 
     def press(self, call: NetworkCall, digits: str) -> None:
-        """Let the party press digits: every open stream and every operation of the call receives them."""
+        """Press digits on behalf of the party. All open streams and running operations of the call receive them."""
         for digit in digits:
             for stream in call.streams:
                 stream.dtmf(digit)
@@ -445,19 +475,19 @@ class Network:
                     operation.on_key(digit)
 
     def say(self, call: NetworkCall, text: str) -> None:
-        """Let the party say something: every operation of the call receives it."""
+        """Say a text on behalf of the party. All running operations of the call receive it."""
         for operation in list(call.operations):
             if not operation.over:
                 operation.on_words(text)
 
     def keep_silent(self, call: NetworkCall) -> None:
-        """Let the party do nothing from now on: timeouts that wait for it expire at once."""
+        """Make the party silent for the rest of the call. Timeouts that wait for its input expire immediately."""
         call.party.silent = True
         for operation in list(call.operations):
             if not operation.over:
                 operation.on_silence()
 
     def listened(self, call: NetworkCall, item: Played) -> None:
-        """Handle that an item was played to its end: the party may hang up."""
+        """Hang up if the party was waiting for an item that has just been played to its end."""
         if call.state == "answered" and call.party.has_heard_enough(item):
             call.hang_up()

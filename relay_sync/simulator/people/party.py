@@ -1,9 +1,11 @@
-"""The person or machine at the far end of a call: its setup and its observations. Pure.
+"""The party at the far end of a call: its configured behavior, and what it has heard. This module performs no I/O.
 
-The simulator's choices where the sources are silent. People answer questions: each entry of ``presses`` and ``says`` is used
-when an operation starts to wait for digits or speech (a recording without ``initial_timeout`` and ``end_silence_timeout``, a
-tap and a transcription only listen). People react after half a second. A party with either setup does nothing else, so
-timeouts that wait for it need no real time.
+Parties follow these rules, which are not based on any documentation:
+
+* An operation that starts to wait for digits or speech gets the next entry of ``presses`` or ``says``. A tap, a transcription and
+  a recording without ``initial_timeout`` and ``end_silence_timeout`` do not wait for input, so they do not use an entry.
+* A party reacts after half a second.
+* A party with entries in ``presses`` or ``says`` does nothing else. Timeouts that wait for such a party take no real time.
 """
 
 from __future__ import annotations
@@ -28,17 +30,18 @@ ANSWERERS = ("human", "machine", "fax", "nobody")
 _ENDS = {"busy": "busy", "no_answer": "noAnswer", "declines": "decline", "unreachable": "notFound"}
 
 Audio = str | os.PathLike[str] | bytes | Voice | None
-"""Sound: the path of a WAV file, or PCM16 bytes at 8 kHz."""
+"""Audio of a party: the path of a WAV file, PCM16 bytes at 8 kHz, or ``None`` for silence."""
 
 Speech = Audio | Sequence[str]
-"""Audio for streams, or a list of sentences for speech recognition."""
+"""Speech of a party: audio for streams, or a list of sentences for speech recognition."""
 
 
 @define(eq=False)
 class Memory:
-    """What a party has heard: the last 1000 items; of repeated ones the older are forgotten first. Changed on the loop's thread;
-    may
-    be read from any.
+    """The last 1000 items that a party has heard.
+
+    When the limit is exceeded, repeated items are removed first, starting with the oldest. Only the loop's thread may change this
+    object. Any thread may read it.
     """
 
     _entries: list[tuple[int, Played]] = field(factory=list, init=False)
@@ -61,7 +64,7 @@ class Memory:
                 del self._known[gone]
 
     def again(self, item: Played) -> None:
-        """Count a repetition of the last equal item."""
+        """Increment the repeat count of the last equal item."""
         for index in range(len(self._entries) - 1, -1, -1):
             number, found = self._entries[index]
             if found == item:
@@ -70,7 +73,7 @@ class Memory:
         self.add(item)
 
     def since(self, number: int) -> tuple[list[Played], int]:
-        """Return the items from a number on, and the number of the next item."""
+        """Return the items added since a position, and the position to pass to the next call."""
         fresh: list[Played] = []
         entries, following = list(self._entries), self._next
         for at, item in reversed(entries):
@@ -82,10 +85,17 @@ class Memory:
 
 @frozen(kw_only=True)
 class Behavior:
-    """What a party is set up to do. See :meth:`Simulator.expect_phone <relay_sync.simulator.Simulator.expect_phone>`.
+    """The configured behavior of a party. See :meth:`Simulator.expect_phone <relay_sync.simulator.Simulator.expect_phone>`.
 
-    :ivar refuses: why it does not answer, as events report it (``busy``, ``noAnswer``, ...); ``""`` if it answers.
-    :ivar answers_after: seconds of ringing; ``None`` rings until the test answers.
+    :ivar refuses: end reason of a call that the party does not answer (``busy``, ``noAnswer``, ...); ``""`` if the party answers.
+    :ivar answers_after: ringing time in seconds; ``None`` means that the phone rings until the test answers it.
+    :ivar answered_by: what a detector finds: ``human``, ``machine``, ``fax`` or ``nobody``.
+    :ivar beep: whether an answering machine plays a beep after its greeting.
+    :ivar presses: digits to press, one entry for each operation that asks for digits.
+    :ivar sentences: sentences to say, one for each operation that asks for speech.
+    :ivar voice: audio of the party.
+    :ivar hangs_up_after: seconds after the answer, or words to hear, before the party hangs up; ``None`` if it does not hang up.
+    :ivar silent: whether the party gives no input.
     """
 
     refuses: str = ""
@@ -101,15 +111,14 @@ class Behavior:
 
 @define(eq=False)
 class Party:
-    """The party at the far end of a call. Changed on the loop's thread only.
+    """The party at the far end of a call. Only the loop's thread may change this object.
 
-    :ivar heard: what was played to it.
-    :ivar digits: digits that the application sent to it.
-    :ivar presses: digits for the next questions.
-    :ivar sentences: sentences for the next questions.
-    :ivar lent: digits from ``presses`` that a detector has heard, or will hear, and that are pressed again for a question that
-        starts while it runs.
-    :ivar silent: whether the party does nothing beyond its setup.
+    :ivar heard: items that were played to the party.
+    :ivar digits: digits that the application has sent to the party.
+    :ivar presses: digits that the party will press, one entry for each operation that asks for digits.
+    :ivar sentences: sentences that the party will say, one for each operation that asks for speech.
+    :ivar lent: entry of ``presses`` used by a running digit detector; it is pressed again if another operation asks for digits.
+    :ivar silent: whether the party does nothing beyond its configured behavior.
     """
 
     behavior: Behavior = field(factory=Behavior)
@@ -126,7 +135,7 @@ class Party:
         self.silent = plan.silent or bool(plan.presses or plan.sentences)
 
     def has_heard_enough(self, item: Played) -> bool:
-        """Return whether an item contains the words at which the party hangs up."""
+        """Return whether an item contains the words that make the party hang up."""
         cue = self.behavior.hangs_up_after
         return isinstance(cue, str) and cue in item.words
 
@@ -157,7 +166,7 @@ def behavior(
     silent: bool = False,
     **ends: bool,
 ) -> Behavior:
-    """Check the setup of a party.
+    """Validate the settings of a party and return its behavior.
 
     :raises InvalidParameter: a value is invalid.
     """

@@ -1,4 +1,4 @@
-"""A simulated telephone, as tests control it."""
+"""Simulated phones that tests control."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from .sent import Sent
 
 __all__ = ["Phone"]
 
-#: Seconds between two checks, at most, for conditions that the noticeboard does not announce: the journal's noticeboard does not
-#: announce the end of a call.
+#: Polling interval in seconds for conditions that a noticeboard does not announce. For example, the journal's noticeboard does
+#: not announce the end of a call.
 GLANCE: Final = 0.2
 STATES = ("created", "ringing", "answered", "ending", "ended")
 REASONS = ("hangup", "cancel", "busy", "noAnswer", "decline", "error", "abandoned", "maxDuration", "notFound")
@@ -31,16 +31,17 @@ REASONS = ("hangup", "cancel", "busy", "noAnswer", "decline", "error", "abandone
 
 @define(eq=False)
 class Phone:
-    """The remote end of a call. It is a party that speaks, listens, presses digits and hangs up. May be used from any thread.
+    """The remote end of a call, as controlled by a test. It speaks, listens, presses digits and hangs up. Safe to use from any
+    thread.
 
-    Obtained from :meth:`Simulator.call`, :attr:`Simulator.phones` or :meth:`ExpectedPhone.wait_for_call`.
+    Instances are returned by :meth:`Simulator.call`, :attr:`Simulator.phones` and :meth:`ExpectedPhone.wait_for_call`.
 
-    :param world: the simulator's internal state.
-    :param network: the simulated network.
-    :param call: the call.
+    :param world: internal state of the simulator.
+    :param network: the simulated telephone network.
+    :param call: the call that this phone takes part in.
 
-    :ivar call_id: id of the call on the wire.
-    :ivar node_id: id of the call's node.
+    :ivar call_id: id of the call, as sent to clients.
+    :ivar node_id: id of the node that handles the call.
     """
 
     _world: World = field(repr=False)
@@ -55,35 +56,37 @@ class Phone:
 
     @property
     def state(self) -> str:
-        """``created``, ``ringing``, ``answered``, ``ending`` or ``ended``."""
+        """State of the call: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``."""
         return self._call.state
 
     @property
     def end_reason(self) -> str:
-        """Why the call ended, as events report it (``hangup``, ``busy``, ``noAnswer`` ...); ``""`` before."""
+        """Reason for the end of the call, as events report it (``hangup``, ``busy``, ``noAnswer``, ...). Empty until the call
+        ends.
+        """
         return self._call.end_reason if self._call.over else ""
 
     @property
     def streams(self) -> list[Stream]:
-        """The streams of the call in the order of their requests, finished ones included."""
+        """All streams of the call, including finished streams, in the order in which they were requested."""
         return list(self._call.streams)
 
     @property
     def heard_audio(self) -> bytes:
-        """The audio that the party heard on two-way streams, without pauses: 16-bit PCM, each stream at its own rate. For the
-        position
-        of each piece, see ``TwoWayStream.heard``.
+        """The audio that the party heard on two-way streams, as 16-bit PCM without the pauses.
+
+        Each stream has its own sample rate. ``TwoWayStream.heard`` has the position of each piece of audio.
         """
         return b"".join(stream.heard_audio for stream in self.streams if isinstance(stream, TwoWayStream))
 
     def wait_until(self, state: str, timeout: float = 10.0) -> None:
-        """Wait until the call is, or has been, in a state.
+        """Wait until the call has reached a state. Return immediately if it was in that state earlier.
 
         :param state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``.
-        :param timeout: seconds to wait.
+        :param timeout: maximum time to wait, in seconds.
         :raises InvalidParameter: the state is unknown.
         :raises CallEnded: the call ended without reaching the state.
-        :raises WaitTimeout: neither happened within ``timeout`` seconds.
+        :raises WaitTimeout: the call neither reached the state nor ended within ``timeout`` seconds.
         """
         if state not in STATES:
             raise InvalidParameter("state", state, f"one of {', '.join(STATES)}")
@@ -103,11 +106,11 @@ class Phone:
     def wait_for_stream(self, index: int = 0, timeout: float = 10.0) -> Stream:
         """Wait until a client has requested a stream of the call.
 
-        :param index: number of the stream, counted from 0.
-        :param timeout: seconds to wait.
+        :param index: index of the stream, starting at 0.
+        :param timeout: maximum time to wait, in seconds.
         :return: the stream.
-        :raises CallEnded: the call ended without this stream.
-        :raises WaitTimeout: neither happened within ``timeout`` seconds.
+        :raises CallEnded: the call ended before this stream was requested.
+        :raises WaitTimeout: the stream was not requested within ``timeout`` seconds.
         """
         call = self._call
         given.number("index", index)
@@ -124,11 +127,11 @@ class Phone:
     def wait_for_two_way_stream(self, index: int = 0, timeout: float = 10.0) -> TwoWayStream:
         """Wait until a client has requested a two-way stream of the call.
 
-        :param index: number of the stream among the two-way streams, counted from 0.
-        :param timeout: seconds to wait.
+        :param index: index among the two-way streams of the call, starting at 0.
+        :param timeout: maximum time to wait, in seconds.
         :return: the stream.
-        :raises CallEnded: the call ended without this stream.
-        :raises WaitTimeout: neither happened within ``timeout`` seconds.
+        :raises CallEnded: the call ended before this stream was requested.
+        :raises WaitTimeout: the stream was not requested within ``timeout`` seconds.
         """
         call = self._call
         given.number("index", index)
@@ -144,10 +147,10 @@ class Phone:
         return call.board.wait_for(look, timeout, lambda: f"two-way stream number {index} of the call{self._why}")
 
     def hang_up(self, reason: str = "hangup", timeout: float = 5.0) -> None:
-        """End the call from this side, and wait until it has ended. Does nothing if it is already over.
+        """Hang up, and wait until the call has ended. Do nothing if the call is already over.
 
-        :param reason: reason that events report, such as ``hangup`` or ``busy``.
-        :param timeout: seconds to wait.
+        :param reason: reason to report in events, such as ``hangup`` or ``busy``.
+        :param timeout: maximum time to wait, in seconds.
         :raises InvalidParameter: the reason is unknown.
         :raises WaitTimeout: the call did not end within ``timeout`` seconds.
         """
@@ -156,8 +159,9 @@ class Phone:
         self._world.do(self._network.end, self._call, reason, self._call.far_side, timeout=timeout)
 
     def _act(self, act: Callable[..., object], *args: Any, states: tuple[str, ...], timeout: float) -> None:
-        """Act on the call if it is in one of some states. The check runs on the loop's thread, so that the state cannot change in
-        between.
+        """Run an action on the call if the call is in one of the given states.
+
+        The check and the action both run on the loop's thread, so the state cannot change between them.
         """
         call = self._call
 
@@ -174,47 +178,49 @@ class Phone:
         return CommandRefused(409, why, call_id=self.call_id)
 
     def press(self, digits: str, timeout: float = 5.0) -> None:
-        """Press digits, one after the other. Open streams and running operations that accept digits receive them. Digits are not
-        kept
-        for later operations.
+        """Press digits, one after another.
 
-        :param digits: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``.
-        :param timeout: seconds to wait until the digits are delivered.
+        Open streams and running operations that accept digits receive them. Digits are not stored for operations that start
+        later.
+
+        :param digits: digits to press: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``.
+        :param timeout: maximum time to wait for the delivery of the digits, in seconds.
         :raises CallEnded: the call is over.
         :raises CommandRefused: the call is not answered (code 409).
-        :raises WaitTimeout: the simulator did not deliver them within ``timeout`` seconds.
+        :raises WaitTimeout: the simulator did not deliver the digits within ``timeout`` seconds.
         """
         self._act(self._network.press, given.keys("digits", digits), states=("answered",), timeout=timeout)
 
     def say(self, text: str, timeout: float = 5.0) -> None:
-        """Say something. Running operations that recognize speech receive it. Speech is not kept for later operations.
+        """Say a sentence.
 
-        :param text: the words; ``""`` is unintelligible noise.
-        :param timeout: seconds to wait until the words are delivered.
+        Running operations that recognize speech receive it. Speech is not stored for operations that start later.
+
+        :param text: words to say; ``""`` is unintelligible noise.
+        :param timeout: maximum time to wait for the delivery of the words, in seconds.
         :raises CallEnded: the call is over.
         :raises CommandRefused: the call is not answered (code 409).
-        :raises WaitTimeout: the simulator did not deliver them within ``timeout`` seconds.
+        :raises WaitTimeout: the simulator did not deliver the words within ``timeout`` seconds.
         """
         self._act(self._network.say, given.words("text", text), states=("answered",), timeout=timeout)
 
     def keep_silent(self, timeout: float = 5.0) -> None:
-        """Do nothing from now on: timeouts that wait for this party expire at once.
+        """Stay silent for the rest of the call. Timeouts that wait for input from this party then expire immediately.
 
-        :param timeout: seconds to wait until it takes effect.
+        :param timeout: maximum time to wait for the change to take effect, in seconds.
         :raises CallEnded: the call is over.
-        :raises WaitTimeout: the simulator did not do it within ``timeout`` seconds.
+        :raises WaitTimeout: the simulator did not apply the change within ``timeout`` seconds.
         """
         states = ("created", "ringing", "answered")
         self._act(self._network.keep_silent, states=states, timeout=timeout)
 
     def answer(self, timeout: float = 5.0) -> None:
-        """Answer a call from the application, and wait until it is answered.
+        """Answer a call from the application, and wait until the call is in the state ``answered``.
 
-        :param timeout: seconds to wait.
+        :param timeout: maximum time to wait, in seconds.
         :raises CallEnded: the call is over.
-        :raises CommandRefused: the call is already answered, or this phone is the caller, whose call the application answers
-            (code
-            409).
+        :raises CommandRefused: the call is already answered, or this phone is the caller and only the application can answer
+            (code 409).
         :raises WaitTimeout: the call was not answered within ``timeout`` seconds.
         """
         if self._call.direction == "inbound":
@@ -225,29 +231,31 @@ class Phone:
 
     @property
     def number(self) -> str:
-        """The phone's own number or address."""
+        """Number or address of this phone."""
         return self._call.number
 
     @property
     def heard(self) -> PlayedSoFar:
-        """What was played to the party, in order and up to interruptions: of interrupted text, the words up to then. Holds
-        the last
-        1000 items (repeated ones are removed first); endless music counts once. For assertions: ``assert
-        phone.heard("Welcome")``.
+        """The items that were played to the party, in order.
+
+        If playback was interrupted, the item ends at the interruption; for text, only the words spoken before it are included.
+        The sequence holds the last 1000 items and drops repeated items first. Endlessly repeated media is listed once. Typical
+        use: ``assert phone.heard("Welcome")``.
         """
         return PlayedSoFar(lambda: self._world.look(self._call.heard), self.wait_until_heard)
 
     @property
     def waits_because(self) -> str:
-        """Why the call is not offered to a client: no client has subscribed to its context (with the contexts that have
-        subscribers);
-        ``""`` otherwise.
+        """Explanation of why the call has not been offered to a client, or ``""`` if it is not waiting for one.
+
+        A call waits if no client has subscribed to its context. The explanation lists the contexts that clients have subscribed
+        to.
         """
         return self._network.unheard(self._call)
 
     @property
     def _why(self) -> str:
-        """The reason to add to the message of a wait that failed."""
+        """The text of :attr:`waits_because` in parentheses, for the message of a failed wait."""
         return f" ({self.waits_because})" if self.waits_because else ""
 
     def sent(self, method: str, *, within: float = 5.0, **params: Any) -> Sent:
@@ -256,10 +264,11 @@ class Phone:
         Example: ``assert phone.sent("calling.stream", track="inbound_track")``.
 
         :param method: RELAY method of the command.
-        :param within: seconds to wait for the command. The wait also stops when the call ends.
-        :param params: parameters that the command must have; it may have others.
-        :return: a true or false value whose repr, as in a failed assertion, lists the commands that were sent.
-        :raises InvalidParameter: the method is misspelled.
+        :param within: maximum time to wait for the command, in seconds. The wait also stops when the call ends.
+        :param params: parameters that the command must have. Other parameters are ignored.
+        :return: an object that is true if the command was sent. In a failed assertion, its repr lists the commands that were
+            sent.
+        :raises InvalidParameter: the method does not exist.
         """
         check_method(method)
         within = seconds_to_wait(within, name="within")
@@ -267,7 +276,7 @@ class Phone:
         return Sent(found, method, params, commands=lambda: self.commands, why=lambda: self._why)
 
     def _is_about(self, given: Mapping[str, Any]) -> bool:
-        """Whether the parameters of a command name this call."""
+        """Return whether the parameters of a command refer to this call."""
         call = self._call
         return bool(given.get("call_id") == call.call_id or (call.tag and given.get("tag") == call.tag))
 
@@ -284,7 +293,8 @@ class Phone:
             )
 
         def look() -> str | None:
-            ended = self._call.state == "ended"  # checked first: the journal has all commands from before the end
+            # Read the state before the journal, so that the journal contains all commands sent before the end.
+            ended = self._call.state == "ended"
             if any(wanted(entry) for _, entry in reader.fresh()):
                 return "sent"
             return "ended" if ended else None
@@ -296,18 +306,21 @@ class Phone:
 
     @property
     def commands(self) -> list[tuple[str, dict[str, Any]]]:
-        """The commands that the application has sent for this call, with their parameters, as far as the journal keeps them."""
+        """The commands that the application has sent for this call, with their parameters.
+
+        Commands that the journal has already discarded are not included.
+        """
         sent = [entry for entry in self._world.journal if entry.direction == "in" and entry.method]
         return [(entry.method, entry.params) for entry in sent if self._is_about(entry.params)]
 
     @property
     def digits(self) -> str:
-        """The digits that the application sent to the party, without pauses."""
+        """The digits that the application has sent to the party, without pauses."""
         return self._call.party.digits
 
     @property
     def activities(self) -> list[str]:
-        """The methods that started the operations running on the call (``calling.record``, ...), in order."""
+        """The methods that started the operations now running on the call (``calling.record``, ...), in order."""
         return [operation.method for operation in list(self._call.operations)]
 
     @property
@@ -317,7 +330,7 @@ class Phone:
 
     @property
     def denoised(self) -> bool:
-        """Whether noise suppression is on."""
+        """Whether noise suppression is enabled."""
         return "denoised" in self._call.features
 
     @property
@@ -326,13 +339,13 @@ class Phone:
         return "calling.record" in self.activities
 
     def wait_until_heard(self, words: str, timeout: float = 10.0) -> Played:
-        """Wait until something was played whose text, URL or ringtone name contains ``words``.
+        """Wait until an item was played whose text, URL or ringtone name contains ``words``.
 
-        :param words: text to find.
-        :param timeout: seconds to wait.
-        :return: the first match.
-        :raises CallEnded: the call ended without a match.
-        :raises WaitTimeout: neither happened within ``timeout`` seconds.
+        :param words: text to look for.
+        :param timeout: maximum time to wait, in seconds.
+        :return: the first matching item.
+        :raises CallEnded: the call ended before a matching item was played.
+        :raises WaitTimeout: no matching item was played within ``timeout`` seconds.
         """
         call, seen = self._call, 0
         given.words("words", words)
@@ -340,7 +353,7 @@ class Phone:
         def look() -> Played | None:
             nonlocal seen
             ended = call.state == "ended"
-            hearing = call.hearing()  # before the items already heard, which these may join
+            hearing = call.hearing()  # read first: these items may move to the items already heard
             fresh, seen = call.party.heard.since(seen)
             found = next((item for item in (*fresh, *hearing) if words in item.words), None)
             if found is None and ended:
@@ -353,10 +366,12 @@ class Phone:
         return call.board.wait_for(look, timeout, told, every=GLANCE)
 
     def wait_until_idle(self, timeout: float = 10.0) -> None:
-        """Wait until no operation is running on the call; see :attr:`activities`. Digit bindings do not count: they have no end.
+        """Wait until no operation is running on the call.
 
-        :param timeout: seconds to wait.
-        :raises WaitTimeout: an operation is still running after ``timeout`` seconds.
+        Digit bindings are ignored because they run until the call ends. See :attr:`activities`.
+
+        :param timeout: maximum time to wait, in seconds.
+        :raises WaitTimeout: an operation was still running after ``timeout`` seconds.
         """
 
         def running() -> list[str]:
@@ -365,13 +380,14 @@ class Phone:
         self._call.board.wait_for(lambda: not running(), timeout, lambda: f"the end of {', '.join(running())}")
 
     def wait_until_doing(self, method: str, timeout: float = 10.0) -> None:
-        """Wait until an operation that ``method`` starts is running on the call, so that it receives digits and speech.
+        """Wait until an operation started by ``method`` is running on the call. It then receives the digits and speech of this
+        party.
 
         :param method: RELAY method, as in :attr:`activities`.
-        :param timeout: seconds to wait.
-        :raises InvalidParameter: the method starts no operation on calls.
-        :raises CallEnded: the call ended without this operation.
-        :raises WaitTimeout: neither happened within ``timeout`` seconds.
+        :param timeout: maximum time to wait, in seconds.
+        :raises InvalidParameter: the method does not start an operation on a call.
+        :raises CallEnded: the call ended before the operation started.
+        :raises WaitTimeout: the operation did not start within ``timeout`` seconds.
         """
         check_activity(method)
         call = self._call

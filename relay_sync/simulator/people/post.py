@@ -1,9 +1,11 @@
-"""Messages and tasks. Runs on the loop's thread, except for the setup.
+"""Delivery of messages and tasks. Methods must be called on the loop's thread unless they say otherwise.
 
-As documented, their envelopes have a ``context`` and no ``event_channel``; those of tasks are flat. The ``context`` of a message
-decides which client receives its events: the client whose protocol it names, else a subscriber of the context, preferably the
-sender. Where the sources are silent: a message changes its state every tenth of a second; inbound items wait for a subscriber; a
-text of more than 160 characters has a segment for each 153.
+As documented, the envelope of a message event has a ``context`` but no ``event_channel``, and task events have no nested
+``params``. The ``context`` of an outbound message determines which client receives its events. If the context is the protocol of
+a client, that client receives them. Otherwise a subscriber of the context receives them, preferably the sender.
+
+Some details are not documented. In the simulator, the state of a message changes every 0.1 seconds. Inbound messages and tasks
+wait until a client subscribes to their context. A text of more than 160 characters is split into segments of 153 characters.
 """
 
 from __future__ import annotations
@@ -25,9 +27,9 @@ from .network import Network
 __all__ = ["MessagePlan", "Post"]
 
 STEP = 0.1
-CONTEXT = "default"  # of a message whose sender names none
+CONTEXT = "default"  # context of messages that are sent without a context
 MOST_WAITING = 10_000
-# The states that a message passes through before it gets to its last one.
+# Intermediate states of a message, by its final state.
 WAYS = {
     "delivered": ("queued", "initiated", "sent"),
     "undelivered": ("queued", "initiated", "sent"),
@@ -44,7 +46,7 @@ def _segments(body: str) -> int:
 
 @frozen(kw_only=True)
 class MessagePlan:
-    """What happens to messages to a number. See :meth:`Simulator.expect_message`."""
+    """The simulated delivery of messages to a number. See :meth:`Simulator.expect_message`."""
 
     ends: str = "delivered"
     reason: str = ""
@@ -61,7 +63,7 @@ class _Rule:
 
 @define(eq=False)
 class Post:
-    """Carries messages and tasks."""
+    """Delivers messages and tasks."""
 
     _world: World = field(repr=False)
     _network: Network = field(repr=False)
@@ -70,14 +72,14 @@ class Post:
     _waiting: deque[tuple[str, str, dict[str, Any]]] = field(factory=lambda: deque(maxlen=MOST_WAITING), init=False)
 
     def expect(self, number: str, plan: MessagePlan, times: int | None) -> None:
-        """Set what happens to messages to a number; from any thread."""
+        """Configure the delivery of messages to a number. May be called from any thread."""
         with self._lock:
             if times is None:
                 self._rules = [rule for rule in self._rules if rule.number != number or rule.left is not None]
             self._rules.append(_Rule(number, plan, times))
 
     def plan_for(self, number: str) -> MessagePlan:
-        """Return what happens to the next message to a number; it is delivered by default."""
+        """Return the delivery plan for the next message to a number. Without a matching rule, the message is delivered."""
         with self._lock:
             found = [rule for rule in self._rules if rule.number == number and rule.left != 0]
             found.sort(key=lambda rule: rule.left is None)
@@ -87,10 +89,10 @@ class Post:
                 found[0].left -= 1
             return found[0].plan
 
-    # -- out -----------------------------------------------------------------------------------------------------------
+    # -- outbound messages ---------------------------------------------------------------------------------------------
 
     def send(self, sender: ServerSession, params: dict[str, Any], message_id: str, plan: MessagePlan) -> None:
-        """Move a message through its states, the first one at once."""
+        """Start the delivery of an outbound message. The first state is sent immediately, later states on a timer."""
         about = {
             "message_id": message_id,
             "context": params.get("context", CONTEXT),
@@ -123,10 +125,10 @@ class Post:
         owner = named or (sender if context in sender.contexts else next(iter(others), None))
         self._world.emit(owner, "messaging.state", told, context=context, event_channel=None)
 
-    # -- in ------------------------------------------------------------------------------------------------------------
+    # -- inbound messages and tasks ------------------------------------------------------------------------------------
 
     def receive(self, context: str, **about: Any) -> str:
-        """Deliver an inbound message, and return its id."""
+        """Deliver an inbound message and return its id."""
         message_id = str(uuid.uuid4())
         params = {
             "message_id": message_id,
@@ -165,7 +167,7 @@ class Post:
             self._world.emit(session, kind, params, context=context, event_channel=None)
 
     def welcome(self, session: ServerSession) -> None:
-        """Deliver waiting items to a session that has connected or has subscribed to further contexts."""
+        """Deliver waiting messages and tasks to a session that has connected or subscribed to more contexts."""
         waiting, self._waiting = self._waiting, deque(maxlen=MOST_WAITING)
         for kind, context, params in waiting:
             if context in session.contexts:

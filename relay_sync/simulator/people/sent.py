@@ -1,4 +1,4 @@
-"""The commands that the application sent for a call, as a value for assertions."""
+"""The result of checking whether the application sent a command, for use in assertions."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ MOST_SHOWN = 20
 
 
 class Sent:
-    """Whether a command was sent; it equals that bool. Its repr lists the commands sent instead, with secrets hidden.
+    """The result of :meth:`Phone.sent`. It is true and equal to ``True`` if the command was sent.
+
+    The repr lists the commands that were sent, with secrets masked, to explain a failed assertion.
 
     :param found: whether the command was sent.
     :param method: method of the command.
     :param params: parameters that the command must have.
-    :param commands: returns the commands sent until the repr is built.
-    :param why: returns an explanation to append to the repr.
+    :param commands: function that returns the commands sent so far; the repr calls it.
+    :param why: function that returns an explanation to append to the repr.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class Sent:
 
 
 def _shown(method: str, params: Mapping[str, Any]) -> str:
-    """Return a command as one line, without its address."""
+    """Format a command as one line, without the ids of its node, call and operation."""
     members = (
         f"{name}={value!r}" for name, value in params.items() if name not in ("node_id", "call_id", "control_id")
     )
