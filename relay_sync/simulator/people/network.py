@@ -389,7 +389,9 @@ class Network:
             self._offer(call)
 
     def abandon(self, session: ServerSession) -> None:
-        """Handle the permanent end of a session. Its calls lose their owner, and unanswered calls are offered to other sessions.
+        """Handle the permanent end of a session.
+
+        Its calls lose their owner, and unanswered calls are offered to other sessions.
         """
         for call in list(self.calls.values()):
             if call.owner is session:
