@@ -1,7 +1,9 @@
-"""What the server reports, as typed values: one class per event type, tolerant of what is missing or unknown.
+"""Typed classes for the events that the server sends.
 
-Members that the server leaves out, or sends with a wrong type, take the default of the class; what no class knows stays
-reachable in :attr:`RelayEvent.params`. Shapes follow the RELAY event schemas; every class names its type in ``TYPE``.
+There is one class for each event type. The classes follow the RELAY event schemas. ``TYPE`` is the event type of a class.
+
+If the server omits a parameter, or sends a value of the wrong type, the attribute has its default value. Parameters that a class
+does not define are available in :attr:`RelayEvent.params`.
 """
 
 from __future__ import annotations
@@ -137,7 +139,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Making the classes of events costs more than anything else here: most are made when they are asked for.
+    # Creating the event classes takes most of this package's import time. Import most of them on first access.
     if name in __all__:
         for module in ("control", "progress", "messages", "ai"):
             loaded = import_module(f".{module}", __name__)

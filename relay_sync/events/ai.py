@@ -1,4 +1,7 @@
-"""What AI agents on a call report, and live transcription and translation. None of these carries a ``control_id``."""
+"""Events of AI agents, live transcription and live translation.
+
+These events do not have a ``control_id``.
+"""
 
 from __future__ import annotations
 
@@ -37,15 +40,15 @@ __all__ = [
 class AIStartEvent(CallEvent):
     """An AI agent started.
 
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.start"
@@ -53,17 +56,17 @@ class AIStartEvent(CallEvent):
 
 @event
 class AIUserSpeakingEvent(CallEvent):
-    """The caller started to speak.
+    """The caller started speaking.
 
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.user_speaking"
@@ -71,17 +74,17 @@ class AIUserSpeakingEvent(CallEvent):
 
 @event
 class AIBeginSpeakingEvent(CallEvent):
-    """The agent started to speak.
+    """The agent started speaking.
 
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.begin_speaking"
@@ -89,18 +92,18 @@ class AIBeginSpeakingEvent(CallEvent):
 
 @event
 class AISpeechDetectEvent(CallEvent):
-    """Speech was recognized.
+    """The agent recognized the caller's speech.
 
     :ivar text: The recognized text.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.speech_detect"
@@ -110,19 +113,19 @@ class AISpeechDetectEvent(CallEvent):
 
 @event
 class AIPartialResultEvent(CallEvent):
-    """Speech is being recognized.
+    """The agent recognized part of the caller's speech.
 
     :ivar text: The text recognized so far.
     :ivar barged: Whether the caller interrupted the agent.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.partial_result"
@@ -135,17 +138,17 @@ class AIPartialResultEvent(CallEvent):
 class AICompletionEvent(CallEvent):
     """The agent finished a turn.
 
-    :ivar text: Text that the agent spoke.
-    :ivar type: ``normal`` or ``barged``.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar text: The text that the agent spoke.
+    :ivar type: ``normal``, or ``barged`` if the caller interrupted the agent.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.completion"
@@ -156,18 +159,18 @@ class AICompletionEvent(CallEvent):
 
 @event
 class AIResponseEvent(CallEvent):
-    """The agent has a response ready.
+    """The agent generated a response.
 
     :ivar response: Text of the response.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.response"
@@ -177,18 +180,18 @@ class AIResponseEvent(CallEvent):
 
 @event
 class AIResponseUtteranceEvent(CallEvent):
-    """The agent speaks part of its response.
+    """The agent is speaking part of a response.
 
-    :ivar utterance: Text of this part.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar utterance: Text of the spoken part.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.response_utterance"
@@ -198,18 +201,18 @@ class AIResponseUtteranceEvent(CallEvent):
 
 @event
 class AITransparentBargeEvent(CallEvent):
-    """The caller continued to speak; the agent treats both utterances as one.
+    """The caller continued to speak, and the agent combined both utterances.
 
     :ivar combined_text: Text of both utterances.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.transparent_barge"
@@ -219,17 +222,17 @@ class AITransparentBargeEvent(CallEvent):
 
 @event
 class AIPostPromptEvent(CallEvent):
-    """The result of the post prompt. Its members are in ``params``.
+    """The agent answered the post prompt. The result is in ``params``.
 
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.post_prompt"
@@ -237,17 +240,17 @@ class AIPostPromptEvent(CallEvent):
 
 @event
 class AISwaigEvent(CallEvent):
-    """The agent called a function. Its members are in ``params``.
+    """The agent called a SWAIG function. The details are in ``params``.
 
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.swaig"
@@ -255,17 +258,17 @@ class AISwaigEvent(CallEvent):
 
 @event
 class AISwaigActionEvent(CallEvent):
-    """A function requested an action. Its members are in ``params``.
+    """A SWAIG function requested an action. The details are in ``params``.
 
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.swaig_action"
@@ -273,19 +276,19 @@ class AISwaigActionEvent(CallEvent):
 
 @event
 class AIWarningEvent(CallEvent):
-    """The agent is about to reach a limit.
+    """The agent is close to a limit.
 
-    :ivar error: The warning, in words.
+    :ivar error: Text of the warning.
     :ivar tokens: Number of tokens used.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.warning"
@@ -298,19 +301,19 @@ class AIWarningEvent(CallEvent):
 class AIStopEvent(CallEvent):
     """An AI agent stopped.
 
-    :ivar start_time: When the agent started, in milliseconds since 1970.
-    :ivar end_time: When the agent stopped, in milliseconds since 1970.
-    :ivar billing: The charges for the session.
-    :ivar wallet_paused_sec: Time without billing, in seconds.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar start_time: Time at which the agent started, in milliseconds since the Unix epoch.
+    :ivar end_time: Time at which the agent stopped, in milliseconds since the Unix epoch.
+    :ivar billing: Charges for the session.
+    :ivar wallet_paused_sec: Time during which billing was paused, in seconds.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.stop"
@@ -323,19 +326,19 @@ class AIStopEvent(CallEvent):
 
 @event
 class AISidecarEvent(CallEvent):
-    """An AI observer of the call reports something.
+    """The AI sidecar of the call sent a report.
 
-    :ivar call_info: The call, as the platform describes it.
-    :ivar sidecar_event: The report; its ``type`` is ``start``, ``turn``, ``insight``, ``error``, ``stop``, ``final``, ...
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar call_info: The platform's description of the call.
+    :ivar sidecar_event: The report. Its ``type`` is ``start``, ``turn``, ``insight``, ``error``, ``stop``, ``final``, ...
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.sidecar"
@@ -346,21 +349,21 @@ class AISidecarEvent(CallEvent):
 
 @event
 class AITranscribeUtteranceEvent(CallEvent):
-    """A participant spoke.
+    """An utterance was transcribed.
 
-    :ivar call_info: The call, as the platform describes it.
-    :ivar channel_data: The caller and the dates of the call.
-    :ivar utterance: The utterance: ``role``, ``content``, ``lang``, ``timestamp``, ...
-    :ivar confidence: Confidence of the recognizer, 0 to 1.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar call_info: The platform's description of the call.
+    :ivar channel_data: Caller ID and timestamps of the call.
+    :ivar utterance: The utterance, with ``role``, ``content``, ``lang``, ``timestamp``, ...
+    :ivar confidence: Confidence of the speech recognition, from 0 to 1.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.transcribe.utterance"
@@ -373,21 +376,21 @@ class AITranscribeUtteranceEvent(CallEvent):
 
 @event
 class AITranscribeSummaryEvent(CallEvent):
-    """A summary that your program requested.
+    """The summary of a live transcription, sent on request.
 
-    :ivar call_info: The call, as the platform describes it.
-    :ivar channel_data: The caller and the dates of the call.
-    :ivar conversation_log: The utterances so far: ``role``, ``content``, ...
-    :ivar conversation_summary: The summary.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar call_info: The platform's description of the call.
+    :ivar channel_data: Caller ID and timestamps of the call.
+    :ivar conversation_log: The utterances so far, with ``role``, ``content``, ...
+    :ivar conversation_summary: Text of the summary.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.transcribe.live_summarize"
@@ -400,22 +403,22 @@ class AITranscribeSummaryEvent(CallEvent):
 
 @event
 class AITranscribeLogEvent(CallEvent):
-    """The whole conversation, sent at the end.
+    """The complete transcript of the conversation, sent when the transcription ends.
 
-    :ivar call_info: The call, as the platform describes it.
-    :ivar channel_data: The caller and the dates of the call.
-    :ivar conversation_log: The utterances: ``role``, ``content``, ...
-    :ivar conversation_summary: The summary, if requested.
-    :ivar metrics: Counts of turns and words, and confidence scores.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar call_info: The platform's description of the call.
+    :ivar channel_data: Caller ID and timestamps of the call.
+    :ivar conversation_log: The utterances, with ``role``, ``content``, ...
+    :ivar conversation_summary: Text of the summary, if one was requested.
+    :ivar metrics: Number of turns and words, and confidence scores.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.transcribe.conversation_log"
@@ -431,19 +434,19 @@ class AITranscribeLogEvent(CallEvent):
 class AITranslateDeltaEvent(CallEvent):
     """Part of an utterance was recognized and translated.
 
-    :ivar call_info: The call, as the platform describes it.
-    :ivar channel_data: The caller and the dates of the call.
-    :ivar input_utterance: The recognized text: ``delta``, ``language``.
-    :ivar output_utterance: The translated text: ``delta``, ``language``.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar call_info: The platform's description of the call.
+    :ivar channel_data: Caller ID and timestamps of the call.
+    :ivar input_utterance: The recognized text, with ``delta`` and ``language``.
+    :ivar output_utterance: The translated text, with ``delta`` and ``language``.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.translate.transcript_delta"
@@ -456,23 +459,23 @@ class AITranslateDeltaEvent(CallEvent):
 
 @event
 class AITranslateSummaryEvent(CallEvent):
-    """A summary that your program requested.
+    """The summary of a live translation, sent on request.
 
-    :ivar call_info: The call, as the platform describes it.
-    :ivar channel_data: The caller and the dates of the call.
+    :ivar call_info: The platform's description of the call.
+    :ivar channel_data: Caller ID and timestamps of the call.
     :ivar primary_conversation_log: The conversation in the first language.
     :ivar secondary_conversation_log: The conversation in the second language.
     :ivar primary_conversation_summary: Summary in the first language.
     :ivar secondary_conversation_summary: Summary in the second language.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.translate.live_summary"
@@ -487,24 +490,24 @@ class AITranslateSummaryEvent(CallEvent):
 
 @event
 class AITranslateLogEvent(CallEvent):
-    """The whole conversation, sent at the end.
+    """The complete conversation in both languages, sent when the translation ends.
 
-    :ivar call_info: The call, as the platform describes it.
-    :ivar channel_data: The caller and the dates of the call.
+    :ivar call_info: The platform's description of the call.
+    :ivar channel_data: Caller ID and timestamps of the call.
     :ivar primary_conversation_log: The conversation in the first language.
     :ivar secondary_conversation_log: The conversation in the second language.
     :ivar primary_conversation_summary: Summary in the first language.
     :ivar secondary_conversation_summary: Summary in the second language.
     :ivar translate_data: The language of each participant.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.translate.conversation_log"

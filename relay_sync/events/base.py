@@ -1,4 +1,4 @@
-"""How an event is read: the envelope, and members that are missing, unknown or of a wrong type."""
+"""Base classes of events, and the parser for event payloads."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ from ..text.secrecy import hide
 
 __all__ = ["CallEvent", "RelayEvent", "event", "event_class", "parse_event"]
 
-#: The types of event whose classes are loaded, and those classes; :func:`event_class` finds the others.
+#: Event classes that have been imported, by event type. :func:`event_class` imports the others.
 EVENT_CLASSES: Final[dict[str, type[RelayEvent]]] = {}
 
 
-#: Modules whose classes are made when they are asked for, and the types of their events: together they would be a fifth of
-#: what importing this package costs. Those of AI agents have ``calling.ai.`` in common.
+#: Modules that are imported on first use, and the event types that they define. Importing them eagerly would take a fifth of the
+#: import time of ``relay_sync``. Events of AI agents are not listed, because their types all start with ``calling.ai.``.
 LATER: Final[dict[str, tuple[str, ...]]] = {
     "control": (
         EVENT_CALL_AI,
@@ -84,12 +84,12 @@ _HOMES: Final = {event_type: module for module, types in LATER.items() for event
 
 
 def _text(value: Any) -> str | None:
-    # Identifiers and names sometimes come as numbers; anything else is no text.
+    # The platform sometimes sends IDs and names as numbers. Values of any other type are invalid.
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
     try:
         return str(value)
-    except ValueError:  # more digits than Python will write
+    except ValueError:  # an int with more digits than Python converts to str
         return None
 
 
@@ -101,7 +101,7 @@ def _whole(value: Any) -> int | None:
 
 
 def _flag(value: Any) -> bool | None:
-    # "true" is how the platform writes dial_winner.
+    # The platform sends dial_winner as the string "true".
     if isinstance(value, str):
         return {"true": True, "false": False}.get(value.lower())
     return value if isinstance(value, bool) else None
@@ -123,7 +123,7 @@ def _any(value: Any) -> Any:
     return value
 
 
-# By the annotation of a member: the type that needs no further look, and how anything else becomes one, or None.
+# For each annotation: the type of values that are used unchanged, and a function that converts other values or returns None.
 _READERS: Final[dict[str, tuple[type | None, Callable[[Any], Any]]]] = {
     "str": (str, _text),
     "int": (int, _whole),
@@ -143,8 +143,11 @@ _OWN: Final = frozenset({"event_type", "params", "call_id", "timestamp", "synthe
 
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
 def event(cls: _Cls) -> _Cls:
-    """Make an attrs class that reads its members off the wire by their names, or by ``metadata={"wire": name}``."""
-    # One repr for all: fifty generated ones would be a third of what importing this package costs.
+    """Create an attrs class whose attributes are read from the event's params.
+
+    The name of the parameter is the name of the attribute, unless ``metadata={"wire": name}`` specifies another one.
+    """
+    # All classes inherit one __repr__. Generating one for each of the 50 classes would take a third of the package's import time.
     made = attrs.define(kw_only=True, slots=True, eq=False, repr=False)(cls)
     made._MEMBERS = {
         member.metadata.get("wire", member.name): (member.name, *_READERS[str(member.type)])
@@ -159,24 +162,33 @@ def event(cls: _Cls) -> _Cls:
 
 @event
 class RelayEvent:
-    """An event that the server reported or, if :attr:`synthetic` is true, that the SDK concluded.
+    """An event. This is the base class of all events, and the class of events whose type is unknown.
 
-    The SDK creates a synthetic event for one of these reasons: ``call_ended``; ``call_gone`` (the server no longer knows the
-    call or the action); ``overdue`` (the connection was down when the digits finished); ``answer_taken`` (the connection was down
-    when the event of an acknowledged answer was sent); ``refused`` (an error: the server replied 404 or 410 although the call is
-    live); ``session_lost``; ``client_closed``; and ``never_streamed`` (a stream finished without ever being reported as
-    streaming). Messages and dials carry the server's own reason instead.
+    Most events come from the server. When the server does not report the end of an action or the state of a call, the SDK creates
+    a synthetic event. These are the reasons:
 
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    * ``call_ended``: the action ended because the call ended.
+    * ``call_gone``: the server no longer knows the call or the action.
+    * ``overdue``: the digits were sent while the connection was down.
+    * ``answer_taken``: the call was answered while the connection was down.
+    * ``state_known``: the call was already in the requested state.
+    * ``refused``: the server replied 404 or 410 although the call is still active.
+    * ``session_lost``: the session ended.
+    * ``client_closed``: the client was closed.
+
+    A stream that finishes without having started has the reason ``never_streamed``. In events of messages and dials, the reason is
+    the one that the server sent.
+
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     """
 
     TYPE: ClassVar[str] = ""
-    #: By their names on the wire: the name here, the type that needs no further look, and what makes it of others.
+    #: By parameter name: the attribute, the type of values that are used unchanged, and the function that converts other values.
     _MEMBERS: ClassVar[dict[str, tuple[str, type | None, Callable[[Any], Any]]]] = {}
 
     event_type: str
@@ -189,14 +201,16 @@ class RelayEvent:
     def __repr__(self) -> str:
         kind: Any = type(self)
         shown = (member for member in attrs.fields(kind) if member.repr)
-        told = ((member.name, getattr(self, member.name)) for member in shown)
-        return hide(f"{kind.__name__}({', '.join(f'{name}={value!r}' for name, value in told if value)})")
+        pairs = ((member.name, getattr(self, member.name)) for member in shown)
+        return hide(f"{kind.__name__}({', '.join(f'{name}={value!r}' for name, value in pairs if value)})")
 
     @classmethod
     def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Pick the members that this class knows from an event's params. Leave out missing and ill-typed members.
+        """Return the fields of this class that *params* contains, by attribute name.
 
-        :param params: The event's own members (``params.params`` of the frame).
+        Parameters of the wrong type are omitted, like missing ones.
+
+        :param params: Parameters of the event (``params.params`` of the frame).
         """
         found, known = {}, cls._MEMBERS
         for wire, value in params.items():
@@ -221,13 +235,13 @@ class RelayEvent:
         synthetic: bool = False,
         reason: str = "",
     ) -> _E:
-        """Build the event from its own members, without the envelope.
+        """Create an event from its parameters.
 
-        :param params: The event's own members (``params.params`` of the frame).
-        :param event_type: The event's name on the wire; by default that of the class.
-        :param timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if unknown.
-        :param synthetic: Whether the SDK created the event instead of the server.
-        :param reason: Why the SDK created the event; replaces the reason in *params*.
+        :param params: Parameters of the event (``params.params`` of the frame).
+        :param event_type: Event type. Defaults to the type of the class.
+        :param timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+        :param synthetic: Whether the SDK created the event.
+        :param reason: Reason for a synthetic event. It replaces the reason in *params*.
         """
         members = cls.members(params)
         if reason:
@@ -244,9 +258,9 @@ class RelayEvent:
 
     @classmethod
     def from_payload(cls: type[_E], payload: Mapping[str, Any]) -> _E:
-        """Build the event from its envelope.
+        """Create the event from the payload of a frame.
 
-        :param payload: The envelope: ``{"event_type", "timestamp", "params": {...}}``.
+        :param payload: ``{"event_type", "timestamp", "params": {...}}``.
         """
         params, event_type, timestamp = payload.get("params"), payload.get("event_type"), payload.get("timestamp")
         return cls.from_params(
@@ -260,15 +274,15 @@ class RelayEvent:
 class CallEvent(RelayEvent):
     """An event of a call.
 
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     """
 
     node_id: str = ""
@@ -277,7 +291,7 @@ class CallEvent(RelayEvent):
 
 
 def from_envelope(made: _E, payload: Mapping[str, Any], *names: str) -> _E:
-    """Fill members that are still empty from the envelope, where some events carry them."""
+    """Set attributes that are still empty from the payload. Some events have these parameters outside of ``params``."""
     for name in names:
         if not getattr(made, name):
             setattr(made, name, _text(payload.get(name)) or "")
@@ -285,11 +299,12 @@ def from_envelope(made: _E, payload: Mapping[str, Any], *names: str) -> _E:
 
 
 def parse_event(payload: Mapping[str, Any]) -> RelayEvent:
-    """Build the event of the class that belongs to its type, or a :class:`RelayEvent` if the type is unknown.
+    """Create an event of the right class from the payload of a frame.
 
-    The function accepts anything that JSON can hold: ill-typed members get their defaults.
+    Any JSON object is accepted. If the event type is missing or unknown, the result is a plain :class:`RelayEvent`. Parameters of
+    the wrong type are replaced by the default values of the class.
 
-    :param payload: The envelope: ``{"event_type", "timestamp", "params": {...}}``.
+    :param payload: ``{"event_type", "timestamp", "params": {...}}``.
     """
     event_type = payload.get("event_type")
     if not isinstance(event_type, str):
@@ -301,9 +316,9 @@ def parse_event(payload: Mapping[str, Any]) -> RelayEvent:
 def event_class(event_type: str) -> type[RelayEvent] | None:
     """Return the class of an event type, or ``None`` if the type is unknown.
 
-    Most classes are created when the first event of their type arrives: see :data:`LATER`.
+    Import the class if necessary (see :data:`LATER`).
 
-    :param event_type: The event's name on the wire.
+    :param event_type: Event type, such as ``calling.call.play``.
     """
     found = EVENT_CLASSES.get(event_type)
     if found is None:

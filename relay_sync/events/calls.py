@@ -1,4 +1,7 @@
-"""Calls as a whole: offers, states, dials. What every client meets is made when the package is imported."""
+"""Events for inbound calls, call states and dials.
+
+Every client receives these events, so this module is imported with the package.
+"""
 
 from __future__ import annotations
 
@@ -29,30 +32,30 @@ _R = TypeVar("_R", bound="CallReceiveEvent")
 
 @event
 class CallStateEvent(CallEvent):
-    """The call moved to another state.
+    """The state of a call changed.
 
     :ivar call_state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``. A call may skip states.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar end_reason: With ``ended``: ``hangup``, ``cancel``, ``busy``, ``noAnswer``, ``decline``, ``error``, ...
-    :ivar end_source: With ``ended``: the side that ended the call, ``inbound``, ``outbound`` or ``none``.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar end_reason: Reason for the state ``ended``: ``hangup``, ``cancel``, ``busy``, ``noAnswer``, ``decline``, ``error``, ...
+    :ivar end_source: The side that ended the call: ``inbound``, ``outbound`` or ``none``. Set in the state ``ended``.
     :ivar direction: ``inbound`` or ``outbound``.
-    :ivar device: The device at the other end, with ``type`` and ``params``.
-    :ivar start_time: When the call started, in milliseconds since 1970; 0 until then.
-    :ivar answer_time: When the call was answered, in milliseconds since 1970; 0 until then.
-    :ivar end_time: When the call ended, in milliseconds since 1970; 0 until then.
-    :ivar dial_winner: Whether this leg won its dial; ``None`` if the server does not say.
-    :ivar parent: On legs that ``connect`` created: the call that created the leg.
-    :ivar peer: The call that this call is bridged to.
-    :ivar sip_data: Headers and addresses of a SIP leg.
-    :ivar audio_in_mos: Speech quality at the end of the call, 1 to 5; 0 if unknown.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar device: The device at the other end of the call, with ``type`` and ``params``.
+    :ivar start_time: Time at which the call started, in milliseconds since the Unix epoch; 0 if it has not started.
+    :ivar answer_time: Time at which the call was answered, in milliseconds since the Unix epoch; 0 if it has not been answered.
+    :ivar end_time: Time at which the call ended, in milliseconds since the Unix epoch; 0 if it has not ended.
+    :ivar dial_winner: Whether this leg was the first of its dial to be answered; ``None`` if unknown.
+    :ivar parent: The call whose ``connect`` created this leg; empty for other calls.
+    :ivar peer: The call that this call is bridged to; empty if it is not bridged.
+    :ivar sip_data: SIP headers and addresses, if this is a SIP call.
+    :ivar audio_in_mos: Mean opinion score of the received audio, from 1 to 5, set at the end of the call; 0 if unknown.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_STATE
@@ -73,18 +76,20 @@ class CallStateEvent(CallEvent):
 
     @classmethod
     def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Pick the members that this class knows from an event's params. Leave out missing and ill-typed members.
+        """Return the fields of this class that *params* contains, by attribute name.
 
-        :param params: The event's own members (``params.params`` of the frame).
+        Parameters of the wrong type are omitted, like missing ones.
+
+        :param params: Parameters of the event (``params.params`` of the frame).
         """
         found = super().members(params)
         if not found.get("call_state"):
-            found["call_state"] = _state_told(found, params.get("state"))
+            found["call_state"] = _implied_state(found, params.get("state"))
         return found
 
 
-def _state_told(found: Mapping[str, Any], word: object) -> str:
-    """The state of a call whose event leaves ``call_state`` out: what its other members can only mean."""
+def _implied_state(found: Mapping[str, Any], word: object) -> str:
+    """Return the call state that the other parameters of an event without ``call_state`` imply, or ``""``."""
     if isinstance(word, str) and word in CALL_STATES:
         return word
     if found.get("end_time", 0) > 0:
@@ -101,17 +106,17 @@ class CallReceiveEvent(CallEvent):
     :ivar call_state: ``created`` or ``ringing``.
     :ivar direction: ``inbound``.
     :ivar device: The device of the caller, with ``type`` and ``params``.
-    :ivar project_id: ID of the project that the call belongs to (from the envelope).
-    :ivar context: The context that the call arrived in.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar project_id: ID of the project that the call belongs to.
+    :ivar context: Context in which the call arrived.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_RECEIVE
@@ -124,9 +129,9 @@ class CallReceiveEvent(CallEvent):
 
     @classmethod
     def from_payload(cls: type[_R], payload: Mapping[str, Any]) -> _R:
-        """Build the event from its envelope.
+        """Create the event from the payload of a frame.
 
-        :param payload: The envelope: ``{"event_type", "timestamp", "params": {...}}``.
+        :param payload: ``{"event_type", "timestamp", "params": {...}}``.
         """
         made = super().from_payload(payload)
         return from_envelope(made, payload, "context", "project_id")
@@ -134,19 +139,21 @@ class CallReceiveEvent(CallEvent):
 
 @event
 class DialEvent(RelayEvent):
-    """A dial made progress. The event has no ``call_id``; its ``tag`` identifies the dial.
+    """The state of a dial changed.
 
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    The event has no ``call_id``. The ``tag`` identifies the dial.
+
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     :ivar dial_state: ``dialing``, ``answered`` or ``failed``.
-    :ivar call: With ``answered``: the state of the leg that won.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar reason: With ``failed``: why. In a synthetic event: why the SDK created it.
-    :ivar source: With ``failed``: the side that ended the dial.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar call: The leg that was answered, in the state ``answered``.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar reason: Reason for the state ``failed``, or reason for a synthetic event.
+    :ivar source: The side that ended the dial, in the state ``failed``.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_DIAL

@@ -1,4 +1,7 @@
-"""Operations on a call: what belongs to an action by its ``control_id``, and ``echo``, which has none."""
+"""Events of actions, such as playback, recording and payments.
+
+Each event has the ``control_id`` of its action. Echo events have no ``control_id``.
+"""
 
 from __future__ import annotations
 
@@ -51,19 +54,21 @@ def _word(outer: dict[str, Any], name: str) -> str:
 
 @event
 class PlayEvent(CallEvent):
-    """Playback changed state, including the prompt of ``play_and_collect``.
+    """The state of a playback changed.
 
-    :ivar control_id: ID of the operation (the action) that the event belongs to.
-    :ivar state: State: ``playing``, ``paused``, ``finished`` or ``error``.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    The prompt of ``play_and_collect`` sends this event as well.
+
+    :ivar control_id: ID of the action that the event belongs to.
+    :ivar state: New state: ``playing``, ``paused``, ``finished`` or ``error``.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_PLAY
@@ -74,30 +79,30 @@ class PlayEvent(CallEvent):
 
 @event
 class RecordEvent(CallEvent):
-    """A recording changed state.
+    """The state of a recording changed.
 
-    The platform sends the URL, the duration and the size in the event itself or in its ``record``.
+    The platform may send the URL, the duration and the size in the ``record`` parameter. The SDK reads them from there too.
 
-    :ivar control_id: ID of the operation (the action) that the event belongs to.
-    :ivar state: State: ``recording``, ``paused``, ``finished`` or ``no_input``.
-    :ivar url: URL that the recording is or will be available at.
-    :ivar duration: Length of the recording, in seconds.
+    :ivar control_id: ID of the action that the event belongs to.
+    :ivar state: New state: ``recording``, ``paused``, ``finished`` or ``no_input``.
+    :ivar url: URL of the transcribed recording. The file may not be available until the recording has finished.
+    :ivar duration: Duration of the recording, in seconds.
     :ivar size: Size of the file, in bytes.
-    :ivar record: The options in force.
+    :ivar record: Recording options in effect.
     :ivar recording_id: ID of the recording in the platform's records.
-    :ivar start_time: When the recording started, in seconds since 1970.
-    :ivar end_time: When the recording ended, in seconds since 1970.
-    :ivar first_frame_time: When the first frame was recorded, in seconds since 1970.
-    :ivar pause_behavior: With ``paused``: ``skip`` or ``silence``.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar start_time: Time at which the recording started, in seconds since the Unix epoch.
+    :ivar end_time: Time at which the recording ended, in seconds since the Unix epoch.
+    :ivar first_frame_time: Time at which the first frame was recorded, in seconds since the Unix epoch.
+    :ivar pause_behavior: ``skip`` or ``silence``, in the state ``paused``.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_RECORD
@@ -116,14 +121,16 @@ class RecordEvent(CallEvent):
 
     @classmethod
     def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Pick the members that this class knows from an event's params. Leave out missing and ill-typed members.
+        """Return the fields of this class that *params* contains, by attribute name.
 
-        :param params: The event's own members (``params.params`` of the frame).
+        Parameters of the wrong type are omitted, like missing ones.
+
+        :param params: Parameters of the event (``params.params`` of the frame).
         """
         found = super().members(params)
         record = params.get("record")
         if isinstance(record, dict):
-            # The porting guide warns that they may sit one level down, or below "audio".
+            # According to the porting guide, these parameters may be in "record" or in "record.audio".
             for place in (record, _inner(record, "audio")):
                 nested = super().members(place)
                 for name in ("url", "duration", "size"):
@@ -134,21 +141,21 @@ class RecordEvent(CallEvent):
 
 @event
 class CollectEvent(CallEvent):
-    """The platform collected input, or recognized part of it.
+    """The platform collected digits or speech, or recognized part of the speech.
 
-    :ivar control_id: ID of the operation (the action) that the event belongs to.
-    :ivar state: State: ``collecting``, ``finished`` or ``error``. Only partial and continuous collectors send it.
-    :ivar result: The input: ``{"type": ..., "params": {...}}``.
-    :ivar final: ``False`` for a result that may still change; ``None`` if the collector reports no partial results.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar control_id: ID of the action that the event belongs to.
+    :ivar state: New state: ``collecting``, ``finished`` or ``error``. Empty without partial results and ``continuous``.
+    :ivar result: The collected input: ``{"type": ..., "params": {...}}``.
+    :ivar final: Whether the result is final; ``None`` if partial results were not requested.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_COLLECT
@@ -160,17 +167,17 @@ class CollectEvent(CallEvent):
 
     @property
     def type(self) -> str:
-        """``digit``, ``speech``, ``no_input``, ``no_match``, ``error``, ``start_of_input`` or ``finished``."""
+        """Result type: ``digit``, ``speech``, ``no_input``, ``no_match``, ``error``, ``start_of_input`` or ``finished``."""
         return _word(self.result, "type")
 
     @property
     def digits(self) -> str:
-        """The keys pressed, without the terminator."""
+        """Digits that the caller entered, without the terminator."""
         return _word(_inner(self.result, "params"), "digits")
 
     @property
     def terminator(self) -> str:
-        """The key that ended the input, or ``""``."""
+        """Key that ended the input; ``""`` if there is none."""
         return _word(_inner(self.result, "params"), "terminator")
 
     @property
@@ -180,26 +187,26 @@ class CollectEvent(CallEvent):
 
     @property
     def confidence(self) -> float:
-        """Confidence of the recognizer, 0 to 100; 0 if it gave no score."""
+        """Confidence of the speech recognition, from 0 to 100; 0 if unknown."""
         value = _inner(self.result, "params").get("confidence")
         return float(value) if isinstance(value, (int, float)) and abs(value) <= 100 else 0.0
 
 
 @event
 class DetectEvent(CallEvent):
-    """A detector found something, or finished.
+    """A detector reported a result, or finished.
 
-    :ivar control_id: ID of the operation (the action) that the event belongs to.
-    :ivar detect: The finding: ``{"type": ..., "params": {"event": ..., "beep": ...}}``.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar control_id: ID of the action that the event belongs to.
+    :ivar detect: The result: ``{"type": ..., "params": {"event": ..., "beep": ...}}``.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_DETECT
@@ -209,17 +216,21 @@ class DetectEvent(CallEvent):
 
     @property
     def type(self) -> str:
-        """``machine``, ``fax`` or ``digit``."""
+        """Type of the detector: ``machine``, ``fax`` or ``digit``."""
         return _word(self.detect, "type")
 
     @property
     def event(self) -> str:
-        """``MACHINE``, ``HUMAN``, ``UNKNOWN``, ``READY``, ``NOT_READY``; ``CED``, ``CNG``; a digit; or ``finished``."""
+        """The result, or ``finished`` when the detector ends.
+
+        A machine detector reports ``MACHINE``, ``HUMAN``, ``UNKNOWN``, ``READY`` or ``NOT_READY``. A fax detector reports the tone,
+        ``CED`` or ``CNG``. A digit detector reports the digit.
+        """
         return _word(_inner(self.detect, "params"), "event")
 
     @property
     def beep(self) -> bool:
-        """With ``READY``: whether a beep was heard."""
+        """Whether the answering machine's beep was detected. Reported with ``READY``."""
         return _inner(self.detect, "params").get("beep") is True
 
 
@@ -227,17 +238,17 @@ class DetectEvent(CallEvent):
 class FaxEvent(CallEvent):
     """A fax page was transmitted, or the fax finished.
 
-    :ivar control_id: ID of the operation (the action) that the event belongs to.
+    :ivar control_id: ID of the action that the event belongs to.
     :ivar fax: The report: ``{"type": "page" | "finished", "params": {...}}``.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_FAX
@@ -247,32 +258,36 @@ class FaxEvent(CallEvent):
 
     @property
     def type(self) -> str:
-        """``page`` or ``finished``."""
+        """Type of the report: ``page`` or ``finished``."""
         return _word(self.fax, "type")
 
     @property
     def details(self) -> dict[str, Any]:
-        """Of a page: ``direction``, ``number``. Of the end: ``document``, ``pages``, ``success``, ``result_text``, ..."""
+        """Details of the report.
+
+        A ``page`` report has ``direction`` and ``number``. A ``finished`` report has ``document``, ``pages``, ``success``,
+        ``result_text``, ...
+        """
         return _inner(self.fax, "params")
 
 
 @event
 class TapEvent(CallEvent):
-    """A tap started or finished.
+    """The state of a tap changed.
 
-    :ivar control_id: ID of the operation (the action) that the event belongs to.
-    :ivar state: State: ``tapping`` or ``finished``.
-    :ivar tap: The audio that is tapped.
-    :ivar device: The destination of the audio.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar control_id: ID of the action that the event belongs to.
+    :ivar state: New state: ``tapping`` or ``finished``.
+    :ivar tap: Description of the tapped audio.
+    :ivar device: Destination of the audio.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_TAP
@@ -285,21 +300,21 @@ class TapEvent(CallEvent):
 
 @event
 class StreamEvent(CallEvent):
-    """An audio stream started or finished.
+    """The state of an audio stream changed.
 
-    :ivar control_id: ID of the operation (the action) that the event belongs to.
-    :ivar state: State: ``streaming`` while audio flows, then ``finished``. The platform documents no other state.
-    :ivar url: URL that the audio is sent to.
-    :ivar name: Label given when the stream was started.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar control_id: ID of the action that the event belongs to.
+    :ivar state: New state: ``streaming`` when the audio starts, then ``finished``. No other state is documented.
+    :ivar url: URL of the WebSocket that receives the audio.
+    :ivar name: Name that was passed to ``stream``.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_STREAM
@@ -312,19 +327,19 @@ class StreamEvent(CallEvent):
 
 @event
 class SendDigitsEvent(CallEvent):
-    """The platform sent digits into the call.
+    """The platform finished sending digits, or failed to send them.
 
-    :ivar control_id: ID of the operation (the action) that the event belongs to.
-    :ivar state: State: ``finished`` or ``error``.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar control_id: ID of the action that the event belongs to.
+    :ivar state: New state: ``finished`` or ``error``.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_SEND_DIGITS
@@ -335,18 +350,18 @@ class SendDigitsEvent(CallEvent):
 
 @event
 class EchoEvent(CallEvent):
-    """An echo test started or finished.
+    """The state of an echo test changed.
 
-    :ivar state: State: ``echoing`` or ``finished``.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar state: New state: ``echoing`` or ``finished``.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_ECHO
@@ -356,26 +371,26 @@ class EchoEvent(CallEvent):
 
 @event
 class TranscribeEvent(CallEvent):
-    """A transcription started or finished.
+    """The state of a transcription changed.
 
-    :ivar control_id: ID of the operation (the action) that the event belongs to.
-    :ivar state: State: ``transcribing`` or ``finished``.
-    :ivar url: URL of the recording.
+    :ivar control_id: ID of the action that the event belongs to.
+    :ivar state: New state: ``transcribing`` or ``finished``.
+    :ivar url: URL of the transcribed recording.
     :ivar recording_id: ID of the recording in the platform's records.
-    :ivar duration: Length of the recording, in seconds.
+    :ivar duration: Duration of the recording, in seconds.
     :ivar size: Size of the recording, in bytes.
-    :ivar start_time: When the transcription started, in seconds since 1970.
-    :ivar end_time: When the transcription ended, in seconds since 1970.
-    :ivar status_url: URL that the platform posts status callbacks to.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar start_time: Time at which the transcription started, in seconds since the Unix epoch.
+    :ivar end_time: Time at which the transcription ended, in seconds since the Unix epoch.
+    :ivar status_url: URL that receives status callbacks.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_TRANSCRIBE
@@ -393,19 +408,21 @@ class TranscribeEvent(CallEvent):
 
 @event
 class AIEvent(CallEvent):
-    """An AI agent on the call finished. Amazon Bedrock agents do not send this event.
+    """An AI agent finished, or failed.
 
-    :ivar control_id: ID of the operation (the action) that the event belongs to.
-    :ivar state: State: ``finished`` or ``error``.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    Amazon Bedrock agents do not send this event.
+
+    :ivar control_id: ID of the action that the event belongs to.
+    :ivar state: New state: ``finished`` or ``error``.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_AI
@@ -416,41 +433,42 @@ class AIEvent(CallEvent):
 
 @event
 class PayEvent(CallEvent):
-    """A payment made progress: several events report progress, then one reports the ``result``.
+    """A payment made progress, or finished.
 
-    The repr leaves out the caller's input, whether or not the platform masked it.
+    Progress events name the requested input in ``for_``. The last event has a ``result`` and the details of the payment. The
+    ``repr`` never contains the caller's input, even if the platform has masked it.
 
-    :ivar control_id: ID of the operation (the action) that the event belongs to.
-    :ivar state: State, as the official SDK names it. No documented event carries it.
-    :ivar for_: In progress: the input requested, such as ``payment-card-number`` or ``expiration-date`` (``for`` on the wire).
-    :ivar attempt: In progress: the number of the attempt, as text.
-    :ivar error_type: In progress: what was wrong with the input.
-    :ivar result: At the end: ``success``, ``too-many-failed-attempts``, ``payment-connector-error``, ``relay-pay-stop``, ...
+    :ivar control_id: ID of the action that the event belongs to.
+    :ivar state: Not documented by the platform; usually ``""``. Provided for compatibility with the official SDK.
+    :ivar for_: The requested input, such as ``payment-card-number``. Set in progress events. The wire name is ``for``.
+    :ivar attempt: Number of the attempt, as a string. Set in progress events.
+    :ivar error_type: Error in the previous input, such as ``invalid-date``. Set in progress events.
+    :ivar result: Result of the payment, such as ``success`` or ``too-many-failed-attempts``; ``""`` in progress events.
     :ivar payment_method: Payment method, such as ``credit-card``.
     :ivar payment_card_type: Type of the card, such as ``visa``.
-    :ivar payment_card_number: Card number; the platform usually masks it.
-    :ivar expiration_date: Expiration date, under its other name on the wire.
+    :ivar payment_card_number: Card number, usually masked by the platform.
+    :ivar expiration_date: Expiration date of the card, if the platform sends it under this name.
     :ivar payment_card_expiration_date: Expiration date of the card.
-    :ivar security_code: Security code, under its other name on the wire.
-    :ivar payment_card_security_code: Security code of the card; the platform usually masks it.
-    :ivar payment_card_postal_code: Postal code of the card holder.
-    :ivar payment_token: Token that the payment connector issued for the card.
-    :ivar payment_confirmation_code: The payment connector's code for the payment.
-    :ivar payment_error: At the end: the error, in words.
-    :ivar payment_error_code: At the end: the platform's error code.
-    :ivar payment_connector_error_code: At the end: the payment connector's error code.
-    :ivar payment_connector_error_message: At the end: the payment connector's error message.
-    :ivar status_url: URL that the platform posts status callbacks to.
-    :ivar status_url_method: HTTP method of the status callbacks.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar security_code: Security code of the card, if the platform sends it under this name.
+    :ivar payment_card_security_code: Security code of the card, usually masked by the platform.
+    :ivar payment_card_postal_code: Postal code of the cardholder.
+    :ivar payment_token: Token issued by the payment connector.
+    :ivar payment_confirmation_code: Confirmation code issued by the payment connector.
+    :ivar payment_error: Error message.
+    :ivar payment_error_code: Error code of the platform.
+    :ivar payment_connector_error_code: Error code of the payment connector.
+    :ivar payment_connector_error_message: Error message of the payment connector.
+    :ivar status_url: URL that receives status callbacks.
+    :ivar status_url_method: HTTP method of the status callbacks, ``GET`` or ``POST``.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_PAY

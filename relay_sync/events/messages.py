@@ -1,4 +1,4 @@
-"""What is not about a call: messages, tasks, the session."""
+"""Events for text messages, tasks and the session."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ _T = TypeVar("_T", bound="TaskEvent")
 
 @event
 class MessageEvent(RelayEvent):
-    """The members that both kinds of message events have.
+    """Base class of message events.
 
     :ivar message_id: ID of the message.
-    :ivar context: The context that received the message, or that its state is reported to.
+    :ivar context: Context to which the message, or its state, is delivered.
     :ivar direction: ``inbound`` or ``outbound``.
-    :ivar from_number: Sender's number.
-    :ivar to_number: Recipient's number.
+    :ivar from_number: Phone number of the sender.
+    :ivar to_number: Phone number of the recipient.
     :ivar body: Text of the message.
     :ivar media: URLs of the attached media.
     :ivar segments: Number of SMS segments.
     :ivar message_state: ``received`` (inbound), ``queued``, ``initiated``, ``sent``, ``delivered``, ``undelivered``, ``failed``.
-    :ivar tags: Labels of the message.
-    :ivar tag: Tag of the message; ``""`` if none.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar tags: Tags of the message.
+    :ivar tag: Tag of the message; ``""`` if there is none.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     """
 
     message_id: str = ""
@@ -53,46 +53,48 @@ class MessageEvent(RelayEvent):
 
     @classmethod
     def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Pick the members that this class knows from an event's params. Leave out missing and ill-typed members.
+        """Return the fields of this class that *params* contains, by attribute name.
 
-        :param params: The event's own members (``params.params`` of the frame).
+        Parameters of the wrong type are omitted, like missing ones.
+
+        :param params: Parameters of the event (``params.params`` of the frame).
         """
         found = super().members(params)
         state = params.get("state")
         if not found.get("message_state") and isinstance(state, str):
-            found["message_state"] = state  # the name that other events have for it
+            found["message_state"] = state  # as in the events of actions
         return found
 
     @classmethod
     def from_payload(cls: type[_M], payload: Mapping[str, Any]) -> _M:
-        """Build the event from its envelope.
+        """Create the event from the payload of a frame.
 
-        :param payload: The envelope: ``{"event_type", "timestamp", "params": {...}}``.
+        :param payload: ``{"event_type", "timestamp", "params": {...}}``.
         """
         return from_envelope(super().from_payload(payload), payload, "context")
 
 
 @event
 class MessageReceiveEvent(MessageEvent):
-    """A message arrived; its state is ``received``.
+    """A message arrived. Its state is ``received``.
 
     :ivar message_id: ID of the message.
-    :ivar context: The context that received the message, or that its state is reported to.
+    :ivar context: Context to which the message, or its state, is delivered.
     :ivar direction: ``inbound`` or ``outbound``.
-    :ivar from_number: Sender's number.
-    :ivar to_number: Recipient's number.
+    :ivar from_number: Phone number of the sender.
+    :ivar to_number: Phone number of the recipient.
     :ivar body: Text of the message.
     :ivar media: URLs of the attached media.
     :ivar segments: Number of SMS segments.
     :ivar message_state: ``received`` (inbound), ``queued``, ``initiated``, ``sent``, ``delivered``, ``undelivered``, ``failed``.
-    :ivar tags: Labels of the message.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar tag: Tag of the message; ``""`` if none.
+    :ivar tags: Tags of the message.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar tag: Tag of the message; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_MESSAGING_RECEIVE
@@ -100,27 +102,27 @@ class MessageReceiveEvent(MessageEvent):
 
 @event
 class MessageStateEvent(MessageEvent):
-    """An outgoing message changed state.
+    """The state of an outbound message changed.
 
-    The states are ``queued``, ``initiated``, ``sent``, and then ``delivered``, ``undelivered``, ``failed``.
+    The states are ``queued``, ``initiated`` and ``sent``, followed by ``delivered``, ``undelivered`` or ``failed``.
 
     :ivar message_id: ID of the message.
-    :ivar context: The context that received the message, or that its state is reported to.
+    :ivar context: Context to which the message, or its state, is delivered.
     :ivar direction: ``inbound`` or ``outbound``.
-    :ivar from_number: Sender's number.
-    :ivar to_number: Recipient's number.
+    :ivar from_number: Phone number of the sender.
+    :ivar to_number: Phone number of the recipient.
     :ivar body: Text of the message.
     :ivar media: URLs of the attached media.
     :ivar segments: Number of SMS segments.
     :ivar message_state: ``received`` (inbound), ``queued``, ``initiated``, ``sent``, ``delivered``, ``undelivered``, ``failed``.
-    :ivar tags: Labels of the message.
-    :ivar reason: With ``undelivered`` and ``failed``: why. In a synthetic event: why the SDK created it.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar tag: Tag of the message; ``""`` if none.
+    :ivar tags: Tags of the message.
+    :ivar reason: Reason for the state ``undelivered`` or ``failed``, or reason for a synthetic event.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar tag: Tag of the message; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_MESSAGING_STATE
@@ -130,18 +132,18 @@ class MessageStateEvent(MessageEvent):
 
 @event
 class TaskEvent(RelayEvent):
-    """A task that was posted to one of the client's contexts (``POST /api/relay/rest/tasks``).
+    """A task was posted to one of the client's contexts.
 
-    The frame of this event is flat: all members are next to ``event_type``.
+    Tasks are posted with ``POST /api/relay/rest/tasks``. Unlike other events, the payload has no nested ``params`` object.
 
-    :ivar context: The context that the task was posted to.
-    :ivar message: The task as posted: any JSON value.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar context: Context that the task was posted to.
+    :ivar message: The task, which may be any JSON value.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     """
 
     TYPE: ClassVar[str] = EVENT_TASKS
@@ -151,9 +153,9 @@ class TaskEvent(RelayEvent):
 
     @classmethod
     def from_payload(cls: type[_T], payload: Mapping[str, Any]) -> _T:
-        """Build the event from its envelope.
+        """Create the event from the payload of a frame.
 
-        :param payload: The envelope: ``{"event_type", "timestamp", "params": {...}}``.
+        :param payload: ``{"event_type", "timestamp", "params": {...}}``.
         """
         made = super().from_payload(payload)
         if not made.params and "message" in payload:
@@ -164,15 +166,17 @@ class TaskEvent(RelayEvent):
 
 @event
 class AuthorizationStateEvent(RelayEvent):
-    """The server's ticket for resuming the session. The SDK keeps it; no handler receives this event.
+    """The server issued a token for resuming the session.
 
-    :ivar authorization_state: The ticket. It is secret.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    The SDK stores the token. No handler receives this event.
+
+    :ivar authorization_state: The token. It is a secret.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     """
 
     TYPE: ClassVar[str] = EVENT_AUTHORIZATION_STATE

@@ -1,4 +1,4 @@
-"""Names of the events of a call, and suggestions for misspelled names. Pure."""
+"""Validate the names of call events, and suggest corrections for misspelled names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["event_name"]
 _log = logs.get("relay_sync")
 
 _FORM: Final = r"calling(?:\.[a-z0-9_]+)+"
-#: Events that belong to no call, and what receives them.
+#: Events that do not belong to a call, and the API that delivers each of them.
 _ELSEWHERE: Final = {
     EVENT_CALL_RECEIVE: "offers of calls go to client.on_call",
     EVENT_CALL_DIAL: "client.dial() reports the outcome of a dial",
@@ -24,7 +24,7 @@ _ELSEWHERE: Final = {
     "queuing": "tasks go to client.on_task",
     "signalwire": "the session's own events are for the client",
 }
-#: Other words for the states and events of a call.
+#: Call states, and other words that users try for them.
 _STATE_WORDS: Final = {
     **{state: state for state in CALL_STATES},
     **dict.fromkeys(("end", "hangup", "hung_up", "disconnected", "finished"), "ended"),
@@ -32,19 +32,19 @@ _STATE_WORDS: Final = {
     "ring": "ringing",
     "state": "",
 }
-#: States of the actions of a call, as in ``stream.finished``.
+#: Action states that users append to an event name, as in ``stream.finished``.
 _ACTION_STATES: Final = frozenset({"streaming", "playing", "recording", "paused", "finished", "error", "no_input"})
-#: Similarity, 0 to 1, from which a name counts as a misspelling of another.
+#: Minimum similarity, from 0 to 1, of a misspelled name and the suggested name.
 _ALIKE: Final = 0.8
-#: Unknown names that were accepted, each with one warning.
+#: Unknown names that have been accepted. Each name is logged once.
 _taken: Final[set[str]] = set()
 
 
 def event_name(given: object) -> str:
-    """Return the name of an event type, given by name or by class.
+    """Return the event type for a name or an event class.
 
-    :param given: The name or the class.
-    :raises InvalidParameter: calls have no such event.
+    :param given: Event type or event class.
+    :raises InvalidParameter: the value is neither, or the event does not belong to a call.
     """
     name = given.TYPE if isinstance(given, type) and issubclass(given, RelayEvent) and given.TYPE else given
     if not isinstance(name, str) or not name:
@@ -54,10 +54,12 @@ def event_name(given: object) -> str:
 
 
 def _check(name: str) -> None:
-    """Reject a name that no event of a call has. Accept an unknown name of the right form that resembles no known one, with one
-    warning, because the platform may have events that this SDK does not know yet.
+    """Raise :exc:`InvalidParameter` if a name is not the name of a call event.
 
-    :raises InvalidParameter: calls have no such event; the error suggests the right name.
+    The platform may have events that are newer than this SDK. An unknown name is therefore accepted, with one warning, if it has
+    the right format and is not similar to a known name.
+
+    :raises InvalidParameter: the event does not belong to a call, or the name is misspelled. The message suggests the right name.
     """
     elsewhere = _ELSEWHERE.get(name) or _ELSEWHERE.get(name.partition(".")[0])
     if elsewhere is not None:
@@ -83,10 +85,10 @@ def _meant_by(name: str) -> str:
         wait = f", or call.wait_for_{reached}()" if reached in CALL_STATES[1:] else ""
         state = f" with event.call_state == {reached!r}" if reached else ""
         return f"{EVENT_CALL_STATE!r}{state}{wait}"
-    import difflib  # few programs misspell a name
+    import difflib  # rarely needed
 
     import_module(".ai", __package__)
-    # What all names begin with would make them all alike.
+    # Compare names without their common prefix, which would make all of them similar.
     short = {_short(known): known for known in _known()}
     for text in (_short(name.lower()), word):
         near = difflib.get_close_matches(text, short, n=1, cutoff=_ALIKE)

@@ -1,4 +1,4 @@
-"""What becomes of a call along the way: bridges, transfers, queues, rooms, conferences."""
+"""Events for bridges, transfers, queues, video rooms and conferences."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ __all__ = [
 
 @event
 class ConnectEvent(CallEvent):
-    """A bridge to another leg made progress.
+    """The state of a bridge to another leg changed.
 
     :ivar connect_state: ``connecting``, ``connected``, ``disconnected`` or ``failed``.
-    :ivar peer: The other leg: ``call_id``, ``node_id``, ``tag``, ``device``.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar failed_reason: With ``failed``: ``noAnswer``, ``busy``, ...
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar peer: The other leg, with ``call_id``, ``node_id``, ``tag`` and ``device``.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar failed_reason: Reason for the state ``failed``: ``noAnswer``, ``busy``, ...
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_CONNECT
@@ -59,21 +59,21 @@ class ConnectEvent(CallEvent):
 
 @event
 class ReferEvent(CallEvent):
-    """A SIP transfer made progress.
+    """The state of a SIP transfer changed.
 
-    :ivar state: State: ``inProgress``, then ``success``, ``cancel``, ``busy``, ``noAnswer`` or ``error``.
+    :ivar state: New state: ``inProgress``, then ``success``, ``cancel``, ``busy``, ``noAnswer`` or ``error``.
     :ivar sip_refer_to: SIP URI that the call is transferred to.
-    :ivar sip_refer_response_code: SIP status of the reply to REFER, as text: ``"202"``.
-    :ivar sip_notify_response_code: SIP status reported by NOTIFY, as text: ``"200"``.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar sip_refer_response_code: SIP status code of the reply to the REFER request, as a string.
+    :ivar sip_notify_response_code: SIP status code from the NOTIFY request, as a string.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_REFER
@@ -86,18 +86,18 @@ class ReferEvent(CallEvent):
 
 @event
 class DenoiseEvent(CallEvent):
-    """Noise reduction was switched on or off.
+    """Noise reduction was turned on or off.
 
     :ivar denoised: Whether noise reduction is on.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_DENOISE
@@ -109,16 +109,16 @@ class DenoiseEvent(CallEvent):
 class HoldEvent(CallEvent):
     """The call was put on hold or taken off hold.
 
-    :ivar state: State: ``hold`` or ``unhold``.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar state: New state: ``hold`` or ``unhold``.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_HOLD
@@ -128,28 +128,28 @@ class HoldEvent(CallEvent):
 
 @event
 class QueueEvent(CallEvent):
-    """The queue that the call is waiting in changed, or the call left it.
+    """The call entered or left a queue, or its position changed.
 
-    :ivar control_id: ID of the operation (the action) that the event belongs to.
-    :ivar status: ``enqueue``, ``stats``, then ``dequeue`` or ``leave``.
+    :ivar control_id: ID of the action that the event belongs to.
+    :ivar status: ``enqueue``, ``stats``, ``dequeue`` or ``leave``.
     :ivar queue_id: ID of the queue.
     :ivar queue_name: Name of the queue.
-    :ivar position: The call's place in the queue, from 1; 0 after it left.
+    :ivar position: Position of the call in the queue, starting at 1; 0 if the call has left.
     :ivar size: Number of calls in the queue.
     :ivar avg_time: Average waiting time, in seconds.
-    :ivar enqueue_ts: When the call entered the queue, in microseconds since 1970; 0 until then.
-    :ivar dequeue_ts: When the call was taken out of the queue, in microseconds since 1970; 0 until then.
-    :ivar leave_ts: When the call left the queue, in microseconds since 1970; 0 until then.
-    :ivar status_url: URL that the platform posts status callbacks to.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar enqueue_ts: Time at which the call entered the queue, in microseconds since the Unix epoch; 0 if it has not.
+    :ivar dequeue_ts: Time at which the call was dequeued, in microseconds since the Unix epoch; 0 if it has not been.
+    :ivar leave_ts: Time at which the call left the queue, in microseconds since the Unix epoch; 0 if it has not.
+    :ivar status_url: URL that receives status callbacks.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_QUEUE
@@ -173,15 +173,15 @@ class RoomEvent(CallEvent):
 
     :ivar join_status: ``joined``, ``failed``, ``leave``, ``cancel`` or ``locked``.
     :ivar room_name: Name of the room.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_ROOM
@@ -194,19 +194,19 @@ class RoomEvent(CallEvent):
 class CallingErrorEvent(CallEvent):
     """An error occurred on a call, usually in an AI session.
 
-    :ivar error: The error, in words.
+    :ivar error: Error message.
     :ivar fatal: Whether the error ended the session.
-    :ivar code: Error code, as the official SDK names it. No documented event carries it.
-    :ivar message: Error message, as the official SDK names it. No documented event carries it.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar code: Not documented by the platform; usually ``""``. Provided for compatibility with the official SDK.
+    :ivar message: Not documented by the platform; usually ``""``. Provided for compatibility with the official SDK.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALLING_ERROR
@@ -219,17 +219,17 @@ class CallingErrorEvent(CallEvent):
 
 @event
 class UserEvent(CallEvent):
-    """A custom event (``calling.user_event``). Its members are in ``params``.
+    """A custom event (``calling.user_event``). The content is in ``params``.
 
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar segment_id: ID of the call leg in the platform's records.
-    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar segment_id: ID of this call leg in the platform's records.
+    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_USER
@@ -237,32 +237,34 @@ class UserEvent(CallEvent):
 
 @event
 class ConferenceEvent(RelayEvent):
-    """A conference started or ended, or a participant joined, left or changed. ``status`` determines which members are set.
+    """The state of a conference or of a participant changed.
+
+    Which attributes are set depends on ``status``.
 
     :ivar conference_id: ID of the conference.
     :ivar name: Name of the conference.
     :ivar status: ``conference-start``, ``participant-join``, ``participant-leave``, ``conference-end``, ...
-    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
-    :ivar region: Region that hosts the conference.
+    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar region: Region in which the conference is hosted.
     :ivar size: Current number of participants.
     :ivar muted: Whether the participant is muted.
     :ivar hold: Whether the participant is on hold.
-    :ivar coaching: Whether the participant coaches another one.
-    :ivar call_id_to_coach: ID of the call that the participant coaches.
+    :ivar coaching: Whether the participant coaches another participant.
+    :ivar call_id_to_coach: ID of the coached participant's call.
     :ivar start_on_join: Whether the conference starts when this participant joins.
     :ivar end_on_leave: Whether the conference ends when this participant leaves.
-    :ivar reason_ended: With ``conference-end``: why the conference ended.
-    :ivar call_id_ending_conf: With ``conference-end``: ID of the call that ended the conference.
+    :ivar reason_ended: Reason why the conference ended. Set with ``conference-end``.
+    :ivar call_id_ending_conf: ID of the call that ended the conference. Set with ``conference-end``.
     :ivar recording_url: URL of the recording.
-    :ivar recording_duration: Length of the recording, in seconds.
+    :ivar recording_duration: Duration of the recording, in seconds.
     :ivar recording_file_size: Size of the recording, in bytes.
-    :ivar announce_url: With ``announcement-end`` and ``announcement-fail``: URL of the announcement.
-    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
-    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
-    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
-    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
-    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar announce_url: URL of the announcement. Set with ``announcement-end`` and ``announcement-fail``.
+    :ivar event_type: Event type, such as ``calling.call.stream``.
+    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
+    :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
+    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     """
 
     TYPE: ClassVar[str] = EVENT_CONFERENCE
@@ -288,7 +290,10 @@ class ConferenceEvent(RelayEvent):
 
     @property
     def quality(self) -> dict[str, str]:
-        """With ``participant-call-quality``: the counters ``in_*``, ``out_*`` and ``rtt_*``, as the text they are sent as."""
+        """Call quality statistics, reported with ``participant-call-quality``.
+
+        The keys start with ``in_``, ``out_`` or ``rtt_``. The values are strings, as the server sends them.
+        """
         return {
             name: value
             for name, value in self.params.items()
