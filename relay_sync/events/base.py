@@ -176,8 +176,8 @@ class RelayEvent:
     * ``session_lost``: the session ended.
     * ``client_closed``: the client was closed.
 
-    A stream that finishes without having started has the reason ``never_streamed``. In events of messages and dials, the reason is
-    the one that the server sent.
+    A stream that finishes without having started has the reason ``never_streamed``. Events of messages and dials usually contain
+    the reason that the server sent.
 
     :ivar event_type: Event type, such as ``calling.call.stream``.
     :ivar params: All parameters of the event as the server sent them, including unknown ones.

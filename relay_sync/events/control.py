@@ -223,8 +223,8 @@ class DetectEvent(CallEvent):
     def event(self) -> str:
         """The result, or ``finished`` when the detector ends.
 
-        A machine detector reports ``MACHINE``, ``HUMAN``, ``UNKNOWN``, ``READY`` or ``NOT_READY``. A fax detector reports the tone,
-        ``CED`` or ``CNG``. A digit detector reports the digit.
+        A machine detector reports ``MACHINE``, ``HUMAN``, ``UNKNOWN``, ``READY`` or ``NOT_READY``. A fax detector reports ``CED``
+        or ``CNG``. A digit detector reports the digit.
         """
         return _word(_inner(self.detect, "params"), "event")
 
