@@ -1,20 +1,21 @@
-"""A small WebSocket server loop, shared by ``relay_sync.audio`` (listens) and ``relay_sync.simulator`` (both).
+"""A small WebSocket server and client loop, shared by ``relay_sync.audio`` and ``relay_sync.simulator``.
 
-One thread with a selector hosts listening servers, dialed connections and timers: there is no thread per connection.
+One thread with a selector runs the listening servers, the dialed connections and the timers. There is no thread per
+connection.
 
 ==================  ====================================================================================================
-``loop``            the thread: selector, timers, callbacks from other threads (:class:`Loop`, :class:`Timer`)
-``channel``         bytes over one socket, plain or TLS: one write per turn, limits, back-pressure
-``http``            the head of a request, whole answers, header fields (:class:`HttpRequest`, :class:`Response`); pure
-``connection``      one open WebSocket: messages, closing (:class:`Connection`, :class:`CloseInfo`)
-``splitting``       large messages, sent in pieces of one write each
-``listening``       the sockets that listen: addresses and ports
-``websocket``       the listening side (:class:`WebSocketServer`)
-``dialer``          the dialing side (:func:`dial`, :class:`OpenFailed`)
-``library``         the only import of the ``websockets`` package, whose sans-I/O part does the protocol
+``loop``            the loop thread: selector, timers, calls from other threads (:class:`Loop`, :class:`Timer`)
+``channel``         reads and writes one socket, plain or TLS: write batching, buffer limits, back-pressure
+``http``            parses request heads, serializes responses (:class:`HttpRequest`, :class:`Response`); no I/O
+``connection``      one open WebSocket: messages and the closing handshake (:class:`Connection`, :class:`CloseInfo`)
+``splitting``       extracts complete messages from received bytes without the general frame parser
+``listening``       listening sockets: addresses and ports
+``websocket``       the server side (:class:`WebSocketServer`)
+``dialer``          the client side (:func:`dial`, :class:`OpenFailed`)
+``library``         imports the ``websockets`` package, whose sans-I/O layer implements the protocol
 ==================  ====================================================================================================
 
-Every callback runs on the loop thread and must not block. Needs the extra ``audio`` or ``simulator``.
+Callbacks run on the loop thread and must not block. The package requires the extra ``audio`` or ``simulator``.
 """
 
 from __future__ import annotations

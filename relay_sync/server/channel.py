@@ -1,7 +1,7 @@
-"""Bytes over one non-blocking socket, plain or TLS, on a loop: the only part that calls a connection's socket.
+"""Non-blocking I/O on one socket, plain or TLS.
 
-What is written in one turn of the loop leaves in one write at its end. What the peer does not take stays buffered, up
-to a limit. All of it runs on the loop thread.
+Data written during one turn of the loop is sent in a single write at the end of the turn. Data that the socket does not
+accept is buffered, up to a limit. All methods run on the loop thread.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ __all__ = ["Channel", "tune"]
 
 _WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
-TLS_ROUNDS = 4  # TLS hands out one record (at most 16 KiB) at a time
+TLS_ROUNDS = 4  # rounds of recv per turn; TLS returns one record of at most 16 KiB at a time
 
 
 def tune(sock: socket.socket) -> None:
-    """Non-blocking, no Nagle, and keep-alive probes that find a vanished peer within about a minute where supported."""
+    """Make *sock* non-blocking, disable Nagle's algorithm, and enable keep-alive.
+
+    Where the platform supports it, the keep-alive probes detect a vanished peer within about a minute.
+    """
     sock.setblocking(False)
     options = [(socket.IPPROTO_TCP, "TCP_NODELAY", 1), (socket.SOL_SOCKET, "SO_KEEPALIVE", 1)]
     options += [(socket.IPPROTO_TCP, "TCP_KEEPIDLE", 30), (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 10)]
@@ -43,10 +46,13 @@ def _nothing(*_: object) -> None:
 class Channel:
     """One connected socket on a loop.
 
-    Callbacks, all on the loop thread: ``on_ready()`` when bytes may flow (after the TLS handshake), ``on_data(bytes)``,
-    ``on_end(error)`` once when the peer is gone (``None`` for a proper end of stream), ``on_overflow()`` when more than
-    *max_buffer* bytes wait for a peer that does not read, ``on_drain()`` when what waits has fallen under ``low_water``
-    after having been over it.
+    All callbacks run on the loop thread.
+
+    :ivar on_ready: called when the connection can transfer data, which is after the TLS handshake if TLS is used.
+    :ivar on_data: called with the bytes that were received.
+    :ivar on_end: called once when the peer disconnects, with the error, or ``None`` at an orderly end of stream.
+    :ivar on_overflow: called when more than ``max_buffer`` bytes are waiting to be sent.
+    :ivar on_drain: called when the buffered data falls to ``low_water`` or below after exceeding it.
     """
 
     __slots__ = (
@@ -89,10 +95,10 @@ class Channel:
         self._loop = loop
         self._chunks: list[bytes] = []
         self._pending = 0  # bytes in _chunks
-        self._out = bytearray()  # what the socket would not take
+        self._out = bytearray()  # data that the socket did not accept
         self._handshaking = self._tls is not None
         self._closed = self._finishing = self._flush_due = self._paused = False
-        self.high: bool = False  # has been over low_water since on_drain
+        self.high: bool = False  # low_water was exceeded since the last on_drain
         self.max_buffer: int = max_buffer
         self.low_water: int = 65536
         self.on_ready: Callable[[], object] = _nothing
@@ -103,16 +109,16 @@ class Channel:
 
     @property
     def closed(self) -> bool:
-        """Whether the socket has been closed on our side."""
+        """Whether this side has closed the socket."""
         return self._closed
 
     @property
     def buffered(self) -> int:
-        """Bytes not yet taken by the operating system."""
+        """Number of bytes that the operating system has not accepted yet."""
         return self._pending + len(self._out)
 
     def open(self) -> None:
-        """Begin: the TLS handshake where there is one, then reading."""
+        """Start the TLS handshake if TLS is used, then start reading."""
         if self._handshaking:
             self._shake_hands()
         else:
@@ -120,7 +126,7 @@ class Channel:
             self.on_ready()
 
     def write(self, data: bytes) -> None:
-        """Send *data* at the end of this turn."""
+        """Send *data* at the end of this turn of the loop."""
         if self._closed or self._finishing:
             return
         self._chunks.append(data)
@@ -130,29 +136,29 @@ class Channel:
         if not self._flush_due:
             self._flush_due = True
             self._loop.at_turn_end(self._flush)
-        if self._pending > self.max_buffer:  # one turn must not pile up without limit either
+        if self._pending > self.max_buffer:  # limit the amount of data queued within one turn
             self._flush()
 
     def finish(self) -> None:
-        """Stop writing: half-close once all is sent. Data from the peer is still received."""
+        """Stop writing, and shut down the sending side once all data has been sent. Data from the peer is still received."""
         if not self._finishing:
             self._finishing = True
             self._flush()
 
     def pause(self) -> None:
-        """Stop reading; TCP slows the peer down. While paused, the end of the connection is not noticed."""
+        """Stop reading, so that TCP flow control slows the peer down. While paused, the end of the connection is not detected."""
         self._paused = True
         self._watch()
 
     def resume(self) -> None:
-        """Read again."""
+        """Resume reading."""
         self._paused = False
         self._watch()
-        if self._tls is not None and not self._closed:  # bytes may wait inside TLS, where the selector cannot see them
+        if self._tls is not None and not self._closed:  # TLS may hold decrypted bytes that the selector cannot see
             self._loop.call_soon(self._receive)
 
     def drop(self, *, reset: bool = False) -> None:
-        """Close the socket now; *reset* makes the peer see a reset connection rather than an orderly end."""
+        """Close the socket immediately. If *reset* is true, send a TCP reset instead of closing in an orderly way."""
         if self._closed:
             return
         if not reset:
@@ -169,7 +175,7 @@ class Channel:
                 pass
         self._sock.close()
 
-    # -- inside --------------------------------------------------------------------------------------------------------
+    # -- internals -----------------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
         if self._closed or self._handshaking:
@@ -192,8 +198,8 @@ class Channel:
             self._handshaking = False
             self._watch()
             self.on_ready()
-            self._flush()  # what was written too early
-            self._loop.call_soon(self._receive)  # the handshake may have read ahead
+            self._flush()  # data written before the handshake completed
+            self._loop.call_soon(self._receive)  # the handshake may have read application data
 
     def _ready(self, mask: int) -> None:
         if mask & _WRITE:
@@ -221,7 +227,7 @@ class Channel:
             self._loop.call_soon(self._receive)
 
     def _ended(self, error: Exception | None) -> None:
-        self._paused = True  # an end of stream is readable forever
+        self._paused = True  # at the end of stream, the socket stays readable
         self._watch()
         self.on_end(error)
 
@@ -232,7 +238,8 @@ class Channel:
         try:
             self._transmit()
         except (BrokenPipeError, ConnectionResetError):
-            # The peer is gone, but its data may still be in the socket: reading finds the end.
+            # The peer has disconnected, but received data may remain in the socket. Reading continues until the end of
+            # stream.
             self._finishing = True
             self._out.clear()
             return
@@ -290,8 +297,8 @@ class Channel:
                 try:
                     self._tls.unwrap()
                 except (OSError, ValueError):
-                    pass  # it only has to have sent its goodbye
-            # On a TLS socket this also makes the rest arrive undecrypted, which is as good: it is thrown away.
+                    pass  # sending close_notify is enough; the peer's reply is not needed
+            # On a TLS socket, shutdown() also ends decryption. Any further data is discarded, so this does not matter.
             self._sock.shutdown(socket.SHUT_WR)
         except OSError:
             pass

@@ -1,7 +1,8 @@
-"""One WebSocket, accepted or dialed, after its upgrade.
+"""An open WebSocket connection, either accepted or dialed.
 
-Callbacks run on the loop thread and must not block. ``websockets`` does the protocol (its sans-I/O part), the channel
-carries the bytes, and this joins them: messages out of frames, limits, the closing handshake and its timeout.
+The sans-I/O layer of ``websockets`` implements the protocol, and a :class:`~relay_sync.server.channel.Channel`
+transfers the bytes. This module connects the two: it assembles messages from frames, enforces limits, and runs the
+closing handshake with its timeout. Callbacks run on the loop thread and must not block.
 """
 
 from __future__ import annotations
@@ -23,15 +24,16 @@ __all__ = ["CloseInfo", "Connection"]
 
 _log = logs.get("relay_sync.server").later
 _OPEN = State.OPEN
-CLOSE_TIMEOUT = 2.0  # seconds a peer gets for its half of the closing handshake
+CLOSE_TIMEOUT = 2.0  # seconds to wait for the peer's close frame
 
 
 @frozen
 class CloseInfo:
-    """How a connection closed.
+    """How a connection was closed.
 
-    :ivar code: the close code of the side that closed first; ``None`` if neither did. 1005 means a close frame without a code.
-    :ivar reason: the text sent with the code, or what broke the connection.
+    :ivar code: the close code of the side that closed first, or ``None`` if neither side sent a close frame. 1005 means
+        that the close frame had no code.
+    :ivar reason: the reason sent with the code, or a description of the failure.
     :ivar clean: whether both sides sent a close frame.
     """
 
@@ -49,21 +51,22 @@ def _ignore_close(_info: CloseInfo) -> None:
 
 
 class Connection:
-    """One open WebSocket.
+    """One open WebSocket connection.
 
-    :ivar path: the path asked for, without its query.
-    :ivar query: the query, or ``""``.
-    :ivar headers: of the request if accepted, of the response if dialed.
-    :ivar remote: the peer, as ``address:port``.
-    :ivar on_message: called with every message, ``str`` for text and ``bytes`` for binary. Set it in ``on_open``.
-    :ivar on_text: sees most texts first, as bytes not yet checked to be UTF-8; if it returns true, the message
-        is done with.
-    :ivar on_close: called exactly once, after the last message, as soon as no other can come.
-    :ivar on_drain: called when ``buffered`` has fallen under ``low_water`` after having been over it.
+    :ivar path: the path of the request, without the query.
+    :ivar query: the query string, or ``""``.
+    :ivar headers: the request headers of an accepted connection, or the response headers of a dialed one.
+    :ivar remote: the address of the peer, as ``address:port``.
+    :ivar on_message: called with each message: ``str`` for text, ``bytes`` for binary. Set it in ``on_open``.
+    :ivar on_text: called before ``on_message`` with most text messages, as bytes that have not been checked to be
+        UTF-8. If it returns true, ``on_message`` is not called.
+    :ivar on_close: called exactly once, after the last message.
+    :ivar on_drain: called when ``buffered`` falls to ``low_water`` or below after exceeding it.
 
-    A message that is not UTF-8 ends the connection with code 1007, one longer than the limit with 1009 before it is
-    buffered, other breaches of the protocol with 1002. Pings are answered. More than ``max_buffer`` unsent bytes end
-    the connection at once: its peer is too slow. Compression is not offered.
+    Pings are answered automatically. Compression is not offered. The connection closes with code 1007 if a text message
+    is not valid UTF-8, with code 1009 if a message exceeds the size limit (before the message is buffered), and with
+    code 1002 on other protocol errors. If more than ``max_buffer`` bytes are waiting to be sent, the connection is
+    dropped because the peer is too slow.
     """
 
     __slots__ = (
@@ -117,15 +120,15 @@ class Connection:
         self._loop = loop
         self._channel = channel
         self._protocol = protocol
-        self._splitter = splitter  # None where the protocol gets everything
+        self._splitter = splitter  # None if all data goes through the protocol's own parser
         self._on_proven = on_proven
-        self._on_gone = on_gone  # for counting sockets: the socket itself is closed
+        self._on_gone = on_gone  # called when the socket is closed, to keep count of connections
         self._fragments: bytearray | None = None
         self._fragments_are_text = False
-        self._held: deque[Frame] = deque()  # received, but the reader is paused
+        self._held: deque[Frame] = deque()  # frames received while reading is paused
         self._paused = False
-        self._final: CloseInfo | None = None  # how it ended, while frames are still held
-        self._over = False  # on_close is due or done
+        self._final: CloseInfo | None = None  # how the connection ended, while frames are still held
+        self._over = False  # on_close has been called or scheduled
         self._close_timer: Timer | None = None
         self._lock = threading.RLock()  # guards _inbox and _inbox_bytes
         self._inbox: list[bytes] = []
@@ -143,7 +146,7 @@ class Connection:
 
     @property
     def remote(self) -> str:
-        """The peer, as ``address:port``."""
+        """The address of the peer, as ``address:port``."""
         return self._channel.remote
 
     @property
@@ -153,12 +156,12 @@ class Connection:
 
     @property
     def buffered(self) -> int:
-        """Bytes accepted by :meth:`send` and not yet taken by the operating system."""
+        """Number of bytes accepted by :meth:`send` that the operating system has not accepted yet."""
         return self._channel.buffered + self._inbox_bytes
 
     @property
     def low_water(self) -> int:
-        """Bytes; see ``on_drain``. 64 KiB unless set."""
+        """Threshold for ``on_drain``, in bytes. The default is 64 KiB."""
         return self._channel.low_water
 
     @low_water.setter
@@ -166,11 +169,13 @@ class Connection:
         self._channel.low_water = value
 
     def send(self, text: str) -> bool:
-        """Send one text message; never blocks.
+        """Send a text message without blocking.
 
-        Messages of one turn of the loop leave in one write. Messages of one thread keep their order.
+        Messages sent during one turn of the loop are combined into one write. Messages sent by one thread keep their
+        order.
 
-        :return: ``False`` when the connection is over (or just being ended as too slow) and nothing will be sent.
+        :return: ``False`` if the message cannot be sent because the connection is closed or is being dropped as too
+            slow.
         """
         data = text.encode()
         size = len(data)
@@ -185,15 +190,16 @@ class Connection:
                 self._inbox_bytes += size
                 if self.buffered > self._channel.low_water:
                     self._channel.high = True
-        # Each time: a Ctrl-C between queueing and waking would otherwise leave the messages of all others lying, too.
+        # Wake the loop for every message. If Ctrl-C interrupts a thread between queueing and waking, the next call
+        # still sends everything that is queued.
         self._loop.call_soon(self._empty_inbox if fits else self._too_slow)
         return fits
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Begin the closing handshake and return; ``on_close`` follows, after ``close_timeout`` seconds at the latest.
+        """Start the closing handshake and return. ``on_close`` is called within ``close_timeout`` seconds.
 
-        :param code: 1000 to 1014 as RFC 6455 allows, or 3000 to 4999.
-        :param reason: cut at 123 bytes of UTF-8.
+        :param code: a close code that RFC 6455 allows: 1000 to 1014 with exceptions, or 3000 to 4999.
+        :param reason: the reason; it is truncated to 123 bytes of UTF-8.
         """
         if self._loop.on_loop_thread:
             self._close(code, reason)
@@ -201,14 +207,14 @@ class Connection:
             self._loop.call_soon(self._close, code, reason)
 
     def abort(self, reset: bool = False) -> None:
-        """Drop the connection without a closing handshake; *reset* sends a TCP reset."""
+        """Drop the connection without a closing handshake. If *reset* is true, send a TCP reset."""
         self._loop.call_soon(self._abort, reset)
 
     def pause_reading(self) -> None:
-        """Stop delivering messages until :meth:`resume_reading`; TCP slows the peer down.
+        """Stop delivering messages until :meth:`resume_reading` is called. TCP flow control slows the peer down.
 
-        On the loop thread this takes effect with the next message. While paused, the end of the connection is not noticed.
-        :meth:`close` and :meth:`abort` work as usual.
+        When called on the loop thread, this takes effect with the next message. While paused, the end of the connection
+        is not detected. :meth:`close` and :meth:`abort` work as usual.
         """
         if self._loop.on_loop_thread:
             self._set_paused(True)
@@ -216,18 +222,18 @@ class Connection:
             self._loop.call_soon(self._set_paused, True)
 
     def resume_reading(self) -> None:
-        """Take up again what :meth:`pause_reading` stopped; what was held comes in a later turn of the loop."""
+        """Resume delivering messages. Messages received while paused are delivered in a later turn of the loop."""
         self._loop.call_soon(self._set_paused, False)
 
-    # -- for the loop, on its thread -----------------------------------------------------------------------------------
+    # -- for the loop thread only --------------------------------------------------------------------------------------
 
     def prove(self) -> None:
-        """Mark the peer as legitimate: it keeps its place when the server is full."""
+        """Mark the peer as legitimate. A server that is full does not close this connection to make room for another."""
         if self._on_proven is not None:
             self._on_proven(self)
 
     def dismiss(self, code: int, reason: str) -> None:
-        """Send a close frame and close the socket, without waiting for an answer."""
+        """Send a close frame and close the socket without waiting for the reply."""
         if not self._over:
             self._close(code, reason)
             self._held.clear()
@@ -235,11 +241,11 @@ class Connection:
         self._gone()
 
     def loop_stopping(self) -> None:
-        """Close with 1001 without waiting for an answer."""
+        """Close with code 1001 without waiting for the reply."""
         self.dismiss(1001, "going away")
 
     def start(self, data: bytes, frames: list[Frame]) -> None:
-        """Take up what arrived together with the upgrade."""
+        """Process data and frames that arrived together with the upgrade."""
         for frame in frames:
             self._on_frame(frame)
         if data:
@@ -274,7 +280,7 @@ class Connection:
             return
         self._empty_inbox()
         self._protocol.send_close(code, reason.encode()[:123].decode(errors="ignore"))
-        self._set_paused(False)  # a paused reader would never see the answer
+        self._set_paused(False)  # while paused, the peer's close frame would not be received
         self._settle()
 
     def _abort(self, reset: bool) -> None:
@@ -295,7 +301,7 @@ class Connection:
 
     def _drained(self) -> None:
         if self.buffered > self._channel.low_water:
-            self._channel.high = True  # data sent by another thread has yet to reach the channel
+            self._channel.high = True  # data from another thread has not reached the channel yet
         elif self.on_drain is not None and not self._over:
             self.on_drain()
 
@@ -340,7 +346,7 @@ class Connection:
         protocol.receive_data(data)
         for frame in protocol.events_received():
             if self._paused:
-                self._held.append(frame)  # type: ignore[arg-type]  # after the upgrade, frames are all there is
+                self._held.append(frame)  # type: ignore[arg-type]  # after the upgrade, all events are frames
             else:
                 self._on_frame(frame)  # type: ignore[arg-type]
         self._settle()
@@ -391,7 +397,7 @@ class Connection:
         if self._over or paused == self._paused:
             return
         if paused and self._protocol.close_sent is not None and self._protocol.close_rcvd is None:
-            return  # we are closing, and the answer is still to be seen
+            return  # the closing handshake needs the peer's close frame
         self._paused = paused
         if paused:
             self._channel.pause()
@@ -411,7 +417,7 @@ class Connection:
     # -- ending --------------------------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
-        """Send what the protocol has to say, and see whether the connection is ending."""
+        """Send the protocol's pending output and check whether the connection is ending."""
         protocol, channel = self._protocol, self._channel
         for chunk in protocol.data_to_send():
             if chunk:
@@ -422,7 +428,8 @@ class Connection:
             return
         if self._close_timer is None:
             self._close_timer = self._loop.call_later(self.close_timeout, self._give_up)
-        # Once the peer has closed, or broken the protocol, nothing more can be received: do not wait for the socket.
+        # After a close frame or a protocol error, no further message can arrive, so do not wait for the socket to
+        # close.
         ended = protocol.close_rcvd is not None or protocol.parser_exc is not None or protocol.eof_sent
         if ended or protocol.state is State.CLOSED:
             self._announce(self._outcome(None))
@@ -453,22 +460,23 @@ class Connection:
     def _announce(self, info: CloseInfo) -> None:
         if self._over:
             return
-        if self._held:  # what was received comes first, when the reader is resumed
+        if self._held:  # report the end after the held frames, once reading resumes
             self._final = info
             return
         self._over = True
-        self._loop.call_soon(self._tell, info)
+        self._loop.call_soon(self._call_on_close, info)
 
-    def _tell(self, info: CloseInfo) -> None:
+    def _call_on_close(self, info: CloseInfo) -> None:
         self.on_close(info)
-        # The owner's callbacks usually refer to this object: release them so that nothing waits for the collector.
+        # The owner's callbacks usually refer to this object. Drop the references so that no cycle waits for the garbage
+        # collector.
         self.on_message, self.on_close, self.on_drain, self.on_text = _ignore_message, _ignore_close, None, None
 
     def _gone(self) -> None:
         self._channel.drop()
         if self._close_timer is not None:
             self._close_timer.cancel()
-        if self._over:  # else a paused reader is still to be notified
+        if self._over:  # otherwise a paused reader has not been notified yet
             self._loop.release(self)
         self._on_gone(self)
         self._on_gone = _ignore_gone

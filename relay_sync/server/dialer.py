@@ -1,4 +1,4 @@
-"""Open a WebSocket to another server, without blocking the loop."""
+"""Open client WebSocket connections without blocking the loop."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ _numbers = itertools.count(1)
 
 
 class OpenFailed(ConnectionError):
-    """No WebSocket could be opened.
+    """A WebSocket connection could not be opened.
 
-    :ivar step: one of ``url``, ``resolve``, ``connect``, ``tls``, ``upgrade``, ``timeout``, ``stopped`` (the loop).
-    :ivar status: the HTTP status, where the server answered with one other than 101; else ``None``.
+    :ivar step: the step that failed: ``url``, ``resolve``, ``connect``, ``tls``, ``upgrade``, ``timeout``, or
+        ``stopped`` if the loop stopped.
+    :ivar status: the HTTP status if the server answered with a status other than 101, otherwise ``None``.
     """
 
     def __init__(self, step: Step, message: str, *, status: int | None = None) -> None:
@@ -52,15 +53,18 @@ def dial(
     max_message: int = 2**20,
     max_buffer: int = MAX_BUFFER,
 ) -> None:
-    """Open a client connection to *url* (``ws`` or ``wss``) and return at once.
+    """Open a client connection to a ``ws`` or ``wss`` *url* and return immediately.
 
-    Exactly one of *on_open* and *on_failed* is called, on the loop thread, the latter with :class:`OpenFailed`. Proxies
-    are not used. A name is looked up in a short-lived thread; ``localhost`` means 127.0.0.1, then ``::1``.
+    The loop thread calls either *on_open* with the connection or *on_failed* with an :class:`OpenFailed`. Proxies are
+    not used. Host names are resolved in a short-lived thread, except ``localhost``, which means 127.0.0.1 and then
+    ``::1``.
 
-    :param headers: sent with the upgrade, besides those it needs.
-    :param ssl_context: for ``wss``; by default a context that verifies the server.
-    :param timeout: seconds for all of it.
-    :raises LoopStopped: the loop was stopped, so neither would ever be called.
+    :param headers: additional headers for the upgrade request.
+    :param ssl_context: TLS context for ``wss``; the default verifies the server's certificate.
+    :param timeout: maximum time to open the connection, in seconds.
+    :param max_message: maximum size of a received message, in bytes.
+    :param max_buffer: maximum number of unsent bytes before the connection is dropped.
+    :raises LoopStopped: the loop has been stopped, so no callback would ever run.
     """
     if loop.stopped:
         raise LoopStopped(f"{loop.name} was stopped")
@@ -71,7 +75,7 @@ def dial(
 
 
 class _Dialling:
-    """One attempt, from the name to the open connection."""
+    """One attempt to open a connection, from name resolution to the upgrade."""
 
     def __init__(
         self,
@@ -129,7 +133,7 @@ class _Dialling:
     def loop_stopping(self) -> None:
         self._fail(OpenFailed("stopped", "the loop was stopped"))
 
-    # -- the name ------------------------------------------------------------------------------------------------------
+    # -- name resolution -----------------------------------------------------------------------------------------------
 
     def _resolve(self, host: str, port: int) -> None:
         found: list[tuple[int, tuple[Any, ...]]] = []
@@ -137,7 +141,7 @@ class _Dialling:
         try:
             infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             found = [(int(family), address) for family, _, _, _, address in infos]
-        except BaseException as error:  # whatever it is, the loop waits for an answer
+        except BaseException as error:  # always report the failure, because the loop waits for it
             problem = error
         self._loop.call_soon(self._resolved, found, problem)
 
@@ -191,7 +195,7 @@ class _Dialling:
         except (OSError, ValueError) as error:
             self._fail(OpenFailed("tls", str(error)))
             return
-        self._sock = None  # the channel's now
+        self._sock = None  # the channel owns the socket now
         channel.on_ready = self._ask
         channel.on_data = self._on_data
         channel.on_end = self._on_end
@@ -263,7 +267,7 @@ class _Dialling:
         words = str(error) if error is not None else "the server closed the connection"
         self._fail(OpenFailed(step, f"{self._target.netloc}: {words}"))
 
-    # -- the end -------------------------------------------------------------------------------------------------------
+    # -- end of the attempt --------------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
         self._done = True

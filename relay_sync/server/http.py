@@ -1,7 +1,7 @@
-"""The little HTTP that surrounds a WebSocket: the head of a request or an answer, and whole answers. Pure.
+"""Minimal HTTP for a WebSocket server: request and response heads, and complete responses. No I/O.
 
-``websockets`` checks the upgrade itself; this part is for what comes before it (who asks for what) and for what is not
-an upgrade at all (health checks, refusals).
+``websockets`` performs the upgrade. This module reads the request before the upgrade and builds the responses to
+requests that are not upgrades, such as health checks and refusals.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ __all__ = [
     "upgrade_head",
 ]
 
-MAX_HEAD = 16384  # bytes of request line and headers together; the usual limit of web servers
+MAX_HEAD = 16384  # maximum size of the request line and headers together, in bytes; the usual limit of web servers
 _TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _TARGET = re.compile(r"[\x21-\x7e]+")
 _ABSOLUTE = re.compile(r"(?:https?|wss?)://[^/?#]+(?=[/?]|$)", re.IGNORECASE)
-_TLS = b"\x16\x03"  # how a handshake begins
+_TLS = b"\x16\x03"  # the first bytes of a TLS handshake
 _PROXY_1, _PROXY_2 = b"PROXY ", b"\r\n\r\n\x00\r\nQUIT\n"
 _NO_PROXY_PROTOCOL = (
     "the PROXY protocol is not supported: turn it off for this port in the load balancer (nginx: proxy_protocol,"
@@ -40,10 +40,10 @@ _NO_PROXY_PROTOCOL = (
 
 
 class BadRequest(ValueError):
-    """A head that cannot be answered normally. Its text repeats nothing of what was sent.
+    """A request or response head that is invalid or not supported. The message does not include any data from the peer.
 
-    :ivar status: the HTTP status to refuse it with.
-    :ivar kind: the same for each trouble of its kind.
+    :ivar status: the HTTP status of the response.
+    :ivar kind: a fixed short name for this kind of problem.
     """
 
     def __init__(self, status: int, message: str, kind: str = "not HTTP") -> None:
@@ -53,7 +53,10 @@ class BadRequest(ValueError):
 
 
 class Headers(Mapping[str, str]):
-    """Header fields by name in any case. One given several times reads as one, joined by ``", "`` (RFC 9110, 5.2)."""
+    """Case-insensitive header fields.
+
+    Fields with the same name are combined into one value, joined by ``", "`` (RFC 9110, section 5.2).
+    """
 
     __slots__ = ("_fields",)
 
@@ -72,22 +75,22 @@ class Headers(Mapping[str, str]):
     def __len__(self) -> int:
         return len(self._fields)
 
-    def __repr__(self) -> str:  # values may be secrets
+    def __repr__(self) -> str:  # omit the values, which may be secret
         return f"<Headers {', '.join(self._fields)}>"
 
 
 @frozen(kw_only=True)
 class HttpRequest:
-    """What a peer asks for before the upgrade.
+    """A request that the server receives before the upgrade.
 
-    :ivar method: as sent (``GET``, ``HEAD`` ...).
-    :ivar path: the path, still percent-encoded, without the query.
-    :ivar query: what follows the question mark, or ``""``.
+    :ivar method: the method as sent, such as ``GET`` or ``HEAD``.
+    :ivar path: the percent-encoded path, without the query.
+    :ivar query: the part after the question mark, or ``""``.
     :ivar headers: the header fields.
-    :ivar remote: who asks, as ``address:port``.
+    :ivar remote: the address of the peer, as ``address:port``.
     :ivar version: ``HTTP/1.1`` or ``HTTP/1.0``.
-    :ivar on_loopback: whether it came to an address that only this machine can reach.
-    :ivar body: what came with it, where the server takes bodies; see ``WebSocketServer``.
+    :ivar on_loopback: whether the request arrived at an address that only this machine can reach.
+    :ivar body: the request body, if the server accepts bodies; see ``WebSocketServer``.
     """
 
     method: str
@@ -101,20 +104,20 @@ class HttpRequest:
 
     @property
     def is_upgrade(self) -> bool:
-        """Whether this asks for a WebSocket rather than a page."""
+        """Whether this is a request for a WebSocket upgrade."""
         return "websocket" in _listed(self.headers.get("upgrade", ""))
 
 
 @frozen
 class Response:
-    """A whole HTTP answer that ends the connection."""
+    """A complete HTTP response. The connection closes after it."""
 
     status: int
     headers: Mapping[str, str] = field(factory=dict)
     body: bytes = b""
 
     def serialize(self, *, head_only: bool = False) -> bytes:
-        """The bytes to send; *head_only* leaves the body out, as the answer to HEAD does."""
+        """Return the response as bytes. If *head_only* is true, leave out the body, as required for HEAD."""
         try:
             phrase = http.HTTPStatus(self.status).phrase
         except ValueError:
@@ -134,10 +137,10 @@ class Response:
 
 
 def head_end(data: bytes | bytearray) -> int:
-    """Where the head in *data* ends (the index after the blank line), or -1 while it is incomplete.
+    """Return the length of the head in *data*, including the blank line, or -1 if the head is incomplete.
 
-    :raises BadRequest: longer than 16 KiB (status 431), or not HTTP from its first byte on: TLS, say, or the PROXY
-        protocol (400).
+    :raises BadRequest: the head is longer than 16 KiB (status 431), or the data is not HTTP, for example TLS or the
+        PROXY protocol (status 400).
     """
     if data and not data[:1].isalpha():
         if _PROXY_2.startswith(data[: len(_PROXY_2)]):
@@ -156,11 +159,11 @@ def head_end(data: bytes | bytearray) -> int:
 
 
 def parse_request(head: bytes, remote: str = "", *, on_loopback: bool = False) -> HttpRequest:
-    """Read the head of a request, up to and including the blank line.
+    """Parse the head of a request, including the blank line.
 
-    :param remote: who asks.
-    :param on_loopback: see :class:`HttpRequest`.
-    :raises BadRequest: it is not HTTP.
+    :param remote: the address of the peer.
+    :param on_loopback: whether the request arrived at a loopback address.
+    :raises BadRequest: the head is not a valid HTTP request.
     """
     start, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
     parts = start.split(" ")
@@ -197,9 +200,9 @@ def _parse_fields(lines: list[str]) -> Headers:
 
 
 def check_upgrade(request: HttpRequest) -> None:
-    """Whether a request that asks for a WebSocket does so properly (RFC 6455, 4.2.1).
+    """Check that a WebSocket upgrade request is valid (RFC 6455, section 4.2.1).
 
-    :raises BadRequest: it does not, and what usually brings that about.
+    :raises BadRequest: the request is not valid. The message names the usual cause.
     """
     headers = request.headers
     if request.version != "HTTP/1.1":
@@ -227,7 +230,7 @@ def check_upgrade(request: HttpRequest) -> None:
 
 
 def _listed(value: str) -> list[str]:
-    """The elements of a header that is a list, in lower case."""
+    """Return the elements of a comma-separated header value in lowercase."""
     return [each.strip().lower() for each in value.split(",")]
 
 
@@ -239,11 +242,12 @@ def _is_key(value: str) -> bool:
 
 
 def upgrade_head(request: HttpRequest, subprotocols: Collection[str]) -> bytes:
-    """An upgrade that passed :func:`check_upgrade`, reduced to what WebSocket needs.
+    """Return the head of an upgrade request, reduced to the fields that WebSocket needs.
 
-    What else a request has is no reason to refuse it: a header that is empty, malformed, or longer than a library takes.
+    Other headers are left out, because an empty, malformed or very long header must not make the ``websockets`` package
+    refuse the upgrade. The request must have passed :func:`check_upgrade`.
 
-    :param subprotocols: those to keep, where they are offered.
+    :param subprotocols: offered subprotocols to keep.
     """
     offered = [each.strip() for each in request.headers.get("sec-websocket-protocol", "").split(",")]
     kept = [each for each in dict.fromkeys(offered) if each in subprotocols]
@@ -260,10 +264,10 @@ def upgrade_head(request: HttpRequest, subprotocols: Collection[str]) -> bytes:
 
 
 def body_length(request: HttpRequest, most: int) -> int:
-    """How many bytes of body follow the head of a request; 0 where there is none, or where it asks for a WebSocket.
+    """Return the length of the request body in bytes. It is 0 if there is no body or the request is an upgrade.
 
-    :param most: the longest body that is taken.
-    :raises BadRequest: longer than that (413), of no stated length (411), or of a length that is none (400).
+    :param most: maximum length of a body, in bytes.
+    :raises BadRequest: the body is too long (413), its length is missing (411), or its length is invalid (400).
     """
     if request.is_upgrade:
         return 0
@@ -278,9 +282,9 @@ def body_length(request: HttpRequest, most: int) -> int:
 
 
 def parse_status(head: bytes) -> tuple[int, Headers]:
-    """Status and header fields of an answer's head.
+    """Return the status code and header fields of a response head.
 
-    :raises BadRequest: it is not HTTP.
+    :raises BadRequest: the head is not a valid HTTP response.
     """
     start, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
     match = re.fullmatch(r"HTTP/1\.[01] ([1-5][0-9][0-9])(?: .*)?", start)

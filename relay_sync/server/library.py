@@ -1,4 +1,4 @@
-"""The only module that imports ``websockets``, so that its absence is reported once and clearly."""
+"""Import of the ``websockets`` package, in one place so that a missing package causes one clear error."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ try:
 
     try:
         from websockets.speedups import apply_mask
-    except ImportError:  # a platform without a wheel
+    except ImportError:  # no wheel for this platform
         from websockets.utils import apply_mask
 except ImportError as _missing:
     if (_missing.name or "").partition(".")[0] != "websockets":
-        raise  # it is there, and what it needs is not: a module of the program that has the name of a standard one, say
+        # Websockets is installed, but one of its imports failed, perhaps because a user's module shadows a standard
+        # one.
+        raise
     _place = getattr(sys.modules.get("websockets"), "__file__", None)
     raise ImportError(
         "relay_sync.audio and relay_sync.simulator need the websockets package, version 13.1 or later:"
@@ -45,15 +47,15 @@ __all__ = [
 
 
 class _Quiet(logging.Logger):
-    """Passes records to our logger, which no handler can block."""
+    """A logger that passes its records to the ``relay_sync.server`` logger, which never blocks on a handler."""
 
     def handle(self, record: logging.LogRecord) -> None:
         logs.pass_on(logging.getLogger("relay_sync.server"), record)
 
 
 def _make_quiet() -> logging.Logger:
-    # The library logs every header and frame at DEBUG, bearer tokens among them. A logger that is not registered cannot
-    # be turned up by accident; its errors still reach ours.
+    # At DEBUG, the library logs every header and frame, including bearer tokens. An unregistered logger cannot be set
+    # to DEBUG by accident. Its errors still reach our logger.
     return _Quiet("relay_sync.server.websockets", logging.ERROR)
 
 

@@ -1,4 +1,4 @@
-"""The addresses that a server listens on: all that its host stands for, on one port."""
+"""Listening sockets for all addresses of a host."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from ..hosts.names import bracketed, is_localhost, literal, look_up, unbracketed
 __all__ = ["explained", "is_everywhere", "listen", "shown_address", "url_host"]
 
 _BACKLOG = 1024
-_LOOK_UP = 10.0  # seconds for the system to find the addresses of a name
-_ATTEMPTS = 16  # ports to try where any free one will do, until one is free for all families
+_LOOK_UP = 10.0  # maximum time to resolve a host name, in seconds
+_ATTEMPTS = 16  # how many free ports to try until one is free in all address families
 _EVERYWHERE = ((socket.AF_INET6, ("::", 0)), (socket.AF_INET, ("0.0.0.0", 0)))
 _HERE = ((socket.AF_INET, ("127.0.0.1", 0)), (socket.AF_INET6, ("::1", 0)))
 _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
-_Place = tuple[int, tuple[Any, ...]]  # family and socket address
+_Place = tuple[int, tuple[Any, ...]]  # address family and socket address
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """Listening sockets for all addresses of *host*, with one port.
+    """Open listening sockets for all addresses of *host*, all on one port.
 
-    ``::``, ``*`` and ``""`` are all addresses of both families, ``0.0.0.0`` those of IPv4. ``localhost`` is 127.0.0.1 and ::1,
-    and any other name all of its addresses, as far as this machine has them.
+    ``::``, ``*`` and ``""`` mean all IPv6 and IPv4 addresses, and ``0.0.0.0`` means all IPv4 addresses. ``localhost``
+    means 127.0.0.1 and ::1. Any other name means all of its addresses. Address families that this machine does not
+    support are skipped.
 
-    :param port: 0 for any that is free.
-    :raises OSError: an address is in use, or none of them is one of this machine, or the name was not found in time. The text
-        names it, and says what to do.
+    :param port: the port to listen on; 0 chooses a free port.
+    :raises OSError: an address is in use, no address belongs to this machine, or the name could not be resolved in
+        time. The message names the address and a remedy.
     """
     host = _inner(host)
     places = _places(host)
@@ -35,32 +36,32 @@ def listen(host: str, port: int) -> list[socket.socket]:
         try:
             return _listen_on(places, port, needed=_needed(host))
         except OSError as error:
-            # The system chose a port for one family that is taken in the other.
+            # The port that the system chose for one address family is in use in the other.
             if port or error.errno != errno.EADDRINUSE or attempt == _ATTEMPTS - 1:
                 raise
     raise AssertionError("unreachable")
 
 
 def shown_address(address: tuple[Any, ...]) -> str:
-    """The address of a socket, as ``address:port``."""
+    """Return a socket address as ``address:port``."""
     return f"{bracketed(str(address[0]))}:{address[1]}"
 
 
 def url_host(host: str) -> str:
-    """What stands for *host* in the URL of a server on this machine."""
+    """Return the host to use in the URL of a server on this machine that listens on *host*."""
     if is_everywhere(host):
         return "[::1]" if ":" in host else "127.0.0.1"
     return bracketed(_inner(host))
 
 
 def is_everywhere(host: str) -> bool:
-    """Whether *host* is all addresses of this machine, of one family at least."""
+    """Return whether *host* means all addresses of this machine, in at least one address family."""
     address = literal(_inner(host) or "0.0.0.0")
-    return address is not None and address.is_unspecified  # a name is none
+    return address is not None and address.is_unspecified  # a host name is not an address
 
 
 def _inner(host: str) -> str:
-    """A host without brackets; nothing for all addresses."""
+    """Return a host without brackets, or an empty string if it means all addresses."""
     return "" if host == "*" else unbracketed(host)
 
 
@@ -80,12 +81,12 @@ def _places(host: str) -> tuple[_Place, ...]:
 
 
 def _needed(host: str) -> int | None:
-    """The family without which listening there makes no sense."""
+    """Return the address family that must be available for this host, or ``None`` if any family is enough."""
     return socket.AF_INET6 if host == "::" else None
 
 
 def explained(error: OSError, address: str) -> OSError:
-    """Return the same error with a message for the user who chose the address."""
+    """Return a copy of *error* with a message for the user who chose the address."""
     words = {
         errno.EADDRINUSE: "is already in use by another process or another server of this process. Give each process a"
         " separate port, or use port=0 for any free port",

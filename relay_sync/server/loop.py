@@ -1,8 +1,8 @@
-"""One thread with a selector: sockets, timers, and callbacks submitted by other threads.
+"""An event loop: one thread with a selector, timers, and a queue of calls from other threads.
 
-A :class:`Loop` hosts any number of listening servers, accepted and dialed connections and timers. It knows nothing of
-WebSockets. All callbacks run on its one thread and must not block: hand work to another thread instead. An exception in a
-callback is logged with its traceback and affects nothing else.
+A :class:`Loop` hosts any number of listening servers, connections and timers. It contains no WebSocket code. All
+callbacks run on the loop thread and must not block; long work belongs on another thread. An exception in a callback is
+logged with its traceback, and the loop continues.
 """
 
 from __future__ import annotations
@@ -31,28 +31,28 @@ __all__ = ["Awaited", "Loop", "LoopStopped", "LoopUser", "Timer"]
 _log = logs.get("relay_sync.server").later
 _T = TypeVar("_T")
 
-# What one turn of the loop reads from one socket at most, so that a fast peer cannot keep the others waiting.
+# Maximum number of bytes to read from one socket per turn, so that a fast peer cannot starve the others.
 RECEIVE_SIZE = 65536
-# How many timers one turn runs at most: some set others that are due already.
+# Maximum number of timers to run per turn. Some timers start other timers that are due immediately.
 MOST_TIMERS = 256
-# Turns in a row that may fail before the loop ends.
+# Number of consecutive failed turns after which the loop ends.
 MOST_FAULTS = 10
 _NAN = "the time of a timer must not be NaN"
 
 
 class LoopStopped(RuntimeError):
-    """The loop was stopped, so what was asked of it will not happen."""
+    """The loop has been stopped, so the request cannot be carried out."""
 
 
 class LoopUser(Protocol):
-    """Something that has to be closed when its loop stops."""
+    """An object that must be closed when its loop stops."""
 
     def loop_stopping(self) -> None:
-        """Give up everything held; called once, on the loop thread."""
+        """Release all resources. The loop calls this once, on its own thread."""
 
 
 class Timer:
-    """One callback at one moment; made by :meth:`Loop.call_at`."""
+    """A scheduled callback, created by :meth:`Loop.call_at`."""
 
     __slots__ = ("_args", "_fn", "_loop", "when")
 
@@ -63,7 +63,7 @@ class Timer:
         self.when: float = when
 
     def cancel(self) -> None:
-        """Never call back. From the loop thread this is certain; from another the callback may just be running."""
+        """Cancel the callback. If called from another thread, the callback may already be running."""
         if self._fn is not None:
             self._fn, self._args = None, ()
             self._loop._cancelled += 1
@@ -77,7 +77,7 @@ class Timer:
 
 @define(eq=False)
 class Awaited:
-    """A function that another thread runs and whose outcome this one waits for."""
+    """A function that runs on another thread while the caller waits for the result."""
 
     fn: Callable[..., Any]
     args: tuple[Any, ...]
@@ -85,11 +85,12 @@ class Awaited:
     error: BaseException | None = None
     abandoned: bool = False
     over: bool = False
-    # Taken until it is over. An event has a lock of its own that Ctrl-C can leave taken; then the loop would block.
+    # Locked until the function finishes. A threading.Event has an internal lock that Ctrl-C can leave locked, which
+    # would block the loop.
     _pending: Any = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._pending = threading.Lock()  # looked up late: gevent may patch after the import
+        self._pending = threading.Lock()  # looked up at run time because gevent may patch threading after this import
         self._pending.acquire()
 
     def run(self) -> None:
@@ -111,8 +112,9 @@ class Awaited:
         self._pending.release()
 
     def wait(self, timeout: float) -> bool:
-        """Return whether the call finishes within *timeout* seconds. If this raises or returns ``False`` and the call has not
-        started, it never will.
+        """Return whether the function finishes within *timeout* seconds.
+
+        If this method returns ``False`` or raises, a function that has not started yet will not run.
         """
         try:
             self.abandoned = not self._pending.acquire(True, max(0.0, timeout))
@@ -123,15 +125,15 @@ class Awaited:
 
 
 class Loop:
-    """A selector thread.
+    """An event loop that runs on its own thread.
 
-    :param name: the thread's name. The thread is a daemon.
-    :param gather: seconds, a few milliseconds at most. Turns of the loop then begin at least so far apart, so that under
-        load one turn serves many sockets instead of one each: less CPU for so much more latency. A lone message that
-        finds the loop idle is not delayed.
+    Callbacks queued before :meth:`start` run once the loop has started. Callbacks queued after :meth:`stop` are
+    discarded. A stopped loop cannot be restarted.
 
-    Callbacks queued before :meth:`start` run once it has started; after :meth:`stop` they are dropped. A stopped loop
-    cannot be started again.
+    :param name: the name of the thread, which is a daemon thread.
+    :param gather: minimum interval between the starts of two turns, in seconds; a few milliseconds at most. Under load,
+        each turn then serves several sockets, which costs less CPU and adds up to this much latency. A message that
+        arrives while the loop is idle is not delayed.
     """
 
     def __init__(self, name: str, *, gather: float = 0.0) -> None:
@@ -140,30 +142,30 @@ class Loop:
         self._ready: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
-        self._cancelled = 0  # an estimate, to know when tidying the heap pays
+        self._cancelled = 0  # approximate count, used to decide when to compact the heap
         self._turn_end: list[Callable[[], object]] = []
         self._hosted: set[LoopUser] = set()
-        # Guards starting, stopping and _calls; never held while a callback runs. A signal handler may stop what its own
-        # thread is just starting.
+        # Guards starting, stopping and _calls. It is never held while a callback runs. It is reentrant because a signal
+        # handler may stop a loop that its own thread is just starting.
         self._lock = threading.RLock()
         self._calls: set[Awaited] = set()
         self._thread: threading.Thread | None = None
         self._ident: int | None = None
         self._stopping = False
         self._busy = False
-        self.turn_began: float = 0.0  # by time()
-        #: Seconds by which ``time.monotonic()`` has advanced more than the elapsed time; negative if less.
+        self.turn_began: float = 0.0  # start of the current turn, by time()
+        #: Difference between the advance of ``time.monotonic()`` and the estimated elapsed time, in seconds.
         self.ahead: float = 0.0
-        self._latest = math.inf  # what time() can be at most, before the clock is looked at again
+        self._latest = math.inf  # upper limit for time() until the loop reads the clock again
         self._longest = LONGEST_SLEEP
-        self._faults = 0  # turns that have failed in a row
+        self._faults = 0  # number of consecutive failed turns
         self._selector: selectors.BaseSelector
         self._wake_up: WakeUp | None = None
         self._wake: Callable[[], None] = _nobody_sleeps
-        #: What passes the time between two turns: called with seconds, 0 if turns need no further gathering.
+        #: Function that sleeps between two turns for a number of seconds, or 0 if there is nothing to wait for.
         self.rest: Callable[[float], object] = time.sleep
-        self._troubles = RateLimitedLog(_log)
-        self.buffer: memoryview = memoryview(bytearray(RECEIVE_SIZE))  # one for all sockets: only this thread receives
+        self._repeated = RateLimitedLog(_log)
+        self.buffer: memoryview = memoryview(bytearray(RECEIVE_SIZE))  # shared by all sockets: one thread receives
 
     def __repr__(self) -> str:
         state = "stopped" if self._stopping else "new" if self._thread is None else "running"
@@ -173,28 +175,28 @@ class Loop:
 
     @property
     def on_loop_thread(self) -> bool:
-        """Whether the caller is the loop's own thread."""
+        """Whether the caller is running on the loop thread."""
         return self._ident == threading.get_ident()
 
     @property
     def stopped(self) -> bool:
-        """Whether it was asked to stop; it will never run again."""
+        """Whether the loop has been asked to stop. A stopped loop never runs again."""
         return self._stopping
 
     @property
     def busy(self) -> bool:
-        """Whether its thread is in the middle of a turn: what it is changing may be half done."""
+        """Whether the loop thread is in the middle of a turn, which means that its state may be inconsistent."""
         return self._busy
 
     def time(self) -> float:
-        """Seconds on the clock of the timers: ``time.monotonic()``, but that it neither stands still nor leaps."""
+        """Return the time of the timers' clock, in seconds. It follows ``time.monotonic()`` but corrects stalls and jumps."""
         now = time.monotonic() - self.ahead
         return now if now < self._latest else self._latest
 
     def start(self) -> None:
-        """Start the thread; a second call does nothing.
+        """Start the thread. A second call does nothing.
 
-        :raises LoopStopped: it has been stopped before.
+        :raises LoopStopped: the loop has been stopped before.
         """
         starting.uninterrupted(self._begin)
         self._wake()
@@ -209,15 +211,16 @@ class Loop:
             thread = threading.Thread(target=self._run, name=self.name, daemon=True)
             try:
                 thread.start()
-            except RuntimeError:  # no thread available, or the interpreter is exiting
+            except RuntimeError:  # no thread is available, or the interpreter is exiting
                 self._shut()
                 raise
             self._thread = thread
 
     def stop(self, timeout: float = 2.0) -> None:
-        """Close everything hosted and end the thread. Idempotent.
+        """Close all hosted objects and end the thread. This method is idempotent.
 
-        Waits up to *timeout* seconds for the thread, except on the loop thread itself, where it only asks.
+        It waits up to *timeout* seconds for the thread to end. When called on the loop thread, it returns without
+        waiting.
         """
         with self._lock:
             self._stopping = True
@@ -231,12 +234,12 @@ class Loop:
                 _log.warning("%s did not stop within %g s: one of its callbacks is blocking", self.name, timeout)
 
     def after_fork(self) -> None:
-        """In a child process: close the child's copies of the sockets without sending anything, and stop.
+        """Close the child's copies of the sockets after a fork, without sending anything, and mark the loop as stopped.
 
-        The parent's thread does not exist here, and the parent's connections do not concern the child.
+        The loop thread does not exist in the child process, and the connections still belong to the parent.
         """
         self._stopping, self._thread, self._ident = True, None, None
-        self._lock = threading.RLock()  # the thread that held it does not exist here
+        self._lock = threading.RLock()  # the lock may have been held by a thread that does not exist in the child
         if self._wake_up is None:
             return
         for key in list(self._selector.get_map().values()):
@@ -247,15 +250,15 @@ class Loop:
         self._wake_up = None
 
     def call_soon(self, fn: Callable[..., object], *args: Any) -> None:
-        """Run ``fn(*args)`` on the loop thread, after what was queued before."""
+        """Run ``fn(*args)`` on the loop thread, after the calls that are already queued."""
         self._ready.append((fn, args))
         if self._ident != threading.get_ident():
             self._wake()
 
     def call_at(self, when: float, fn: Callable[..., object], *args: Any) -> Timer:
-        """Run ``fn(*args)`` once :meth:`time` has reached *when*, in order of time; never if that is infinite.
+        """Run ``fn(*args)`` once :meth:`time` reaches *when*. Timers run in order of time. An infinite *when* never runs.
 
-        :raises ValueError: *when* is NaN: the other timers could not be kept in order.
+        :raises ValueError: *when* is NaN, which would break the order of the timers.
         """
         if math.isnan(when):
             raise ValueError(_NAN)
@@ -267,21 +270,22 @@ class Loop:
         return timer
 
     def call_later(self, delay: float, fn: Callable[..., object], *args: Any) -> Timer:
-        """Run ``fn(*args)`` in *delay* seconds."""
+        """Run ``fn(*args)`` after *delay* seconds."""
         if self._ident == threading.get_ident():
-            now = time.monotonic() - self.ahead  # time(), without a call of it for each packet that is sent
+            now = time.monotonic() - self.ahead  # time(), inlined because this runs for every packet sent
             return self.call_at((now if now < self._latest else self._latest) + delay, fn, *args)
         if math.isnan(delay):
             raise ValueError(_NAN)
         timer = Timer(self, math.inf, fn, args)
-        self.call_soon(self._add_later, timer, delay)  # there, the time is known for certain
+        self.call_soon(self._add_later, timer, delay)  # the loop thread knows the exact time
         return timer
 
     def call(self, fn: Callable[..., _T], *args: Any, timeout: float) -> _T:
-        """Run ``fn(*args)`` on the loop thread, wait, and return its result or raise its exception.
+        """Run ``fn(*args)`` on the loop thread and return its result or raise its exception.
 
-        :raises TimeoutError: no result within *timeout* seconds; a call that has not started by then never will.
-        :raises LoopStopped: the loop is not running, or stopped first.
+        :raises TimeoutError: the call did not finish within *timeout* seconds. If it has not started by then, it does
+            not run.
+        :raises LoopStopped: the loop is not running, or it stopped before the call ran.
         """
         if self.on_loop_thread:
             return fn(*args)
@@ -302,18 +306,18 @@ class Loop:
         result: _T = call.result
         return result
 
-    # -- for what the loop hosts; on the loop thread only --------------------------------------------------------------
+    # -- for hosted objects, on the loop thread only -------------------------------------------------------------------
 
     def host(self, hosted: LoopUser) -> None:
-        """Have ``hosted.loop_stopping()`` called when the loop stops."""
+        """Register an object whose ``loop_stopping()`` is called when the loop stops."""
         self._hosted.add(hosted)
 
     def release(self, hosted: LoopUser) -> None:
-        """Forget what :meth:`host` registered."""
+        """Remove an object registered with :meth:`host`."""
         self._hosted.discard(hosted)
 
     def watch(self, sock: socket.socket, events: int, callback: Callable[[int], object]) -> None:
-        """Call ``callback(mask)`` when *sock* is ready for *events* (``selectors.EVENT_*``); 0 stops watching."""
+        """Call ``callback(mask)`` when *sock* is ready for *events* (``selectors.EVENT_*``). Zero stops watching."""
         watched = self._selector.get_map().get(sock)
         if watched is None:
             if events:
@@ -324,24 +328,27 @@ class Loop:
             self._selector.modify(sock, events, callback)
 
     def fault(self, what: str) -> None:
-        """Log the exception that is being handled: once a kind and a while, for a peer may bring it about again and again."""
-        self._troubles.fault(what)
+        """Log the exception that is being handled.
+
+        Exceptions of one kind are rate limited, because a peer may cause them repeatedly.
+        """
+        self._repeated.fault(what)
 
     def warn(self, kind: str, message: str, *args: object) -> None:
-        """Log a warning: once a *kind* and a while."""
-        self._troubles.warning(kind, message, *args)
+        """Log a warning. Warnings of one *kind* are rate limited."""
+        self._repeated.warning(kind, message, *args)
 
     def at_turn_end(self, fn: Callable[[], object]) -> None:
-        """Run *fn* once, after all that this turn of the loop has to do."""
+        """Run *fn* once, at the end of this turn of the loop."""
         self._turn_end.append(fn)
 
-    # -- the thread ----------------------------------------------------------------------------------------------------
+    # -- the loop thread -----------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
         selector = selectors.DefaultSelector()
         try:
             wake_up = WakeUp()
-        except OSError:  # no file descriptor available
+        except OSError:  # no file descriptor is available
             selector.close()
             raise
         selector.register(wake_up.receiver, selectors.EVENT_READ, lambda mask: wake_up.clear())
@@ -367,7 +374,7 @@ class Loop:
                 while not self._stopping and self._faults < MOST_FAULTS:
                     try:
                         self._turns()
-                    except BaseException:  # no memory, say: everything that the loop hosts is not to end by it
+                    except BaseException:  # for example MemoryError; keep everything that the loop hosts running
                         self._faults += 1
                         self._busy = False
                         with suppress(BaseException):
@@ -399,7 +406,7 @@ class Loop:
             self._faults = 0
 
     def _amend(self, by: float) -> None:
-        """The clock advanced by *by* seconds more (or less) than the elapsed time."""
+        """Correct the clock, which advanced by *by* seconds more (or less) than the elapsed time."""
         self.ahead += by
         self._longest = SLICE if by <= 0 else LONGEST_SLEEP
 
@@ -414,7 +421,7 @@ class Loop:
         self._run_turn_end()
 
     def _patience(self) -> float | None:
-        """Seconds until the next work is due; ``None`` if there is none."""
+        """Return the number of seconds until the next work is due, or ``None`` if there is none."""
         if self._ready or self._turn_end or self._stopping:
             return 0.0
         if not self._timers:
@@ -430,7 +437,7 @@ class Loop:
         if not timers:
             return
         now = time.monotonic() - self.ahead
-        if now > self._latest:  # the clock has leapt in this very turn
+        if now > self._latest:  # the clock jumped during this turn
             now = self.turn_began
         for _ in range(MOST_TIMERS):
             if not timers or timers[0][0] > now:
@@ -443,7 +450,7 @@ class Loop:
 
     def _run_ready(self) -> None:
         ready = self._ready
-        for _ in range(len(ready)):  # what these queue waits for the next turn, so that sockets get theirs
+        for _ in range(len(ready)):  # calls queued by these run in the next turn, after the sockets
             fn, args = ready.popleft()
             try:
                 fn(*args)
@@ -469,14 +476,14 @@ class Loop:
                 hosted.loop_stopping()
             except BaseException:
                 _log.exception("closing %r failed", hosted)
-        for _ in range(16):  # the callbacks on closing, and the callbacks they queue; bounded
+        for _ in range(16):  # close callbacks may queue further callbacks; the number of rounds is limited
             self._run_turn_end()
             self._run_ready()
         self._ready.clear()
         self._timers.clear()
         self._shut()
         self._fail_calls()
-        self._ident = None  # the system may give the number to another thread
+        self._ident = None  # the operating system may reuse the thread identifier
 
     def _fail_calls(self) -> None:
         with self._lock:
@@ -486,4 +493,4 @@ class Loop:
 
 
 def _nobody_sleeps() -> None:
-    """Wakes a loop that has not started."""
+    """Do nothing: a loop that has not started does not need to be woken."""

@@ -1,8 +1,9 @@
-"""Whole messages taken straight out of what a socket gave; everything else is left to the protocol library. Pure.
+"""Fast extraction of complete messages from the bytes of a socket. No I/O.
 
-Nearly every frame that a server gets is a whole text message: masked, not fragmented, short. Taking it needs a few bytes of
-its head (RFC 6455, 5.2), a tenth of what a general parser does. Control frames, fragments, long messages and whatever is
-unusual or wrong go to the protocol byte for byte, in order, so that all rules and limits stay in one place.
+Nearly every frame that a server receives is a complete text message: masked, unfragmented and short. Such a frame can
+be recognized from the first bytes of its header (RFC 6455, section 5.2) at a tenth of the cost of a general parser. All
+other data is passed to the protocol library unchanged and in order: control frames, fragments, long messages, and
+frames that are unusual or invalid. The library alone therefore enforces the protocol's rules and limits.
 """
 
 from __future__ import annotations
@@ -13,27 +14,30 @@ from .library import apply_mask
 
 __all__ = ["Splitter"]
 
-HELD = 4096  # bytes of an incomplete frame that wait here for the rest; longer ones wait in the protocol
-_TEXT, _BINARY = 0x81, 0x82  # final, no extension
-_USUAL = b"\x81\xfe"  # a text, masked, of 126 to 65,535 bytes
+HELD = 4096  # maximum size of an incomplete frame to buffer here; longer ones are buffered by the protocol library
+_TEXT, _BINARY = 0x81, 0x82  # final frame without extensions
+_USUAL = b"\x81\xfe"  # a masked text frame of 126 to 65,535 bytes
 
 
 class Splitter:
-    """Splits the bytes of one connection, from a client to a server.
+    """Splitter for the bytes that one client sends to a server.
 
-    :param longest: bytes of a message that may be taken here.
+    :param longest: maximum size of a message to extract, in bytes.
     """
 
     __slots__ = ("_fragmented", "_longest", "_owed", "_rest")
 
     def __init__(self, longest: int) -> None:
         self._longest = longest
-        self._rest = b""  # the beginning of a frame
-        self._owed = 0  # bytes still to come of a frame whose beginning the protocol has
-        self._fragmented = False  # within a message of several frames
+        self._rest = b""  # the start of an incomplete frame
+        self._owed = 0  # remaining bytes of a frame whose start was passed to the protocol
+        self._fragmented = False  # inside a fragmented message
 
     def whole_text(self, data: bytes) -> bytes | None:
-        """The text, where *data* is just one message of the usual kind and size; else nothing has happened."""
+        """Return the text if *data* is exactly one complete text message of the usual size, otherwise ``None``.
+
+        If the result is ``None``, the state of the splitter has not changed.
+        """
         if data[:2] != _USUAL or len(data) != 8 + int.from_bytes(data[2:4], "big"):
             return None
         if self._rest or self._owed or self._fragmented or len(data) - 8 > self._longest:
@@ -41,7 +45,10 @@ class Splitter:
         return apply_mask(data[8:], data[4:8])
 
     def split(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """What came, in order: ``(1, text)`` and ``(2, bytes)`` are whole messages, ``(0, bytes)`` is for the protocol."""
+        """Yield the received data in order.
+
+        ``(1, text)`` and ``(2, bytes)`` are complete messages. ``(0, bytes)`` is data for the protocol library.
+        """
         if self._rest:
             data, self._rest = self._rest + data, b""
         position, length = 0, len(data)
@@ -63,7 +70,10 @@ class Splitter:
             yield 0, data[start:end]
 
     def _frame(self, data: bytes, position: int, length: int) -> tuple[int, int, int]:
-        """Kind, and where the payload begins and ends; an incomplete head is that of an incomplete frame."""
+        """Return the kind of the frame and the start and end of its payload.
+
+        If the header is incomplete, the returned end lies beyond the data, as for any incomplete frame.
+        """
         begin = position + 2
         if begin > length:
             return 0, length, length + 1
@@ -83,7 +93,7 @@ class Splitter:
         return (first & 0x0F if whole else 0), begin, begin + size
 
     def _follow(self, first: int) -> None:
-        """Store whether the next frame belongs to a started message."""
+        """Update whether the next frame continues a fragmented message."""
         opcode, final = first & 0x0F, first & 0x80
         if opcode in (1, 2):
             self._fragmented = not final

@@ -1,4 +1,4 @@
-"""A WebSocket server: a listening socket, the HTTP around the upgrade, and the connections it accepts.
+"""A WebSocket server: the listening sockets, the HTTP handshake, and the accepted connections.
 
 Callbacks run on the loop thread and must not block.
 """
@@ -37,37 +37,40 @@ from .splitting import Splitter
 __all__ = ["CloseInfo", "Connection", "Headers", "HttpRequest", "Response", "WebSocketServer"]
 
 _log = logs.get("relay_sync.server").later
-MAX_BUFFER = 4 * 2**20  # bytes a peer may leave unread
-MAX_OPENING = 512  # sockets that have not finished their request; the oldest go when more come
-LINGER = 2.0  # seconds a refused peer gets to read why
-SLICE = 256 * 1024  # bytes of a long answer that wait for the peer at once
-STALLED = 30.0  # seconds a peer may take for a slice
-NO_ROOM = 1013  # the close code of a connection that has to make room for another
-ACCEPT_PAUSE = 0.25  # seconds, when the process has no file descriptor left
-_NOT_TLS = ("HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER")  # what OpenSSL says of other protocols
+MAX_BUFFER = 4 * 2**20  # maximum number of unsent bytes per peer
+MAX_OPENING = 512  # maximum number of sockets without a complete request; the oldest are dropped first
+LINGER = 2.0  # seconds to keep a refused connection open so that the peer can read the response
+SLICE = 256 * 1024  # maximum number of bytes of a long response to buffer at once
+STALLED = 30.0  # seconds that a peer may take to read one slice
+NO_ROOM = 1013  # close code for a connection that is closed to make room for another
+ACCEPT_PAUSE = 0.25  # seconds to wait when the process has no file descriptor left
+# OpenSSL errors that indicate another protocol.
+_NOT_TLS = ("HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER")
 
 
 class WebSocketServer:
-    """Listens on *host*:*port* (0: any free port) from its creation on; the loop must be running.
+    """A WebSocket server that listens on *host* and *port* from its creation on. The loop must be running.
 
-    :param host: all of its addresses are used, see :func:`~relay_sync.server.listening.listen`.
-    :param ssl_context: serve ``wss://``; the handshake happens in the loop.
-    :param on_request: receives each request before the upgrade. If it returns a :class:`Response` (a refusal, or the reply to
-        a health check), that is sent. If it returns ``None``, an upgrade is accepted, any other GET is answered 426, and any
-        other method 405.
-    :param on_open: receives each new connection, and sets its ``on_message`` and ``on_close``.
-    :param max_message: bytes; a longer message closes its connection (1009) before it is buffered.
-    :param max_connections: at this limit the oldest connection that has not proven itself
-        (:meth:`~relay_sync.server.Connection.prove`) is closed with 1013. If all have, the upgrade is answered 503, after
-        ``on_request`` was called. ``None``: no limit. An unproven connection is also closed when the process has no file
-        descriptor left for a new one.
-    :param open_timeout: seconds from accepting the socket to the end of the upgrade.
-    :param on_refused: called for each peer that the server itself refuses or drops, with its address, the kind of problem in
-        two words, and a sentence. Not called for responses of ``on_request``.
-    :param subprotocols: subprotocols that are agreed to if offered; other offers are ignored.
-    :param max_buffer: unsent bytes after which a peer is dropped as too slow.
-    :param max_body: bytes; 0 accepts no bodies: they are not read, and ``on_request`` does not receive them. Otherwise it is
-        called when the body is complete, and a longer body is refused.
+    :param host: the host to listen on, with all of its addresses; see :func:`~relay_sync.server.listening.listen`.
+    :param port: the port to listen on; 0 chooses a free port.
+    :param ssl_context: TLS context for ``wss://``. The TLS handshake runs in the loop.
+    :param on_request: called with each request before the upgrade. If it returns a :class:`Response`, such as a refusal
+        or the reply to a health check, the server sends it. If it returns ``None``, the server accepts an upgrade,
+        answers any other GET with 426, and answers any other method with 405.
+    :param on_open: called with each new connection; it sets the connection's ``on_message`` and ``on_close``.
+    :param max_message: maximum size of a message, in bytes. A longer message closes its connection with code 1009
+        before it is buffered.
+    :param max_connections: maximum number of connections; ``None`` means no limit. At the limit, the server closes the
+        oldest connection that has not proven itself (:meth:`~relay_sync.server.Connection.prove`) with code 1013. If
+        all connections have proven themselves, it calls ``on_request`` and answers the upgrade with 503. The server
+        also closes an unproven connection when the process has no file descriptor left for a new one.
+    :param open_timeout: maximum time from accepting the socket to completing the upgrade, in seconds.
+    :param on_refused: called for each peer that the server itself refuses or drops, with the peer's address, a short
+        name of the problem, and a sentence that describes it. It is not called for responses of ``on_request``.
+    :param subprotocols: supported subprotocols. Other offers are ignored.
+    :param max_buffer: maximum number of unsent bytes; a peer that exceeds it is dropped as too slow.
+    :param max_body: maximum size of a request body, in bytes. With 0, bodies are not read, and ``on_request`` does not
+        receive them. Otherwise, ``on_request`` is called once the body is complete, and a longer body is refused.
     :raises OSError: the address is already in use or not available.
     :raises LoopStopped: the loop is not running.
     """
@@ -100,19 +103,21 @@ class WebSocketServer:
         self.subprotocols = subprotocols
         self.max_buffer = max_buffer
         self.max_body = max_body
-        # Without a complete request: when they were accepted, the oldest first.
+        # Sockets without a complete request and the time each was accepted, oldest first.
         self._opening: dict[_Opening, float] = {}
-        self._answering: dict[_Opening, None] = {}  # that are sent an answer instead of an upgrade, the oldest first
+        # Sockets that receive a response instead of an upgrade, oldest first.
+        self._answering: dict[_Opening, None] = {}
         self._connections: set[Connection] = set()
-        self._unproven: dict[Connection, float] = {}  # the same
+        # Unproven connections and the time each was accepted, oldest first.
+        self._unproven: dict[Connection, float] = {}
         self._closed = False
         self._listeners = [_Listener(self, sock) for sock in listen(host, port)]
         try:
-            #: Where it listens, each as ``address:port``.
+            #: Addresses that the server listens on, each as ``address:port``.
             self.addresses: tuple[str, ...] = tuple(shown_address(each.sock.getsockname()) for each in self._listeners)
             self.port: int = self._listeners[0].sock.getsockname()[1]
             loop.call(self._listen, timeout=5.0)
-        except BaseException:  # Ctrl-C as well
+        except BaseException:  # including KeyboardInterrupt
             self._withdraw()
             raise
 
@@ -125,9 +130,11 @@ class WebSocketServer:
         return len(self._connections)
 
     def close(self, code: int = 1001, reason: str = "going away", timeout: float = 5.0) -> None:
-        """Stop listening and close every connection with *code*. Idempotent; the connections close soon after.
+        """Stop listening and close every connection with *code*. This method is idempotent.
 
-        :raises TimeoutError: the loop did not run this within *timeout* seconds.
+        It returns before the connections have finished closing.
+
+        :raises TimeoutError: the loop did not start to close the connections within *timeout* seconds.
         """
         try:
             self._loop.call(self._close, code, reason, timeout=timeout)
@@ -135,19 +142,19 @@ class WebSocketServer:
             pass
 
     def stop_listening(self) -> None:
-        """Free the port; open connections stay open."""
+        """Stop listening and free the port. Open connections stay open."""
         try:
             self._loop.call(self._stop_listening, timeout=5.0)
         except LoopStopped:
             pass
 
     def loop_stopping(self) -> None:
-        """Part of :class:`~relay_sync.server.loop.LoopUser`: the loop notifies the connections directly."""
+        """Stop listening and drop unfinished requests. The loop closes the connections itself."""
         self._stop_listening()
         self._drop_openings()
 
     def _withdraw(self) -> None:
-        """Undo an incomplete start. The loop may already be listening: it then closes the sockets."""
+        """Undo an incomplete start. If the loop is already listening, it closes the sockets."""
         try:
             self._loop.call(self._stop_listening, timeout=5.0)
         except (LoopStopped, TimeoutError):
@@ -158,7 +165,7 @@ class WebSocketServer:
     # -- on the loop thread --------------------------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        if self._closed:  # closed in the meantime
+        if self._closed:  # closed before the loop ran this
             return
         self._loop.host(self)
         self._watch(selectors.EVENT_READ)
@@ -203,15 +210,15 @@ class WebSocketServer:
                 self._drop_oldest(f"more than {MAX_OPENING} are open")
             try:
                 _Opening(self, self._loop, sock, self._ssl_context, on_loopback=listener.on_loopback).begin()
-            except (OSError, ValueError) as error:  # gone before it began
+            except (OSError, ValueError) as error:  # the peer disconnected right after accept()
                 sock.close()
                 _log.debug("a connection closed before it was established: %s", error)
 
     def _free_descriptor(self, why: str) -> bool:
-        """Close a connection: a peer that already has its response, else the oldest unproven peer, upgraded or not, else a peer
-        that is still being answered.
+        """Close a connection to free a file descriptor, and return whether there was one to close.
 
-        :return: whether there was one.
+        The server prefers a peer that already has its response, then the oldest unproven peer, upgraded or not, and
+        finally a peer that is still receiving its response.
         """
         answered = next((each for each in self._answering if each.answered), None)
         opening, unproven = next(iter(self._opening.items()), None), next(iter(self._unproven.items()), None)
@@ -228,7 +235,7 @@ class WebSocketServer:
         return True
 
     def _drop_oldest(self, why: str) -> None:
-        """Make room: of the sockets without a complete request the oldest goes."""
+        """Drop the oldest socket without a complete request."""
         oldest = next(iter(self._opening))
         self._refused(
             oldest.remote,
@@ -252,7 +259,7 @@ class WebSocketServer:
             self._watch(selectors.EVENT_READ)
 
     def _answer(self, request: HttpRequest) -> Response | None:
-        """What to send instead of upgrading, or ``None``."""
+        """Return the response to send instead of upgrading, or ``None`` to upgrade."""
         try:
             response = self.on_request(request)
         except Exception:
@@ -261,7 +268,7 @@ class WebSocketServer:
         if response is not None:
             return response
         if request.method != "GET":
-            if request.is_upgrade:  # else it is a mere request, and who looks at requests has seen it
+            if request.is_upgrade:  # other requests have been handled by on_request
                 self._refused(request.remote, "method", "an upgrade to WebSocket needs the method GET")
             return Response(405, {"Allow": "GET"}, b"only GET, with an upgrade to WebSocket\n")
         if not request.is_upgrade:
@@ -277,7 +284,7 @@ class WebSocketServer:
         return None
 
     def _make_place(self, request: HttpRequest) -> Response | None:
-        """Close the oldest connection that has shown nothing; where all have, refuse the new one."""
+        """Close the oldest unproven connection. If there is none, refuse the new one."""
         oldest = next(iter(self._unproven), None)
         if oldest is not None:
             self._dismiss(oldest, f"{self.connections} connections are open")
@@ -294,7 +301,7 @@ class WebSocketServer:
         connection.dismiss(NO_ROOM, "too many connections, and this one has shown nothing")
 
     def _bad(self, remote: str, error: BadRequest) -> Response:
-        """The answer to what is no proper request, and a word about it."""
+        """Report an invalid request and return the response to it."""
         self._refused(remote, error.kind, str(error))
         more = {"Sec-WebSocket-Version": "13"} if error.status == 426 else {}
         return Response(error.status, more, f"{error}\n".encode())
@@ -318,7 +325,7 @@ class WebSocketServer:
         self._unproven.pop(connection, None)
 
     def _choose(self, offered: Sequence[str]) -> str | None:
-        """The first of our subprotocols that the peer offers."""
+        """Return the first supported subprotocol that the peer offers."""
         return next((name for name in self.subprotocols if name in offered), None)
 
 
@@ -337,7 +344,7 @@ class _Listener:
 
 
 class _Opening:
-    """An accepted socket on its way to the upgrade, or to a refusal."""
+    """An accepted socket before the upgrade or refusal is complete."""
 
     __slots__ = (
         "_accepted",
@@ -366,8 +373,8 @@ class _Opening:
         self._server = server
         self._loop = loop
         self._accepted = time.monotonic()
-        self._head = bytearray()  # and the body behind it
-        self._end = self._wanted = 0  # where the head ends; the bytes of body behind it
+        self._head = bytearray()  # the request head, followed by the body
+        self._end = self._wanted = 0  # length of the head; length of the body
         self._request: HttpRequest | None = None
         self._answer = memoryview(b"")
         self._refused = False
@@ -380,12 +387,12 @@ class _Opening:
 
     @property
     def remote(self) -> str:
-        """The peer, as ``address:port``."""
+        """The address of the peer, as ``address:port``."""
         return self._channel.remote
 
     @property
     def answered(self) -> bool:
-        """Whether it has been sent its answer, and is open only so that the peer can read it."""
+        """Whether the whole response has been sent and the socket is open only so that the peer can read it."""
         return self._refused and not self._answer and not self._channel.buffered
 
     def begin(self) -> None:
@@ -407,7 +414,7 @@ class _Opening:
         self._server._answering.pop(self, None)
 
     def _too_late(self) -> None:
-        if self._head:  # else it asked for nothing: browsers open sockets in advance
+        if self._head:  # browsers open sockets in advance; those are not worth reporting
             self._server._refused(
                 self.remote, "slow", f"no complete request came within {self._server.open_timeout:g} s"
             )
@@ -419,13 +426,15 @@ class _Opening:
             _log.debug("TLS handshake with %s failed: %s", self.remote, reason)
             if reason in _NOT_TLS:
                 self._server._refused(self.remote, "no TLS", "no TLS on a port with TLS")
-            elif "EOF" not in reason:  # a port check
+            elif "EOF" not in reason:  # EOF is usually a port check
                 self._server._refused(self.remote, "TLS handshake", _why_no_tls(reason))
         self.drop()
 
     def _on_data(self, data: bytes) -> None:
         if self._refused:
-            return  # read and thrown away, so that closing does not turn into a reset that eats our answer
+            # Discard the data: closing with unread data would reset the connection, and the peer would lose the
+            # response.
+            return
         self._head += data
         try:
             request = self._request or self._read_head()
@@ -456,7 +465,11 @@ class _Opening:
         return request
 
     def _refuse(self, answer: bytes) -> None:
-        """Send an answer and end; a long one goes in slices, so that a peer that reads slowly is no peer that hangs."""
+        """Send a response and close the connection.
+
+        A long response is sent in slices, so that the timeout applies to each slice and does not affect a peer that
+        reads slowly.
+        """
         self._refused = True
         answering = self._server._answering
         self._server._opening.pop(self, None)
@@ -472,7 +485,7 @@ class _Opening:
         part, self._answer = self._answer[:SLICE], self._answer[SLICE:]
         if part:
             self._channel.write(bytes(part))
-        # Where much of it waits for the peer, this is called again once the peer has taken that.
+        # If much of the data is still buffered, on_drain calls this method again once the peer has read it.
         waiting = self._answer or self._channel.high
         self._timer.cancel()
         self._timer = self._loop.call_later(STALLED if waiting else LINGER, self.drop)
@@ -515,7 +528,7 @@ class _Opening:
 
 
 def _why_no_tls(reason: str) -> str:
-    """A failed handshake in words, with what usually mends it."""
+    """Describe a failed TLS handshake and its usual remedy."""
     words = f"the TLS handshake failed ({reason.lower().replace('_', ' ')})"
     if "CERTIFICATE" in reason or "UNKNOWN_CA" in reason:
         return (
