@@ -1,10 +1,12 @@
-"""Framework integrations. None is imported until you import it, and they are independent of each other.
+"""Integrations with web frameworks and servers.
+
+The integrations are independent of each other. ``import relay_sync`` does not import any of them.
 
 ============  ======================================================================================================
-``hosting``   the shared part: a client that belongs to an application and is created from its settings
-``targets``   the URL of a request as the sender wrote it, for signatures; pure
-``flask``     Flask: an extension, handlers inside the app context, ``flask relay run``, webhooks, health
-``django``    Django: an application, handlers with database connections, ``manage.py relay``, signals, webhooks, health
-``gunicorn``  gunicorn: hooks that start and stop the client with each worker
+``hosting``   code shared by the integrations: creates, starts and stops the client of an application
+``targets``   reconstructs the original URL of a request, which signatures cover
+``flask``     Flask extension: handlers, the ``flask relay`` command, webhooks and a health view
+``django``    Django application: handlers, ``manage.py relay``, signals, webhooks and a health view
+``gunicorn``  gunicorn hooks that start and stop the client in each worker
 ============  ======================================================================================================
 """

@@ -1,4 +1,4 @@
-"""Flask: handle calls in an application, with its configuration and inside its context.
+"""Flask extension that handles calls inside the application context.
 
 ::
 
@@ -8,7 +8,7 @@
     relay = Relay()
 
     @relay.on_call
-    def handle(call):                 # in its own thread, inside the app context
+    def handle(call):                 # runs in its own thread, inside the app context
         call.answer()
         call.wait_for_ended()
 
@@ -19,9 +19,8 @@
         app.register_blueprint(relay.blueprint(), url_prefix="/relay")
         return app
 
-Run ``flask relay run`` to receive calls in a separate process, or receive them in the workers of gunicorn
-(:mod:`relay_sync.contrib.gunicorn`). A view may use ``relay.client`` at any time, for instance to dial; the client connects on
-first use.
+To receive calls in a separate process, run ``flask relay run``. To receive them in gunicorn workers, see
+:mod:`relay_sync.contrib.gunicorn`. Views can use ``relay.client``, for example to dial. The client connects on first use.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ try:
     from flask.cli import AppGroup, ScriptInfo, with_appcontext
 except ImportError as _missing:
     if _missing.name not in ("flask", "flask.cli", "click"):
-        raise  # Flask is installed, but one of its dependencies is not
+        raise  # Flask is installed, but one of its dependencies is missing.
     raise ImportError('relay_sync.contrib.flask needs Flask: pip install "flask>=3"') from _missing
 
 from ..client.client import RelayClient
@@ -64,12 +63,12 @@ OTHERS: Final = frozenset({"webhooks"})
 
 
 class Relay:
-    """The Flask extension. One object serves any number of applications, each with its own client.
+    """Flask extension. One instance can serve several applications, each with its own client.
 
-    Parameters come from *options*, then from the mapping ``app.config["RELAY_SYNC"]``, then from the environment. The mapping may
-    also have the key ``webhooks``, with the parameters of :class:`relay_sync.webhooks.Webhooks`.
+    The client's parameters are read from *options*, then from ``app.config["RELAY_SYNC"]``, then from the environment. The
+    configuration also accepts the key ``webhooks``, a mapping of the parameters of :class:`relay_sync.webhooks.Webhooks`.
 
-    :param app: an application to serve; you can also pass it to :meth:`init_app` later.
+    :param app: the application to initialize, unless you call :meth:`init_app` later.
     :param options: parameters of :class:`relay_sync.RelayClient`.
     """
 
@@ -83,10 +82,12 @@ class Relay:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Serve an application. Its configuration is read when the client is first used.
+        """Initialize an application for use with this extension.
+
+        The configuration of the application is read when the client is first used.
 
         :param app: the application.
-        :raises RuntimeError: the application already has a Relay.
+        :raises RuntimeError: the application was already initialized with a :class:`Relay`.
         """
         if EXTENSION in app.extensions:
             raise RuntimeError(f"the application {app.name!r} already has a Relay")
@@ -96,9 +97,9 @@ class Relay:
 
     @property
     def client(self) -> RelayClient:
-        """The client of the current application.
+        """Client of the current application.
 
-        :raises RuntimeError: there is no app context, or the application has no Relay.
+        :raises RuntimeError: there is no app context, or the application was not initialized with :meth:`init_app`.
         :raises InvalidParameter: the configuration is invalid.
         """
         return _current().hosted.client
@@ -106,23 +107,29 @@ class Relay:
     # -- handlers ----------------------------------------------------------------------------------------------------
 
     def on_call(self, handler: H = values.MISSING) -> H:
-        """Register the handler of inbound calls, like :meth:`relay_sync.RelayClient.on_call`, but inside the app context.
+        """Register the handler for inbound calls. It runs inside the app context.
 
-        :param handler: a function that accepts the call.
+        See :meth:`relay_sync.RelayClient.on_call`.
+
+        :param handler: function called with the :class:`~relay_sync.Call`.
         """
         return self._register("on_call", handler)
 
     def on_message(self, handler: H = values.MISSING) -> H:
-        """Register the handler of inbound messages, like :meth:`relay_sync.RelayClient.on_message`, but inside the app context.
+        """Register the handler for inbound messages. It runs inside the app context.
 
-        :param handler: a function that accepts the message.
+        See :meth:`relay_sync.RelayClient.on_message`.
+
+        :param handler: function called with the :class:`~relay_sync.Message`.
         """
         return self._register("on_message", handler)
 
     def on_task(self, handler: H = values.MISSING) -> H:
-        """Register the handler of tasks, like :meth:`relay_sync.RelayClient.on_task`, but inside the app context.
+        """Register the handler for tasks. It runs inside the app context.
 
-        :param handler: a function that accepts the task.
+        See :meth:`relay_sync.RelayClient.on_task`.
+
+        :param handler: function called with the task.
         """
         return self._register("on_task", handler)
 
@@ -136,13 +143,13 @@ class Relay:
         return handler
 
     def on_status(self, handler: H = values.MISSING) -> H:
-        """Register a handler for every status callback that the blueprint receives. It runs in the request.
+        """Register a handler for status callbacks received by the blueprint. It runs during the request.
 
-        If the handler raises, the response is 500, and the platform may deliver the callback again; that delivery is not
-        ``repeated``.
+        If the handler raises, the response has status 500, and the platform may deliver the callback again. The second delivery
+        is not marked as :attr:`~relay_sync.webhooks.Callback.repeated`.
 
-        :param handler: a function that accepts a :class:`relay_sync.webhooks.StreamStatus`, ``RecordingStatus`` or
-            ``OtherStatus``, all of which have the members of :class:`relay_sync.webhooks.Callback`.
+        :param handler: function called with a :class:`relay_sync.webhooks.StreamStatus`, ``RecordingStatus`` or ``OtherStatus``,
+            which are subclasses of :class:`relay_sync.webhooks.Callback`.
         """
         self._on_status.append(values.handler("handler", handler, ("callback",)))
         return handler
@@ -150,20 +157,20 @@ class Relay:
     # -- in this process -----------------------------------------------------------------------------------------------
 
     def start(self, app: Flask | None = None) -> bool:
-        """Start to receive calls in this process, and return immediately. Does nothing if it is already started.
+        """Start receiving calls in this process and return immediately. Calling this method again has no effect.
 
-        Call it in the process that serves requests, after any fork. With the reloader of ``flask run``, two processes load the
-        application; this method starts nothing in the process that only watches files. It cannot detect the reloader of
-        ``app.run(debug=True)``: pass ``use_reloader=False`` there.
+        Call this method after any fork, in the process that serves requests. Under the reloader of ``flask run``, two processes
+        load the application. This method does nothing in the parent process, which only watches files. It does not detect the
+        reloader of ``app.run(debug=True)``; use ``app.run(debug=True, use_reloader=False)`` instead.
 
-        :param app: the application; default: the current one.
+        :param app: the application. Defaults to the current application.
         :return: whether this process receives calls.
         """
         served = _current() if app is None else _of(app)
         if _only_watches_files(served.app):
             _log.debug("the parent process of the reloader receives no calls")
             return False
-        if os.environ.get("FLASK_RUN_FROM_CLI") == "true":  # the development server
+        if os.environ.get("FLASK_RUN_FROM_CLI") == "true":  # running under the development server
             from ..cli.run import log_to_stderr
 
             log_to_stderr("info")
@@ -171,22 +178,24 @@ class Relay:
         return True
 
     def stop(self, app: Flask | None = None, *, drain: float = 30.0) -> None:
-        """Stop what :meth:`start` started: accept no new calls, wait for live ones, then hang up the remaining ones.
+        """Stop receiving calls in this process.
 
-        :param app: the application; default: the current one.
-        :param drain: how long to wait for live calls, in seconds.
+        The client stops accepting new calls, waits for live calls to end, hangs up any remaining calls and disconnects.
+
+        :param app: the application. Defaults to the current application.
+        :param drain: maximum time to wait for live calls, in seconds.
         """
         (_current() if app is None else _of(app)).hosted.stop(drain)
 
     # -- for the web ---------------------------------------------------------------------------------------------------
 
     def blueprint(self, name: str = "relay_sync") -> Blueprint:
-        """Return a blueprint with two views.
+        """Return a blueprint with the views ``/status`` and ``/health``.
 
-        ``/status`` receives status callbacks (the ``status_url`` of streams and recordings). ``/health`` responds with 200 or
-        503, and with the client's state and number of calls as JSON.
+        ``/status`` receives status callbacks. Use its URL as the ``status_url`` of streams and recordings. ``/health`` returns
+        the client's state and number of calls as JSON, with status 200 or 503.
 
-        :param name: the name of the blueprint.
+        :param name: name of the blueprint.
         """
         blueprint = Blueprint(name, __name__)
         blueprint.add_url_rule("/status", "status", self._status, methods=["GET", "POST"])
@@ -214,12 +223,13 @@ class Relay:
             self._unheard.tell(callback.kind, "register a function with relay.on_status")
         for handler in self._on_status:
             handler(callback)
-        hooks.remember(callback)  # only now: after a failure (500) the platform delivers it again, to be handled then
+        # If a handler raised, do not mark the callback as seen. The platform delivers it again after a 500.
+        hooks.remember(callback)
         return "", 204
 
 
 class _Served:
-    """The state of one application."""
+    """State of the extension for one application."""
 
     def __init__(self, relay: Relay, app: Flask) -> None:
         self.relay = relay
@@ -229,7 +239,7 @@ class _Served:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """The validated ``app.config["RELAY_SYNC"]``; empty if it is not set."""
+        """Validated value of ``app.config["RELAY_SYNC"]``, or an empty mapping if it is not set."""
         settings = self.app.config.get(SETTING) or {}
         merge(settings, {}, where=f"app.config[{SETTING!r}]", others=OTHERS)
         found: Mapping[str, Any] = settings
@@ -241,19 +251,19 @@ class _Served:
 
     def _make(self) -> RelayClient:
         options = merge(self.settings, self.relay._options, where=f"app.config[{SETTING!r}]", others=OTHERS)
-        _ = self.webhooks  # report invalid settings now instead of at the first callback
+        _ = self.webhooks  # Report invalid settings now instead of on the first callback.
         client = RelayClient(**options)
         for what, handler in self.relay._handlers.items():
             self.attach(client, what, handler)
         return client
 
     def origins(self) -> Mapping[str, str]:
-        """Return where the client's parameters come from, except those from the environment and defaults."""
+        """Return the source of each client parameter that is set in the configuration or passed to :class:`Relay`."""
         where = f"app.config[{SETTING!r}]"
         return origins(self.settings, self.relay._options, where=where, argument="Relay(...)")
 
     def attach(self, client: RelayClient, what: str, handler: Callable[..., object]) -> None:
-        """Register a handler with the client; it runs inside the app context."""
+        """Register a handler with the client and run it inside the app context."""
 
         @functools.wraps(handler)
         def inside(subject: Any) -> object:
@@ -275,13 +285,16 @@ def _of(app: Flask) -> _Served:
 
 
 def _body(most: int) -> bytes:
-    """Return the body of the request, even if it was read before; of a body that is too long, slightly more than *most* bytes."""
+    """Return the request body, even if it was already read.
+
+    Reading stops after slightly more than *most* bytes, so that the caller can detect a body that is too long.
+    """
     parts: list[bytes] = []
     size = 0
     while size <= most and (part := request.stream.read(65536)):
         parts.append(part)
         size += len(part)
-    # After an access to request.form, the form is all that is left of the body.
+    # If request.form was accessed earlier, Flask has parsed and discarded the body. Rebuild it from the form.
     return b"".join(parts) or request.get_data() or urlencode(list(request.form.items(multi=True))).encode()
 
 
@@ -291,7 +304,7 @@ def _health() -> tuple[Response, int]:
 
 
 def _only_watches_files(app: Flask) -> bool:
-    """Return whether this is the parent process of the development server's reloader."""
+    """Return whether this is the reloader's parent process under the development server."""
     with_reloader = os.environ.get("FLASK_RUN_FROM_CLI") == "true" and app.debug and "--no-reload" not in sys.argv
     return with_reloader and os.environ.get("WERKZEUG_RUN_MAIN") != "true"
 
@@ -308,7 +321,7 @@ _commands = AppGroup("relay", help="Calls over SignalWire RELAY.")
 @click.pass_context
 @with_appcontext
 def _run(context: click.Context, processes: int, drain: float, log_level: str) -> None:
-    """Receive calls until Ctrl-C or SIGTERM, then let live calls finish."""
+    """Receive calls until Ctrl-C or SIGTERM, then wait for live calls to end."""
     from ..cli.mistakes import Mistake, Unsuccessful
     from ..cli.run import serve
 

@@ -1,18 +1,19 @@
-"""gunicorn: each worker has its own client, which starts and stops with the worker.
+"""gunicorn hooks that start and stop the client in each worker.
 
 ::
 
     gunicorn --config python:relay_sync.contrib.gunicorn app:app
 
-or, in your own configuration file::
+If you have a configuration file, import the hooks there instead::
 
     from relay_sync.contrib.gunicorn import post_worker_init, worker_exit
 
-The hooks start the clients of the applications in the worker (:mod:`relay_sync.contrib.flask`, :mod:`relay_sync.contrib.django`).
-They support the sync, gthread and gevent workers, and ``preload_app``, since nothing starts before the fork.
+Every worker process has its own client for each application that uses :mod:`relay_sync.contrib.flask` or
+:mod:`relay_sync.contrib.django`. The hooks work with sync, gthread and gevent workers. You can use ``preload_app``, because
+clients are started after the fork.
 
-The gevent worker needs the packages gevent and packaging (``pip install 'gunicorn[gevent]'``). If you combine it with
-``preload_app``, the configuration file must patch before the program loads: ``from gevent import monkey; monkey.patch_all()``.
+The gevent worker requires the gevent and packaging packages, which ``pip install 'gunicorn[gevent]'`` installs. To use gevent
+together with ``preload_app``, start the configuration file with ``from gevent import monkey; monkey.patch_all()``.
 """
 
 from __future__ import annotations
@@ -46,22 +47,26 @@ def _is_patched() -> bool:
 def _is_there(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
-    except ValueError:  # the module is loaded, but has no spec
+    except ValueError:  # The module is loaded but has no spec.
         return True
 
 
 def _asks_for_gevent() -> bool:
-    """Return whether the options, or the configuration file that imports this module, name the gevent worker."""
+    """Return whether gunicorn's command line, environment variable or configuration file mentions gevent."""
     words = [*sys.argv, os.environ.get("GUNICORN_CMD_ARGS", "")]
-    file = getattr(sys.modules.get("__config__"), "__file__", None)  # gunicorn's name for the configuration file
+    # gunicorn loads its configuration file as __config__.
+    file = getattr(sys.modules.get("__config__"), "__file__", None)
     if file is not None:
         with suppress(OSError):
             words.append(Path(file).read_text(encoding="utf-8", errors="replace"))
     return any("gevent" in word for word in words)
 
 
-def _tell_of_packaging() -> None:
-    """Report that the gevent worker cannot be loaded: gunicorn's traceback does not name the package to install."""
+def _report_missing_packaging() -> None:
+    """Print an error if the gevent worker requires the packaging package and it is not installed.
+
+    gunicorn's own traceback does not say which package to install.
+    """
     if _is_there("gevent") and not _is_there("packaging") and _asks_for_gevent():
         sys.stderr.write(LACKS_PACKAGING)
 
@@ -69,45 +74,52 @@ def _tell_of_packaging() -> None:
 #: Whether gevent patched the standard library before the program loaded.
 _PATCHED_EARLY: Final = _is_patched()
 
-_tell_of_packaging()  # gunicorn loads this module before its worker class
+_report_missing_packaging()  # gunicorn imports this module before it loads the worker class.
 
-#: The share of the remaining time for live calls; the rest is for hanging up and disconnecting.
+#: Fraction of the remaining graceful timeout spent waiting for live calls. The rest is for hanging up and disconnecting.
 _SHARE: Final = 0.8
-#: When gunicorn first asked this worker to exit: ``graceful_timeout`` starts then and includes the last requests.
-_told_at: float | None = None
+#: Time at which gunicorn asked this worker to exit. ``graceful_timeout`` is measured from then and includes pending requests.
+_exit_requested_at: float | None = None
 
 
-def _note_the_end(worker: Any) -> None:
-    """Note the time at which gunicorn asks the worker to exit: its unmodified signal handlers set ``alive``."""
-    global _told_at
-    _told_at = None
+def _watch_for_exit(worker: Any) -> None:
+    """Record the time at which gunicorn asks the worker to exit.
+
+    gunicorn's signal handlers clear the worker's ``alive`` attribute. This function replaces the class of the worker with a
+    subclass that intercepts the assignment.
+    """
+    global _exit_requested_at
+    _exit_requested_at = None
     kind: Any = type(worker)
 
-    def noting(self: Any, name: str, value: Any) -> None:
-        global _told_at
-        if name == "alive" and not value and _told_at is None:
-            _told_at = time.monotonic()
+    def set_attribute(self: Any, name: str, value: Any) -> None:
+        global _exit_requested_at
+        if name == "alive" and not value and _exit_requested_at is None:
+            _exit_requested_at = time.monotonic()
         kind.__setattr__(self, name, value)
 
-    worker.__class__ = type(kind.__name__, (kind,), {"__setattr__": noting, "__module__": kind.__module__})
+    worker.__class__ = type(kind.__name__, (kind,), {"__setattr__": set_attribute, "__module__": kind.__module__})
 
 
 def post_worker_init(worker: Any) -> None:
-    """Receive calls once the worker has loaded the application.
+    """Start receiving calls after the worker has loaded the application.
 
-    :param worker: the worker.
+    :param worker: the gunicorn worker.
     """
-    _note_the_end(worker)
+    _watch_for_exit(worker)
     if worker.cfg.preload_app and _is_patched() and not _PATCHED_EARLY:
         worker.log.error(PATCHED_LATE)
     start_all()
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    """Let live calls finish within most of the remaining ``graceful_timeout``, once the worker has served its requests.
+    """Wait for live calls to end, then stop the clients of this worker.
 
-    :param server: the arbiter, unused.
-    :param worker: the worker.
+    gunicorn calls this hook after the worker has completed its requests. Most of the remaining ``graceful_timeout`` is available
+    to live calls.
+
+    :param server: the gunicorn arbiter. Not used.
+    :param worker: the gunicorn worker.
     """
-    used = 0.0 if _told_at is None else time.monotonic() - _told_at
+    used = 0.0 if _exit_requested_at is None else time.monotonic() - _exit_requested_at
     stop_all(_SHARE * max(0.0, float(worker.cfg.graceful_timeout) - used))

@@ -1,5 +1,7 @@
-"""The client of an application: created from its settings on first use, started in the processes that receive calls, and
-stopped when they exit.
+"""Client of a web application, shared by the framework integrations.
+
+The client is created from the settings of the application on first use. It is started in each process that receives calls, and
+stopped when that process exits.
 """
 
 from __future__ import annotations
@@ -36,21 +38,21 @@ __all__ = [
 
 _log = logs.get("relay_sync").later
 
-#: The keys of settings: the parameters of :class:`RelayClient` except callbacks.
+#: Valid keys in the settings: the parameters of :class:`RelayClient`, except for callbacks.
 OPTIONS: Final = frozenset(inspect.signature(RelayClient).parameters) - {"on_state", "on_error"}
 
-#: The handlers that an application may register, and the parameter of each.
+#: Handlers that an application can register, with the parameter name of each one.
 TAKES: Final = {"on_call": "call", "on_message": "message", "on_task": "task"}
 
 _HOOKS: Final = frozenset(inspect.signature(Webhooks).parameters)
 
-#: Seconds until the next attempt if an attempt fails immediately.
+#: Delay before the next connection attempt if an attempt fails immediately, in seconds.
 RETRY_AFTER: Final = 10.0
-#: Seconds to wait for a start that is still connecting: it then disconnects automatically.
+#: Maximum time that :meth:`Hosted.stop` waits for a connection attempt to end, in seconds.
 STARTER_PATIENCE: Final = 2.0
-#: Seconds in which all clients of a process must disconnect, in addition to the time for their calls.
+#: Maximum time for all clients of a process to disconnect after draining, in seconds.
 STOP_PATIENCE: Final = 10.0
-#: Variables that the reloaders of Django and Werkzeug set in the serving process.
+#: Environment variables that the reloaders of Django and Werkzeug set in the process that serves requests.
 _RELOADED: Final = ("RUN_MAIN", "WERKZEUG_RUN_MAIN")
 
 _hosted: Living[Hosted] = Living()
@@ -59,13 +61,15 @@ _hosted: Living[Hosted] = Living()
 def merge(
     settings: object, given: Mapping[str, Any], *, where: str, others: frozenset[str] = frozenset()
 ) -> dict[str, Any]:
-    """Return the client's parameters: arguments override settings, and the client reads the rest from the environment.
+    """Return the parameters of the client. Arguments override settings.
+
+    The client reads parameters that are missing from the result from the environment.
 
     :param settings: the settings of the application.
-    :param given: the arguments.
-    :param where: the name of the settings in errors.
-    :param others: keys that belong to the integration, which the result omits.
-    :raises InvalidParameter: the settings are not a mapping, or have an unknown key.
+    :param given: the arguments passed by the application.
+    :param where: name of the settings in error messages.
+    :param others: additional valid keys, which are not parameters of the client.
+    :raises InvalidParameter: the settings are not a mapping, or a key is unknown.
     """
     checked = _checked(settings, OPTIONS | others, where=where, accepted="a mapping of RelayClient's parameters")
     wanted = {name: value for name, value in checked.items() if name in OPTIONS and value is not None}
@@ -73,22 +77,22 @@ def merge(
 
 
 def origins(settings: Mapping[str, Any], given: Mapping[str, Any], *, where: str, argument: str = "") -> dict[str, str]:
-    """Return where each merged parameter comes from, for the diagnosis of the configuration.
+    """Return the source of each parameter, for diagnostic output.
 
     :param settings: the settings of the application.
-    :param given: the arguments.
-    :param where: the name of the settings.
-    :param argument: the name of the callable that received the arguments.
+    :param given: the arguments passed by the application.
+    :param where: name of the settings.
+    :param argument: name of the callable that received the arguments.
     """
     merged = merge(settings, given, where=where, others=frozenset(settings))
     return {name: where if given.get(name) is None else argument for name in merged}
 
 
 def make_webhooks(settings: Mapping[str, Any], *, where: str) -> Webhooks:
-    """Create the parser of an application's status callbacks from the key ``webhooks`` of its settings.
+    """Create the parser for status callbacks from the ``webhooks`` key of the settings.
 
     :param settings: the settings of the application.
-    :param where: the name of the settings in errors.
+    :param where: name of the settings in error messages.
     :raises InvalidParameter: a value is invalid, or a key is unknown.
     """
     given = settings.get("webhooks") or {}
@@ -96,9 +100,9 @@ def make_webhooks(settings: Mapping[str, Any], *, where: str) -> Webhooks:
 
 
 def _checked(settings: object, known: frozenset[str], *, where: str, accepted: str) -> Mapping[str, Any]:
-    """Return the settings after checking their type and keys.
+    """Check the type and the keys of the settings, then return them.
 
-    :raises InvalidParameter: the settings are not a mapping, or have an unknown key.
+    :raises InvalidParameter: the settings are not a mapping, or a key is unknown.
     """
     if not isinstance(settings, Mapping):
         raise InvalidParameter(where, settings, accepted, secret=True)
@@ -110,11 +114,11 @@ def _checked(settings: object, known: frozenset[str], *, where: str, accepted: s
 
 
 class Hooks:
-    """The parser of one application's status callbacks, created on first use.
+    """Parser for status callbacks of one application, created on first use.
 
-    Concurrent first uses get the same object, which remembers the handled callbacks.
+    All threads get the same parser, because it keeps track of the callbacks that were already handled.
 
-    :param make: creates the parser.
+    :param make: function that creates the parser.
     """
 
     def __init__(self, make: Callable[[], Webhooks]) -> None:
@@ -129,21 +133,21 @@ class Hooks:
         return self._made.get("webhooks") or self._made.setdefault("webhooks", self._make())
 
     def forget(self) -> None:
-        """Discard the parser after the settings have changed."""
+        """Discard the parser because the settings have changed."""
         self._made.clear()
 
 
 class Hosted:
-    """The client of one application.
+    """Client of one application, created on first use.
 
-    :param make: creates the client with its handlers; called once, on first use.
+    :param make: function that creates the client and registers the handlers. Called once.
     """
 
     def __init__(self, make: Callable[[], RelayClient]) -> None:
         self._make = make
         self._lock = threading.RLock()
         self._client: RelayClient | None = None
-        #: Stops the latest start. Each start has its own flag, so that a new start does not revive a stopping one.
+        #: Stops the latest connection attempt. Each start() creates a new flag, so a restart cannot cancel an earlier stop().
         self._stopping = Flag()
         self._starter: threading.Thread | None = None
         _hosted.add(self)
@@ -159,19 +163,19 @@ class Hosted:
             client = self._client
             if client is None:
                 client = self._make()
-                client = self._client = self.existing or client  # a signal handler may have created one in the meantime
+                client = self._client = self.existing or client  # A signal handler may have created one during _make().
             return client
 
     @property
     def existing(self) -> RelayClient | None:
-        """The client if it was created, otherwise ``None``."""
+        """The client, or ``None`` if it has not been created."""
         return self._client
 
     def start(self) -> None:
-        """Start to receive calls in this process. Does nothing if it is already started.
+        """Start receiving calls in this process. Calling this method again has no effect.
 
-        Returns without waiting for the connection, so that a web worker can start while the platform is unreachable. The client
-        retries until it connects; refused credentials are logged and end the attempts.
+        The connection is established in the background, so a web worker can start while the platform is unreachable. Failed
+        attempts are repeated. If the platform rejects the credentials, the error is logged and no further attempt is made.
         """
         client = self.client
         process.tell_first_at_exit(_warn_of_cut_calls)
@@ -184,12 +188,12 @@ class Hosted:
                 target=self._connect, args=(client, stopping, before), name="relay-start", daemon=True
             )
             starting.uninterrupted(starter.start)
-            self._starter = starter  # only now: a thread that failed to start cannot be joined
+            self._starter = starter  # Set after the start, because a thread that failed to start cannot be joined.
 
     @staticmethod
     def _connect(client: RelayClient, stopping: Flag, before: threading.Thread | None) -> None:
         if before is not None:
-            before.join()  # it is stopping, and disconnects when done
+            before.join()  # It has been stopped, and disconnects before it exits.
         while not stopping.is_set():
             try:
                 client.connect()
@@ -200,7 +204,7 @@ class Hosted:
             except RelayError as error:
                 if not stopping.is_set():
                     _log.warning("this process receives no calls yet: %s", error.message)
-                if not isinstance(error, ConnectTimeout):  # it failed immediately
+                if not isinstance(error, ConnectTimeout):  # The attempt failed immediately.
                     stopping.wait(RETRY_AFTER)
             except Exception:
                 _log.exception("this process receives no calls: the client failed")
@@ -209,16 +213,16 @@ class Hosted:
             client.disconnect(hangup_calls=True)
 
     def stop(self, drain: float) -> None:
-        """Accept no new calls, wait for live calls, hang up the remaining ones and disconnect.
+        """Stop accepting calls, wait for live calls to end, hang up any remaining calls and disconnect.
 
-        :param drain: how long to wait for live calls, in seconds.
+        :param drain: maximum time to wait for live calls, in seconds.
         """
         self._stopping.set()
         client, starter = self._client, self._starter
         if client is None:
             return
         try:
-            # Calls are live during a reconnect as well.
+            # Calls stay live while the client reconnects.
             if drain > 0 and client.state in ("connected", "reconnecting"):
                 client.drain(drain)
         finally:
@@ -227,25 +231,28 @@ class Hosted:
             starter.join(STARTER_PATIENCE)
 
     def after_fork(self) -> None:
-        """Reset in a child process, such as a worker of a server that loaded the application before the fork."""
+        """Reset the state in a child process, such as a worker of a server that preloads the application."""
         self._lock = threading.RLock()
         self._stopping = Flag()
         self._starter = None
 
     def at_exit(self, timeout: float) -> None:
-        """Stop connecting; the client disconnects separately."""
+        """Stop connection attempts. The client has its own exit handler, which disconnects it."""
         self._stopping.set()
 
 
 def health(client: RelayClient | None) -> tuple[dict[str, Any], int]:
-    """Return the response of a health view: a JSON body, and 200 or 503. A client not yet created counts as healthy."""
+    """Return the JSON body and the status of the health view.
+
+    The status is 200 if the client is connected or was not started, and 503 otherwise.
+    """
     state = "idle" if client is None else client.state
     calls = 0 if client is None else len(client.calls)
     return {"state": state, "calls": calls}, 200 if state in ("idle", "connected") else 503
 
 
 def cut_calls() -> str:
-    """Return a description of what the exit of this process does to live calls; ``""`` if there are none."""
+    """Return a warning about calls that are live while this process exits, or ``""`` if there are none."""
     clients = [hosted.existing for hosted in _hosted]
     calls = [call_id for client in clients if client is not None for call_id in client.calls]
     if not calls:
@@ -264,24 +271,24 @@ def _warn_of_cut_calls() -> None:
 
 
 class Unheard:
-    """Warns once about unhandled calls, and once about each unhandled kind of status callback."""
+    """Warnings about unhandled calls and status callbacks, each logged once."""
 
     def __init__(self) -> None:
         self._told: set[str] = set()
         self._told_of_calls = False
 
     def tell(self, kind: str, advice: str) -> None:
-        """Warn about a status callback that no handler received.
+        """Warn about a status callback without a handler.
 
-        :param kind: its kind.
-        :param advice: how to receive it.
+        :param kind: the kind of the callback.
+        :param advice: how to handle callbacks of this kind.
         """
         if kind not in self._told:
             self._told.add(kind)
             _log.warning("a status callback (%s) was acknowledged without a handler: %s", kind, advice)
 
     def tell_of_calls(self) -> None:
-        """Warn about an inbound call that is returned to the platform."""
+        """Warn about an inbound call that is returned to the platform because it has no handler."""
         if not self._told_of_calls:
             self._told_of_calls = True
             _log.warning(
@@ -290,15 +297,15 @@ class Unheard:
 
 
 def start_all() -> None:
-    """Start the clients of all applications in this process; for server hooks that run in each worker."""
+    """Start the clients of all applications in this process. Server hooks call this function in each worker."""
     for hosted in _hosted:
         hosted.start()
 
 
 def stop_all(drain: float) -> None:
-    """Stop the clients of all applications in this process.
+    """Stop the clients of all applications in this process concurrently.
 
-    :param drain: how long to wait for the live calls of all clients together, in seconds.
+    :param drain: maximum time to wait for the live calls of all clients, in seconds.
     """
     end = time.monotonic() + drain
     stopping, others = [], []
@@ -307,7 +314,7 @@ def stop_all(drain: float) -> None:
         try:
             starting.uninterrupted(thread.start)
             stopping.append(thread)
-        except RuntimeError:  # no thread can be started
+        except RuntimeError:  # The interpreter cannot start new threads. Stop this client in the current thread.
             others.append(hosted)
     for hosted in others:
         with suppress(RelayError):

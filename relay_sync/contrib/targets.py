@@ -1,6 +1,7 @@
-"""Reconstruct the URL of a request as the sender wrote it, because signatures cover it. Pure.
+"""Reconstruct the original URL of a request, for signature verification.
 
-Frameworks decode the path and may encode it differently.
+The signature of a callback covers the URL exactly as the sender wrote it. Web frameworks decode the path of a request and may
+encode it differently when they build the URL.
 """
 
 from __future__ import annotations
@@ -11,19 +12,19 @@ from urllib.parse import quote
 
 __all__ = ["of_asgi", "of_wsgi"]
 
-#: Where servers store the undecoded request target: uWSGI, mod_wsgi and Werkzeug; gunicorn and Werkzeug.
+#: WSGI keys with the undecoded request target. uWSGI and mod_wsgi set the first one, gunicorn the second, Werkzeug both.
 _RAW: Final = ("REQUEST_URI", "RAW_URI")
-#: Characters that senders do not encode in a path, in three increasingly lenient sets; the second is that of RFC 3986.
+#: Sets of characters that a sender might leave unencoded in a path, from strict to lenient. The second set follows RFC 3986.
 _KEPT: Final = ("/", "/!$&'()*+,;=:@", "/!$&'()*+,;=:@|{}[]^`\"<>\\")
 
 
 def of_wsgi(environ: Mapping[str, Any], site: str, path: str, shown: str) -> list[str]:
-    """Return the ways in which the sender may have written the URL of a WSGI request, the likeliest first.
+    """Return the possible original URLs of a WSGI request, in order of likelihood.
 
     :param environ: the WSGI environment.
-    :param site: the scheme and host.
-    :param path: the whole path, decoded.
-    :param shown: the URL as the framework encodes it.
+    :param site: the scheme and host, such as ``https://example.com``.
+    :param path: the complete path, decoded.
+    :param shown: the URL as encoded by the framework.
     """
     query = _text(environ.get("QUERY_STRING") or "")
     raw = next((_text(environ[name]) for name in _RAW if environ.get(name)), "")
@@ -31,14 +32,20 @@ def of_wsgi(environ: Mapping[str, Any], site: str, path: str, shown: str) -> lis
 
 
 def of_asgi(scope: Mapping[str, Any], site: str, path: str, shown: str) -> list[str]:
-    """Return the same as :func:`of_wsgi` for the scope of an ASGI request."""
+    """Return the possible original URLs of an ASGI request, in order of likelihood.
+
+    :param scope: the ASGI scope.
+    :param site: the scheme and host, such as ``https://example.com``.
+    :param path: the complete path, decoded.
+    :param shown: the URL as encoded by the framework.
+    """
     query = bytes(scope.get("query_string") or b"").decode("utf-8", "replace")
     raw = bytes(scope.get("raw_path") or b"").decode("utf-8", "replace")
     return _written(site, raw, path, query, shown)
 
 
 def _written(site: str, raw: str, path: str, query: str, shown: str) -> list[str]:
-    if raw and not raw.startswith("/"):  # with scheme and host, as in requests to proxies
+    if raw and not raw.startswith("/"):  # Absolute form, as in requests to a proxy.
         raw = "/" + raw.partition("://")[2].partition("/")[2]
     if raw:
         paths = [raw]
@@ -50,11 +57,11 @@ def _written(site: str, raw: str, path: str, query: str, shown: str) -> list[str
 
 
 def _in_lower_case(path: str) -> str:
-    """Return a path with its percent-escapes in lower case."""
+    """Return the path with its percent-escapes in lower case."""
     first, *rest = path.split("%")
     return "%".join([first, *(each[:2].lower() + each[2:] for each in rest)])
 
 
 def _text(written: str) -> str:
-    """Decode a WSGI string, which holds bytes as Latin-1 characters."""
+    """Decode a WSGI string, whose characters represent the raw bytes as Latin-1."""
     return written.encode("latin-1", "replace").decode("utf-8", "replace")

@@ -95,7 +95,7 @@ def lacking(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def told(capsys: pytest.CaptureFixture[str]) -> bool:
-    gunicorn._tell_of_packaging()
+    gunicorn._report_missing_packaging()
     out, err = capsys.readouterr()
     assert (out, err) in {("", ""), ("", gunicorn.LACKS_PACKAGING)}
     return bool(err)

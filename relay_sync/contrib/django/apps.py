@@ -1,4 +1,4 @@
-"""The Django application."""
+"""Configuration of the Django application."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["RelaySyncConfig"]
 
 
 class RelaySyncConfig(AppConfig):
-    """Application that imports handlers from ``calls.py`` of every installed application."""
+    """Django application that imports the ``calls`` module of every installed application."""
 
     name: str = "relay_sync.contrib.django"
     label = "relay_sync"
     verbose_name: str = "Calls over SignalWire RELAY"
 
     def ready(self) -> None:
-        """Load the handlers and the checks; under ``runserver``, receive calls if the settings enable it."""
+        """Import handlers and system checks. Under ``runserver``, start receiving calls if the settings enable it."""
         from . import checks  # noqa: F401
 
         autodiscover_modules("calls")
@@ -30,7 +30,7 @@ class RelaySyncConfig(AppConfig):
 
             try:
                 wanted = in_runserver()
-            except InvalidParameter:  # the system checks report it
+            except InvalidParameter:  # The system checks report this error.
                 return
             if wanted:
                 from ...cli.run import log_to_stderr
@@ -40,7 +40,7 @@ class RelaySyncConfig(AppConfig):
 
 
 def _serves_for_development() -> bool:
-    """Return whether this process is the development server, not its parent, which only watches files."""
+    """Return whether this process serves requests under ``runserver``. With the reloader, the parent process does not."""
     if len(sys.argv) < 2 or sys.argv[1] != "runserver":
         return False
     return os.environ.get("RUN_MAIN") == "true" or "--noreload" in sys.argv

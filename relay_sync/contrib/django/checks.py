@@ -1,4 +1,4 @@
-"""System checks of the settings."""
+"""System checks for the settings."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ _CREDENTIALS = frozenset({"project", "token", "jwt_token"})
 
 @register("relay_sync")
 def check_settings(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Check the settings. Missing credentials are only a warning, since build environments often lack them."""
+    """Check ``settings.RELAY_SYNC``.
+
+    Missing credentials are reported as a warning, because build environments often have none.
+    """
     found = _check(lambda: RelayClient(**client_options()))
     for make in (webhooks, in_runserver):
-        # Report a mistake in the whole mapping once.
+        # Each function validates the whole mapping. Report the same error only once.
         found += [each for each in _check(make) if each not in found]
     if not any(isinstance(each, Error) for each in found) and client_options().get("contexts") in ([], (), frozenset()):
         found.append(
@@ -52,10 +55,10 @@ def _check(make: Callable[[], object]) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def check_webhooks(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Check that callbacks are verified in production."""
+    """Check that the signatures of status callbacks are verified in production."""
     try:
         strict = webhooks().strict
-    except InvalidParameter:  # the other check reports it
+    except InvalidParameter:  # check_settings() reports this error.
         return []
     if strict:
         return []

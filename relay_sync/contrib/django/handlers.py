@@ -1,4 +1,4 @@
-"""The handlers of a project, and its client."""
+"""Handlers and client of a Django project."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ unheard: Final = Unheard()
 
 
 def with_database(function: F) -> F:
-    """Close database connections around a function, as Django does around requests.
+    """Wrap a function to close database connections before and after each call, as Django does for requests.
 
-    Handlers do so already. Use it for functions that access the database and that you pass to ``call.on()`` or as
-    ``on_completed``::
+    Handlers are wrapped automatically. Use this decorator for other callbacks that access the database, such as functions passed
+    to ``call.on()`` or as ``on_completed``::
 
         call.on("calling.call.state", with_database(note_state))
     """
@@ -42,16 +42,16 @@ def with_database(function: F) -> F:
         try:
             return function(*args, **kwargs)
         finally:
-            # The thread may idle for a long time or end, and Django closes connections only around requests.
+            # Django closes connections only around requests, and this thread may be idle for a long time or exit.
             connections.close_all()
 
     return inside  # type: ignore[return-value]
 
 
 def send(signal: Signal, sender: type, **about: Any) -> bool:
-    """Send a signal, which logs the exceptions of its receivers.
+    """Send a signal. Exceptions raised by receivers are logged.
 
-    :return: whether no receiver raised.
+    :return: ``True`` if no receiver raised an exception.
     """
     return not any(isinstance(answer, Exception) for _, answer in signal.send_robust(sender=sender, **about))
 
@@ -65,69 +65,69 @@ def _register(what: str, handler: F) -> F:
 
 
 def on_call(handler: F = values.MISSING) -> F:
-    """Register the project's handler of inbound calls, as :meth:`relay_sync.RelayClient.on_call` does.
+    """Register the handler for inbound calls. See :meth:`relay_sync.RelayClient.on_call`.
 
-    Its database connections are closed when it returns.
+    Database connections are closed when the handler returns.
     """
     return _register("on_call", handler)
 
 
 def on_message(handler: F = values.MISSING) -> F:
-    """Register the project's handler of inbound messages, as :meth:`relay_sync.RelayClient.on_message` does."""
+    """Register the handler for inbound messages. See :meth:`relay_sync.RelayClient.on_message`."""
     return _register("on_message", handler)
 
 
 def on_task(handler: F = values.MISSING) -> F:
-    """Register the project's handler of tasks, as :meth:`relay_sync.RelayClient.on_task` does."""
+    """Register the handler for tasks. See :meth:`relay_sync.RelayClient.on_task`."""
     return _register("on_task", handler)
 
 
 def _attach(client: RelayClient) -> None:
-    # Receivers may be connected at any time, such as in a later ready(): with contexts, calls are always accepted.
-    if client.contexts or _is_taken():
+    # A client with contexts always accepts calls, because signal receivers may be connected later, for example in ready().
+    if client.contexts or _has_receiver():
         client.on_call(_received)
     for what in ("on_message", "on_task"):
         if what in _handlers:
             getattr(client, what)(with_database(_handlers[what]))
 
 
-def _is_taken() -> bool:
+def _has_receiver() -> bool:
     return "on_call" in _handlers or call_received.has_listeners()
 
 
-def _receiver_came() -> None:
+def _receiver_connected() -> None:
     if hosted.existing is not None:
         hosted.existing.on_call(_received)
 
 
-call_received.call_when_connected(_receiver_came)
+call_received.call_when_connected(_receiver_connected)
 
 
 @with_database
 def _received(call: Call) -> None:
-    if not _is_taken():
+    if not _has_receiver():
         unheard.tell_of_calls()
-        with contextlib.suppress(RelayError):  # the call may have ended
+        with contextlib.suppress(RelayError):  # The call may have ended.
             call.pass_()
         return
 
-    untold = [True]
+    pending = [True]
 
     def state_changed(event: Any) -> None:
-        if event.call_state == CALL_STATE_ENDED and _taken(untold):
+        if event.call_state == CALL_STATE_ENDED and _pop(pending):
             send(call_ended, Call, call=call, event=event)
 
     call.on("calling.call.state", with_database(state_changed))
     send(call_received, Call, call=call)
-    with contextlib.suppress(RelayError):  # it is still live, or its end is not reported
-        state_changed(call.wait_for_ended(0))  # the event may have arrived before the listener was added
+    with contextlib.suppress(RelayError):  # The call is live, or the platform has not reported its end.
+        state_changed(call.wait_for_ended(0))  # The event may have arrived before the listener was added.
     handler = _handlers.get("on_call")
     if handler is not None:
         handler(call)
 
 
-def _taken(items: list[bool]) -> bool:
-    """Remove an item; of two threads, one succeeds."""
+def _pop(items: list[bool]) -> bool:
+    """Remove the last item and return it, or return ``False`` if another thread has removed it."""
     try:
         return items.pop()
     except IndexError:
@@ -140,12 +140,12 @@ def _make() -> RelayClient:
     return client
 
 
-#: The project's client in this process.
+#: Client of the project in this process.
 hosted: Final = Hosted(_make)
 
 
 def get_client() -> RelayClient:
-    """Return the project's client in this process, which connects on first use.
+    """Return the client of the project. It connects on first use.
 
     :raises InvalidParameter: ``settings.RELAY_SYNC`` is invalid, or credentials are missing.
     """

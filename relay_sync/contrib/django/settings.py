@@ -1,9 +1,11 @@
-"""``settings.RELAY_SYNC``: a mapping of :class:`relay_sync.RelayClient`'s parameters and two further keys.
+"""Access to ``settings.RELAY_SYNC``.
+
+The setting is a mapping of the parameters of :class:`relay_sync.RelayClient`. It accepts two additional keys:
 
 ``webhooks``
-    the parameters of :class:`relay_sync.webhooks.Webhooks`
+    Mapping of the parameters of :class:`relay_sync.webhooks.Webhooks`.
 ``runserver``
-    whether the development server receives calls as well; default ``False``
+    Whether the development server receives calls. Defaults to ``False``.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ def _all() -> Mapping[str, Any]:
 
 
 def client_options() -> dict[str, Any]:
-    """Return the parameters of the client.
+    """Return the client parameters from the settings.
 
     :raises InvalidParameter: the settings are invalid.
     """
@@ -38,7 +40,7 @@ def client_options() -> dict[str, Any]:
 
 
 def client_origins() -> dict[str, str]:
-    """Return the parameters that come from the settings, and the name of the settings for each.
+    """Return the source of each client parameter that is set in the settings.
 
     :raises InvalidParameter: the settings are invalid.
     """
@@ -46,7 +48,7 @@ def client_origins() -> dict[str, str]:
 
 
 def webhooks() -> Webhooks:
-    """Create the parser of status callbacks.
+    """Create the parser for status callbacks.
 
     :raises InvalidParameter: the settings are invalid.
     """

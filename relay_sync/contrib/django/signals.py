@@ -1,25 +1,31 @@
 """Signals for calls and status callbacks.
 
-Receivers may block. An exception in a receiver is logged and does not affect other receivers.
+Receivers may block. If a receiver raises, the exception is logged and the other receivers still run.
 
 ``call_received``
-    An inbound call arrived. Sent with ``call``, in the thread of its handler, before the handler runs.
+    Sent when an inbound call arrives, with the argument ``call``. Receivers run in the thread of the call's handler, before the
+    handler.
 ``call_ended``
-    The platform reported the end of such a call. Sent with ``call`` and ``event``, in the call's lane. It is not sent if the
-    platform reports no end: the call was returned to the platform, its session was lost, or the client closed. There are no
-    signals for calls that this process dials, nor for calls without a handler and a receiver; use :meth:`relay_sync.Call.on`.
+    Sent when the platform reports the end of an inbound call, with the arguments ``call`` and ``event``. Receivers run in an event
+    listener of the call. The signal is not sent if the call was returned to the platform, if the session was lost, or if the
+    client was closed, because the platform does not report the end in these cases.
 
-Signals for status callbacks are sent in the request that delivers the callback, with ``callback``, a
-:class:`relay_sync.webhooks.Callback`:
+There are no signals for outbound calls and for inbound calls without a handler or receiver. Use :meth:`relay_sync.Call.on` there.
+
+Signals for status callbacks are sent during the request that delivers the callback, with the argument ``callback``:
 
 ``status_received``
-    Every status callback, after the signal of its kind.
-``stream_status``, ``recording_status``
-    A stream or a recording, with a :class:`~relay_sync.webhooks.StreamStatus` or a :class:`~relay_sync.webhooks.RecordingStatus`.
-``call_status``, ``message_status``
-    A call (including its actions) or a message, with an :class:`~relay_sync.webhooks.OtherStatus`.
+    Sent for every status callback, after the more specific signal. ``callback`` is a :class:`relay_sync.webhooks.Callback`.
+``stream_status``
+    Sent for streams, with a :class:`~relay_sync.webhooks.StreamStatus`.
+``recording_status``
+    Sent for recordings, with a :class:`~relay_sync.webhooks.RecordingStatus`.
+``call_status``
+    Sent for calls and their actions, with an :class:`~relay_sync.webhooks.OtherStatus`.
+``message_status``
+    Sent for messages, with an :class:`~relay_sync.webhooks.OtherStatus`.
 ``other_status``
-    Any other subject, with an :class:`~relay_sync.webhooks.OtherStatus`.
+    Sent for all other callbacks, with an :class:`~relay_sync.webhooks.OtherStatus`.
 """
 
 from __future__ import annotations
@@ -48,14 +54,14 @@ _log = logs.get("relay_sync").later
 
 
 class _Signal(Signal):
-    """A signal that logs failing receivers with the logger of this package instead of Django's."""
+    """Signal that logs exceptions of receivers to the ``relay_sync`` logger instead of Django's."""
 
     def __init__(self) -> None:
         super().__init__()
         self._when_connected: Callable[[], object] | None = None
 
     def call_when_connected(self, function: Callable[[], object]) -> None:
-        """Call a function whenever a receiver is connected from now on."""
+        """Set a function to call each time a receiver is connected."""
         self._when_connected = function
 
     def connect(self, *args: Any, **options: Any) -> None:
@@ -77,7 +83,7 @@ call_status: Final[Signal] = _Signal()
 message_status: Final[Signal] = _Signal()
 other_status: Final[Signal] = _Signal()
 
-#: The signal for each kind of status callback.
+#: Signal for each kind of status callback.
 of_kind: Final[Mapping[Kind, Signal]] = {
     "stream": stream_status,
     "recording": recording_status,

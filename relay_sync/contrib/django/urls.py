@@ -1,4 +1,7 @@
-"""``include("relay_sync.contrib.django.urls")``: ``status`` and ``health``."""
+"""URL patterns of the ``status`` and ``health`` views.
+
+Add them to a project with ``include("relay_sync.contrib.django.urls")``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The views for status callbacks and health."""
+"""Views for status callbacks and health checks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _written(request: HttpRequest) -> list[str]:
 
 @csrf_exempt
 def status(request: HttpRequest) -> HttpResponse:
-    """Receive a status callback, and send the signal of its kind and ``status_received``."""
+    """Receive a status callback and send the corresponding signals."""
     hooks = _hooks.get()
     url, *others = _written(request)
     try:
@@ -53,7 +53,7 @@ def status(request: HttpRequest) -> HttpResponse:
             remember=False,
             spellings=others,
         )
-    except RawPostDataException:  # a middleware has parsed it as multipart, which callbacks never are
+    except RawPostDataException:  # A middleware has parsed the body as multipart, which the platform never sends.
         return HttpResponse("the Content-Type must be JSON or a form\n", status=415, content_type="text/plain")
     except WebhookRefused as refusal:
         return HttpResponse(f"{refusal.message}\n", status=refusal.status, content_type="text/plain")
@@ -68,6 +68,6 @@ def status(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def health(request: HttpRequest) -> JsonResponse:
-    """Respond with 200 or 503, and with the client's state and number of calls as JSON."""
+    """Return the client's state and number of calls as JSON, with status 200 or 503."""
     body, code = health_of(hosted.existing)
     return JsonResponse(body, status=code)

@@ -1,4 +1,4 @@
-"""``manage.py relay``: receive calls until Ctrl-C or SIGTERM, then let live calls finish."""
+"""The ``manage.py relay`` command, which receives calls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Command"]
 
 
 class Command(BaseCommand):
-    """The command ``relay``."""
+    """Command that receives calls until Ctrl-C or SIGTERM, then waits for live calls to end."""
 
     help = "Receives calls until Ctrl-C or SIGTERM, then lets live calls finish."
 
@@ -37,7 +37,7 @@ class Command(BaseCommand):
     def check(self, *args: Any, **kwargs: Any) -> None:
         """Run the system checks.
 
-        :raises SystemCheckError: a check failed. The exit code is 2, as for every invalid configuration.
+        :raises SystemCheckError: a check failed. The exit code is set to 2, as for other configuration errors.
         """
         try:
             super().check(*args, **kwargs)
@@ -48,10 +48,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Receive calls.
 
-        :raises CommandError: an option or the settings are invalid, or the session was lost permanently.
+        :raises CommandError: an option or a setting is invalid, or the session was lost and cannot be restored.
         """
         chosen = {name: options[name] for name in ("drain", "log_level")}
-        # The checks have passed here, and the output of a child process that fails them would be lost.
+        # The system checks have already passed in this process. A failure in a child process would not be visible.
         again = [*_this_command(), "--skip-checks", "--drain", str(chosen["drain"]), "--log-level", chosen["log_level"]]
         try:
             code = serve(get_client, again, processes=options["processes"], **chosen)
@@ -64,7 +64,10 @@ class Command(BaseCommand):
 
 
 def _this_command() -> list[str]:
-    """Return the command line that starts this command again. Django has put ``--settings`` in the environment."""
+    """Return the command line that runs this command in a child process.
+
+    The child process inherits ``--settings`` through the environment, where Django has stored it.
+    """
     script = Path(sys.argv[0])
     if script.suffix == ".py" and script.name != "__main__.py" and script.is_file():
         return [sys.executable, str(script), "relay"]

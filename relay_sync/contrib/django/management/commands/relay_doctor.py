@@ -1,4 +1,4 @@
-"""``manage.py relay_doctor``: show the configuration and its origin, test it, and suggest fixes."""
+"""The ``manage.py relay_doctor`` command, which diagnoses the configuration."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ __all__ = ["Command"]
 
 
 class Command(BaseCommand):
-    """The command ``relay_doctor``."""
+    """Command that shows the configuration and its origin, tests it, and suggests fixes."""
 
     help = "Shows the configuration and its origin, tests it, and suggests fixes."
-    requires_system_checks: tuple[()] = ()  # the diagnosis includes what they would report
+    requires_system_checks: tuple[()] = ()  # The diagnosis reports the same errors.
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options of ``relay-sync doctor``."""
         doctor_options(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Examine the project's client.
+        """Diagnose the client of the project.
 
         :raises CommandError: an option is invalid.
         :raises SystemExit: the diagnosis found a problem.
