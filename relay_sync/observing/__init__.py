@@ -1,7 +1,12 @@
-"""Observers of a client or an audio server, and the records of calls.
+"""Observers of clients and audio servers.
 
-``observer`` (the base class that users derive from), ``records`` (the summary of a call), ``recorder`` (collects its data),
-``lane`` (the thread that calls observers), ``observers`` (the observers of one client or audio server).
+=============  =====================================================================================================
+``observer``   the base class for observers
+``records``    the summary of a call, which observers receive when the call ends
+``recorder``   collects the data for the summary
+``lane``       the thread that calls observers
+``observers``  the observers registered with one client or audio server
+=============  =====================================================================================================
 """
 
 from __future__ import annotations

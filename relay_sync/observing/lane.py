@@ -1,7 +1,7 @@
-"""The lane in which observers are called, shared by the whole process.
+"""The queue and the thread that deliver notifications to observers.
 
-With one lane per client, two threads could call an observer of both a client and an audio server at the same time, and the order
-of their notifications would be lost.
+The whole process shares one queue. If every client and audio server had a separate queue, an observer registered with several of
+them could be called by two threads at the same time, and its notifications would be out of order.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _KEY: Final = "observers"
 
 
 class Lane:
-    """Runs jobs on one thread, ``relay-observers``, in order. Thread-safe.
+    """Queue of jobs that run in order on the ``relay-observers`` thread. Thread-safe.
 
-    The thread exists from :meth:`join` of the first user until :meth:`leave` of the last one, because no thread can be started
-    when the process exits. A job that is put without any user starts the thread until the queue is empty.
+    The thread starts when the first user joins and exits when the last user leaves. It is kept alive in between because Python
+    cannot start threads while the process exits. Without users, a new job starts the thread until the queue is empty.
 
-    Notifications are queued here, not in the lanes, to avoid a deadlock: a signal handler may interrupt the thread that holds the
-    lanes' lock, and then wait for an IO thread that has to notify as well. A thread sets ``_called`` before it acquires that
-    lock, and no other thread tries to acquire it until the flag is reset.
+    This class has its own queue in front of :class:`Lanes` to prevent a deadlock. A signal handler may interrupt a thread that
+    holds the lock of :class:`Lanes` and then wait for an IO thread that has to queue a notification. Therefore, a thread sets
+    ``_called`` before it acquires the lock, and the other threads do not acquire the lock while the flag is set.
     """
 
     def __init__(self, most: int = MOST_WAITING) -> None:
@@ -43,23 +43,23 @@ class Lane:
         process.watch(self)
 
     def _reset(self) -> None:
-        #: Guards the users and their counters.
+        #: Protects the set of users, and the ``dropped`` counters of observers.
         self.lock: threading.RLock = threading.RLock()
         self._users: weakref.WeakSet[object] = weakref.WeakSet()
-        #: Warnings about observers. Recreated in a child process.
+        #: Logger for warnings about observers. Created again in a child process.
         self.warnings: RateLimitedLog = RateLimitedLog(_log)
         self._jobs: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
-        # Whether the thread is about to check the queue.
+        # Whether a run of _work() is scheduled that has not checked the queue.
         self._called = False
 
     def join(self, user: object) -> None:
-        """Add a user, which keeps the thread until :meth:`leave` or until it is garbage-collected."""
+        """Add a user. The thread runs until the user leaves or is garbage-collected."""
         with self.lock:
             self._users.add(user)
         self._hold()
 
     def _hold(self) -> None:
-        """Start the thread if there are users."""
+        """Start the thread if there are any users."""
         with self.lock:
             if not self._users:
                 return
@@ -68,13 +68,13 @@ class Lane:
             self._lanes.submit(_KEY, tuple)
 
     def leave(self, user: object, timeout: float) -> bool:
-        """Remove a user after waiting for the jobs put so far. The thread ends with its last user.
+        """Wait for the queued jobs, then remove a user. The thread exits when the last user is removed.
 
-        Called on the lane itself, it does not wait.
+        If a job calls this method, it does not wait.
 
         :param user: the object passed to :meth:`join`.
-        :param timeout: the maximum time to wait, in seconds.
-        :return: whether the jobs were done in that time.
+        :param timeout: maximum time to wait, in seconds.
+        :return: whether all queued jobs have run.
         """
         end = time.monotonic() + timeout
         done = self._done_within(timeout)
@@ -83,7 +83,7 @@ class Lane:
             last = not self._users
         if last:
             self._lanes.close(max(0.0, end - time.monotonic()))
-            self._hold()  # if a user has joined in the meantime
+            self._hold()  # A user may have joined while the thread was being closed.
         return done
 
     def _done_within(self, timeout: float) -> bool:
@@ -95,12 +95,13 @@ class Lane:
             return False
         done = Flag()
         self._jobs.append((done.set, ()))
-        # Unconditionally: this signal handler may have interrupted the thread that was about to submit.
+        # Submit even if _called is set. This may be a signal handler that interrupted put() just before it submits.
         self._lanes.submit(_KEY, self._work)
         return wait_for_event(done, timeout)
 
     def _work(self) -> None:
-        self._called = False  # before the first check: a job put after the last check submits again
+        # Reset the flag before checking the queue, so that jobs added after the last check are submitted.
+        self._called = False
         while True:
             try:
                 job, args = self._jobs.popleft()
@@ -112,8 +113,8 @@ class Lane:
     def put(self, job: Callable[..., object], *args: Any) -> bool:
         """Queue a job without blocking.
 
-        :param job: the function to call; it must not raise.
-        :param args: its arguments.
+        :param job: function to call. It must not raise an exception.
+        :param args: arguments for the function.
         :return: ``False`` if the queue is full and the job was dropped.
         """
         if len(self._jobs) >= self._most:
@@ -122,7 +123,7 @@ class Lane:
             )
             return False
         self._jobs.append((job, args))
-        if not self._called or not self._lanes.workers:  # no worker: it could not be started earlier
+        if not self._called or not self._lanes.workers:  # If there is no worker, an earlier attempt to start it failed.
             try:
                 self._called = True
                 self._lanes.submit(_KEY, self._work)
@@ -132,13 +133,13 @@ class Lane:
         return True
 
     def after_fork(self) -> None:
-        """Reset in a child process: the queue belongs to the parent."""
+        """Reset the state in a child process. The parent process delivers the queued notifications."""
         self._reset()
         self._lanes.after_fork()
 
     def at_exit(self, timeout: float) -> None:
-        """Do nothing: clients and audio servers close when the process exits, and wait for their notifications."""
+        """Do nothing. Clients and audio servers close when the process exits and wait for their notifications."""
 
 
-#: The lane of the process.
+#: The lane shared by the process.
 lane: Final = Lane()

@@ -1,4 +1,4 @@
-"""The base class of observers."""
+"""Base class for observers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Observer"]
 
-# Calls, events, messages and streams are classes of higher layers: "Any" lets an override name the actual class.
+# Calls, events, messages and streams are defined in higher layers. "Any" lets a subclass annotate the concrete type.
 
 
 class Observer:
-    """Base class for observers of a client or an audio server. Derive a class and override the methods that you need.
+    """Base class for observers of a client or an audio server. Create a subclass and override the methods that you need.
 
     ::
 
@@ -24,20 +24,22 @@ class Observer:
 
         remove = client.observe(Log())      # also audio.observe(...)
 
-    Methods that you do not override have no cost.
+    Methods that are not overridden have no overhead.
 
-    All methods except the two ``around_...`` methods run on one thread of the process, ``relay-observers``: one at a time, in
-    order, and in the context (``contextvars``) in which ``observe`` was called. They may block and use the client; further
-    notifications are queued. If 10,000 are queued, new ones are dropped and counted in :attr:`dropped`, and a warning is logged
-    at most once a minute. An exception is logged, at most once a minute for each method and type, and has no other effect.
+    Except for the two ``around_...`` methods, all methods run on a single thread, ``relay-observers``. They are called one at a
+    time and in order, in the context (``contextvars``) in which ``observe`` was called. They may block and use the client.
+    Notifications are queued in the meantime. When 10,000 notifications are queued, new ones are dropped and counted in
+    :attr:`dropped`, and a warning is logged at most once a minute. Exceptions are logged, at most once a minute for each method
+    and exception type, and have no other effect.
 
-    The notifications of a call arrive in this order: ``call_offered``, ``call_started``, events, ``call_ended``. There are three
-    exceptions. The leg of a dial may have events before ``call_started``, which follows when it is the first to be answered. A
-    handler may run before ``call_started`` is delivered. If a call ends while a command is pending, ``command_done`` may follow
-    ``call_ended``.
+    The notifications for a call arrive in this order: ``call_offered``, ``call_started``, events, ``call_ended``. There are three
+    exceptions. When you dial, events of a leg may arrive before ``call_started``, because that notification is sent when the leg
+    is answered. A handler may start before ``call_started`` is delivered. If a call ends while a command is pending,
+    ``command_done`` may arrive after ``call_ended``.
 
-    ``around_handler`` and ``around_command`` run in the thread that runs the handler or sends the command. They cannot suppress
-    or replace an exception raised inside. An ``Exception`` that they raise themselves is logged and has no other effect.
+    ``around_handler`` and ``around_command`` run in the thread that runs the handler or sends the command. Their context managers
+    cannot suppress or replace an exception raised by the handler or command. If they raise an ``Exception``, it is logged and has
+    no other effect.
 
     :ivar dropped: the number of dropped notifications.
     """
@@ -47,11 +49,11 @@ class Observer:
     # -- calls -----------------------------------------------------------------------------------------------------------
 
     def call_offered(self, call: Any) -> None:
-        """Called for each new call, inbound or outbound, including calls that are returned to the platform.
+        """Called for each new inbound or outbound call, including calls that are returned to the platform.
 
-        This is the first notification of every call.
+        This is the first notification for every call.
 
-        :param call: the :class:`Call`; ``call.direction`` tells the direction.
+        :param call: the :class:`Call`. ``call.direction`` is ``inbound`` or ``outbound``.
         """
 
     def call_started(self, call: Any) -> None:
@@ -61,14 +63,14 @@ class Observer:
         """
 
     def call_event(self, call: Any, event: Any) -> None:
-        """Called after an event was applied to a call, so that ``call.state`` is at least as new as the event.
+        """Called after the state of a call has been updated from an event.
 
         :param call: the :class:`Call`.
         :param event: the :class:`RelayEvent`.
         """
 
     def call_ended(self, record: CallRecord) -> None:
-        """Called when a call is over for this client. This is the last notification of every call.
+        """Called when a call has ended or this client no longer controls it. This is the last notification for every call.
 
         :param record: the summary of the call.
         """
@@ -76,27 +78,27 @@ class Observer:
     # -- commands and callbacks ------------------------------------------------------------------------------------------
 
     def command_done(self, method: str, call_id: str, seconds: float, error: BaseException | None) -> None:
-        """Called when a command that a thread waited for has succeeded or failed.
+        """Called when a command has completed or failed. Commands sent without waiting for a response are not reported.
 
         :param method: the method of the command, such as ``calling.play``.
-        :param call_id: the id of the call, or ``""`` if the command is not for a call.
-        :param seconds: the duration of the command.
-        :param error: the exception that the verb raised, or ``None``.
+        :param call_id: the id of the call, or ``""`` if the command does not belong to a call.
+        :param seconds: the duration of the command, in seconds.
+        :param error: the exception raised by the command, or ``None``.
         """
 
     def callback_raised(self, where: str, error: BaseException) -> None:
-        """Called when a handler or callback of your program raises.
+        """Called when a handler or callback of your program raises an exception.
 
-        :param where: the handler or callback, such as ``the on_call handler of call 5f1c...``.
+        :param where: description of the handler or callback, such as ``the on_call handler of call 5f1c...``.
         :param error: the exception.
         """
 
     # -- messages, streams, connections ----------------------------------------------------------------------------------
 
     def message_changed(self, message: Any) -> None:
-        """Called when a message is received, is sent or changes state.
+        """Called when a message is received or sent, or when its state changes.
 
-        :param message: the :class:`Message`; its ``state`` may already be newer than this notification.
+        :param message: the :class:`Message`. Its ``state`` may have changed again since this notification was queued.
         """
 
     def stream_started(self, stream: Any) -> None:
@@ -108,7 +110,7 @@ class Observer:
     def stream_ended(self, stream: Any) -> None:
         """Called when a stream has ended.
 
-        :param stream: the :class:`~relay_sync.audio.AudioStream`; ``stream.end_reason`` tells why it ended.
+        :param stream: the :class:`~relay_sync.audio.AudioStream`. ``stream.end_reason`` is set.
         """
 
     def connection_changed(self, old: str, new: str) -> None:
@@ -121,17 +123,19 @@ class Observer:
     # -- around the work -------------------------------------------------------------------------------------------------
 
     def around_handler(self, call: Any) -> AbstractContextManager[object]:
-        """Return a context manager in which the ``on_call`` handler runs, entered in its thread and context.
+        """Return a context manager to run the ``on_call`` handler in. It is entered in the thread and context of the handler.
 
         :param call: the :class:`Call`.
         """
         return nullcontext()
 
     def around_command(self, method: str, call: Any) -> AbstractContextManager[object]:
-        """Return a context manager in which a command is sent and its response awaited, entered in the thread that waits.
+        """Return a context manager that is active while a command is sent and its response awaited.
+
+        The context manager is entered in the thread that waits for the response.
 
         :param method: the method of the command, such as ``calling.play``.
-        :param call: the :class:`Call`, or ``None`` if the command is not for a call.
+        :param call: the :class:`Call`, or ``None`` if the command does not belong to a call.
         """
         return nullcontext()
 

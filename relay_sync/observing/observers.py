@@ -1,7 +1,8 @@
-"""The observers of one client or one audio server.
+"""Registry of the observers of one client or audio server.
 
-The owner creates this object at the first ``observe()``. Until then it holds ``None``, and a notification costs one comparison.
-To notify, the owner calls the method that has the name of the observer's method.
+A client or audio server creates its :class:`Observers` object on the first call of ``observe()``. Before that, its reference is
+``None``, so a notification costs only a comparison. The methods that send notifications have the same names as the methods of
+:class:`Observer`.
 """
 
 from __future__ import annotations
@@ -27,21 +28,21 @@ from .recorder import CallRecorder, Keep, ObservedCall, ObservedEvent, check_kee
 __all__ = ["ObservedMessage", "ObservedStream", "Observers"]
 
 _log = logs.get("relay_sync.callbacks").later
-#: Number of ended calls that are remembered to ignore their late events.
+#: Number of recently ended calls to remember, so that their late events are ignored.
 MOST_OVER: Final = 1000
-#: The methods of an observer.
+#: Names of the methods of an observer.
 _ALL: Final = tuple(name for name, value in vars(Observer).items() if inspect.isfunction(value))
 
 
 class ObservedMessage(Protocol):
-    """A message."""
+    """Interface of a message."""
 
     @property
     def message_id(self) -> str: ...
 
 
 class ObservedStream(Protocol):
-    """A stream of audio."""
+    """Interface of an audio stream."""
 
     @property
     def stream_id(self) -> str: ...
@@ -49,9 +50,9 @@ class ObservedStream(Protocol):
 
 @define(eq=False)
 class _Entry:
-    """The registration of an observer.
+    """Registration of an observer.
 
-    :ivar active: whether it is still registered.
+    :ivar active: whether the observer is still registered.
     """
 
     observer: Observer
@@ -71,20 +72,20 @@ _Entries = tuple[_Entry, ...]
 
 
 class Observers:
-    """The observers of one client or audio server. Thread-safe."""
+    """Registry of the observers of one client or audio server. Thread-safe."""
 
     def __init__(self) -> None:
         self._entries: _Entries = ()
-        # The entries that override each method. Replaced, never modified: it is read without the lock.
+        # The entries that override each method. This dictionary is read without the lock, so it is replaced instead of modified.
         self._by_method: dict[str, _Entries] = {}
         self.after_fork()
 
     def after_fork(self) -> None:
-        """Reset the calls in a child process, which belong to the parent; observers stay registered."""
-        # Guards the recorders and the order of notifications about calls. Reentrant for signal handlers.
+        """Discard the records of calls in a child process, because the calls belong to the parent. Observers stay registered."""
+        # Protects the recorders and the order of notifications about calls. Reentrant because signal handlers may use it.
         self._lock = threading.RLock()
         self._recorders: dict[str, CallRecorder] = {}
-        # The calls that ended most recently.
+        # IDs of the most recently ended calls.
         self._over: Recent[str, bool] = Recent(MOST_OVER)
 
     @property
@@ -92,7 +93,7 @@ class Observers:
         """Whether there are no observers."""
         return not self._entries
 
-    # -- coming and going --------------------------------------------------------------------------------------------
+    # -- registration ------------------------------------------------------------------------------------------------
 
     def add(
         self, observer: Observer, keep: Iterable[str] = (), calls: Callable[[], Iterable[ObservedCall]] = tuple
@@ -100,11 +101,12 @@ class Observers:
         """Register an observer.
 
         :param observer: the observer.
-        :param keep: the optional data that its records hold; see :func:`check_keep`.
-        :param calls: returns the live calls, for which nothing has been recorded yet.
-        :return: a function that removes the observer; idempotent. A notification that is being delivered is not interrupted.
-        :raises InvalidParameter: *observer* is not an observer, one of its methods is a coroutine function or a generator, or
-            *keep* has an unknown name.
+        :param keep: names of optional data to include in its call records. See :func:`check_keep`.
+        :param calls: function that returns the live calls, so that they are recorded from now on.
+        :return: function that removes the observer. It can be called more than once. It does not interrupt a notification that is
+            being delivered.
+        :raises InvalidParameter: *observer* is not an :class:`Observer`, one of its methods is a coroutine function or a
+            generator, or *keep* contains an unknown name.
         """
         if not isinstance(observer, Observer):
             raise InvalidParameter("observer", observer, "an instance of a class derived from relay_sync.Observer")
@@ -134,38 +136,41 @@ class Observers:
         self._by_method = {name: those for name, those in found.items() if those}
 
     def open(self) -> None:
-        """Start the thread, which runs until :meth:`close`."""
+        """Start the thread that calls observers. It runs until :meth:`close`."""
         if self._entries:
             lane.join(self)
 
     def close(self, timeout: float) -> None:
-        """Wait until all notifications so far are delivered, for at most ``timeout`` seconds."""
+        """Wait until all queued notifications are delivered.
+
+        :param timeout: maximum time to wait, in seconds.
+        """
         if not lane.leave(self, timeout):
             _log.warning("closing: observers are still running after %.2g s; not waiting for them", timeout)
 
-    # -- on the lane -------------------------------------------------------------------------------------------------
+    # -- notifications -----------------------------------------------------------------------------------------------
 
-    def _tell(self, method: str, *args: Any) -> None:
+    def _notify(self, method: str, *args: Any) -> None:
         entries = self._by_method.get(method)
         if entries is not None:
             self._put(entries, method, args)
 
     def _put(self, entries: _Entries, method: str, args: tuple[Any, ...]) -> None:
         if not lane.put(_deliver, entries, method, args):
-            with lane.lock:  # others may notify the same observer
+            with lane.lock:  # The observer may be registered with several clients and audio servers.
                 for entry in entries:
-                    # Bypasses __setattr__ of the class, which may be frozen.
+                    # Bypass the class's __setattr__, because the class may be frozen.
                     object.__setattr__(entry.observer, "dropped", entry.observer.dropped + 1)
 
     def call_offered(self, call: ObservedCall) -> None:
         with self._lock:
             if "call_ended" in self._by_method:
-                self._over.take(call.call_id)  # the platform may offer a returned call again
+                self._over.take(call.call_id)  # The platform may offer a returned call again.
                 self._recorders[call.call_id] = CallRecorder(now())
-            self._tell("call_offered", call)
+            self._notify("call_offered", call)
 
     def call_started(self, call: ObservedCall) -> None:
-        self._tell("call_started", call)
+        self._notify("call_started", call)
 
     def call_event(self, call: ObservedCall, event: ObservedEvent) -> None:
         with self._lock:
@@ -173,68 +178,68 @@ class Observers:
                 recorder = self._recorders.get(call.call_id)
                 if recorder is None:
                     if call.call_id in self._over:
-                        return  # another thread has just reported its end, which is the last notification
-                    # It was not among the live calls when the observer was added: it had just arrived or was about to end.
+                        return  # Another thread has just reported the end of the call, which is the last notification.
+                    # The list of live calls did not include this call, because it was about to start or end.
                     recorder = self._recorders[call.call_id] = CallRecorder()
                 recorder.event(event)
-            self._tell("call_event", call, event)
+            self._notify("call_event", call, event)
 
     def call_ended(self, call: ObservedCall, end_reason: str) -> None:
-        """Notify of the end of a call; ignored after the first time."""
+        """Notify observers of the end of a call. Only the first notification for a call is delivered."""
         with self._lock:
             recorder = self._recorders.pop(call.call_id, None)
             if recorder is not None:
                 self._over.put(call.call_id, True)
-                # An error must not disturb the caller, which is ending the call.
+                # An error here must not prevent the caller from ending the call.
                 with lane.warnings.caught("internal error in the record of a call"):
                     for entry in self._by_method.get("call_ended", ()):
                         self._put((entry,), "call_ended", (recorder.record(call, end_reason, entry.keep),))
 
     def message_changed(self, message: ObservedMessage) -> None:
-        self._tell("message_changed", message)
+        self._notify("message_changed", message)
 
     def stream_started(self, stream: ObservedStream) -> None:
-        self._tell("stream_started", stream)
+        self._notify("stream_started", stream)
 
     def stream_ended(self, stream: ObservedStream) -> None:
-        self._tell("stream_ended", stream)
+        self._notify("stream_ended", stream)
 
     def connection_changed(self, old: str, new: str) -> None:
-        self._tell("connection_changed", old, new)
+        self._notify("connection_changed", old, new)
 
     def callback_raised(self, what: str, call_id: str, error: BaseException) -> None:
-        """Notify of an exception in user code.
+        """Notify observers of an exception in user code.
 
-        :param what: the handler or callback, such as ``on_call handler``.
-        :param call_id: the id of its call, or ``""``.
+        :param what: description of the handler or callback, such as ``on_call handler``.
+        :param call_id: the id of the call, or ``""``.
         :param error: the exception.
         """
         self._failed(call_id, f"the {what}", error)
-        self._tell("callback_raised", f"the {what} of call {call_id}" if call_id else f"the {what}", error)
+        self._notify("callback_raised", f"the {what} of call {call_id}" if call_id else f"the {what}", error)
 
     def _failed(self, call_id: str, what: str, error: BaseException) -> None:
         recorder = self._recorders.get(call_id)
         if recorder is not None:
             recorder.failed(what, error)
 
-    # -- around the work ---------------------------------------------------------------------------------------------
+    # -- context managers --------------------------------------------------------------------------------------------
 
     def handle(self, call: ObservedCall, handler: Callable[[Any], object]) -> None:
-        """Call a handler inside the context managers of observers. Call this in the context of the handler."""
+        """Run a handler inside the context managers returned by ``around_handler`` of the observers."""
         with self._around("around_handler", call):
             handler(call)
 
     def command(
         self, method: str, params: Mapping[str, Any], call_id: str, call: ObservedCall | None
     ) -> AbstractContextManager[object]:
-        """Return a context manager in which the caller sends a command and waits for its response."""
+        """Return a context manager to use while sending a command and waiting for its response."""
         return _Commanding(self, method, params, call_id, call)
 
     def _around(self, name: str, *args: Any) -> _Around:
         return _Around(self._by_method.get(name, ()), name, args)
 
     def _command_begins(self, method: str, params: Mapping[str, Any], call_id: str) -> None:
-        # Without the lock, which an IO thread needs: a signal handler may interrupt this and wait for that thread.
+        # Do not acquire the lock. A signal handler may interrupt this method and wait for an IO thread that needs the lock.
         recorder = self._recorders.get(call_id)
         if recorder is not None:
             recorder.command(method, params)
@@ -242,7 +247,7 @@ class Observers:
     def _command_ends(self, method: str, call_id: str, seconds: float, error: BaseException | None) -> None:
         if error is not None:
             self._failed(call_id, method, error)
-        self._tell("command_done", method, call_id, seconds, error)
+        self._notify("command_done", method, call_id, seconds, error)
 
 
 def _check_plain(observer: Observer, name: str) -> None:
@@ -261,22 +266,22 @@ def _check_plain(observer: Observer, name: str) -> None:
 
 
 def _deliver(entries: _Entries, method: str, args: tuple[Any, ...]) -> None:
-    """Call the observers, on the lane."""
+    """Call the observers. Runs on the ``relay-observers`` thread."""
     for entry in entries:
         if entry.active:
             try:
-                # A copy, so that variables set in one notification do not leak into the next one.
+                # Use a copy, so that context variables set by one notification are not visible in the next one.
                 entry.context.copy().run(getattr(entry.observer, method), *args)
-            except BaseException:  # sys.exit() in an observer must not end the lane either
+            except BaseException:  # Includes SystemExit: an observer that calls sys.exit() must not end the thread.
                 lane.warnings.fault(f"the observer {entry.named(method)} raised")
 
 
 class _Around:
-    """The context managers of observers around a piece of work, which they cannot affect.
+    """Context manager that enters and exits the context managers returned by observers.
 
-    An ``Exception`` that they raise is logged, and so is a ``GeneratorExit``, which only a generator raises. Any other exception
-    (Ctrl-C, ``sys.exit()`` in a signal handler, a killed greenlet) is meant for the thread: it is raised after the entered
-    context managers have exited.
+    If a context manager raises ``Exception`` or ``GeneratorExit``, the exception is logged and suppressed. Other exceptions, such
+    as ``KeyboardInterrupt`` or ``SystemExit`` raised by a signal handler, or ``GreenletExit``, are addressed to the thread. They
+    are re-raised after all entered context managers have exited.
     """
 
     __slots__ = ("_args", "_entered", "_entries", "_name")
@@ -303,27 +308,30 @@ class _Around:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        meant: BaseException | None = None
+        pending: BaseException | None = None
         while self._entered:
             entry, manager = self._entered.pop()
             try:
-                manager.__exit__(kind, error, traceback)  # its return value is ignored
+                manager.__exit__(kind, error, traceback)  # The return value is ignored.
             except BaseException as raised:
                 if raised is error:
                     continue
                 if isinstance(raised, (Exception, GeneratorExit)):
                     self._fault(entry)
                 else:
-                    meant = raised
-        if meant is not None:
-            raise meant
+                    pending = raised
+        if pending is not None:
+            raise pending
 
     def _fault(self, entry: _Entry) -> None:
         lane.warnings.fault(f"the observer {entry.named(self._name)} raised")
 
 
 class _Commanding:
-    """A command: counts it, enters the context managers of observers, and notifies of its end."""
+    """Context manager for sending a command.
+
+    It counts the command, enters the context managers of observers, and notifies observers when the command is done.
+    """
 
     __slots__ = ("_about", "_around", "_began", "_observers", "_params")
 

@@ -1,6 +1,6 @@
-"""Collects the data for the record of a call while the call is live.
+"""Collect the data for the record of a call while the call is live.
 
-The sources are commands and events alone; the recorder never accesses calls and actions.
+All data comes from commands and events. The recorder does not access actions.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ __all__ = ["CallRecorder", "Keep", "ObservedCall", "ObservedEvent", "check_keep"
 
 K = TypeVar("K")
 
-#: Maximum number of streams, of recordings and of errors in a record: a call may last for hours.
+#: Maximum number of streams, recordings and errors in a record. The limit matters for calls that last for hours.
 MOST: Final = 100
 _URLS: Final = "urls"
 _PARAMETERS: Final = "custom_parameters"
 _STREAM: Final = "calling.stream"
 _RECORD: Final = "calling.record"
 
-#: The names given as ``keep``.
+#: Validated value of ``keep``.
 Keep = frozenset[str]
 
 
 class ObservedCall(Protocol):
-    """The part of a call that the recorder reads."""
+    """Interface of a call, as far as the recorder uses it."""
 
     @property
     def call_id(self) -> str: ...
@@ -57,7 +57,7 @@ class ObservedCall(Protocol):
 
 
 class ObservedEvent(Protocol):
-    """The part of an event that the recorder reads."""
+    """Interface of an event, as far as the recorder uses it."""
 
     @property
     def event_type(self) -> str: ...
@@ -66,9 +66,9 @@ class ObservedEvent(Protocol):
 
 
 def check_keep(keep: Iterable[Any]) -> Keep:
-    """Validate the names of the optional data that records hold.
+    """Validate the names of optional data in call records.
 
-    :param keep: a name or several: ``custom_parameters``, ``custom_parameters.NAME`` or ``urls``.
+    :param keep: one or more of ``custom_parameters``, ``custom_parameters.NAME`` and ``urls``.
     :raises InvalidParameter: a name is unknown.
     """
     names = (keep,) if isinstance(keep, str) else tuple(keep)
@@ -99,9 +99,11 @@ class _Recording:
 
 
 class CallRecorder:
-    """Collects the data of one call. One thread reports events and the end; any thread may report commands.
+    """Collector of the data of one call.
 
-    :param offered_at: when the client received the call; ``None`` if unknown.
+    Any thread may report commands. Events and the end of the call must be reported by one thread at a time.
+
+    :param offered_at: time at which the client received the call, or ``None`` if unknown.
     """
 
     def __init__(self, offered_at: datetime | None = None) -> None:
@@ -109,13 +111,13 @@ class CallRecorder:
         self._answered_at: datetime | None = None
         self._streams: dict[str, _Stream] = {}
         self._recordings: dict[str, _Recording] = {}
-        # For threads that send commands. The IO thread does not use it, since those threads may wait for the IO thread.
+        # Protects the counter of commands. The IO thread must not acquire it, because its holder may wait for the IO thread.
         self._counting = threading.RLock()
         self._commands = 0
         self._errors: list[str] = []
 
     def command(self, method: str, params: Mapping[str, Any]) -> None:
-        """Count a command that is about to be sent, and note the action that it starts."""
+        """Count a command that is about to be sent. Add a stream or recording to the record if the command starts one."""
         with self._counting:
             self._commands += 1
         if method == _STREAM:
@@ -125,13 +127,13 @@ class CallRecorder:
                 stream.track = _text(params.get("track")).removesuffix("_tracks").removesuffix("_track")
                 stream.codec = _text(params.get("codec"))
                 custom = params.get(_PARAMETERS)
-                if isinstance(custom, Mapping):  # a copy: the program may modify the original
+                if isinstance(custom, Mapping):  # Copied, because the program may modify the original.
                     stream.custom_parameters = _without_secrets("", custom)
         elif method == _RECORD:
             _entry(self._recordings, params, _Recording)
 
     def failed(self, what: str, error: BaseException) -> None:
-        """Note an exception, without its text."""
+        """Add an exception to the record, without its message."""
         code = getattr(error, "code", None)
         self._error(f"{what}: {type(error).__name__}" + (f" {code}" if type(code) is int else ""))
 
@@ -140,7 +142,7 @@ class CallRecorder:
             self._errors.append(text)
 
     def event(self, event: ObservedEvent) -> None:
-        """Note the data of an event."""
+        """Update the record from an event."""
         take = _TAKES.get(event.event_type)
         if take is not None:
             take(self, event)
@@ -166,7 +168,7 @@ class CallRecorder:
         if recording is None:
             return
         recording.state = _text(event.params.get("state")) or recording.state
-        # The event's class finds these members at any of their places.
+        # The platform sends these members in different places. The attributes of the event cover all of them.
         recording.url = _text(getattr(event, "url", "")) or recording.url
         recording.duration = getattr(event, "duration", 0.0) or recording.duration
         recording.size = getattr(event, "size", 0) or recording.size
@@ -175,7 +177,7 @@ class CallRecorder:
         self._error(EVENT_CALLING_ERROR)
 
     def record(self, call: ObservedCall, end_reason: str, keep: Keep) -> CallRecord:
-        """Return the record of the call, which has ended."""
+        """Return the record of a call that has ended."""
         return CallRecord(
             call_id=call.call_id,
             direction=call.direction,
@@ -221,7 +223,7 @@ def _text(value: object) -> str:
 
 
 def _entry(table: dict[str, K], params: Mapping[str, Any], make: Callable[[], K]) -> K | None:
-    """Return the entry of the action that a command or event names; ``None`` without an action or if the table is full."""
+    """Return the entry for the ``control_id`` of a command or event, or ``None`` if it has none or the table is full."""
     control_id = _text(params.get("control_id"))
     if not control_id or (control_id not in table and len(table) >= MOST):
         return None
@@ -251,7 +253,7 @@ def _kept_stream(control_id: str, stream: _Stream, keep: Keep) -> StreamRecord:
 
 
 def _shown(url: str, keep: Keep) -> str:
-    """Return a URL without credentials, and with its query and fragment only if ``urls`` is kept."""
+    """Return a URL without credentials. The query and the fragment are removed unless *keep* contains ``urls``."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -262,7 +264,7 @@ def _shown(url: str, keep: Keep) -> str:
 
 
 def _readable(query: str) -> str:
-    """Return a query with the values of secret members hidden."""
+    """Return a query string with the values of secret parameters hidden."""
     members = [each.partition("=") for each in query.split("&")]
     return "&".join(
         f"{name}={HIDDEN}" if equals and unquote(name).lower() in SECRET_NAMES else f"{name}{equals}{value}"
@@ -271,7 +273,10 @@ def _readable(query: str) -> str:
 
 
 def _without_secrets(name: str, value: Any) -> Any:
-    """Return a value with secrets hidden: members with a secret name, and texts that this process registered as secrets."""
+    """Return a copy of a value with secrets hidden.
+
+    Secrets are recognized by the name of a member, and by comparison with the secrets registered in this process.
+    """
     if name.lower() in SECRET_NAMES:
         return HIDDEN
     if isinstance(value, str):

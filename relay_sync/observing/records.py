@@ -1,4 +1,4 @@
-"""The record of a call."""
+"""Records of calls, streams and recordings."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ T = TypeVar("T")
 
 
 def _utc(value: datetime | None) -> datetime | None:
-    """Return a time in UTC; without a zone it is taken as UTC."""
+    """Convert a time to UTC. A naive time is assumed to be in UTC."""
     if value is None or value.tzinfo is None:
         return value and value.replace(tzinfo=UTC)
     return value.astimezone(UTC)
 
 
 class _Plain:
-    """Base of values that convert to and from JSON."""
+    """Base class for records that can be converted to and from JSON."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the attributes as a dictionary for JSON; times become ISO 8601 text in UTC."""
+        """Return the attributes as a dictionary for JSON. Times are ISO 8601 strings in UTC."""
         return {each.name: _plain(getattr(self, each.name)) for each in fields(cast(Any, type(self)))}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Build the value from the output of :meth:`to_dict`. Unknown keys are ignored; missing ones get their default.
+        """Create a record from the output of :meth:`to_dict`. Unknown keys are ignored, and missing keys have default values.
 
         :param data: the dictionary.
-        :raises ValueError: a time is not ISO 8601 text.
+        :raises ValueError: a time is not in ISO 8601 format.
         """
         readers = _READERS[cls]
         return cls(**{name: read(data[name]) for name, read in readers.items() if name in data})
@@ -52,17 +52,17 @@ def _plain(value: Any) -> Any:
 
 @frozen(kw_only=True)
 class StreamRecord(_Plain):
-    """An audio stream that was requested with ``call.stream()``.
+    """Record of an audio stream started with ``call.stream()``.
 
-    :ivar control_id: id of the action.
-    :ivar name: the label of the stream.
-    :ivar state: the last state received: ``streaming`` or ``finished``; ``""`` if none was received.
-    :ivar track: ``inbound``, ``outbound`` or ``both``; ``""`` if it was not specified.
+    :ivar control_id: the id of the action.
+    :ivar name: the name of the stream.
+    :ivar state: the last reported state, ``streaming`` or ``finished``, or ``""`` if no state was reported.
+    :ivar track: ``inbound``, ``outbound``, ``both``, or ``""`` if it was not specified.
     :ivar codec: the requested codec.
-    :ivar url: the destination without credentials; without query and fragment as well, unless ``keep`` has ``urls``.
-    :ivar started_at: when the client received ``streaming``, in UTC; ``None`` if it did not.
-    :ivar ended_at: when the client received ``finished``, in UTC; ``None`` if it did not.
-    :ivar custom_parameters: the custom parameters that ``keep`` names.
+    :ivar url: the destination URL without credentials. The query and the fragment are removed unless ``keep`` contains ``urls``.
+    :ivar started_at: time at which the client received the state ``streaming``, in UTC, or ``None``.
+    :ivar ended_at: time at which the client received the state ``finished``, in UTC, or ``None``.
+    :ivar custom_parameters: the custom parameters selected by ``keep``.
     """
 
     control_id: str = ""
@@ -78,12 +78,12 @@ class StreamRecord(_Plain):
 
 @frozen(kw_only=True)
 class RecordingRecord(_Plain):
-    """A recording of a call on the platform.
+    """Record of a recording made by the platform.
 
-    :ivar control_id: id of the action.
-    :ivar state: the last state received: ``recording``, ``paused``, ``finished`` or ``no_input``; ``""`` if none was received.
-    :ivar url: the file without credentials; without query and fragment as well, unless ``keep`` has ``urls``.
-    :ivar duration: length in seconds.
+    :ivar control_id: the id of the action.
+    :ivar state: the last reported state: ``recording``, ``paused``, ``finished``, ``no_input``, or ``""`` if there is none.
+    :ivar url: the URL of the file without credentials. The query and the fragment are removed unless ``keep`` contains ``urls``.
+    :ivar duration: duration in seconds.
     :ivar size: size in bytes.
     """
 
@@ -96,29 +96,34 @@ class RecordingRecord(_Plain):
 
 @frozen(kw_only=True)
 class CallRecord(_Plain):
-    """The summary of a call that has ended.
+    """Summary of a call that has ended.
 
-    A record contains no token, no text that was spoken, sent or raised, and, unless ``keep`` of ``observe`` names them, no custom
-    parameters and no query of a URL. It lists at most 100 streams, 100 recordings and 100 errors, the earliest ones.
+    A record does not contain tokens, spoken text, message bodies or exception messages. Custom parameters and the query strings
+    of URLs are included only if the ``keep`` argument of ``observe`` selects them. A record lists at most the first 100 streams,
+    recordings and errors.
 
-    If the platform sent no reason for the end, ``end_reason`` is one of these: ``ended``; ``call_gone``, the platform no longer
-    knows the call; ``session_lost``; ``client_closed``; ``released``, the call was returned to the platform or handed over, or is
-    an unneeded leg of a dial.
+    If the platform did not report why the call ended, ``end_reason`` has one of the following values:
 
-    :ivar call_id: the platform's id of the call.
+    * ``ended``: the call ended for an unknown reason.
+    * ``call_gone``: the call no longer exists on the platform.
+    * ``session_lost``: the session was lost.
+    * ``client_closed``: the client was closed.
+    * ``released``: the call was returned to the platform or transferred, or the call is an unused leg of a dial.
+
+    :ivar call_id: the id of the call.
     :ivar direction: ``inbound`` or ``outbound``.
-    :ivar from_: number or address of the caller; ``""`` if the platform did not send it.
-    :ivar to: number or address of the callee; ``""`` if the platform did not send it.
-    :ivar context: the context on which the call arrived.
-    :ivar tag: the tag with which the call was dialed.
-    :ivar offered_at: when the client first received the call, in UTC; ``None`` if that was before ``observe``.
-    :ivar answered_at: when the client learned that the call was answered, in UTC, or ``None``.
-    :ivar ended_at: when the call ended for the client, in UTC.
-    :ivar end_reason: the platform's word, such as ``hangup``, ``busy`` or ``noAnswer``, or one of the words above.
-    :ivar streams: the requested audio streams.
-    :ivar recordings: the recordings on the platform.
-    :ivar commands: the number of commands that a thread sent for the call and waited for.
-    :ivar errors: the failures without their texts, such as ``calling.play: CommandRefused 404``.
+    :ivar from_: number or address of the caller, or ``""`` if the platform did not send it.
+    :ivar to: number or address of the callee, or ``""`` if the platform did not send it.
+    :ivar context: the context that received the call.
+    :ivar tag: the tag passed to ``dial``.
+    :ivar offered_at: time at which the client first received the call, in UTC, or ``None`` if it was before ``observe``.
+    :ivar answered_at: time at which the client was notified that the call was answered, in UTC, or ``None``.
+    :ivar ended_at: time at which the call ended for the client, in UTC.
+    :ivar end_reason: a reason reported by the platform, such as ``hangup`` or ``busy``, or one of the values above.
+    :ivar streams: the audio streams of the call.
+    :ivar recordings: the recordings made by the platform.
+    :ivar commands: number of commands sent for the call, not counting commands that were sent without waiting for a response.
+    :ivar errors: the errors without their messages, such as ``calling.play: CommandRefused 404``.
     """
 
     call_id: str = ""
@@ -153,7 +158,7 @@ def _all_of(read: Callable[[Any], T]) -> Callable[[Any], tuple[T, ...]]:
     return lambda values: tuple(map(read, values))
 
 
-#: The reader of an attribute by its type; attributes of other types are used unchanged.
+#: Converters for attributes by type. Attributes of other types are not converted.
 _BY_TYPE: Final[dict[Any, Callable[[Any], Any]]] = {
     datetime | None: _time,
     tuple[str, ...]: tuple,

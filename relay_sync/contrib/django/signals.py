@@ -6,9 +6,9 @@ Receivers may block. If a receiver raises, the exception is logged and the other
     Sent when an inbound call arrives, with the argument ``call``. Receivers run in the thread of the call's handler, before the
     handler.
 ``call_ended``
-    Sent when the platform reports the end of an inbound call, with the arguments ``call`` and ``event``. Receivers run in an event
-    listener of the call. The signal is not sent if the call was returned to the platform, if the session was lost, or if the
-    client was closed, because the platform does not report the end in these cases.
+    Sent when the platform reports the end of an inbound call, with the arguments ``call`` and ``event``. Receivers run in an
+    event listener of the call. The signal is not sent if the call was returned to the platform, if the session was lost, or if
+    the client was closed, because the platform does not report the end in these cases.
 
 There are no signals for outbound calls and for inbound calls without a handler or receiver. Use :meth:`relay_sync.Call.on` there.
 
