@@ -1,4 +1,4 @@
-"""A simulated RELAY server and telephone network on the loopback interface, to run programs without an account.
+"""Local simulator of SignalWire RELAY and the telephone network, for running programs without an account.
 
 ::
 
@@ -16,31 +16,34 @@
         sim.expect_phone("+15550101", busy=True)
         agent = sim.expect_phone("+15550102", answers_after=5, hangs_up_after="Goodbye")
 
-The simulator follows the documented protocol. Where the documentation is silent, the docstring of the module concerned states
-what the simulator does.
+The simulator implements the documented protocol. Where the documentation leaves a behavior open, the docstring of the
+responsible module describes what the simulator does.
 
-Its parts, from the bottom to the top. Each imports only from the parts above it in this list, types included:
+The package is organized in layers. Each layer imports only from the layers listed above it, including imports for type
+checking:
 
 ``core``
-    What all parts share: settings, sessions, the journal, faults, clocks, schemas.
+    Shared infrastructure: settings, sessions, the frame journal, faults, clocks and schemas.
 ``media``
-    Sound, and streams to WebSockets.
+    Audio, and media streams to WebSocket servers.
 ``people``
-    The telephone network and the parties on it.
+    The telephone network: phones, calls and messages.
 ``methods``
-    The effects of commands, by theme: ``methods.playing`` implements ``calling.play``. A command is a ``methods.request``.
+    Handlers of the RELAY methods, grouped by topic. For example, ``methods.playing`` handles ``calling.play``. The request that
+    a handler receives is defined in ``methods.request``.
 ``relay``, ``http``
-    The two ways in: RELAY WebSockets, and HTTP on the same port (REST, recordings). ``http.webhooks`` sends requests out.
+    The WebSocket server for RELAY clients, and the HTTP endpoints on the same port (REST commands and recordings).
+    ``http.webhooks`` sends status webhooks.
 ``scenario``, ``fault_controls``
-    The calls, messages and faults that a program can trigger.
+    The methods of :class:`Simulator` that create calls and messages, and the methods that inject faults.
 ``server``
-    :class:`Simulator`, which combines all of it.
+    The :class:`Simulator` class, which assembles the other parts.
 ``http.control``
-    A simulator that is controlled over HTTP, from any language.
+    An HTTP server that lets programs in any language control a simulator.
 
 The simulator does not import the client.
 
-Requires the extra ``simulator``.
+Requires the ``simulator`` extra.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The controls of a simulator: waiting for clients, and faults on demand. All methods may be called from any thread."""
+"""Methods of the simulator that wait for clients and inject faults. All methods are thread-safe."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ def _check_choice(name: str, value: object, known: Sequence[str]) -> None:
 
 
 def _check_json(name: str, value: object) -> None:
-    """Reject values that JSON cannot express. Text with lone surrogates is accepted, because it can be sent."""
+    """Raise :exc:`InvalidParameter` if a value cannot be serialized to JSON.
+
+    Strings with lone surrogates are accepted, because they can be escaped.
+    """
     try:
         frames.dump(value)
     except (TypeError, ValueError, RecursionError) as error:
@@ -40,9 +43,10 @@ def _check_json(name: str, value: object) -> None:
 
 
 class Controls:
-    """The part of :class:`Simulator` that waits for clients and injects faults.
+    """Mixin of :class:`Simulator` that waits for clients and injects faults.
 
-    A fault waits for a matching request, event or stream. ``times`` says how many of them it affects; ``None`` affects all.
+    A fault stays pending until it has been applied to ``times`` matching requests, events or streams. With ``None``, it applies
+    to all of them.
     """
 
     journal: Journal
@@ -62,7 +66,7 @@ class Controls:
 
     @property
     def clients(self) -> int:
-        """How many clients are connected and authenticated."""
+        """The number of clients that are connected and authenticated."""
         return len(self._connected())
 
     def _connected(self) -> list[ClientSocket]:
@@ -71,26 +75,26 @@ class Controls:
     def wait_for_client(self, count: int = 1, timeout: float = 5.0) -> None:
         """Wait until at least ``count`` clients are connected and authenticated.
 
-        :param count: number of clients to wait for.
-        :param timeout: seconds to wait.
+        :param count: minimum number of clients.
+        :param timeout: maximum time to wait, in seconds.
         :raises WaitTimeout: fewer clients are connected after ``timeout`` seconds.
         """
         given.number("count", count)
         self._world.board.wait_for(lambda: self.clients >= count, timeout, f"{count} connected clients")
 
     def wait_until_gone(self, timeout: float = 5.0) -> None:
-        """Wait until no client has an open socket.
+        """Wait until all client connections are closed.
 
-        :param timeout: seconds to wait.
+        :param timeout: maximum time to wait, in seconds.
         :raises WaitTimeout: a client is still connected after ``timeout`` seconds.
         """
         self._world.board.wait_for(lambda: not self._world.clients, timeout, "all clients to disconnect")
 
     def wait_for_acks(self, timeout: float = 5.0) -> None:
-        """Wait until the connected clients have answered every event and request sent so far.
+        """Wait until the connected clients have replied to all events and requests sent so far.
 
-        :param timeout: seconds to wait.
-        :raises WaitTimeout: an event or request is still unanswered after ``timeout`` seconds.
+        :param timeout: maximum time to wait, in seconds.
+        :raises WaitTimeout: at least one event or request is still unanswered after ``timeout`` seconds.
         """
         self._world.board.wait_for(
             lambda: not any(each.pending for each in self._connected()), timeout, "clients to acknowledge all events"
@@ -98,7 +102,7 @@ class Controls:
 
     @property
     def unacknowledged(self) -> list[str]:
-        """The ids of events, pings and disconnect requests that connected clients have not answered yet."""
+        """The ids of the events, pings and disconnect requests that await a reply from a connected client."""
         return [each for client in self._connected() for each in list(client.pending)]
 
     # -- faults of replies ---------------------------------------------------------------------------------------------
@@ -106,13 +110,13 @@ class Controls:
     def refuse(
         self, method: str, code: int | str = 400, message: str = "Refused", *, data: Any = None, times: int | None = 1
     ) -> None:
-        """Answer a method with a result that carries a failing code. The method has no effect.
+        """Respond to requests for a method with a result that contains an error code. The method is not executed.
 
         :param method: RELAY method, such as ``calling.play``.
-        :param code: result code; any but 2xx.
-        :param message: message of the result.
-        :param data: further data in the result; ``None`` for none.
-        :param times: number of requests affected; ``None`` for all.
+        :param code: result code, which must not be 2xx.
+        :param message: message in the result.
+        :param data: additional data in the result; ``None`` omits it.
+        :param times: number of requests affected; ``None`` affects all requests.
         :raises InvalidParameter: a value is invalid.
         """
         _check_json("data", data)
@@ -122,41 +126,41 @@ class Controls:
     def fail(
         self, method: str, code: int = -32602, message: str = "Failed", *, data: Any = None, times: int | None = 1
     ) -> None:
-        """Answer a method with a JSON-RPC error. The method has no effect.
+        """Respond to requests for a method with a JSON-RPC error. The method is not executed.
 
         :param method: RELAY method, such as ``calling.play``.
         :param code: JSON-RPC error code.
-        :param message: message of the error.
-        :param data: ``data`` member of the error; ``None`` for none.
-        :param times: number of requests affected; ``None`` for all.
+        :param message: error message.
+        :param data: ``data`` member of the error; ``None`` omits it.
+        :param times: number of requests affected; ``None`` affects all requests.
         :raises InvalidParameter: a value is invalid.
         """
         _check_json("data", data)
         self.faults.add(RequestFault(kind="fail", method=method, code=code, message=message, data=data), times)
 
     def drop_reply(self, method: str, times: int | None = 1) -> None:
-        """Carry out a method without ever replying.
+        """Execute requests for a method without replying to them.
 
         :param method: RELAY method, such as ``calling.play``.
-        :param times: number of requests affected; ``None`` for all.
+        :param times: number of requests affected; ``None`` affects all requests.
         """
         self.faults.add(RequestFault(kind="drop", method=method), times)
 
     def hold(self, method: str, times: int | None = None) -> None:
-        """Carry out a method at once, events included, and hold its reply until :meth:`release`.
+        """Execute requests for a method, but hold their replies until :meth:`release` is called. Events are not held.
 
         :param method: RELAY method, such as ``calling.play``.
-        :param times: number of requests affected; ``None`` for all.
+        :param times: number of requests affected; ``None`` affects all requests.
         """
         self.faults.add(RequestFault(kind="hold", method=method), times)
 
     def release(self, method: str | None = None, timeout: float = 5.0) -> int:
-        """Stop holding replies, and send the held ones.
+        """Send all held replies, and stop holding further ones.
 
-        :param method: RELAY method whose replies are released; ``None`` for all methods.
-        :param timeout: seconds to wait until the replies are sent.
-        :return: how many replies were held.
-        :raises WaitTimeout: the simulator did not send them within ``timeout`` seconds.
+        :param method: RELAY method whose replies are released; ``None`` releases the replies of all methods.
+        :param timeout: maximum time to wait for the replies to be sent, in seconds.
+        :return: number of replies released.
+        :raises WaitTimeout: the simulator did not send the replies within ``timeout`` seconds.
         """
         if method is not None:
             check_method(method)
@@ -166,8 +170,8 @@ class Controls:
     def wait_for_held(self, method: str | None = None, timeout: float = 5.0) -> None:
         """Wait until at least one reply is held.
 
-        :param method: RELAY method of the reply; ``None`` for any method.
-        :param timeout: seconds to wait.
+        :param method: RELAY method of the reply; ``None`` matches any method.
+        :param timeout: maximum time to wait, in seconds.
         :raises WaitTimeout: no reply is held after ``timeout`` seconds.
         """
         if method is not None:
@@ -175,27 +179,29 @@ class Controls:
         self._world.board.wait_for(lambda: self._world.held(method) > 0, timeout, "a reply to hold")
 
     def break_action(self, method: str, details: Mapping[str, Any] | None = None, times: int | None = 1) -> None:
-        """Acknowledge a method, then let the action that it starts fail. The event reports the failure in the usual way: a
-        playback ends with ``error``, a dial has ``failed``, a fax is not successful.
+        """Acknowledge requests for a method, but make the resulting action fail.
+
+        The failure is reported in the event that ends the action: a playback ends in state ``error``, a dial in state
+        ``failed``, and a fax is reported as unsuccessful.
 
         :param method: RELAY method that starts an action, such as ``calling.play``.
-        :param details: members of the event's parameters that replace the usual ones. For ``messaging.send`` they apply to the
-            last event, and ``message_state`` is the final state.
-        :param times: number of requests affected; ``None`` for all.
-        :raises InvalidParameter: the method starts no action, or JSON cannot express the details.
+        :param details: members that replace parameters of the event. For ``messaging.send``, they apply to the last event, and
+            ``message_state`` sets the final state.
+        :param times: number of requests affected; ``None`` affects all requests.
+        :raises InvalidParameter: the method does not start an action, or the details cannot be serialized to JSON.
         """
-        told = {} if details is None else given.members("details", details)
-        _check_json("details", told)
-        self.faults.add(RequestFault(kind="break", method=method, data=told), times)
+        members = {} if details is None else given.members("details", details)
+        _check_json("details", members)
+        self.faults.add(RequestFault(kind="break", method=method, data=members), times)
 
     # -- faults of events ----------------------------------------------------------------------------------------------
 
     def drop_event(self, event_type: str, *, state: str | None = None, times: int | None = 1) -> None:
-        """Lose events of a type.
+        """Drop events of a type instead of sending them.
 
-        :param event_type: type of the event, such as ``calling.call.play``.
-        :param state: lose only events with this state; ``None`` for any state.
-        :param times: number of events affected; ``None`` for all.
+        :param event_type: event type, such as ``calling.call.play``.
+        :param state: state of the affected events; ``None`` matches any state.
+        :param times: number of events affected; ``None`` affects all events.
         """
         self.faults.add(EventFault(kind="drop", event_type=event_type, state=state), times)
 
@@ -208,24 +214,24 @@ class Controls:
         same_id: bool = True,
         times: int | None = 1,
     ) -> None:
-        """Send additional copies of an event.
+        """Send additional copies of events of a type.
 
-        :param event_type: type of the event, such as ``calling.call.play``.
-        :param state: duplicate only events with this state; ``None`` for any state.
+        :param event_type: event type, such as ``calling.call.play``.
+        :param state: state of the affected events; ``None`` matches any state.
         :param copies: number of additional copies.
-        :param same_id: repeat the same frame; with ``False`` each copy is a new frame with its own id.
-        :param times: number of events affected; ``None`` for all.
+        :param same_id: whether the copies repeat the id of the original frame. With ``False``, each copy has a new id.
+        :param times: number of events affected; ``None`` affects all events.
         """
         fault = EventFault(kind="duplicate", event_type=event_type, state=state, copies=copies, same_id=same_id)
         self.faults.add(fault, times)
 
     def delay_event(self, event_type: str, seconds: float, *, state: str | None = None, times: int | None = 1) -> None:
-        """Send an event late. Later events overtake it.
+        """Delay events of a type. Events that are sent in the meantime overtake them.
 
-        :param event_type: type of the event, such as ``calling.call.play``.
-        :param seconds: delay in seconds.
-        :param state: delay only events with this state; ``None`` for any state.
-        :param times: number of events affected; ``None`` for all.
+        :param event_type: event type, such as ``calling.call.play``.
+        :param seconds: delay, in seconds.
+        :param state: state of the affected events; ``None`` matches any state.
+        :param times: number of events affected; ``None`` affects all events.
         """
         fault = EventFault(kind="delay", event_type=event_type, state=state, seconds=seconds)
         self.faults.add(fault, times)
@@ -235,19 +241,27 @@ class Controls:
     def disturb_stream(
         self, kind: str, *, at: int = 10, count: int = 1, error: str = "connection_refused", times: int | None = 1
     ) -> None:
-        """Disturb the audio of the next stream, or of the next ``times`` streams. Several faults may affect one stream.
+        """Inject a fault into the audio of the next streams. Several faults can affect the same stream.
 
-        :param kind: ``gap``: ``count`` frame intervals are not sent, but their numbers are used up. ``duplicate``: ``count``
-            frame intervals are sent twice. ``reorder``: one interval is sent after the ``count`` that follow it. ``garbage``:
-            an invalid message precedes each of ``count`` intervals. ``drop``: the socket closes without ``stop`` and without a
-            closing handshake; ``reset``: the same, with a connection reset. ``wrong codec``: the audio is coded differently
-            from what is announced (PCMA for PCMU and vice versa, big-endian L16, PCMU for other codecs). ``refuse``: the stream
-            never starts, with the cause ``error``.
-        :param at: first frame interval affected, counted from 0. A stream with less audio sends silence until then.
-            :meth:`Faults.unused <relay_sync.simulator.core.faults.Faults.unused>` lists faults that a stream was too short for.
-        :param count: number of frame intervals, for the kinds that use it.
-        :param error: a documented value of ``StreamError``, for ``refuse``.
-        :param times: number of streams affected; ``None`` for all.
+        The kinds of faults are:
+
+        * ``gap``: skip ``count`` frame intervals. Their sequence numbers are skipped as well.
+        * ``duplicate``: send each of ``count`` frame intervals twice.
+        * ``reorder``: send a frame interval after the ``count`` intervals that follow it.
+        * ``garbage``: send an invalid message before each of ``count`` frame intervals.
+        * ``drop``: close the connection without a ``stop`` message and without a closing handshake.
+        * ``reset``: the same as ``drop``, but with a TCP reset.
+        * ``wrong codec``: encode the audio differently than announced: PCMA and PCMU are swapped, L16 is sent in big-endian
+          byte order, and other codecs are replaced by PCMU.
+        * ``refuse``: fail to start the stream, with ``error`` as the cause.
+
+        :param kind: kind of fault, from the list above.
+        :param at: first frame interval affected, counted from 0. If the stream has less audio, it sends silence until then.
+            :meth:`Faults.unused <relay_sync.simulator.core.faults.Faults.unused>` lists faults that were not reached because
+            the stream ended earlier.
+        :param count: number of frame intervals, for ``gap``, ``duplicate``, ``reorder`` and ``garbage``.
+        :param error: documented ``StreamError`` value, for ``refuse``.
+        :param times: number of streams affected; ``None`` affects all streams.
         :raises InvalidParameter: the kind or error is unknown, or a number is out of range.
         """
         _check_choice("kind", kind, KINDS)
@@ -258,18 +272,19 @@ class Controls:
         self.faults.add(MediaFault(kind=kind, at=at, count=count, error=error), times)
 
     def clear_faults(self) -> None:
-        """Remove all pending faults. Held replies stay held until :meth:`release`."""
+        """Remove all pending faults. Replies that are already held stay held until :meth:`release` is called."""
         self.faults.clear()
 
     # -- sending anything ----------------------------------------------------------------------------------------------
 
     def send_raw(self, text: str, timeout: float = 5.0) -> None:
-        """Send text unchanged to every open socket, authenticated or not. The journal does not record it.
+        """Send text unchanged on all open connections, whether or not they are authenticated. The text is not recorded in the
+        journal.
 
         :param text: text to send.
-        :param timeout: seconds to wait until it is sent.
-        :raises InvalidParameter: the text has a lone surrogate, which cannot be sent.
-        :raises WaitTimeout: the simulator did not send it within ``timeout`` seconds.
+        :param timeout: maximum time to wait for the text to be sent, in seconds.
+        :raises InvalidParameter: the text contains a lone surrogate, which cannot be encoded.
+        :raises WaitTimeout: the simulator did not send the text within ``timeout`` seconds.
         """
         if not given.is_whole_text(text):
             raise InvalidParameter("text", text, "text without lone surrogates")
@@ -281,14 +296,17 @@ class Controls:
         self._do(send, timeout=timeout)
 
     def send_event(self, event_type: str, params: dict[str, Any], *, timeout: float = 5.0, **members: Any) -> None:
-        """Send an event to every connected client, or to the owner of the live call that ``params`` names by ``call_id``.
+        """Send an event to the clients.
 
-        :param event_type: type of the event.
+        If ``params`` contains the ``call_id`` of an active call, only the client that controls the call receives the event.
+        Otherwise, all connected clients receive it.
+
+        :param event_type: event type.
         :param params: parameters of the event.
-        :param timeout: seconds to wait until it is sent.
-        :param members: members of the envelope, added or replaced (``event_channel="..."``).
-        :raises InvalidParameter: JSON cannot express a value, such as NaN or infinity.
-        :raises WaitTimeout: the simulator did not send it within ``timeout`` seconds.
+        :param timeout: maximum time to wait for the event to be sent, in seconds.
+        :param members: members to add to the envelope or to replace in it, such as ``event_channel="..."``.
+        :raises InvalidParameter: a value cannot be serialized to JSON, such as NaN or infinity.
+        :raises WaitTimeout: the simulator did not send the event within ``timeout`` seconds.
         """
         given.name_of("event_type", event_type)
         given.members("params", params)
@@ -304,9 +322,9 @@ class Controls:
         self._do(send, timeout=timeout)
 
     def ping(self, timeout: float = 5.0) -> None:
-        """Ping every connected client and wait for the replies.
+        """Send a ping to every connected client and wait for the replies.
 
-        :param timeout: seconds to wait.
+        :param timeout: maximum time to wait, in seconds.
         :raises WaitTimeout: a client did not reply within ``timeout`` seconds.
         """
         waiting: set[str] = set()
@@ -323,11 +341,11 @@ class Controls:
     # -- faults of sockets and sessions -------------------------------------------------------------------------------
 
     def cut(self, reset: bool = False, timeout: float = 5.0) -> None:
-        """Drop every RELAY socket without a closing handshake. Sessions and calls continue.
+        """Close all RELAY connections without a closing handshake. Sessions and calls stay alive.
 
-        :param reset: reset the connection instead of closing it.
-        :param timeout: seconds to wait until the sockets are closed on this side.
-        :raises WaitTimeout: a socket is still open after ``timeout`` seconds.
+        :param reset: whether to reset the TCP connections instead of closing them.
+        :param timeout: maximum time to wait for the connections to be closed by the simulator, in seconds.
+        :raises WaitTimeout: a connection is still open after ``timeout`` seconds.
         """
         given.yes("reset", reset)
 
@@ -340,13 +358,13 @@ class Controls:
         self._world.board.wait_for(lambda: not cut & self._world.clients.keys(), timeout, "the sockets to close")
 
     def restart(self, restart: bool = True, *, patience: float = 2.0, timeout: float = 5.0) -> None:
-        """Ask every client to disconnect (``signalwire.disconnect``), and close each socket when its client has replied.
+        """Ask all clients to disconnect with ``signalwire.disconnect``, and close their connections when they reply.
 
-        :param restart: value of the ``restart`` member. With ``True``, clients have to start a new session; the current one is
-            forgotten.
-        :param patience: seconds to wait for a reply before the socket is closed anyway.
-        :param timeout: seconds to wait until the requests are sent.
-        :raises WaitTimeout: the simulator did not send them within ``timeout`` seconds.
+        :param restart: value of the ``restart`` member of the request. With ``True``, the simulator discards the sessions and
+            clients must start new ones.
+        :param patience: maximum time to wait for a reply before closing the connection, in seconds.
+        :param timeout: maximum time to wait for the requests to be sent, in seconds.
+        :raises WaitTimeout: the simulator did not send the requests within ``timeout`` seconds.
         """
         given.yes("restart", restart)
         patience = max(0.0, seconds_to_wait(patience, name="patience"))
@@ -372,10 +390,10 @@ class Controls:
         world.request(client, frames.request("signalwire.disconnect", {"restart": restart}), answered)
 
     def forget_sessions(self, timeout: float = 5.0) -> None:
-        """Make all sessions impossible to resume, as if they had expired. Connected sessions keep their sockets.
+        """Expire all sessions so that they cannot be resumed. Open connections are not closed.
 
-        :param timeout: seconds to wait until the sessions are forgotten.
-        :raises WaitTimeout: the simulator did not do it within ``timeout`` seconds.
+        :param timeout: maximum time to wait for the sessions to expire, in seconds.
+        :raises WaitTimeout: the simulator did not expire the sessions within ``timeout`` seconds.
         """
 
         def forget() -> None:
@@ -387,10 +405,11 @@ class Controls:
         self._do(forget, timeout=timeout)
 
     def renew_authorization(self, timeout: float = 5.0) -> None:
-        """Send every connected session a new authorization state. The old one no longer resumes the session.
+        """Send a new authorization state to every connected session. The previous state can no longer be used to resume the
+        session.
 
-        :param timeout: seconds to wait until the states are sent.
-        :raises WaitTimeout: the simulator did not do it within ``timeout`` seconds.
+        :param timeout: maximum time to wait for the states to be sent, in seconds.
+        :raises WaitTimeout: the simulator did not send the states within ``timeout`` seconds.
         """
 
         def renew() -> None:
@@ -402,12 +421,13 @@ class Controls:
         self._do(renew, timeout=timeout)
 
     def refuse_connections(self, refuse: bool = True, *, how: str = "http") -> None:
-        """Refuse new connections, or accept them again. Open sockets stay open.
+        """Refuse new connections, or accept them again. Open connections are not affected.
 
-        :param refuse: ``True`` to refuse, ``False`` to accept.
-        :param how: ``"http"`` answers upgrades with status 503; ``"tcp"`` stops listening, so that connecting is refused.
+        :param refuse: whether to refuse new connections.
+        :param how: how connections are refused: ``"http"`` responds to handshakes with status 503, and ``"tcp"`` closes the
+            listening socket.
         :raises InvalidParameter: ``how`` is unknown.
-        :raises OSError: another process has taken the port in the meantime.
+        :raises OSError: the port is no longer available.
         """
         given.yes("refuse", refuse)
         if how not in ("http", "tcp"):
@@ -420,11 +440,11 @@ class Controls:
             self._server = self._listen()
 
     def stop_reading(self, stop: bool = True, timeout: float = 5.0) -> None:
-        """Stop reading from the open sockets, or resume: a server that hangs.
+        """Stop or resume reading from the open connections, to simulate a server that hangs.
 
-        :param stop: ``True`` to stop, ``False`` to resume.
-        :param timeout: seconds to wait until it takes effect.
-        :raises WaitTimeout: the simulator did not do it within ``timeout`` seconds.
+        :param stop: whether to stop reading; ``False`` resumes it.
+        :param timeout: maximum time to wait for the change to take effect, in seconds.
+        :raises WaitTimeout: the simulator did not apply the change within ``timeout`` seconds.
         """
         given.yes("stop", stop)
 

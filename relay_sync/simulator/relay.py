@@ -1,4 +1,7 @@
-"""The RELAY side of the simulator: sockets, incoming frames, and the dispatch to handlers. Runs on the loop's thread."""
+"""RELAY server of the simulator: accepts WebSocket connections, reads frames and dispatches requests to handlers.
+
+All code in this module runs on the loop thread.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +22,14 @@ __all__ = ["RelayServer"]
 
 _log = log_of("relay_sync.simulator").later
 
-# Not documented: the simulator's own wording and codes.
+# The documentation does not specify codes and messages for these errors.
 NOT_CONNECTED = (-32003, "Not allowed: signalwire.connect comes first")
 CALL_NOT_FOUND = (404, "Call not found")
 
 
 @define(eq=False)
 class RelayServer:
-    """The RELAY sockets and the requests that arrive on them."""
+    """Server side of all RELAY connections."""
 
     _platform: Platform
     _world: World = field(init=False, repr=False)
@@ -38,7 +41,7 @@ class RelayServer:
     # -- sockets -------------------------------------------------------------------------------------------------------
 
     def opened(self, connection: Connection) -> None:
-        """A client's WebSocket is open."""
+        """Register a new WebSocket connection and start pinging the client."""
         self._opened += 1
         client = ClientSocket(self._opened, connection)
         self._world.clients[client.number] = client
@@ -81,7 +84,7 @@ class RelayServer:
             return
         method, params = frame["method"], frames.whole_numbers(frame.get("params", {}))
         if method == "signalwire.execute":
-            # The old wrapper is answered as if its contents had been sent directly.
+            # Unwrap the legacy method and handle the request inside it.
             method, params = params.get("method", ""), params.get("params", {})
             if not isinstance(method, str) or not isinstance(params, dict):
                 raise MalformedFrame(-32602, "Invalid ExecuteParams", frame["id"])
@@ -136,7 +139,10 @@ class RelayServer:
             client.timer = self._world.loop.call_later(self._world.settings.ping_interval, self._ping, client)
 
     def _ping(self, client: ClientSocket) -> None:
-        """Ping a client. A client that does not reply is dropped, as on the platform."""
+        """Ping a client, and close its connection if it does not reply within ``ping_timeout``.
+
+        The platform also drops clients that do not reply.
+        """
         if client.number not in self._world.clients:
             return
         if client.session is None:

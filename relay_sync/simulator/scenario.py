@@ -1,5 +1,6 @@
-"""Scenarios: inbound calls, messages and tasks, and how the simulated network reacts to outbound ones. All methods may be called
-from any thread.
+"""Methods of the simulator that create inbound calls, messages and tasks, and that configure the phones a program can call.
+
+All methods are thread-safe.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _T = TypeVar("_T")
 
 
 class Story:
-    """The part of :class:`Simulator` that scripts callers, phones, sounds and messages."""
+    """Mixin of :class:`Simulator` that provides calls, phones, sounds and messages."""
 
     settings: Settings
     _platform: Platform
@@ -52,26 +53,31 @@ class Story:
         ring_timeout: float = 60.0,
         timeout: float = 5.0,
     ) -> Phone:
-        """Place an inbound call. The call is offered to one client of the context, or waits until one connects.
+        """Place an inbound call to the application.
 
-        :param to: number or ``sip:`` address that is called.
-        :param from_: number or ``sip:`` address of the caller, or ``anonymous``.
-        :param context: context whose clients the call is offered to.
-        :param says: speech of the caller (the ``inbound`` track): the path of a WAV file, PCM16 bytes at 8 kHz, or ``None`` for
-            silence. A list of sentences instead answers one speech prompt each.
-        :param hears: audio that the caller hears (the ``outbound`` track), in the same forms.
-        :param presses: digits that the caller presses when the application collects digits; a list has one entry for each time.
-        :param hangs_up_after: when the caller hangs up: seconds after the answer, or words (part of a text, a URL or a ringtone
-            name) that the caller has heard. With ``media="fast"``, seconds during a playback or recording are as fast as the
-            media.
-        :param hangs_up_after_speaking: hang up once the first stream has sent all of ``says``.
-        :param answered_by: what detectors find: ``human``, ``machine``, ``fax`` or ``nobody``.
+        The simulator offers the call to one of the clients that receive the context. If no such client is connected, the call
+        waits for one until ``ring_timeout`` expires.
+
+        :param to: called number or ``sip:`` address.
+        :param from_: caller's number or ``sip:`` address, or ``anonymous``.
+        :param context: context of the call; the clients that receive this context are candidates for the call.
+        :param says: caller's speech, sent on the ``inbound`` track of streams: path of a WAV file, PCM16 bytes at 8 kHz, or
+            ``None`` for silence. A list of sentences answers speech prompts instead, one sentence per prompt.
+        :param hears: audio that the caller hears, sent on the ``outbound`` track of streams: path of a WAV file, PCM16 bytes at
+            8 kHz, or ``None`` for silence.
+        :param presses: digits that the caller presses when the application collects digits. A list contains the digits for each
+            prompt in turn.
+        :param hangs_up_after: when the caller hangs up. A number is a delay after the answer, in seconds. A string is a cue:
+            the caller hangs up after a playback whose text, URL or ringtone name contains it. With ``media="fast"``, the delay
+            passes at the speed of the media while a playback or recording is running.
+        :param hangs_up_after_speaking: whether the caller hangs up when the first stream has sent all of ``says``.
+        :param answered_by: who answers, as reported by detectors: ``human``, ``machine``, ``fax`` or ``nobody``.
         :param beep: whether a ``machine`` beeps after its greeting.
-        :param silent: the caller never reacts, so timeouts that wait for the caller expire at once. This is also true once
-            ``presses`` or the sentences of ``says`` are used up. Timeouts that wait for another party, such as a queue, still
-            run.
-        :param timeout: seconds to wait until the simulator has placed the call.
-        :param ring_timeout: seconds until the caller gives up an unanswered call.
+        :param silent: whether the caller never reacts. Timeouts that wait for the caller then expire immediately. The same
+            applies after all digits of ``presses`` or all sentences of ``says`` have been used. Timeouts that wait for another
+            party, such as an agent in a queue, are not shortened.
+        :param timeout: maximum time to wait for the simulator to place the call, in seconds.
+        :param ring_timeout: time after which the caller abandons an unanswered call, in seconds.
         :return: the caller's phone.
         :raises InvalidParameter: a value is invalid, or the audio format is not supported.
         :raises WaitTimeout: the simulator did not place the call within ``timeout`` seconds.
@@ -117,32 +123,35 @@ class Story:
         silent: bool = False,
         times: int | None = None,
     ) -> ExpectedPhone:
-        """Set what the phone at a number does when the application dials it or connects a call to it.
+        """Configure how the phone at a number responds when the application dials it or connects a call to it.
 
         ::
 
             sim.expect_phone("+15550101", busy=True)
             agent = sim.expect_phone("+15550102", answers_after=5, presses="1", hangs_up_after="Goodbye")
 
-        A number without such a setup is answered after one second by a person who says nothing. At most one of ``busy``,
+        By default, every phone rings for one second and is answered by a person who stays silent. At most one of ``busy``,
         ``no_answer``, ``declines`` and ``unreachable`` may be true.
 
-        :param number: the number, ``sip:`` address or other address, exactly as dialed.
-        :param answers_after: seconds of ringing; ``None`` rings until :meth:`Phone.answer` or :meth:`Phone.hang_up`.
-        :param busy: the phone is busy.
-        :param no_answer: the phone rings and is never answered.
-        :param declines: the call is declined after ``answers_after`` seconds.
-        :param unreachable: there is no phone at this number.
-        :param answered_by: what detectors find: ``human``, ``machine``, ``fax`` or ``nobody``.
+        :param number: number, ``sip:`` address or other address of the phone, exactly as the application dials it.
+        :param answers_after: ringing time before the phone answers, in seconds. With ``None``, it rings until
+            :meth:`Phone.answer` or :meth:`Phone.hang_up` is called.
+        :param busy: whether the phone is busy.
+        :param no_answer: whether the phone rings without being answered.
+        :param declines: whether the phone declines the call after ``answers_after`` seconds.
+        :param unreachable: whether the number does not exist.
+        :param answered_by: who answers, as reported by detectors: ``human``, ``machine``, ``fax`` or ``nobody``.
         :param beep: whether a ``machine`` beeps after its greeting.
-        :param presses: digits that the callee presses when the application collects digits; a list has one entry for each time.
-        :param says: speech of the callee: the path of a WAV file, PCM16 bytes at 8 kHz, ``None`` for silence, or a list of
-            sentences, one for each speech prompt.
-        :param hangs_up_after: when the callee hangs up: seconds after the answer, or words that the callee has heard.
-        :param silent: the callee never reacts, so timeouts that wait for the callee expire at once.
-        :param times: number of calls that this setup applies to, after which the previous or next one applies; ``None`` for all
-            calls.
-        :return: the phone, which records the calls that it receives.
+        :param presses: digits that the callee presses when the application collects digits. A list contains the digits for each
+            prompt in turn.
+        :param says: callee's speech: path of a WAV file, PCM16 bytes at 8 kHz, ``None`` for silence, or a list of sentences,
+            one for each speech prompt.
+        :param hangs_up_after: when the callee hangs up. A number is a delay after the answer, in seconds. A string is a cue:
+            the callee hangs up after a playback whose text, URL or ringtone name contains it.
+        :param silent: whether the callee never reacts. Timeouts that wait for the callee then expire immediately.
+        :param times: number of calls to which this configuration applies; ``None`` applies it to all calls. Configurations with
+            a limit are used first, in the order in which they were added.
+        :return: the expected phone, which records the calls that it receives.
         :raises InvalidParameter: a value is invalid.
         """
         plan = behavior(
@@ -165,11 +174,12 @@ class Story:
     # -- sounds --------------------------------------------------------------------------------------------------------
 
     def expect_sound(self, url: str, sound: float | Audio = None) -> None:
-        """Set what a URL that the application plays contains. The simulator fetches nothing; any other URL plays for three
-        seconds.
+        """Set the duration or the audio of a URL that the application plays.
 
-        :param url: the URL, exactly as the application plays it.
-        :param sound: duration in seconds, or audio (the path of a WAV file, or PCM16 bytes at 8 kHz). With ``None``, playing
+        The simulator does not download anything. URLs without a configured sound play for three seconds.
+
+        :param url: URL of the sound, exactly as the application plays it.
+        :param sound: duration in seconds, or audio as the path of a WAV file or PCM16 bytes at 8 kHz. With ``None``, playing
             the URL fails.
         :raises InvalidParameter: the duration is not positive, or the audio format is not supported.
         """
@@ -194,14 +204,15 @@ class Story:
         before_reply: bool = False,
         times: int | None = None,
     ) -> None:
-        """Set what happens to messages that the application sends to a number. All other messages are delivered.
+        """Set the outcome of messages that the application sends to a number. By default, every message is delivered.
 
-        :param to: number that the messages are sent to.
-        :param ends: final state: ``delivered``, ``undelivered`` or ``failed``; or ``queued``, ``initiated`` or ``sent``, after
-            which no further state is reported.
-        :param reason: reason that the event of the final state carries; ``""`` for none.
-        :param before_reply: send the first state before the reply to the request, as the platform may.
-        :param times: number of messages that this setup applies to; ``None`` for all.
+        :param to: recipient's number.
+        :param ends: last state that the simulator reports. The final states are ``delivered``, ``undelivered`` and ``failed``.
+            With ``queued``, ``initiated`` or ``sent``, the message stays in that state.
+        :param reason: reason included in the event for the last state; ``""`` omits it.
+        :param before_reply: whether the first state event is sent before the reply to the request. The platform allows this
+            order.
+        :param times: number of messages to which this outcome applies; ``None`` applies it to all messages.
         :raises InvalidParameter: the state is unknown, or another value is invalid.
         """
         if given.words("ends", ends) not in WAYS:
@@ -223,16 +234,19 @@ class Story:
         context: str = "default",
         timeout: float = 5.0,
     ) -> str:
-        """Send an inbound message. It goes to one client of the context, or waits until one connects.
+        """Send an inbound message to the application.
 
-        :param to: number that receives the message.
-        :param from_: number or short code of the sender.
+        The simulator delivers the message to one of the clients that receive the context. If no such client is connected, the
+        message waits for one.
+
+        :param to: recipient's number.
+        :param from_: sender's number or short code.
         :param body: text of the message.
-        :param media: URLs of attached media.
+        :param media: URLs of media attached to the message.
         :param tags: tags of the message.
-        :param context: context whose clients receive the message.
-        :param timeout: seconds to wait until the simulator has accepted the message.
-        :return: the id of the message.
+        :param context: context of the message.
+        :param timeout: maximum time to wait for the simulator to accept the message, in seconds.
+        :return: the message id.
         :raises InvalidParameter: a value is invalid.
         :raises WaitTimeout: the simulator did not accept the message within ``timeout`` seconds.
         """
@@ -252,13 +266,16 @@ class Story:
         return self._do(receive, timeout=timeout)
 
     def task(self, message: Mapping[str, Any], *, context: str = "default", timeout: float = 5.0) -> None:
-        """Deliver a task, as the REST interface does. It goes to one client of the context, or waits until one connects.
+        """Send a task to the application, like the REST interface does.
 
-        :param message: contents of the task: a JSON object.
-        :param context: context whose clients receive the task.
-        :param timeout: seconds to wait until the simulator has accepted the task.
-        :raises InvalidParameter: the message is not a JSON object.
+        The simulator delivers the task to one of the clients that receive the context. If no such client is connected, the task
+        waits for one.
+
+        :param message: contents of the task, which must be serializable as a JSON object.
+        :param context: context of the task.
+        :param timeout: maximum time to wait for the simulator to accept the task, in seconds.
+        :raises InvalidParameter: the message cannot be serialized as a JSON object.
         :raises WaitTimeout: the simulator did not accept the task within ``timeout`` seconds.
         """
-        told = values.json_object("message", message, optional=False)
-        self._do(self._platform.post.task, given.words("context", context), told, timeout=timeout)
+        content = values.json_object("message", message, optional=False)
+        self._do(self._platform.post.task, given.words("context", context), content, timeout=timeout)

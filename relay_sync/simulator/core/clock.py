@@ -1,8 +1,9 @@
-"""The clock of the simulation: when steps happen, even if the loop's thread is late. Runs on that thread.
+"""Scheduler of the simulation, on the loop thread.
 
-A follow-up is timed from the moment at which its step was due, not from its execution. Steps therefore keep their order when the
-thread is late, whatever the :mod:`pace <relay_sync.simulator.core.pace>`. External input, such as a client's command, happens
-when the thread notices it; no time passes while it is processed.
+A step schedules its follow-up steps relative to the time when it was due, rather than the time when it runs. Steps therefore
+keep their order when the loop thread falls behind, at any :mod:`pace <relay_sync.simulator.core.pace>`. External input, such as
+a client's command, is handled at the time when the loop thread receives it. Simulated time does not advance while the input is
+being handled.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ __all__ = ["CallClock", "Clock"]
 
 @define(eq=False)
 class Clock:
-    """The time of all calls, which is that of the loop's clock."""
+    """Simulation time, based on the clock of the loop."""
 
     _loop: Loop = field(repr=False)
     _due: float | None = field(default=None, init=False)
@@ -29,7 +30,7 @@ class Clock:
 
     @property
     def now(self) -> float:
-        """When the current step was due, or the current input was noticed; otherwise the current time."""
+        """The time when the current step was due or the current input was received. On other threads, the current time."""
         if not self._loop.on_loop_thread:
             return self._loop.time()
         return max(self._loop.turn_began, self._latest) if self._due is None else self._due
@@ -39,7 +40,7 @@ class Clock:
         return self.at(self.now + seconds, then, *args)
 
     def at(self, when: float, then: Callable[..., object], *args: Any) -> Timer:
-        """Schedule a step at a moment."""
+        """Schedule a step at an absolute time."""
         return self._loop.call_at(when, self._step, when, then, args)
 
     def _step(self, due: float, then: Callable[..., object], args: tuple[Any, ...]) -> None:
@@ -52,8 +53,8 @@ class Clock:
 
 @define(eq=False)
 class _Alarm:
-    left: float  # in simulated seconds
-    slow: float  # seconds that one of them takes while nothing is running
+    left: float  # remaining time, in simulated seconds
+    slow: float  # real seconds per simulated second while no operation is running
     ring: Callable[[], object] = field(repr=False)
     since: float = 0.0
     timer: Timer | None = field(default=None, repr=False)
@@ -61,10 +62,11 @@ class _Alarm:
 
 @define(eq=False)
 class CallClock:
-    """The time of one call, in simulated seconds. It runs at media speed while an operation with an end of its own is running,
-    and by
-    the clock otherwise. A caller who hangs up two seconds into a prompt does so at any pace; a caller who waits takes two
-    seconds.
+    """Clock of one call, in simulated seconds.
+
+    The clock runs at media speed while at least one operation with a fixed duration, such as a playback, is in progress.
+    Otherwise it runs in real time. A caller who hangs up two seconds into a prompt therefore hears the same part of it at any
+    speed, and a caller who hangs up after waiting for two seconds does wait for two real seconds.
     """
 
     _clock: Clock = field(repr=False)
@@ -79,12 +81,12 @@ class CallClock:
 
     @property
     def now(self) -> float:
-        """As :attr:`Clock.now`."""
+        """Same as :attr:`Clock.now`."""
         return self._clock.now
 
     @property
     def second(self) -> float:
-        """Seconds of the clock that one simulated second takes, at real pace."""
+        """Real seconds per simulated second while no operation is running."""
         return self._pace().patience(1.0)
 
     @property
@@ -93,13 +95,13 @@ class CallClock:
         return self._passed + (self._clock.now - self._since) / self._length(self.second)
 
     def _length(self, slow: float) -> float:
-        """Return how long a simulated second takes now."""
+        """Return the current number of real seconds per simulated second."""
         return self._pace().media(1.0) if self._busy else slow
 
     def set(self, name: str, seconds: float, slow: float, then: Callable[..., object], *args: Any) -> None:
-        """Schedule a callback after ``seconds`` of the call's time.
+        """Schedule a callback after ``seconds`` of call time. A previous callback with the same name is canceled.
 
-        :param slow: seconds that one simulated second takes while nothing is running.
+        :param slow: real seconds per simulated second while no operation is running.
         """
         self.cancel(name)
 
@@ -111,7 +113,7 @@ class CallClock:
         self._start(alarm)
 
     def cancel(self, name: str) -> None:
-        """Cancel a callback."""
+        """Cancel the callback with this name, if it is scheduled."""
         alarm = self._alarms.pop(name, None)
         if alarm is not None and alarm.timer is not None:
             alarm.timer.cancel()
@@ -122,7 +124,7 @@ class CallClock:
             self.cancel(name)
 
     def busy(self, more: int) -> None:
-        """Count an operation with an end of its own that starts (1) or ends (-1)."""
+        """Record that an operation with a fixed duration starts (1) or ends (-1)."""
         if bool(self._busy) == bool(self._busy + more):
             self._busy += more
             return

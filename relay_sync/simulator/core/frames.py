@@ -1,6 +1,6 @@
-"""JSON-RPC 2.0 as the simulator speaks it: building its frames and parsing those of a client. Pure.
+"""JSON-RPC 2.0 frames of the simulator: building and parsing.
 
-The simulator does not share this with the SDK, so that a misreading of the protocol does not cancel itself out.
+The simulator does not use the SDK's implementation. If both sides shared one, a mistake in it would not be noticed.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ __all__ = [
     "whole_numbers",
 ]
 
-DEEPEST = 64  # maximum levels of parameters; deeper ones stay unchanged
-#: Members whose contents belong to the client and stay unchanged.
+DEEPEST = 64  # maximum depth of parameters; values at deeper levels are not converted
+#: Members with client-defined contents, which are not converted.
 _FREEFORM = frozenset({"custom_parameters", "global_data"})
 
 
 class MalformedFrame(ValueError):
-    """A frame that is not a JSON-RPC 2.0 object.
+    """A frame that is not a valid JSON-RPC 2.0 object.
 
-    :ivar code: the JSON-RPC error code of the reply.
-    :ivar request_id: the id of the reply, as far as it could be read.
+    :ivar code: JSON-RPC error code for the reply.
+    :ivar request_id: request id for the reply; ``None`` if it could not be parsed.
     """
 
     def __init__(self, code: int, message: str, request_id: Any = None) -> None:
@@ -45,10 +45,10 @@ class MalformedFrame(ValueError):
 
 
 def parse(text: str) -> Any:
-    """Parse the JSON of a text frame.
+    """Parse a text frame as JSON.
 
-    :raises MalformedFrame: it is not JSON (code -32700), contains NaN or infinity, or is nested beyond Python's limits. The error
-        has the id of the request if it could be read.
+    :raises MalformedFrame: the text is not valid JSON, contains NaN or infinity, or is nested too deeply. The code is -32700,
+        and the error includes the request id if it could be extracted.
     """
     try:
         return read_strictly(text)
@@ -59,13 +59,14 @@ def parse(text: str) -> Any:
 def check(frame: Any) -> dict[str, Any]:
     """Return the frame if it is a valid request or reply.
 
-    :raises MalformedFrame: it is a batch or not an object, has no id, or its method or params are malformed (code -32600).
+    :raises MalformedFrame: the frame is a batch or another non-object, has no id, or has a malformed method or params. The code
+        is -32600.
     """
     if not isinstance(frame, dict):
         raise MalformedFrame(-32600, "Invalid Request: one JSON object per frame")
     request_id = frame.get("id")
     if "method" not in frame and ("result" in frame or "error" in frame):
-        return frame  # a reply is never answered, not even an invalid one
+        return frame  # never respond to a reply, even if it is invalid
     if not isinstance(request_id, str | int | float) or isinstance(request_id, bool):
         raise MalformedFrame(-32600, "Invalid Request: id must be a string")
     if frame.get("jsonrpc") != "2.0":
@@ -80,9 +81,9 @@ def check(frame: Any) -> dict[str, Any]:
 
 
 def whole_numbers(value: Any, depth: int = 0) -> Any:
-    """Return the JSON value with ``1`` for ``1.0``: JSON Schema counts both as integers, and languages with one kind of number
-    may
-    send the latter.
+    """Return a JSON value with floats such as ``1.0`` converted to integers.
+
+    JSON Schema treats ``1.0`` as an integer, and clients written in languages with a single number type may send it.
     """
     if isinstance(value, float):
         return int(value) if value.is_integer() else value
@@ -96,40 +97,43 @@ def whole_numbers(value: Any, depth: int = 0) -> Any:
 
 
 def result(request_id: Any, value: dict[str, Any]) -> dict[str, Any]:
-    """A reply that carries a result."""
+    """Return a reply with a result."""
     return {"jsonrpc": "2.0", "id": request_id, "result": value}
 
 
 def error(request_id: Any, code: int, message: str, data: Any = None) -> dict[str, Any]:
-    """A reply that carries a JSON-RPC error."""
+    """Return a reply with a JSON-RPC error."""
     body = {"code": code, "message": message}
     return {"jsonrpc": "2.0", "id": request_id, "error": body if data is None else {**body, "data": data}}
 
 
 def request(method: str, params: dict[str, Any]) -> dict[str, Any]:
-    """Return a request of the simulator, with a UUID as its id."""
+    """Return a request with a random UUID as its id."""
     return {"jsonrpc": "2.0", "id": str(uuid.uuid4()), "method": method, "params": params}
 
 
 def envelope(event_type: str, params: dict[str, Any], **members: Any) -> dict[str, Any]:
-    """Return the body of an event with additional ``members`` (``event_channel``, ``project_id``, ``space_id``, ``context``)."""
+    """Return the envelope of an event.
+
+    :param members: additional members, such as ``event_channel``, ``project_id``, ``space_id`` and ``context``.
+    """
     return {"event_type": event_type, "timestamp": round(time.time(), 6), **members, "params": params}
 
 
 def event(body: dict[str, Any]) -> dict[str, Any]:
-    """Return an event: a request that the client has to acknowledge."""
+    """Return an event frame. Events are requests that the client must acknowledge."""
     return request("signalwire.event", body)
 
 
 def ping() -> dict[str, Any]:
-    """Return a ping; the reply should echo its timestamp."""
+    """Return a ping. The client should return its timestamp in the reply."""
     return request("signalwire.ping", {"timestamp": round(time.time(), 6)})
 
 
 def dump(frame: Any) -> str:
-    """Return the text of a frame, without whitespace.
+    """Serialize a frame to JSON without whitespace.
 
-    :raises ValueError: it contains NaN or infinity.
-    :raises TypeError: JSON cannot express a value.
+    :raises ValueError: the frame contains NaN or infinity.
+    :raises TypeError: the frame contains a value that JSON does not support.
     """
     return json.dumps(frame, separators=(",", ":"), allow_nan=False)

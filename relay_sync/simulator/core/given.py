@@ -1,7 +1,7 @@
-"""Checks of the values that a test passes to the simulator. Each returns the value or raises InvalidParameter. Pure.
+"""Validation of values that tests pass to the simulator. Each function returns the value or raises :exc:`InvalidParameter`.
 
-Checks shared with verbs are those of :mod:`relay_sync.params.values`, without ``None``; the others are more permissive, or have
-other limits. Data from RELAY clients is checked elsewhere.
+Where the rules match those of the verbs, these functions call :mod:`relay_sync.params.values` and also reject ``None``. The
+other functions accept more values, or have different limits. Data from RELAY clients is validated elsewhere.
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ __all__ = [
     "yes",
 ]
 
-#: Seconds: decades, which clocks can represent.
+#: Maximum duration in seconds, about 30 years. All clocks can represent it.
 _LONGEST: Final = 1e9
 _MOST: Final = 10**9
 
 
 def yes(name: str, value: Any) -> bool:
-    """``True`` or ``False``."""
+    """Check a boolean."""
     if not isinstance(value, bool):
         raise InvalidParameter(name, value, "True or False")
     return value
 
 
 def is_whole_text(value: Any) -> bool:
-    """Return whether the value is text without lone surrogates, which UTF-8 cannot express."""
+    """Return whether a value is text that can be encoded as UTF-8. Text with lone surrogates cannot."""
     return isinstance(value, str) and is_text(value)
 
 
 def words(name: str, value: Any) -> str:
-    """Check text. Empty text and lone surrogates are accepted: some clients send them."""
+    """Check text. Empty text and lone surrogates are allowed, because some clients send them."""
     if not isinstance(value, str):
         raise InvalidParameter(name, value, "text")
     return value
 
 
 def name_of(name: str, value: Any) -> str:
-    """Check text that must not be empty."""
+    """Check non-empty text."""
     text = words(name, value)
     if not text:
         raise InvalidParameter(name, value, "non-empty text")
@@ -60,26 +60,26 @@ def name_of(name: str, value: Any) -> str:
 
 
 def keys(name: str, value: Any) -> str:
-    """Check digits of a telephone, at least one."""
+    """Check a non-empty string of DTMF digits."""
     return values.dtmf(name, value, optional=False) or ""
 
 
 def lines(name: str, value: Any) -> list[str]:
-    """Check a list of texts, which may be empty."""
+    """Check a list of strings. The list may be empty."""
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         raise InvalidParameter(name, value, "a list of texts")
     return [words(name, each) for each in value]
 
 
 def members(name: str, value: Any) -> dict[str, Any]:
-    """Check a mapping with string keys, and return it as a new dict."""
+    """Check a mapping with string keys, and return a copy."""
     return values.mapping(name, value, optional=False) or {}
 
 
 def seconds(name: str, value: Any, *, above: bool = False) -> float:
-    """Check a duration of the simulation.
+    """Check a duration in simulated seconds.
 
-    :param above: whether it must be greater than 0.
+    :param above: whether 0 is rejected.
     """
     good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LONGEST
     if not good or (above and not value):
@@ -88,19 +88,19 @@ def seconds(name: str, value: Any, *, above: bool = False) -> float:
 
 
 def number(name: str, value: Any, low: int = 0, high: int = _MOST) -> int:
-    """A whole number."""
+    """Check an integer."""
     return values.whole(name, value, low=low, high=high, optional=False) or 0
 
 
 def times(value: Any) -> int | None:
-    """Check how often something applies; ``None`` is always."""
+    """Check the number of times that a setting applies; ``None`` means always."""
     if value is not None and (type(value) is not int or not 1 <= value <= _MOST):
         raise InvalidParameter("times", value, "at least 1, or None for always")
     return value
 
 
 def function(name: str, value: Any) -> Callable[..., Any]:
-    """Check that a value is callable."""
+    """Check a callable."""
     if not callable(value):
         raise InvalidParameter(name, value, "a function")
     return value  # type: ignore[no-any-return]

@@ -1,7 +1,7 @@
-"""What the simulator accepts but does not implement, so that a program would wait for its effect forever. Pure.
+"""Detect features that the simulator accepts but does not implement.
 
-It is listed in ``Journal.notices``. Parameters whose effect a program cannot observe are left out. ``dial`` and ``update`` are
-REST commands.
+A program that relies on such a feature would wait forever for its effect, so each use is recorded in ``Journal.notices``.
+Parameters without an observable effect are not listed. ``dial`` and ``update`` are REST commands.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 __all__ = ["NOT_CARRIED_OUT", "not_carried_out"]
 
-#: The kind of the notices.
+#: Kind of the notices in the journal.
 NOT_CARRIED_OUT: Final = "not carried out"
 
 _TABLE: Final = """
@@ -32,7 +32,7 @@ _OF_DEVICES: Final = ("call_state_url", "confirm", "execute_after_queue")
 
 
 def not_carried_out(method: str, params: Mapping[str, Any]) -> Iterator[str]:
-    """Return descriptions of what the simulator accepts but ignores in a command."""
+    """Yield a description of each parameter of a command that the simulator accepts but ignores."""
     for name in _NAMES.get(method, ()):
         if params.get(name) not in (None, ""):
             yield _words(method, name)

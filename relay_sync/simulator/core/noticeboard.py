@@ -1,4 +1,4 @@
-"""Waiting on one thread for changes on another."""
+"""Lets test threads wait for changes that are made on the loop thread."""
 
 from __future__ import annotations
 
@@ -17,43 +17,47 @@ __all__ = ["Noticeboard", "seconds_to_wait"]
 T = TypeVar("T")
 
 
-#: Seconds of one sleep: a signal that arrives just before it is handled when it ends.
+#: Maximum duration of one sleep, in seconds. If a signal arrives just before a sleep, Python runs its handler after the sleep.
 SLICE: Final = 0.5
 
 
 def seconds_to_wait(value: float, name: str = "timeout") -> float:
-    """Check the timeout of a wait; 0 or less checks without waiting.
+    """Validate the timeout of a wait. With 0 or less, the condition is checked once without waiting.
 
-    :raises InvalidParameter: it is not a number of seconds.
+    :raises InvalidParameter: the timeout is not a number of seconds.
     """
     return values.timeout(value, name=name, optional=False)
 
 
 @define(eq=False)
 class Noticeboard:
-    """Where the loop's thread announces changes, and test threads wait for a condition.
+    """Condition that test threads wait for and the loop thread signals.
 
-    Uses a ``Bell``: Ctrl-C can leave the lock of a ``threading.Condition`` held, and then the loop's thread would block forever.
+    This class uses a ``Bell`` instead of a :class:`threading.Condition`. Ctrl-C can leave the lock of a ``Condition`` held,
+    which would block the loop thread forever.
     """
 
-    #: Called when the condition holds: returns once the loop's thread has finished the step that made it true. A test that has
-    #: waited for a state then finds its event in the journal, and vice versa.
+    #: Called when the condition becomes true. It waits until the loop thread finishes its current step. When a test has waited
+    #: for a state, the journal therefore already contains the event that reports this state, and vice versa.
     settle: Callable[[], object] = field(default=lambda: None, repr=False)
     _bell: Bell = field(factory=Bell, init=False, repr=False)
 
     def changed(self) -> None:
-        """Make every waiter check again. Never blocks. Call it after the change."""
+        """Wake all waiting threads to check their conditions again. Never blocks. Must be called after the change."""
         self._bell.ring()
 
     def wait_for(
         self, look: Callable[[], T | None], timeout: float, what: str | Callable[[], str], *, every: float = SLICE
     ) -> T:
-        """Return the first value of ``look()`` that is neither ``None`` nor ``False``. Errors of ``look`` propagate.
+        """Wait until ``look()`` returns a value other than ``None`` or ``False``, and return this value.
 
-        :param timeout: seconds to wait.
-        :param what: subject of the error message; a function is called at the timeout.
-        :param every: maximum seconds between two checks, for conditions that become true without an announced change.
-        :raises WaitTimeout: there was no such value before the timeout.
+        Exceptions raised by ``look`` are propagated.
+
+        :param timeout: maximum time to wait, in seconds.
+        :param what: description of the condition for the error message, or a function that returns it when the timeout expires.
+        :param every: maximum time between two checks, in seconds, for conditions that can become true without a call to
+            :meth:`changed`.
+        :raises WaitTimeout: the timeout expired.
         """
         timeout = seconds_to_wait(timeout)
         left, found = TimeLeft(timeout), None

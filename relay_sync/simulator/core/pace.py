@@ -1,11 +1,15 @@
-"""How fast simulated time passes. Pure.
+"""Conversion of simulated time to real time.
 
-There are two kinds of time. Media, ringing and people with a setup run on *simulated* time: with ``media="fast"``, a second of
-it takes a millisecond, in unchanged order. Timeouts that wait for a party controlled by the test (:meth:`Phone.press
-<relay_sync.simulator.Phone.press>`) or for another party (a queue, a bridge, an agent on hold) run on *test* time, which only
-``speed`` and, on request, ``relay_time`` shorten: no test may depend on how quickly it presses a digit. The time of a call
-(``max_duration``, ``hangs_up_after``, the length of a recording) runs as fast as the operations on it, see
-:class:`~relay_sync.simulator.core.clock.CallClock`; :mod:`clock <relay_sync.simulator.core.clock>` keeps the order.
+Simulated time applies to media, ringing and the scripted behavior of phones. With ``media="fast"``, a simulated second takes
+one millisecond, and events keep their order.
+
+Test time applies to timeouts that wait for a phone controlled by the test
+(:meth:`Phone.press <relay_sync.simulator.Phone.press>`) or for another party, such as an agent in a queue. These timeouts are
+shortened only by ``speed`` and, on request, by ``relay_time``. Otherwise the result of a test could depend on how quickly it
+presses a digit.
+
+The clock of a call, :class:`~relay_sync.simulator.core.clock.CallClock`, switches between the two. It measures
+``max_duration``, ``hangs_up_after`` and the length of recordings.
 """
 
 from __future__ import annotations
@@ -15,29 +19,32 @@ from attrs import frozen
 __all__ = ["Pace"]
 
 FAST = 1000.0
-#: Factor by which timeouts are shortened. Changed by :func:`relay_sync.testing.faster` only.
+#: Factor by which timeouts are shortened. Set only by :func:`relay_sync.testing.faster`.
 hurry: float = 1.0
 
 
 @frozen
 class Pace:
-    """Converts simulated seconds to seconds of the clock.
+    """Converts simulated seconds to real seconds.
 
     :ivar fast: whether media take almost no time.
-    :ivar speed: factor by which everything runs faster than real time.
+    :ivar speed: factor by which simulated time runs faster than real time.
     """
 
     fast: bool = False
     speed: float = 1.0
 
     def media(self, seconds: float) -> float:
-        """Return how long something takes that needs no external input."""
+        """Return the real duration of an activity that does not wait for external input."""
         return seconds / (max(FAST, self.speed) if self.fast else self.speed)
 
     def patience(self, seconds: float) -> float:
-        """Return how long to wait for a party that the test controls."""
+        """Return the real duration of a wait for a party that the test controls."""
         return seconds / self.speed
 
     def timeout(self, seconds: float) -> float:
-        """Return the same as :meth:`patience` for a timeout that the application has requested."""
+        """Return the real duration of a timeout requested by the application.
+
+        Unlike :meth:`patience`, it is also shortened by :data:`hurry`.
+        """
         return self.patience(seconds) / hurry

@@ -1,4 +1,4 @@
-"""The clients of RELAY: their sockets, and their sessions, which outlive a socket."""
+"""Connections and sessions of RELAY clients. A session can outlive its connection."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ MOST_REPLAYED = 1_000
 
 
 def _authorization_state() -> str:
-    # The documented shape: <base64>:<tag>, opaque to the client.
+    # The documented format is <base64>:<tag>. Clients treat it as opaque.
     return f"{base64.b64encode(secrets.token_bytes(24)).decode()}:{secrets.token_urlsafe(8)}"
 
 
 @define(eq=False)
 class ClientSocket:
-    """One socket of a client.
+    """Connection of a client.
 
-    :ivar number: number of the socket, counted from 1, as in the journal.
-    :ivar leaving: whether the client was asked to disconnect; it gets no further calls.
-    :ivar pending: callbacks for the replies to our requests, by request id.
+    :ivar number: number of the connection, counted from 1, as used in the journal.
+    :ivar leaving: whether the client was asked to disconnect. Such a client is not offered new calls.
+    :ivar pending: callbacks for the replies to requests sent by the simulator, by request id.
     """
 
     number: int
@@ -44,12 +44,15 @@ class ClientSocket:
 
 @define(eq=False, kw_only=True)
 class ServerSession:
-    """One authenticated session. Survives its sockets; events while it has none are lost, or kept for a resume.
+    """Authenticated session of a client.
 
-    :ivar protocol: its name on the wire, also its event channel.
-    :ivar contexts: the contexts that it is subscribed to.
-    :ivar client: its current socket.
-    :ivar offered_at: when it was last offered a call, as a count.
+    A session survives the loss of its connection. Events that occur while it is disconnected are either lost or stored until
+    the client resumes the session.
+
+    :ivar protocol: protocol string that identifies the session; also its event channel.
+    :ivar contexts: contexts that the session receives.
+    :ivar client: current connection; ``None`` while the client is disconnected.
+    :ivar offered_at: sequence number of the last call offered to the session.
     """
 
     project: str
@@ -63,13 +66,13 @@ class ServerSession:
     missed: deque[dict[str, Any]] = field(factory=lambda: deque(maxlen=MOST_REPLAYED), repr=False)
 
     def renew(self) -> None:
-        """Generate a new authorization state and invalidate the old one."""
+        """Replace the authorization state. The old state becomes invalid."""
         self.authorization_state = _authorization_state()
 
 
 @define(eq=False)
 class ServerSessions:
-    """All sessions that may still be resumed, by protocol."""
+    """All sessions that can be resumed, by protocol."""
 
     _known: OrderedDict[str, ServerSession] = field(factory=OrderedDict, init=False, repr=False)
 
@@ -77,10 +80,10 @@ class ServerSessions:
         return iter(list(self._known.values()))
 
     def open(self, project: str, contexts: Iterable[str], major: int) -> ServerSession:
-        """Create a session. Its names have the documented shapes.
+        """Create a session. Its protocol and identity have the documented formats.
 
-        Beyond 10,000 sessions, the oldest one without a socket is forgotten, so that a long run of short connections does not
-        grow.
+        When there are more than 10,000 sessions, the oldest disconnected session is discarded. This limits memory use when a
+        long test run opens many short connections.
         """
         session = ServerSession(
             project=project,
@@ -97,9 +100,9 @@ class ServerSessions:
         return session
 
     def find(self, protocol: str) -> ServerSession | None:
-        """The session of that name, if it is still known."""
+        """Return the session with this protocol, or ``None`` if it is unknown."""
         return self._known.get(protocol)
 
     def forget(self, session: ServerSession) -> None:
-        """Make a session impossible to resume."""
+        """Discard a session so that it cannot be resumed."""
         self._known.pop(session.protocol, None)

@@ -1,4 +1,4 @@
-"""The part of a URL that may be shown. Pure."""
+"""Removal of sensitive parts from URLs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["place"]
 
 
 def place(url: str) -> str:
-    """Return scheme, host and port of a URL, the part that may be logged: paths and queries may contain secrets."""
+    """Return the scheme, host and port of a URL for logging. Paths and queries are removed because they may contain secrets."""
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port else ""

@@ -1,5 +1,6 @@
-"""What every part of the simulator shares: settings, clock, client sockets, and the sending of frames. Runs on the loop's thread
-unless stated otherwise.
+"""Infrastructure shared by all parts of a simulator: settings, clocks, sessions, connections and sending of frames.
+
+Unless stated otherwise, everything in this module runs on the loop thread.
 """
 
 from __future__ import annotations
@@ -25,28 +26,28 @@ __all__ = ["StatusWebhooks", "World"]
 _T = TypeVar("_T")
 
 MOST_PENDING = 10_000
-SETTLED = 1.0  # maximum seconds to wait for a step of the loop
+SETTLED = 1.0  # maximum time to wait for a step of the loop, in seconds
 
 
 class StatusWebhooks(Protocol):
-    """Sends events over HTTP as well; see :mod:`relay_sync.simulator.http.webhooks`."""
+    """Sender of status webhooks. Implemented in :mod:`relay_sync.simulator.http.webhooks`."""
 
     def send(self, lane: str, url: str, method: str, body: dict[str, Any], *, form: bool = False) -> None:
-        """Send an event after the earlier ones of the same lane. Returns at once."""
+        """Queue a webhook for delivery and return immediately. Webhooks of the same lane are delivered in order."""
 
 
 def _nothing(_: dict[str, Any]) -> None:
-    """The callback for acknowledged events."""
+    """Ignore a reply. Default callback for acknowledgments of events."""
 
 
 @define(eq=False)
 class World:
-    """A simulator's settings, time, sessions and sockets.
+    """State of a simulator that all of its parts share.
 
-    :ivar pace: how fast time passes.
-    :ivar clock: when steps happen.
-    :ivar board: announces changes outside calls and streams: sockets, sessions, acknowledgments.
-    :ivar clients: the open sockets by number.
+    :ivar pace: conversion of simulated seconds to real seconds.
+    :ivar clock: scheduler of simulation steps.
+    :ivar board: signals changes to connections, sessions and acknowledgments. Calls and streams have their own.
+    :ivar clients: open connections by number.
     """
 
     settings: Settings
@@ -70,11 +71,11 @@ class World:
     # -- for tests, from any thread ------------------------------------------------------------------------------------
 
     def do(self, fn: Callable[..., _T], *args: Any, timeout: float) -> _T:
-        """Run a function on the loop's thread and wait for its result.
+        """Call a function on the loop thread and return its result.
 
-        :raises WaitTimeout: it did not finish within ``timeout`` seconds.
+        :raises WaitTimeout: the function did not return within ``timeout`` seconds.
         :raises InvalidParameter: the timeout is invalid.
-        :raises SimulatorClosed: the thread is not running.
+        :raises SimulatorClosed: the loop thread is not running.
         """
         left = seconds_to_wait(timeout)
         try:
@@ -85,14 +86,15 @@ class World:
             raise SimulatorClosed("the simulator is not running: it is closed or not started") from None
 
     def settle(self) -> None:
-        """Return once the loop's thread is between two steps, or has stopped."""
+        """Wait until the loop thread finishes its current step or stops."""
         if self.loop.busy:
             self.look(lambda: None)
 
     def look(self, fn: Callable[[], _T]) -> _T:
-        """Return the result of a function that runs between two steps of the loop's thread, so that it sees a consistent state
-        whose
-        events are in the journal.
+        """Call a function between two steps of the loop thread and return its result.
+
+        The function sees a consistent state, and all events that led to this state are in the journal. If the loop thread has
+        stopped or is blocked, the function is called on the current thread.
         """
         try:
             return self.loop.call(fn, timeout=SETTLED)
@@ -102,7 +104,7 @@ class World:
     # -- sessions ------------------------------------------------------------------------------------------------------
 
     def attach(self, client: ClientSocket, session: ServerSession) -> None:
-        """Attach a socket to a session, in place of any previous one."""
+        """Attach a connection to a session. If the session already has another connection, close it."""
         client.connection.prove()
         old = session.client
         client.session, session.client = session, client
@@ -111,19 +113,19 @@ class World:
             old.connection.close(1000, "replaced by a newer connection")
 
     def catch_up(self, session: ServerSession) -> None:
-        """Send a session the events that were kept while it had no socket."""
+        """Send the events that were stored while the session was disconnected."""
         while session.missed and session.client is not None:
             self.request(session.client, session.missed.popleft())
 
     def subscribers(self, context: str) -> list[ServerSession]:
-        """Return the connected sessions that have subscribed to a context."""
+        """Return the connected sessions that receive a context. Clients that were asked to disconnect are excluded."""
         staying = [client.session for client in self.clients.values() if not client.leaving]
         return [session for session in staying if session is not None and context in session.contexts]
 
     # -- frames out ----------------------------------------------------------------------------------------------------
 
     def write(self, client: ClientSocket, frame: dict[str, Any]) -> None:
-        """Send a frame over a socket."""
+        """Send a frame to a client. If the connection is already closed, only record the frame as lost."""
         if client.number not in self.clients:
             self.journal.add("lost", client.number, frame)
             return
@@ -142,7 +144,7 @@ class World:
             self.write(client, reply)
 
     def release(self, method: str | None) -> int:
-        """Send the held replies, and return how many there were."""
+        """Send the held replies and return their number."""
         due = [held for held in self._held if method in (None, held[0])]
         self._held = [held for held in self._held if method not in (None, held[0])]
         for _, client, reply in due:
@@ -150,27 +152,27 @@ class World:
         return len(due)
 
     def held(self, method: str | None) -> int:
-        """Return how many replies are held."""
+        """Return the number of held replies."""
         return sum(1 for held in self._held if method in (None, held[0]))
 
     def request(
         self, client: ClientSocket, frame: dict[str, Any], then: Callable[[dict[str, Any]], None] = _nothing
     ) -> None:
-        """Send a request of the simulator; ``then`` is called with the client's reply."""
+        """Send a request to a client, and call ``then`` with the reply."""
         if len(client.pending) >= MOST_PENDING:
             client.pending.pop(next(iter(client.pending)))
         client.pending[frame["id"]] = then
         self.write(client, frame)
 
     def replied(self, client: ClientSocket, frame: dict[str, Any]) -> None:
-        """A client has answered one of our requests."""
+        """Pass a client's reply to the callback of the request."""
         client.pending.pop(str(frame.get("id")), _nothing)(frame)
         self.board.changed()
 
     def emit(self, session: ServerSession | None, event_type: str, params: dict[str, Any], **members: Any) -> None:
-        """Send an event to a session, subject to faults. Without a session, nothing is sent.
+        """Send an event to a session and apply pending faults. If ``session`` is ``None``, do nothing.
 
-        :param members: members of the envelope, added or replaced; ``None`` omits one.
+        :param members: members to add to the envelope or to replace in it; ``None`` removes a member.
         """
         if session is None:
             return
@@ -180,7 +182,7 @@ class World:
         self.send(session, event_type, params, frames.event(frames.envelope(event_type, params, **given)))
 
     def send(self, session: ServerSession, event_type: str, params: dict[str, Any], frame: dict[str, Any]) -> None:
-        """Send the frame of an event, subject to faults."""
+        """Send an event frame to a session and apply pending faults."""
         fault = self.faults.for_event(event_type, params)
         kind = fault.kind if fault is not None else ""
         if kind == "drop":
@@ -203,5 +205,8 @@ class World:
             self.journal.add("lost", 0, frame)
 
     def announce(self, session: ServerSession) -> None:
-        """Tell a session its authorization state: after a fresh connect, and whenever it changes."""
+        """Send the authorization state of a session to its client.
+
+        This is required after a new session is created and whenever its state changes.
+        """
         self.emit(session, "signalwire.authorization.state", {"authorization_state": session.authorization_state})
