@@ -1,16 +1,18 @@
-"""Decoders and encoders for every codec, with a common interface. They may keep state: use one for each track and direction.
+"""Decoders and encoders with a common interface for all codecs.
 
-::
+Decoders and encoders may keep state, so use a separate instance for each track and direction::
 
-    encoder = encoder_for("OPUS@48000h@20i") for packet in encoder.encode(pcm):          # whole packets; the remaining PCM
-    waits for the next call send(packet) for packet in encoder.flush():              # the remaining packets, padded with silence
-    send(packet)
+    encoder = encoder_for("OPUS@48000h@20i")
+    for packet in encoder.encode(pcm):  # incomplete packets are kept for the next call
+        send(packet)
+    for packet in encoder.flush():  # the last packets, padded with silence
+        send(packet)
 
     decoder = decoder_for(media_format.encoding, media_format.sample_rate or None)
-    pcm = decoder.decode(payload)               # BadPacket: skip it and continue
+    pcm = decoder.decode(payload)  # raises BadPacket if the payload is invalid
 
-PCMU, PCMA and L16 are pure Python. G.722 and Opus come from FFmpeg and libopus through the extra ``codecs`` (PyAV), which is
-imported when one of them is first used.
+PCMU, PCMA and L16 are implemented in pure Python. G.722 and Opus are provided by FFmpeg and libopus through PyAV, which the extra
+``codecs`` installs. PyAV is imported when one of these codecs is first used.
 """
 
 from __future__ import annotations
@@ -27,21 +29,22 @@ __all__ = ["BadPacket", "Decoder", "Encoder", "check_available", "decoder_for", 
 
 OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 OPUS_INTERVALS = (5, 10, 20, 40, 60, 80, 100, 120)  # ms
-G722_INTERVAL = 20  # ms: packets are made of pieces of this length
-_LEAST, _MOST = 5, 200  # ms per packet
+G722_INTERVAL = 20  # the packet duration must be a multiple of this, in ms
+_LEAST, _MOST = 5, 200  # minimum and maximum packet duration in ms
 
 
 @define(eq=False, kw_only=True)
 class Decoder:
-    """A decoder for the payloads of one track, which must be passed in order.
+    """Decoder for the payloads of one track. Payloads must be decoded in order.
 
-    ``decode`` raises :class:`BadPacket` for a payload that it cannot decode. An empty payload gives empty PCM, but stateful
-    codecs reject it. The sample rate is 16000 for G.722, although some announce its RTP clock of 8000, and 48000 for Opus.
+    ``decode`` raises :class:`BadPacket` if it cannot decode a payload. Stateless codecs decode an empty payload to empty PCM;
+    stateful codecs reject it. G.722 is decoded to 16000 Hz, even if the carrier announces its RTP clock rate of 8000 Hz. Opus is
+    decoded to 48000 Hz.
 
     :ivar name: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``.
-    :ivar sample_rate: sample rate of the PCM in Hz, which is not always the announced rate.
+    :ivar sample_rate: sample rate of the PCM in Hz, which may differ from the announced rate.
     :ivar stateful: whether decoding a payload depends on earlier payloads.
-    :ivar decode: convert a payload to PCM (16-bit signed little-endian mono).
+    :ivar decode: function that converts a payload to PCM (16-bit signed little-endian mono).
     """
 
     name: str
@@ -52,40 +55,40 @@ class Decoder:
 
 @define(eq=False, kw_only=True)
 class Encoder:
-    """An encoder from the PCM of one track to payloads of equal duration.
+    """Encoder that converts the PCM of one track to packets of equal duration.
 
-    :param pack: convert the PCM of exactly one packet to its payload.
+    :param pack: function that converts the PCM of exactly one packet to its payload.
     :ivar name: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``.
     :ivar sample_rate: sample rate of the PCM in Hz.
-    :ivar ptime: milliseconds per packet.
-    :ivar stateful: whether packets depend on earlier packets, so that the receiver needs all of them, in order.
-    :ivar delay: delay of the codec in samples: the decoded audio is this much later.
+    :ivar ptime: packet duration in milliseconds.
+    :ivar stateful: whether a packet depends on earlier packets. The receiver then needs every packet, in order.
+    :ivar delay: delay that the codec adds to the decoded audio, in samples.
     """
 
     name: str
     sample_rate: int
     ptime: int
     stateful: bool
-    _pack: Callable[[bytes], bytes] = field(repr=False)  # exactly one packet's PCM to its payload
+    _pack: Callable[[bytes], bytes] = field(repr=False)
     delay: int = field(default=0, repr=False)
     _waiting: bytearray = field(factory=bytearray, init=False, repr=False)
-    _owes: bool = field(default=False, init=False, repr=False)  # whether the codec still holds sound back
+    _owes: bool = field(default=False, init=False, repr=False)  # whether the codec still holds delayed audio
 
     @property
     def samples(self) -> int:
-        """Samples per packet."""
+        """Number of samples per packet."""
         return self.sample_rate * self.ptime // 1000
 
     def encode(self, pcm: bytes) -> list[bytes]:
-        """Return the packets that *pcm* completes. An incomplete rest is kept for the next call.
+        """Encode PCM and return the completed packets. PCM that does not fill a packet is kept for the next call.
 
-        :param pcm: 16-bit signed little-endian mono.
+        :param pcm: 16-bit signed little-endian mono PCM.
         :raises InvalidParameter: *pcm* has an odd number of bytes.
         """
         if len(pcm) % 2:
             raise InvalidParameter("pcm", f"<{len(pcm)} bytes>", "16-bit PCM, so an even number of bytes")
         size, waiting = 2 * self.samples, self._waiting
-        if not waiting and len(pcm) == size:  # how it mostly is
+        if not waiting and len(pcm) == size:  # the usual case
             self._owes = True
             return [self._pack(pcm)]
         waiting += pcm
@@ -96,8 +99,9 @@ class Encoder:
         return packets
 
     def flush(self) -> list[bytes]:
-        """Return the remaining packets, padded with silence, plus as much silence as the codec needs to output the last audio.
-        The encoder can be used again.
+        """Return the remaining packets, padded with silence.
+
+        Silence is also added to flush delayed audio out of the codec. The encoder can be reused afterward.
         """
         silence = 2 * (self.delay if self._owes or self._waiting else 0)
         size, length = 2 * self.samples, len(self._waiting) + silence
@@ -109,11 +113,12 @@ class Encoder:
 def decoder_for(text: str, sample_rate: int | None = None, *, l16_byteorder: ByteOrder = "little") -> Decoder:
     """Return a new decoder for a codec.
 
-    :param text: name of a codec, or a ``mediaFormat.encoding``.
-    :param sample_rate: sample rate in Hz; overrides the rate in *text*. By default the codec's usual rate.
-    :param l16_byteorder: SignalWire sends L16 little-endian; RFC 2586 and other carriers use big-endian.
-    :raises UnsupportedCodec: the codec is unknown, needs the extra ``codecs``, or has more than one channel (except Opus, which
-        is mixed to mono: SDP always declares two channels).
+    :param text: name of a codec, or the value of ``mediaFormat.encoding``.
+    :param sample_rate: sample rate in Hz, which overrides the rate in *text*. If neither is given, the codec's default is used.
+    :param l16_byteorder: byte order of L16 samples. SignalWire sends little-endian; RFC 2586 and other carriers use big-endian.
+    :return: the decoder.
+    :raises UnsupportedCodec: the codec is unknown, needs the extra ``codecs``, or has more than one channel. Opus may declare
+        two channels, as SDP requires; they are mixed to mono.
     :raises InvalidParameter: *text* is not a codec name.
     """
     name = parse_codec(text)
@@ -133,17 +138,18 @@ def encoder_for(
     l16_byteorder: ByteOrder = "little",
     bit_rate: int = 32_000,
 ) -> Encoder:
-    """Return a new encoder, the counterpart of :func:`decoder_for`.
+    """Return a new encoder for a codec. It is the counterpart of :func:`decoder_for`.
 
-    :param text: name of a codec, or a ``mediaFormat.encoding``.
-    :param sample_rate: sample rate of the PCM in Hz. G.722 accepts 16000 only (8000, its RTP clock, means the same); Opus
-        accepts 8000, 12000, 16000, 24000 and 48000.
-    :param ptime: milliseconds per packet, from 5 to 200; overrides the value in *text*. The default is 20. G.722 accepts
-        multiples of 20; Opus accepts 5, 10, 20, 40, 60, 80, 100 and 120.
-    :param l16_byteorder: as for :func:`decoder_for`.
-    :param bit_rate: bits per second of Opus, from 6000 to 510000.
-    :raises UnsupportedCodec: as for :func:`decoder_for`, and for Opus with more than one channel.
-    :raises InvalidParameter: *text* is not a codec name, or the codec does not support the rate, interval or bit rate.
+    :param text: name of a codec, or the value of ``mediaFormat.encoding``.
+    :param sample_rate: sample rate of the PCM in Hz, which overrides the rate in *text*. G.722 accepts 16000, and 8000 (its RTP
+        clock rate) as a synonym. Opus accepts 8000, 12000, 16000, 24000 and 48000.
+    :param ptime: packet duration in milliseconds, from 5 to 200, which overrides the value in *text*. The default is 20. G.722
+        accepts multiples of 20. Opus accepts 5, 10, 20, 40, 60, 80, 100 and 120.
+    :param l16_byteorder: byte order of L16 samples, as for :func:`decoder_for`.
+    :param bit_rate: bit rate of Opus in bits per second, from 6000 to 510000.
+    :return: the encoder.
+    :raises UnsupportedCodec: the codec is unknown, needs the extra ``codecs``, or has more than one channel.
+    :raises InvalidParameter: *text* is not a codec name, or the codec does not support the rate, duration or bit rate.
     """
     name = parse_codec(text)
     interval = ptime or name.ptime or 20
@@ -158,7 +164,9 @@ def encoder_for(
 
 
 def check_available(text: str) -> None:
-    """Check that audio in this codec can be decoded and encoded.
+    """Check that a codec is available for decoding and encoding.
+
+    :param text: name of a codec, or the value of ``mediaFormat.encoding``.
 
     :raises UnsupportedCodec: the codec is unknown, or needs the extra ``codecs``.
     :raises InvalidParameter: *text* is not a codec name.

@@ -1,4 +1,4 @@
-"""Two-way streams: connecting a call to a stream device that leads to this server."""
+"""Connect calls to an audio server as two-way streams."""
 
 from __future__ import annotations
 
@@ -21,32 +21,35 @@ _ENDS = ("failed", "disconnected")
 
 
 class ConnectableCall(Protocol):
-    """A call that can be connected to a stream device, such as :class:`relay_sync.Call`."""
+    """Protocol of a call that can be connected to a stream device, such as :class:`relay_sync.Call`."""
 
     def connect(self, *args: Any, **kwargs: Any) -> Mapping[str, Any]:
-        """``connect([[device]])``; an empty reply if the call no longer exists."""
+        """Connect the call to the given devices. The reply is empty if the call no longer exists."""
 
     def disconnect(self) -> object:
-        """Return control of the call to this client."""
+        """Disconnect the call from the device and return control of the call to this client."""
 
     def on(self, event_type: str, handler: Any) -> object:
-        """``on("calling.call.connect", handler)``: the result of the connection."""
+        """Register a handler for an event type, such as ``calling.call.connect``."""
 
 
 class _Bridge:
-    """The connection of a call to a device, with the face of a streaming action while its socket is waited for."""
+    """Connection of a call to a stream device.
+
+    The class has the interface of a streaming action, so the server waits for both kinds of streams in the same way.
+    """
 
     def __init__(self, call: ConnectableCall) -> None:
         self._call = call
-        self._begun = False
+        self._started = False
         self.error: BaseException | None = None
         call.on("calling.call.connect", self._moved)
 
     @property
     def is_done(self) -> bool:
-        """Whether the carrier will not connect anymore."""
+        """Whether the connection has failed or ended, so that no stream can start."""
         if getattr(self._call, "state", "") == "ended" and not isinstance(self.error, CallEnded):
-            self.error = self._call_ended()  # and whatever became of the connection became of it by that
+            self.error = self._call_ended()  # replaces an error that the end of the call has caused
         return self.error is not None
 
     def open(self, device: devices.Device, options: Mapping[str, Any]) -> None:
@@ -59,8 +62,8 @@ class _Bridge:
     def _moved(self, event: Any) -> None:
         state = getattr(event, "connect_state", "")
         if state not in _ENDS:
-            self._begun = True
-        elif self._begun and self.error is None:  # else it concerns an earlier connection of the call
+            self._started = True
+        elif self._started and self.error is None:  # otherwise the event belongs to an earlier connection
             reason = getattr(event, "failed_reason", "")
             self.error = StreamFailed(f"calling.connect {state}" + (f" ({reason})" if reason else ""))
 
@@ -69,7 +72,7 @@ class _Bridge:
 
 
 class Connecting:
-    """The part of :class:`~relay_sync.audio.AudioServer` that connects calls to the server."""
+    """Mixin for :class:`~relay_sync.audio.AudioServer` that connects calls to the server."""
 
     _gate: Gate
 
@@ -91,32 +94,31 @@ class Connecting:
         connect_options: Mapping[str, Any] | None = None,
         **device_options: Any,
     ) -> AudioStream:
-        """Connect an answered call to a two-way stream to this server, and wait until it starts. Your code can then hear and
-        speak to the remote party.
+        """Connect an answered call to this server as a two-way stream, and wait until the stream starts.
 
-        A one-time token identifies the stream, as for :meth:`listen`. Closing the stream, leaving its ``with`` block, or
-        ``call.disconnect()`` ends the connection and returns control of the call.
+        The program can then receive audio from the remote party and play audio to it. A one-time token identifies the stream, as
+        in :meth:`listen`. To end the connection and regain control of the call, close the stream, leave its ``with`` block, or
+        call ``call.disconnect()``.
 
         :param call: an answered call.
-        :param codec: ``PCMU``, ``PCMA``, ``L16`` or ``G722``, with modifiers; these are documented for stream devices. ``OPUS``
-            is documented for ``call.stream`` only, but accepted. G722 and OPUS need the extra ``codecs``.
-        :param realtime: have the carrier play audio with as little delay as possible; audio sent in bursts is then lost. By
-            default the carrier plays all of it, even if late.
-        :param timeout: seconds to wait for the first message of the stream, counted from the command.
-        :param sample_rate: sample rate in Hz of the frames and of the PCM passed to ``play``; by default the server's.
-        :param custom_parameters: your values, delivered in ``stream.custom_parameters``.
-        :param connect_options: additional parameters for ``call.connect``, such as ``max_duration``.
-        :param device_options: further parameters of ``devices.stream``, such as ``name`` or ``status_url``.
+        :param codec: ``PCMU``, ``PCMA``, ``L16`` or ``G722``, optionally with modifiers. ``OPUS`` is accepted too, although
+            SignalWire documents it only for ``call.stream``. G722 and OPUS need the extra ``codecs``.
+        :param realtime: whether the carrier plays audio with minimal delay. Audio sent in bursts is then lost. By default the
+            carrier plays all audio, even if it is late.
+        :param timeout: maximum time to wait for the stream to start, in seconds, counted from the command.
+        :param sample_rate: sample rate in Hz of the frames and of the PCM passed to ``play``. Defaults to the server's setting.
+        :param custom_parameters: values to deliver in ``stream.custom_parameters``.
+        :param connect_options: additional parameters of ``call.connect``, such as ``max_duration``.
+        :param device_options: additional parameters of ``devices.stream``, such as ``name`` or ``status_url``.
         :return: the two-way stream.
         :raises StreamFailed: the carrier did not connect or sent no ``start``, the call has ended, or it could not be connected.
-        :raises InvalidParameter: a parameter is invalid, or ``public_url`` is missing and the carrier could not reach this
-            server.
-        :raises UnsupportedCodec: the codec is unknown or needs the extra ``codecs``; nothing was sent.
-        :raises OSError: starting the server failed: its address is not available.
+        :raises InvalidParameter: a parameter is invalid, or ``public_url`` is required but missing.
+        :raises UnsupportedCodec: the codec is unknown or needs the extra ``codecs``. No command was sent.
+        :raises OSError: the server cannot start because its address is not available.
         :raises Forked: the server was started in the parent process.
         :raises RelayError: ``call.connect`` failed, for example because the command was refused.
         """
-        _check_spoken(codec)
+        _check_codec(codec)
         timeout = values.timeout(timeout, optional=False)
         check_call(call, "connect")
         check_options("AudioServer.connect", devices.stream, device_options)
@@ -150,22 +152,24 @@ class Connecting:
         custom_parameters: Mapping[str, Any] | None = None,
         **device_options: Any,
     ) -> devices.Device:
-        """Return a stream device that leads to this server, for your own ``call.connect``: as one of several devices, or with
-        ``ringback``. The two-way stream is delivered by :meth:`accept` or to ``on_stream``.
+        """Return a stream device that connects to this server, to pass to ``call.connect``.
 
-        :param codec: as for :meth:`connect`.
-        :param realtime: as for :meth:`connect`.
-        :param expires: seconds for which the device's one-time token is valid, for one connection.
-        :param sample_rate: sample rate in Hz of the frames and of the PCM passed to ``play``; by default the server's.
-        :param custom_parameters: your values, delivered in ``stream.custom_parameters``.
-        :param device_options: further parameters of ``devices.stream``, such as ``name`` or ``status_url``.
+        Use this method instead of :meth:`connect` to combine the server with other devices or with ``ringback``. The two-way
+        stream is delivered by :meth:`accept` or to ``on_stream``.
+
+        :param codec: codec of the stream, as for :meth:`connect`.
+        :param realtime: whether the carrier plays audio with minimal delay, as for :meth:`connect`.
+        :param expires: validity of the device's one-time token in seconds. The token allows one connection.
+        :param sample_rate: sample rate in Hz of the frames and of the PCM passed to ``play``. Defaults to the server's setting.
+        :param custom_parameters: values to deliver in ``stream.custom_parameters``.
+        :param device_options: additional parameters of ``devices.stream``, such as ``name`` or ``status_url``.
         :return: the device.
-        :raises InvalidParameter: a parameter is invalid, or ``public_url`` is missing.
+        :raises InvalidParameter: a parameter is invalid, or ``public_url`` is required but missing.
         :raises UnsupportedCodec: the codec is unknown or needs the extra ``codecs``.
-        :raises OSError: starting the server failed: its address is not available.
+        :raises OSError: the server cannot start because its address is not available.
         :raises Forked: the server was started in the parent process.
         """
-        _check_spoken(codec)
+        _check_codec(codec)
         values.seconds("expires", expires)
         check_options("AudioServer.device", devices.stream, device_options)
         check_wanted_rate(sample_rate)
@@ -186,13 +190,16 @@ class Connecting:
 
 
 def check_options(what: str, function: Callable[..., object], options: Mapping[str, Any]) -> None:
-    """Check that *function* accepts the options that are passed on to it.
+    """Check that a function accepts the keyword arguments that are forwarded to it.
 
-    :raises TypeError: as raised by Python, but naming *what*, the method that was called.
+    :param what: name of the called method, for the error message.
+    :param function: function that receives the options.
+    :param options: keyword arguments to check.
+    :raises TypeError: the function does not accept an option. The message is the same as Python's.
     """
     try:
         parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):  # it does not tell
+    except (TypeError, ValueError):  # the signature is not available
         return
     if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
         return
@@ -202,16 +209,16 @@ def check_options(what: str, function: Callable[..., object], options: Mapping[s
 
 
 def check_call(call: object, method: str) -> None:
-    """Check before anything is sent that *call* is a call.
+    """Check that an argument is a call, before a command is sent.
 
-    :raises InvalidParameter: it has no such method.
+    :raises InvalidParameter: the argument does not have the method.
     """
     if not callable(getattr(call, method, None)):
         raise InvalidParameter("call", call, f"a call, such as on_call() and dial() give: it has no {method}()")
 
 
 def check_wanted_rate(rate: int | None) -> None:
-    """Check before anything is sent that frames can have this sample rate.
+    """Check a requested sample rate, before a command is sent.
 
     :raises InvalidParameter: the rate is invalid.
     :raises ImportError: the extra ``dsp`` is not installed.
@@ -222,13 +229,13 @@ def check_wanted_rate(rate: int | None) -> None:
         check_sample_rate(rate)
 
 
-def _check_spoken(codec: object) -> None:
-    """Check before anything is sent that the codec can be encoded here, as a two-way stream requires.
+def _check_codec(codec: object) -> None:
+    """Check that the codec of a two-way stream can be encoded and decoded, before a command is sent.
 
-    :raises UnsupportedCodec: it cannot.
-    :raises InvalidParameter: it is not a codec.
+    :raises UnsupportedCodec: the codec is unknown or needs the extra ``codecs``.
+    :raises InvalidParameter: the value is not a codec name.
     """
-    if isinstance(codec, str):  # else it is complained of where the device is made
+    if isinstance(codec, str):  # devices.stream() rejects other types
         values.refuse_misnamed_codec("codec", codec)
         check_available(codec)
 

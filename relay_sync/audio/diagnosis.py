@@ -1,6 +1,7 @@
-"""What is probably wrong with a stream that sounds wrong: each check looks at the first audio, and names the mistake.
+"""Detect likely mistakes in the audio of a stream: a wrong codec or sample rate, a file header, or only silence.
 
-All of it runs on the receiving thread, so every check is cheap, and looks only until it knows.
+The checks run on the receiving thread, so they are cheap. Each check examines the first frames of a stream and stops once it has
+a result.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from .messages import Media
 
 __all__ = ["Diagnosis", "is_silent"]
 
-_FRAMES = 50  # of a track, to compare its audio with its clock
-_LAW = 50  # payloads of G.711 with sound in them, to tell mu-law from A-law
-SILENCE = 10.0  # seconds of only silence before it is logged
-_QUIET = 64  # samples up to here are silence: the noise of an idle line
+_FRAMES = 50  # number of frames of a track whose duration is compared with their timestamps
+_LAW = 50  # number of G.711 payloads examined to distinguish mu-law from A-law
+SILENCE = 10.0  # seconds of silence after which a warning is logged
+_QUIET = 64  # samples of a lower magnitude are silence: even an idle line has some noise
 _CONTAINERS = (
     (b"RIFF", "a WAV file"),
     (b"OggS", "an Ogg file"),
@@ -35,18 +36,19 @@ Tell = Callable[..., None]
 
 
 def is_silent(pcm: bytes) -> bool:
-    """Whether some PCM (16-bit little-endian) holds nothing that can be heard."""
+    """Return whether 16-bit little-endian PCM contains no audible sound."""
     samples = array("h", pcm)
     if sys.byteorder == "big":
         samples.byteswap()
-    if any(not -_QUIET < each < _QUIET for each in samples[:: len(samples) // 8 or 1]):  # nearly all that is not
+    # Check a few samples first, because they are enough for nearly all audible frames.
+    if any(not -_QUIET < each < _QUIET for each in samples[:: len(samples) // 8 or 1]):
         return False
     return not samples or (max(samples) < _QUIET and min(samples) > -_QUIET)
 
 
 @define(eq=False)
 class _Clock:
-    """The first frames of a track: how much audio they hold, and how much time they take."""
+    """Amount of audio in the first frames of a track."""
 
     frames: int = 0
     samples: int = 0
@@ -55,13 +57,15 @@ class _Clock:
 
 @define(eq=False, kw_only=True)
 class Diagnosis:
-    """The checks of one stream.
+    """Checks of the audio of one stream.
 
-    :param name: the codec, as decoded.
-    :param encoding: as announced.
-    :param two_way: whether the party is spoken to: it listens then, and says nothing for as long as that takes.
-    :param tell: called with the kind of trouble, a message and its arguments.
-    :ivar looking: whether a check still wants to see frames.
+    :param name: name of the codec used to decode the audio.
+    :param encoding: encoding announced in the ``start`` message.
+    :param sample_rate: sample rate of the decoded audio in Hz.
+    :param tell: logs a warning; called with its kind, a format string and the arguments.
+    :param two_way: whether the stream is two-way. Silence is not reported then, because the remote party is often silent while
+        it listens to the program.
+    :ivar looking: whether any check needs more frames.
     """
 
     name: str
@@ -70,9 +74,9 @@ class Diagnosis:
     tell: Tell
     two_way: bool = False
     looking: bool = True
-    _heard: bool = field(init=False)  # other audio than silence, or the silence was logged
-    _silent: dict[str, float] = field(factory=dict)  # seconds of it by track
-    _begun: set[str] = field(factory=set)
+    _heard: bool = field(init=False)  # whether the silence check is finished
+    _silent: dict[str, float] = field(factory=dict)  # seconds of silence by track
+    _started: set[str] = field(factory=set)
     _clocks: dict[str, _Clock] = field(factory=dict)
     _clocked: bool = False
     _laws: int = 0
@@ -84,10 +88,10 @@ class Diagnosis:
         self._heard = self.two_way
 
     def look(self, track: str, media: Media, pcm: bytes) -> None:
-        """See a frame, after it was decoded."""
+        """Check a decoded frame."""
         payload = media.payload
-        if track not in self._begun:
-            self._begun.add(track)
+        if track not in self._started:
+            self._started.add(track)
             self._container(payload)
         if not self._heard:
             self._silence(track, pcm)
@@ -101,9 +105,12 @@ class Diagnosis:
         self.looking = not (self._heard and self._clocked and known)
 
     def ended(self, seconds: float) -> None:
-        """The stream has ended after *seconds* of audio."""
+        """Finish the checks at the end of the stream.
+
+        :param seconds: duration of the received audio in seconds.
+        """
         if not self._heard and seconds >= 1.0:
-            self._tell_silence(seconds)
+            self._report_silence(seconds)
 
     # -- the checks ----------------------------------------------------------------------------------------------------
 
@@ -125,9 +132,9 @@ class Diagnosis:
             return
         seconds = self._silent[track] = self._silent.get(track, 0.0) + len(pcm) / 2 / self.sample_rate
         if seconds >= SILENCE:
-            self._tell_silence(seconds)
+            self._report_silence(seconds)
 
-    def _tell_silence(self, seconds: float) -> None:
+    def _report_silence(self, seconds: float) -> None:
         self._heard = True
         self.tell(
             "silence",
@@ -159,7 +166,7 @@ class Diagnosis:
     def _compare(self, clock: _Clock, first: Media, last: Media) -> None:
         time, chunks = (last.timestamp or 0) - (first.timestamp or 0), (last.chunk or 0) - (first.chunk or 0)
         if chunks != _FRAMES or time <= 0:
-            return  # holes, or counters that mean nothing
+            return  # frames are missing, or the counters are unusable
         ratio = clock.samples * 1000 / self.sample_rate / time
         if not 0.6 < ratio < 1.6:
             self.tell(

@@ -1,4 +1,4 @@
-"""The thread that makes, writes and closes the files of all recordings of a server."""
+"""The thread that creates, writes and closes the recording files of a server."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ INTERVAL = 0.5  # seconds between writes
 
 
 class Disk:
-    """The disk thread, which runs only while something is being recorded.
+    """Background thread that writes the recordings of a server.
 
-    It writes all recordings every half second. In between it handles urgent requests one at a time: files to create, and
-    recordings that end or are being saved.
+    The thread runs only while a stream is being recorded. It writes all recordings every half second. Between these writes it
+    handles urgent requests one at a time: it creates files, and writes recordings that end or are being saved.
 
-    :param name: the thread's name.
+    :param name: name of the thread.
     """
 
     def __init__(self, name: str) -> None:
@@ -33,16 +33,16 @@ class Disk:
         self._lock = threading.RLock()  # never held while waiting
         self._bell = Bell()
         self._recorders: set[Recorder] = set()
-        self._urgent: dict[Recorder, None] = {}  # in the order in which they became so
-        self._leaving: set[Recorder] = set()  # those of them for which it is the last time
-        self._next = 0.0  # when all are written again
-        self._unneeded: deque[BinaryIO] = deque()  # to be closed
+        self._urgent: dict[Recorder, None] = {}  # urgent requests, oldest first
+        self._leaving: set[Recorder] = set()  # finished recorders whose last write is pending
+        self._next = 0.0  # monotonic time of the next write of all recordings
+        self._unneeded: deque[BinaryIO] = deque()  # files to close
         self._thread: threading.Thread | None = None
 
     def add(self, recorder: Recorder) -> None:
-        """Make its file, and write it from now on.
+        """Create the file of a recorder on the disk thread, and start writing to it regularly.
 
-        :raises RuntimeError: no thread can be started.
+        :raises RuntimeError: the thread cannot be started.
         """
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
@@ -56,7 +56,7 @@ class Disk:
         self._bell.ring()
 
     def finish(self, recorder: Recorder) -> None:
-        """Write what is left of it, soon, and forget it."""
+        """Schedule the last write of a recorder and remove the recorder afterward."""
         with self._lock:
             if recorder in self._recorders:
                 self._recorders.discard(recorder)
@@ -65,9 +65,9 @@ class Disk:
         self._bell.ring()
 
     def hurry(self, recorder: Recorder) -> bool:
-        """Write this one now rather than at the next half second.
+        """Schedule an immediate write of a recorder.
 
-        :return: whether it still is to be written.
+        :return: whether this thread writes the recorder; ``False`` after its last write.
         """
         with self._lock:
             known = recorder in self._recorders or recorder in self._leaving
@@ -78,13 +78,14 @@ class Disk:
 
     @property
     def is_this_thread(self) -> bool:
-        """Whether it is the disk thread that asks: a handler of the log may save."""
+        """Whether the caller runs on the disk thread, for example in a logging handler that saves a recording."""
         return self._thread is threading.current_thread()
 
     def join(self, timeout: float) -> bool:
-        """Wait until all finished recordings are on disk and, if no recording is active, the thread has stopped.
+        """Write all recordings now and wait until the thread stops. It stops when all recordings are finished.
 
-        :return: whether it has.
+        :param timeout: maximum time to wait, in seconds.
+        :return: whether the thread has stopped.
         """
         self._next = 0.0
         self._bell.ring()
@@ -94,7 +95,10 @@ class Disk:
         return thread is None or not thread.is_alive()
 
     def close_file(self, file: BinaryIO) -> None:
-        """Close it on the disk thread, or here where there is none. The garbage collector may call this: it takes no lock."""
+        """Close a file on the disk thread, or on the calling thread if the disk thread is not running.
+
+        This method takes no lock because the garbage collector may call it.
+        """
         self._unneeded.append(file)
         self._bell.ring()
         thread = self._thread
@@ -113,22 +117,22 @@ class Disk:
             try:
                 left = min(INTERVAL, max(0.0, self._next - time.monotonic()))
                 if not wait_until(self._has_work, self._bell, left):
-                    self._next = time.monotonic()  # by what was waited, where the clock stands still
+                    self._next = time.monotonic()  # the interval is over, even if the clock is frozen
                 if not self._turn():
                     break
-            except BaseException as error:  # recordings continue after any error
+            except BaseException as error:  # no error may stop the recordings
                 time.sleep(INTERVAL)
                 with suppress(BaseException):
                     _log.warning("%s continues after %s: %s", self._name, type(error).__name__, error)
-        self._close_unneeded()  # what came after the last look
+        self._close_unneeded()  # files added after the last turn
 
     def _has_work(self) -> bool:
         return bool(self._urgent or self._unneeded) or self._next <= time.monotonic() or not self._recorders
 
     def _turn(self) -> bool:
-        """Do what is due.
+        """Do the work that is due.
 
-        :return: whether there may be more to do.
+        :return: ``False`` if the thread should stop.
         """
         self._close_unneeded()
         if time.monotonic() >= self._next:
@@ -151,12 +155,13 @@ class Disk:
         self._serve(urgent)
         if leaves:
             urgent.end()
-            with self._lock:  # not before: until then it is written here, and nowhere else
+            # Remove the recorder only now: while hurry() returns True, no other thread writes it.
+            with self._lock:
                 self._leaving.discard(urgent)
         return True
 
     def _serve(self, recorder: Recorder) -> None:
         try:
             recorder.flush()
-        except BaseException as error:  # one recording is lost, not all that come later
+        except BaseException as error:  # give up this recording only
             recorder.give_up(error)

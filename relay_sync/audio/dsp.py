@@ -1,9 +1,9 @@
-"""Changing the sample rate, and numpy views of PCM: the extra ``dsp``.
+"""Sample rate conversion and numpy views of PCM. Requires the extra ``dsp``.
 
-Resampling is a polyphase FIR filter: a sinc in a Kaiser window that spans 24 samples of the lower rate on each side. It
-preserves 85 % of the band of the lower rate (3.4 of 4 kHz) and suppresses aliases. The table shows the ratio of the signal to
-everything else in dB, measured with tones of amplitude 16000; with 16-bit rounding alone, the limit is 98 dB minus the tone's
-level below full scale:
+The resampler is a polyphase FIR filter: a Kaiser-windowed sinc that spans 24 samples of the lower rate on each side. It preserves
+85 % of the bandwidth of the lower rate (3.4 of 4 kHz) and suppresses aliases. The table shows the signal-to-noise ratio,
+including distortion, in dB. It was measured with tones of amplitude 16000. Rounding to 16 bits limits the ratio to 98 dB minus
+the level of the tone below full scale.
 
 ============  =====  =======    ============  =====  =======
 rates in kHz  1 kHz  3.3 kHz    rates in kHz  1 kHz  3.3 kHz
@@ -16,10 +16,11 @@ rates in kHz  1 kHz  3.3 kHz    rates in kHz  1 kHz  3.3 kHz
 16 to 48      91     90         48 to 24      94     93
 ============  =====  =======    ============  =====  =======
 
-A tone of 4.7 kHz, which 8 kHz cannot carry, is 88 dB lower after 16 to 8 and 94 dB lower after 48 to 8.
+A 4.7 kHz tone, which cannot be represented at 8 kHz, is attenuated by 88 dB in the conversion from 16 to 8 kHz, and by 94 dB in
+the conversion from 48 to 8 kHz.
 
-Coefficients and intermediate sums are whole numbers, exact in a float, so the result does not depend on how the audio is cut
-into frames, on the machine or on the version of numpy.
+All coefficients and intermediate sums are integers that a float represents exactly. The result therefore does not depend on how
+the audio is divided into frames, on the machine, or on the version of numpy.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from ..errors import InvalidParameter
 try:
     import numpy as np
 except ImportError as _missing:
-    if _missing.name != "numpy":  # it is installed, but something that it needs fails
+    if _missing.name != "numpy":  # numpy is installed, but one of its own imports failed
         raise
     raise ImportError(
         'resampling and numpy views need the numpy package, version 1.26 or later: pip install "numpy>=1.26"'
@@ -46,21 +47,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Resampler", "Resamplers", "as_float32", "as_int16", "check_sample_rate", "resample"]
 
-HALF = 24  # samples of the lower rate on each side of the filter's middle
-BETA = 9.0  # of the Kaiser window: 90 dB
-SCALE = 2.0**28  # of the coefficients; sums stay below 2**53
-HIGHEST = 384_000  # Hz
-FINEST = 1000  # of the two numbers that the ratio of the rates comes down to
-PIECE = 2048  # samples worked on at a time: for the rates of telephones too little for numpy to share among threads
+HALF = 24  # samples of the lower rate on each side of the filter's center
+BETA = 9.0  # parameter of the Kaiser window, for an attenuation of 90 dB
+SCALE = 2.0**28  # scale of the integer coefficients; sums stay below 2**53
+HIGHEST = 384_000  # maximum sample rate in Hz
+FINEST = 1000  # maximum of each term in the reduced ratio of the rates
+PIECE = 2048  # samples processed at a time; numpy does not use several threads for this amount at telephone rates
 
 
 @frozen
 class _Filter:
-    """The coefficients for one pair of rates: *up* samples come out for every *down* that go in.
+    """Filter coefficients for one pair of sample rates.
 
-    :ivar first: the first input sample that counts, seen from the first of a block; negative.
-    :ivar matrix: a row for each input sample that counts for a block, a column for each sample that comes out.
-    :ivar delay: samples of the output.
+    The filter processes audio in blocks of *down* input samples, each of which yields *up* output samples.
+
+    :ivar first: index of the first input sample that affects a block, relative to the start of the block; negative.
+    :ivar delay: delay of the output in output samples.
+    :ivar matrix: coefficients, with a row for each input sample that affects a block and a column for each output sample.
     """
 
     up: int
@@ -72,16 +75,16 @@ class _Filter:
 
 @lru_cache(maxsize=32)  # a carrier may announce any rate
 def _filter(up: int, down: int) -> _Filter:
-    coarse = max(up, down)  # a sample of the lower rate, on the grid that both rates share
-    middle = down * ceil(HALF * coarse / down)  # whole samples of the output, so that sound can be lined up again
+    coarse = max(up, down)  # sample period of the lower rate, in steps of the least common multiple of both rates
+    middle = down * ceil(HALF * coarse / down)  # a whole number of output samples, so the delay can be removed exactly
     first, last = -(2 * middle // up), (up - 1) * down // up
-    # The place of each input sample in the filter, for each of the outputs.
+    # Position of each input sample in the filter, for each output sample.
     place = np.arange(up) * down - np.arange(first, last + 1)[:, None] * up - middle
     inside = np.abs(place) <= middle
     window = np.i0(BETA * np.sqrt(np.clip(1.0 - (place / middle) ** 2, 0.0, None))) / np.i0(BETA)
     matrix = np.where(inside, np.sinc(place / coarse) * window, 0.0)
     matrix = np.rint(matrix / matrix.sum(axis=0) * SCALE)
-    # A constant stays what it is, to the last bit: the largest coefficient takes up what rounding left.
+    # Add the rounding error of each column to its largest coefficient, so that a constant signal is unchanged.
     matrix[np.abs(matrix).argmax(axis=0), np.arange(up)] += SCALE - matrix.sum(axis=0)
     return _Filter(up, down, first, middle // down, matrix)
 
@@ -98,7 +101,7 @@ def _check_ratio(name: str, from_rate: int, to_rate: int) -> None:
 
 
 def check_sample_rate(rate: int) -> None:
-    """Check that frames can have this sample rate.
+    """Check that a sample rate is supported for frames.
 
     :raises InvalidParameter: the rate is invalid.
     """
@@ -108,15 +111,15 @@ def check_sample_rate(rate: int) -> None:
 
 
 class Resampler:
-    """Changes the sample rate of one track, frame by frame.
+    """Sample rate converter for one track, which processes the audio frame by frame.
 
-    After *n* input samples, exactly ``n * to_rate // from_rate`` samples have been returned: each frame of 20 ms returns a
-    frame of 20 ms. The result does not depend on how the audio is cut into frames. The audio is delayed by :attr:`delay`
-    seconds (3 ms if the lower rate is 8000 Hz). Not thread-safe.
+    After *n* input samples, the resampler has returned exactly ``n * to_rate // from_rate`` output samples, so a 20 ms frame
+    yields a 20 ms frame. The result does not depend on how the audio is divided into frames. The audio is delayed by
+    :attr:`delay` seconds, which is 3 ms if the lower rate is 8000 Hz. Instances are not thread-safe.
 
     :param from_rate: sample rate of the input in Hz, up to 384000.
-    :param to_rate: sample rate of the output in Hz, up to 384000. The ratio of both rates must reduce to numbers of at most
-        1000, as for 44100 and 48000 (147 to 160).
+    :param to_rate: sample rate of the output in Hz, up to 384000. Both terms of the reduced ratio of the rates must be at most
+        1000. For example, 44100 and 48000 reduce to 147 and 160.
     :raises InvalidParameter: a rate or the ratio is invalid.
     :raises ImportError: the extra ``dsp`` is not installed.
     """
@@ -135,19 +138,19 @@ class Resampler:
 
     @property
     def delay(self) -> float:
-        """The delay of the output in seconds."""
+        """Delay of the output in seconds."""
         return 0.0 if self._filter is None else self._filter.delay / self.to_rate
 
     def reset(self) -> None:
-        """Discard the state, so that other audio can follow."""
-        self._taken = self._given = 0  # samples, in and out
-        # The input from the first sample on that still counts.
+        """Reset the state, to process unrelated audio next."""
+        self._taken = self._given = 0  # number of input and output samples
+        # Recent input that later output still depends on.
         self._recent = np.zeros(0 if self._filter is None else -self._filter.first)
 
     def process(self, pcm: bytes) -> bytes:
-        """Return the samples that are due after *pcm*.
+        """Resample PCM and return the output that is available so far.
 
-        :param pcm: 16-bit signed little-endian mono.
+        :param pcm: 16-bit signed little-endian mono PCM.
         :raises InvalidParameter: *pcm* has an odd number of bytes.
         """
         if len(pcm) % 2:
@@ -162,7 +165,7 @@ class Resampler:
     def _process(self, form: _Filter, pcm: bytes) -> bytes:
         self._recent = recent = np.concatenate((self._recent, np.frombuffer(pcm, "<i2")))
         self._taken += len(pcm) // 2
-        # Blocks of `up` samples out and `down` in are what repeats; the first and the last may be needed in part.
+        # Compute whole blocks of `up` output samples. The first and the last block may be needed only partially.
         begin, due = self._given, self._taken * form.up // form.down
         block = begin // form.up
         blocks = -(-due // form.up) - block
@@ -170,7 +173,7 @@ class Resampler:
             return b""
         width = len(form.matrix)
         lacking = (blocks - 1) * form.down + width - len(recent)
-        if lacking > 0:  # only for outputs that are not due yet
+        if lacking > 0:  # affects only output that is not due yet
             recent = np.concatenate((recent, np.zeros(lacking)))
         step = recent.strides[0]
         windows = np.lib.stride_tricks.as_strided(recent, (blocks, width), (form.down * step, step), writeable=False)
@@ -182,7 +185,7 @@ class Resampler:
         return np.clip(np.floor(sums / SCALE + 0.5), -32768, 32767).astype("<i2").tobytes()
 
     def flush(self) -> bytes:
-        """Return the last :attr:`delay` seconds of the audio, then :meth:`reset`."""
+        """Return the last :attr:`delay` seconds of the audio, then reset the state."""
         form, tail = self._filter, b""
         if form is not None:
             due = self._given + form.delay
@@ -194,10 +197,12 @@ class Resampler:
 
 
 class Resamplers:
-    """A :class:`Resampler` for each track, created when it is first needed.
+    """Resamplers for several tracks. The :class:`Resampler` of a track is created on first use.
 
-    :param name: the caller's name for *to_rate*, for error messages.
-    :raises InvalidParameter: as :class:`Resampler`.
+    :param from_rate: sample rate of the input in Hz.
+    :param to_rate: sample rate of the output in Hz.
+    :param name: the caller's name for the output rate, for error messages.
+    :raises InvalidParameter: a rate or the ratio is invalid, as for :class:`Resampler`.
     """
 
     def __init__(self, from_rate: int, to_rate: int, *, name: str = "to_rate") -> None:
@@ -207,7 +212,7 @@ class Resamplers:
         self._tracks: dict[str, Resampler] = {}
 
     def process(self, track: str, pcm: bytes) -> bytes:
-        """The samples of a track that are due after *pcm*."""
+        """Resample PCM of a track, as :meth:`Resampler.process` does."""
         resampler = self._tracks.get(track)
         if resampler is None:
             resampler = self._tracks[track] = Resampler(*self._rates)
@@ -215,9 +220,11 @@ class Resamplers:
 
 
 def resample(pcm: bytes, from_rate: int, to_rate: int) -> bytes:
-    """Return a complete sound at another sample rate, without delay and with the same duration (to the next whole sample).
+    """Resample a complete sound.
 
-    :param pcm: 16-bit signed little-endian mono.
+    The result has no delay and the same duration as *pcm*, rounded up to a whole sample.
+
+    :param pcm: 16-bit signed little-endian mono PCM.
     :param from_rate: sample rate of *pcm* in Hz.
     :param to_rate: sample rate of the result in Hz.
     :raises InvalidParameter: as for :class:`Resampler` and its :meth:`~Resampler.process`.
@@ -234,12 +241,12 @@ def resample(pcm: bytes, from_rate: int, to_rate: int) -> bytes:
 
 
 def as_int16(pcm: bytes) -> NDArray[np.int16]:
-    """The samples as a numpy array that shares the bytes and cannot be written to."""
+    """Return the samples as a read-only numpy array that shares the memory of *pcm*."""
     return np.frombuffer(pcm, "<i2")
 
 
 def as_float32(pcm: bytes) -> NDArray[np.float32]:
-    """The samples as a new numpy array, from -1.0 to just below 1.0."""
+    """Return the samples as a new numpy array of floats in [-1.0, 1.0)."""
     return as_int16(pcm).astype(np.float32) / np.float32(32768)
 
 

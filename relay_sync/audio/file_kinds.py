@@ -1,6 +1,6 @@
-"""Recognizes bytes that are not PCM: files of another kind, or text. Pure.
+"""Recognize data that is not PCM, such as audio files in other formats and text.
 
-Played as samples, each of them would be noise in the caller's ear, without any explanation.
+If such data were played as PCM, the remote party would hear noise, and no error would explain why. This module does no I/O.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 __all__ = ["WAV_HEAD", "kind_of", "no_samples", "undecided"]
 
-#: How files begin: an offset, the bytes there, and what that is. PCM begins like this once in four billion times or less.
+#: Signatures of file formats: offset, bytes and description. PCM rarely starts with one of them by chance.
 _MAGIC: Final = (
     (0, b"OggS", "an Ogg file"),
     (0, b"ID3", "an MP3 file"),
@@ -82,25 +82,25 @@ _MAGIC: Final = (
 )
 _RIFF: Final = {b"WAVE": "a WAV file", b"AVI ": "an AVI file", b"WEBP": "a WebP image"}
 _LONGEST_MAGIC: Final = 12
-_FORM: Final = re.compile(rb"[A-Za-z0-9]{3}[A-Za-z0-9 ]")  # of a RIFF file
-#: How WAVs begin, for searching within other data.
+_FORM: Final = re.compile(rb"[A-Za-z0-9]{3}[A-Za-z0-9 ]")  # form type of a RIFF file
+#: The start of a WAV file, for searching inside other data.
 WAV_HEAD: Final = re.compile(rb"RIFF.{4}WAVE(?:fmt |JUNK|bext|LIST|fact)", re.DOTALL)
 _PICKLE: Final = re.compile(rb"\x80[\4\5]\x95.{4}\0{4}", re.DOTALL)
-_PACKET: Final = 188  # of an MPEG transport stream
-#: Bytes that must all look like text before they count as text: samples may, for a while.
+_PACKET: Final = 188  # size of an MPEG transport stream packet in bytes
+#: Number of bytes needed to recognize text reliably. A few samples can look like text by chance.
 _TEXT: Final = 32
-_TEXT_LOOK: Final = 512
-_TEXT_BEGINNING: Final = 96  # what follows may be of another kind: heads of messages
-_SHORTEST_TEXT: Final = 4
-_VARIETY: Final = 4  # different characters
-_FLOATS: Final = 24  # different numbers
-_FLOAT_LOOK: Final = 4096
-#: Type code, bits, and how far the quietest and the loudest number are apart: the samples of a tone whose frequency divides
-#: the rate are always the same.
+_TEXT_LOOK: Final = 512  # bytes checked for text
+_TEXT_BEGINNING: Final = 96  # bytes checked next: text such as message headers may precede binary data
+_SHORTEST_TEXT: Final = 4  # bytes
+_VARIETY: Final = 4  # minimum number of distinct characters
+_FLOATS: Final = 24  # minimum number of distinct values
+_FLOAT_LOOK: Final = 4096  # bytes checked for floating-point samples
+#: Type code, bits per sample, and minimum ratio between the largest and the smallest magnitude. The ratio excludes the PCM of
+#: tones that divide the sample rate, which repeats the same few samples.
 _FLOAT_SPANS: Final = (("f", 32, 16), ("d", 64, 256))
-_FRAME_HEAD: Final = 7  # bytes of a frame that tell what it is and how long
+_FRAME_HEAD: Final = 7  # bytes needed to determine the format and the length of a frame
 _SYNC: Final = re.compile(rb"\xff(?=[\xe0-\xff])")
-_SYNC_LOOK: Final = 4096  # bytes in which frames are looked for that do not begin at the first byte
+_SYNC_LOOK: Final = 4096  # bytes searched for the first frame if the data starts in the middle of one
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f-\x9f\ufffd\uffff]")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{4,}={0,2}")
 _PADDED: Final = re.compile(rb"(?:[A-Za-z0-9+/_-]{4})+(?:[A-Za-z0-9+/_-]{2}==|[A-Za-z0-9+/_-]{3}=)")
@@ -110,9 +110,9 @@ _SENTENCE: Final = re.compile(
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 _UTF32: Final = (b"\xff\xfe\0\0", b"\0\0\xfe\xff")
 _SHORT_JSON: Final = (b"{}", b"[]", b'""', b"null")
-_LETTERS: Final = 0.7  # of text in one byte a character: a quiet negative signal looks like half a text
+_LETTERS: Final = 0.7  # minimum share of letters in single-byte text; a quiet negative signal reaches about half
 
-_BIT_RATES: Final = {  # kbit/s by MPEG version 1 or not, and layer
+_BIT_RATES: Final = {  # kbit/s by (is MPEG version 1, layer)
     (True, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
     (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
@@ -123,17 +123,20 @@ _RATES: Final = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 
 
 
 def kind_of(data: bytes) -> str | None:
-    """Return the kind of ``data``, as words that complete "this is"; ``None`` if it may be PCM."""
+    """Return a description of data that is not PCM, such as "an MP3 file", or ``None`` if it may be PCM."""
     return _file(data) or _words(data) or _frames(data)
 
 
 def no_samples(data: bytes) -> str | None:
-    """Like :func:`kind_of`, for 16-bit PCM: also finds a WAV in the middle, and samples of another format."""
+    """Return a description of data that is not 16-bit PCM, or ``None`` if it may be 16-bit PCM.
+
+    In addition to :func:`kind_of`, this function recognizes floating-point samples and PCM that is followed by a WAV file.
+    """
     return kind_of(data) or ("PCM with a WAV file behind it" if WAV_HEAD.search(data) else _floats(data))
 
 
 def undecided(data: bytes) -> bool:
-    """Whether ``data``, the beginning of something longer, may turn out to be another kind when more of it is known."""
+    """Return whether ``data``, the start of a longer input, is too short to recognize its format."""
     if len(data) < _LONGEST_MAGIC:
         return True
     if len(data) < _TEXT and _printable(data) is not None:
@@ -155,17 +158,18 @@ def _file(data: bytes) -> str | None:
 
 
 def _begins_transport(data: bytes) -> bool:
-    """Whether this may be the first packet of a transport stream: a table of programs or of services."""
+    """Return whether the data starts like an MPEG transport stream, with a program or service table."""
     return data[:1] == b"G" and data[1:3] in (b"\x40\0", b"\x40\x11") and 0x10 <= data[3] < 0x40
 
 
-# -- samples of another kind ---------------------------------------------------------------------------------------------
+# -- floating-point samples ----------------------------------------------------------------------------------------------
 
 
 def _floats(data: bytes) -> str | None:
-    """Floating point, as speech models and NumPy make it: pairs (or fours) of samples that all are numbers around 0.
+    """Return a description of floating-point samples, or ``None`` if the data is something else.
 
-    In PCM of 16 bits, every second (or fourth) sample would be very loud.
+    Speech models and NumPy produce 32-bit or 64-bit floats between -1 and 1. If such data were 16-bit PCM, every second or
+    fourth sample would be very loud.
     """
     for code, bits, span in _FLOAT_SPANS:
         size = bits // 8
@@ -185,10 +189,10 @@ def _floats(data: bytes) -> str | None:
 
 
 def _words(data: bytes) -> str | None:
-    """What kind of text it is."""
+    """Return a description of the text, or ``None`` if the data is not text."""
     if data in _SHORT_JSON:
         return "JSON"
-    if len(data) >= _TEXT and data[-1:] == b"=" and _PADDED.fullmatch(data):  # silence too, which is one letter
+    if len(data) >= _TEXT and data[-1:] == b"=" and _PADDED.fullmatch(data):  # even a single letter, for silence
         return "base64 text: decode it first"
     text = _decoded(data[:_TEXT_LOOK]) or _decoded(data[:_TEXT_BEGINNING])
     if text is None:
@@ -211,14 +215,14 @@ def _words(data: bytes) -> str | None:
 
 
 def _is_base64(text: str) -> bool:
-    """One long word with capitals, small letters and digits."""
+    """Return whether the text is a long base64 string with uppercase letters, lowercase letters and digits."""
     if len(text) < _TEXT or not _BASE64.fullmatch(text.replace("\n", "").replace("\r", "").rstrip()):
         return False
     return all(any(map(test, text)) for test in (str.isupper, str.islower, str.isdigit))
 
 
 def _decoded(data: bytes) -> str | None:
-    """The characters, where these bytes are text and nothing that samples may be."""
+    """Return the decoded text, or ``None`` if the bytes are not text or may be samples."""
     text = _printable(data)
     if text is None:
         return _in_one_byte(data) or _in_two_bytes(data)
@@ -226,26 +230,26 @@ def _decoded(data: bytes) -> str | None:
     if len(data) < _SHORTEST_TEXT or len(set(text)) < _VARIETY or not worded:
         return None
     if len(data) >= _TEXT and data[:2] not in _UTF16 and len(set(data[1::2])) <= _VARIETY:
-        return None  # a tone of half or a quarter of the rate
+        return None  # may be a tone at half or a quarter of the sample rate
     if data[:2] in _UTF16 and sum(map(str.isascii, text)) < len(text) // 2:
-        return None  # any two bytes are some character
+        return None  # almost any two bytes are a valid UTF-16 character
     return text
 
 
 def _printable(data: bytes) -> str | None:
-    """Return the Unicode text, if it can be printed."""
+    """Return the decoded text if it is Unicode without control characters, or ``None``."""
     codec = "utf-32" if data[:4] in _UTF32 else "utf-16" if data[:2] in _UTF16 else "utf-8"
     try:
         text = data.decode(codec, "strict")
     except UnicodeDecodeError as error:
-        if error.start < len(data) - 4:  # else a character that the end cut in two
+        if error.start < len(data) - 4:  # otherwise the last character is just incomplete
             return None
         text = data[: error.start].decode(codec, "replace")
     return None if not text or _CONTROL.search(text) else text
 
 
 def _in_one_byte(data: bytes) -> str | None:
-    """Text in an older encoding of western languages: most of it is letters of ASCII."""
+    """Return text in a single-byte Western encoding, or ``None``. Most of its characters must be ASCII letters or spaces."""
     if len(data) < _TEXT:
         return None
     text = data.decode("cp1252", "replace")
@@ -255,7 +259,10 @@ def _in_one_byte(data: bytes) -> str | None:
 
 
 def _in_two_bytes(data: bytes) -> str | None:
-    """Words in UTF-16 without a mark. A quiet signal has such bytes, too, but no blanks between words."""
+    """Return words in UTF-16 without a byte order mark, or ``None``.
+
+    A quiet signal can contain similar bytes, but it has no spaces between words.
+    """
     for first in (0, 1):
         text = data[first::2].decode("latin-1")
         if len(data) >= 2 * _TEXT and not any(data[1 - first :: 2]) and _SENTENCE.fullmatch(text):
@@ -263,11 +270,14 @@ def _in_two_bytes(data: bytes) -> str | None:
     return None
 
 
-# -- frames without a header in front ------------------------------------------------------------------------------------
+# -- frames without a file header ----------------------------------------------------------------------------------------
 
 
 def _frames(data: bytes) -> str | None:
-    """MPEG audio or AAC as services of speech stream it: frame after frame, without a header of a file."""
+    """Return a description of encoded audio that consists of bare frames without a file header, or ``None``.
+
+    Speech services stream MPEG audio and AAC in this form.
+    """
     first = _frame(data, 0)
     if (
         first is not None
@@ -275,7 +285,7 @@ def _frames(data: bytes) -> str | None:
         and not _repeats(data, 0, first[0])
     ):
         return first[1][0]
-    for sync in _SYNC.finditer(data, 1, _SYNC_LOOK + 1):  # cut out of a stream somewhere
+    for sync in _SYNC.finditer(data, 1, _SYNC_LOOK + 1):  # the data may start in the middle of a frame
         start = sync.start()
         frame = _frame(data, start)
         if frame is None:
@@ -287,12 +297,12 @@ def _frames(data: bytes) -> str | None:
 
 
 def _repeats(data: bytes, start: int, size: int) -> bool:
-    """Whether the first bytes of a frame are repeated within it, as in a tone."""
+    """Return whether the first two bytes of a frame occur again within the frame, as in the PCM of a tone."""
     return data.find(data[start : start + 2], start + 2, start + size) >= 0
 
 
 def _chain(data: bytes, start: int, count: int) -> list[bytes]:
-    """Return at most *count* consecutive frames of one kind, starting at ``start``."""
+    """Return up to *count* consecutive frames of the same format, starting at ``start``."""
     frames: list[bytes] = []
     first = frame = _frame(data, start)
     while first is not None and frame is not None and frame[1] == first[1] and len(frames) < count:
@@ -303,7 +313,10 @@ def _chain(data: bytes, start: int, count: int) -> list[bytes]:
 
 
 def _frame(data: bytes, start: int) -> tuple[int, tuple[str, int, int]] | None:
-    """The length of the frame that begins here, and what all frames of its stream have in common."""
+    """Parse the frame at ``start``.
+
+    :return: the length of the frame and the header fields that all frames of its stream share; ``None`` if it is not a frame.
+    """
     head = data[start : start + _FRAME_HEAD]
     if len(head) >= 4 and head[0] == 0x56 and head[1] & 0xE0 == 0xE0:  # LOAS
         return ((head[1] & 0x1F) << 8 | head[2]) + 3, ("an AAC file", 0, 0)
@@ -323,7 +336,7 @@ def _frame(data: bytes, start: int) -> tuple[int, tuple[str, int, int]] | None:
 
 
 def _aac(head: bytes) -> tuple[int, tuple[str, int, int]] | None:
-    """A frame of AAC with an ADTS header."""
+    """Parse an AAC frame with an ADTS header, like :func:`_frame`."""
     if len(head) < _FRAME_HEAD or head[2] >> 2 & 15 > 12:
         return None
     length = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
@@ -331,7 +344,7 @@ def _aac(head: bytes) -> tuple[int, tuple[str, int, int]] | None:
 
 
 def _ac3(head: bytes) -> tuple[int, tuple[str, int, int]] | None:
-    """A frame of AC-3, or of E-AC-3."""
+    """Parse an AC-3 or E-AC-3 frame, like :func:`_frame`."""
     if len(head) < _FRAME_HEAD:
         return None
     rate, code, version = head[4] >> 6, head[4] & 0x3F, head[5] >> 3
