@@ -1,10 +1,12 @@
-"""The JSON messages of a media socket: read with tolerance, written exactly as SignalWire documents them. Pure.
+"""Parse and build the JSON messages of a media stream.
 
-Facts: one JSON object per text frame with an ``event`` member. SignalWire sends counters as strings, no top-level
-``streamSid``, marks without a sequence number and ``stop`` without a body. Other carriers differ in names and types;
-what means the same is read the same: Twilio, Telnyx (snake case), Plivo (integers, ``extra_headers``, ``playedStream``),
-Exotel (snake case, raw audio) and jambonz (one JSON text without ``event``, then binary L16). Unknown members are ignored
-and unknown events handed on.
+Each text frame contains one JSON object with an ``event`` member. SignalWire sends counters as strings, no top-level
+``streamSid``, marks without a sequence number, and ``stop`` without a body. The parser also accepts the dialects of other
+carriers: Twilio, Telnyx (snake case), Plivo (integers, ``extra_headers``, ``playedStream``), Exotel (snake case, raw audio)
+and jambonz (one JSON text without ``event``, followed by binary L16). It ignores unknown members and returns unknown events
+as :class:`Unknown`.
+
+Messages are built in the exact form that SignalWire documents. Nothing in this module performs I/O.
 """
 
 from __future__ import annotations
@@ -44,27 +46,27 @@ __all__ = [
     "stop_message",
 ]
 
-_LARGEST = 2**53  # of any counter; beyond it is not one
+_LARGEST = 2**53  # larger counters are invalid
 _NUMBER = re.compile(r"\s*([0-9]{1,16})(\.[0-9]{0,16})?\s*")
-# A media message exactly as SignalWire documents it, which is nearly all that ever comes: three times as fast as JSON.
+# The exact form that SignalWire documents. Nearly every message matches, and matching is three times as fast as parsing JSON.
 _DOCUMENTED = re.compile(
     rb'\{"event":"media","sequenceNumber":"([0-9]{1,15})","media":\{"track":"(?:(inbound)|outbound)","chunk":"([0-9]{1,15})",'
     rb'"timestamp":"([0-9]{1,15})","payload":"([^"\\]+)"\}\}'
 )
-_TRACKS = ("", "inbound", "outbound")  # of a key; "" where it names none
+_TRACKS = ("", "inbound", "outbound")  # allowed in a dtmf message; "" if it names no track
 _KEYS = frozenset("0123456789*#ABCD")
 _STREAM_IDS = ("streamSid", "stream_sid", "streamId", "stream_id")
 _CALL_IDS = ("callSid", "call_sid", "callId", "call_id", "call_control_id")
 _IDS = frozenset(_STREAM_IDS + _CALL_IDS)
-RATES = range(4000, 384_001)  # Hz; no telephone has less, and at 1 Hz a message would be minutes of sound
-LONGEST_MARK = 256  # characters of its name
-_EXOTEL = ("base64", "raw", "raw/slin")  # what it calls 16-bit PCM
+RATES = range(4000, 384_001)  # Hz; at a nonsensical rate such as 1 Hz, one message would last for minutes
+LONGEST_MARK = 256  # characters in the name of a mark
+_EXOTEL = ("base64", "raw", "raw/slin")  # Exotel's names for 16-bit PCM
 
 
 class BadMessage(ValueError):
-    """A message that cannot be used; the stream continues without it.
+    """An invalid message. The receiver skips it and continues.
 
-    :ivar kind: the problem in two or three words, the same for every message with this problem.
+    :ivar kind: short description of the problem, used to group repeated log messages.
     """
 
     def __init__(self, kind: str) -> None:
@@ -74,11 +76,11 @@ class BadMessage(ValueError):
 
 @frozen
 class MediaFormat:
-    """The encoding of the payloads.
+    """The audio format of a stream.
 
-    :ivar encoding: the carrier's name for it, such as ``audio/x-mulaw``.
+    :ivar encoding: the carrier's name for the codec, such as ``audio/x-mulaw``.
     :ivar sample_rate: sample rate in Hz; 0 if the carrier does not announce it.
-    :ivar channels: number of channels; so far always 1.
+    :ivar channels: number of channels; currently always 1.
     """
 
     encoding: str
@@ -88,7 +90,7 @@ class MediaFormat:
 
 @frozen
 class Connected:
-    """The greeting."""
+    """A ``connected`` message, the first on a connection."""
 
     protocol: str = ""
     version: str = ""
@@ -96,9 +98,12 @@ class Connected:
 
 @frozen(kw_only=True)
 class Start:
-    """The properties of the stream. ``custom_parameters`` are the values passed to ``call.stream``.
+    """A ``start`` message, which describes the stream.
 
-    ``tracks`` contains ``inbound`` and ``outbound``, if they are streamed.
+    :ivar tracks: the streamed tracks: ``inbound``, ``outbound`` or both.
+    :ivar custom_parameters: the values passed to ``call.stream``.
+    :ivar binary: number of channels in binary frames; 0 if audio arrives in JSON messages.
+    :ivar ids: all ids of the stream, and all ids of the call.
     """
 
     stream_id: str = ""
@@ -108,14 +113,18 @@ class Start:
     custom_parameters: dict[str, Any] = field(factory=dict, repr=False)
     media_format: MediaFormat = MediaFormat("audio/x-mulaw")
     sequence: int | None = None
-    binary: int = 0  # the channels that binary frames carry; 0: the audio comes in JSON
-    # All names of the stream, and all of the call.
+    binary: int = 0
     ids: tuple[tuple[str, ...], tuple[str, ...]] = field(default=((), ()), repr=False, eq=False)
 
 
 @define
 class Media:
-    """Audio. ``timestamp`` is in ms since the stream began, ``chunk`` counts within the track; ``None`` if not given."""
+    """A ``media`` message with audio of one track.
+
+    :ivar timestamp: milliseconds since the start of the stream; ``None`` if the carrier sends no timestamp.
+    :ivar chunk: number of the message within its track; ``None`` if the carrier sends no number.
+    :ivar sequence: number of the message within the stream; ``None`` if the carrier sends no number.
+    """
 
     track: str
     payload: bytes = field(repr=False)
@@ -126,7 +135,10 @@ class Media:
 
 @frozen
 class Dtmf:
-    """A key. ``duration`` is as the carrier sends it: documented as ms, but perhaps in samples."""
+    """A ``dtmf`` message: the caller pressed a key.
+
+    :ivar duration: duration as sent by the carrier, documented as milliseconds; some carriers may send samples.
+    """
 
     digit: str
     duration: int | None = None
@@ -135,19 +147,19 @@ class Dtmf:
 
 @frozen
 class Mark:
-    """The echo of a mark."""
+    """A ``mark`` message, which the carrier returns after playing the audio before the mark."""
 
     name: str
 
 
 @frozen
 class Stop:
-    """The last message."""
+    """A ``stop`` message, the last of a stream."""
 
 
 @frozen
 class Unknown:
-    """An event that means nothing here."""
+    """A message with an unknown event."""
 
     event: str
     fields: dict[str, Any] = field(repr=False)
@@ -156,15 +168,16 @@ class Unknown:
 Message: TypeAlias = Connected | Start | Media | Dtmf | Mark | Stop | Unknown
 
 
-# -- reading -----------------------------------------------------------------------------------------------------------
+# -- parsing -----------------------------------------------------------------------------------------------------------
 
 
 def parse_message(text: str | bytes, *, audio_follows: bool = False, of: Start | None = None) -> Message:
-    """Read one message.
+    """Parse one message.
 
-    :param of: the ``start`` of this stream; a message that names another stream or call is refused.
-    :param audio_follows: the peer sends a JSON object of any shape first, then audio in binary frames.
-    :raises BadMessage: it is not a message, or lacks a required member.
+    :param text: the payload of a text or binary frame.
+    :param audio_follows: accept any JSON object without ``event`` as the start of a jambonz stream.
+    :param of: the ``start`` message of this stream. Messages that name a different stream or call are rejected.
+    :raises BadMessage: the message is invalid.
     """
     if not isinstance(text, str):
         text = _from_binary(text)
@@ -173,7 +186,7 @@ def parse_message(text: str | bytes, *, audio_follows: bool = False, of: Start |
         fields = read_leniently(text)
     except (ValueError, RecursionError):
         try:
-            fields = read_leniently(text.removeprefix("\ufeff"))  # some write a byte order mark first
+            fields = read_leniently(text.removeprefix("\ufeff"))  # some clients send a byte order mark
         except (ValueError, RecursionError):
             raise BadMessage("not JSON") from None
     if type(fields) is not dict:
@@ -196,15 +209,15 @@ def parse_message(text: str | bytes, *, audio_follows: bool = False, of: Start |
 
 
 def _check_ids(source: object, start: Start, event: object) -> None:
-    """Refuse a message whose ids of the stream or call are all unknown to ``start``.
+    """Reject a message that names a different stream or call than *start*.
 
-    A ``stop`` is checked by its stream only, not by the call: carriers name calls in several ways there, and ignoring a
-    ``stop`` would leave the stream open.
+    The call id of a ``stop`` message is not checked: carriers format it in several ways, and ignoring a ``stop`` would leave
+    the stream open.
     """
     if type(source) is not dict or _IDS.isdisjoint(source):
         return
     found = _IDS.intersection(source)
-    if len(found) == 1:  # nearly always: the stream's own
+    if len(found) == 1:  # fast path: most messages contain only the stream id
         (name,) = found
         value = source[name]
         if type(value) is str and value in start.ids[name in _CALL_IDS]:
@@ -216,12 +229,15 @@ def _check_ids(source: object, start: Start, event: object) -> None:
 
 
 def _ids(source: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:
-    # Tuples: a set of one takes five times the memory, for the life of the stream.
+    # A tuple, because a set with one element takes five times the memory until the stream ends.
     return tuple({name for name in (_name(source, each) for each in names) if name})
 
 
 def documented_media(text: bytes) -> Media | None:
-    """The audio in a message that is exactly as SignalWire documents it; ``None`` where it is not, or is no audio at all."""
+    """Parse a media message that has the exact form documented by SignalWire.
+
+    :return: the message, or ``None`` if the text is anything else; use :func:`parse_message` then.
+    """
     match = _DOCUMENTED.fullmatch(text)
     if match is None:
         return None
@@ -229,12 +245,12 @@ def documented_media(text: bytes) -> Media | None:
     try:
         data = a2b_base64(payload, strict_mode=True)
     except ValueError:
-        return None  # not padded, perhaps
+        return None  # parse_message() accepts some variants, such as missing padding
     return Media("inbound" if inbound else "outbound", data, int(timestamp), int(chunk), int(sequence))
 
 
 def _from_binary(data: bytes) -> str:
-    """A message that came in a binary frame, which some libraries send whatever they are given."""
+    """Decode a JSON message from a binary frame. Some WebSocket libraries send text that way."""
     if data[:1] != b"{":
         raise BadMessage("a binary frame")
     try:
@@ -265,7 +281,7 @@ def _media(fields: dict[str, Any]) -> Media:
 
 
 def _number(value: object) -> int | float | None:
-    """A counter or a time, given as a string or as a number; ``None`` if it is not one."""
+    """Convert a counter or timestamp, given as a string or a number. Return ``None`` if it is invalid."""
     number: int | float
     if type(value) is str:
         if value.isascii() and value.isdigit() and len(value) <= 16:
@@ -279,19 +295,19 @@ def _number(value: object) -> int | float | None:
         number = value
     else:
         return None
-    if not 0 <= number <= _LARGEST:  # that is what NaN is, too
+    if not 0 <= number <= _LARGEST:  # also rejects NaN
         return None
     return int(number) if type(number) is float and number.is_integer() else number
 
 
 def _integer(value: object) -> int | None:
-    """A counter; ``None`` if it is not one."""
+    """Convert a counter. Return ``None`` if it is not an integer."""
     number = _number(value)
     return number if type(number) is int else None
 
 
 def _text(source: Mapping[str, Any], *names: str) -> str:
-    """The first of *names* that is there, as text; other scalars are turned into it."""
+    """Return the first non-empty text or integer among the members *names*, as text."""
     for name in names:
         value = source.get(name)
         if isinstance(value, str) and value:
@@ -302,7 +318,10 @@ def _text(source: Mapping[str, Any], *names: str) -> str:
 
 
 def _name(source: Mapping[str, Any], *names: str) -> str:
-    """As :func:`_text`, for what is shown to people: a line break or an escape sequence in it would forge what they see."""
+    """Like :func:`_text`, but replace unprintable characters.
+
+    Line breaks and escape sequences in a displayed name could be used to forge log output.
+    """
     text = _text(source, *names)
     return text if text.isprintable() else "".join(each if each.isprintable() else "?" for each in text)
 
@@ -327,7 +346,7 @@ def _start(fields: dict[str, Any]) -> Start:
     start = fields.get("start")
     if not isinstance(start, dict):
         raise BadMessage("start without its object")
-    # Ids stand inside, beside, or in both places.
+    # Carriers send the ids inside the start object, next to it, or both.
     both = {**fields, **{name: value for name, value in start.items() if value is not None}}
     return Start(
         stream_id=_name(both, *_STREAM_IDS),
@@ -366,7 +385,7 @@ def _media_format(both: dict[str, Any]) -> MediaFormat:
 
 
 def _parameters(both: dict[str, Any]) -> dict[str, Any]:
-    """An object, or a text that holds one: as JSON, or as ``name=value`` with ``;`` or ``,`` between."""
+    """Parse custom parameters, sent as an object, as JSON text, or as ``name=value`` pairs separated by ``;`` or ``,``."""
     for name in ("customParameters", "custom_parameters", "extra_headers", "extraHeaders"):
         value = both.get(name)
         if isinstance(value, dict):
@@ -384,7 +403,7 @@ def _parameters(both: dict[str, Any]) -> dict[str, Any]:
 
 
 def _jambonz(fields: dict[str, Any]) -> Start:
-    """The first text of a jambonz ``listen``: what the call is, and how the binary frames that follow are to be read."""
+    """Parse the initial text of a jambonz ``listen``, which describes the call and the format of the binary frames."""
     rate = _integer(fields.get("sampleRate", fields.get("sample_rate")))
     stereo = fields.get("mixType") == "stereo"
     return Start(
@@ -409,10 +428,10 @@ def _dtmf(fields: dict[str, Any]) -> Dtmf:
     if not digit:
         raise BadMessage("dtmf without a digit")
     if digit.upper() not in _KEYS:
-        raise BadMessage("dtmf with a key that no telephone has")
+        raise BadMessage("dtmf with an invalid digit")
     track = _track(dtmf.get("track"))
     if track not in _TRACKS:
-        raise BadMessage("dtmf of a track that no call has")
+        raise BadMessage("dtmf with an unknown track")
     return Dtmf(digit.upper(), _integer(dtmf.get("duration")), track)
 
 
@@ -420,7 +439,7 @@ def _mark(fields: dict[str, Any]) -> Mark:
     name = _text(_object(fields, "mark"), "name") or _text(fields, "name")
     if not name:
         raise BadMessage("mark without a name")
-    if len(name) > LONGEST_MARK:  # no program has set it, and thousands are kept
+    if len(name) > LONGEST_MARK:  # mark() rejects such names, and thousands of names are kept in memory
         raise BadMessage("mark with a name that is too long")
     return Mark(name)
 
@@ -439,7 +458,7 @@ _READERS: dict[str, Callable[[dict[str, Any]], Message]] = {
 }
 
 
-# -- writing, as the carrier does --------------------------------------------------------------------------------------
+# -- building, as the carrier does -------------------------------------------------------------------------------------
 
 
 def _line(fields: dict[str, Any]) -> str:
@@ -447,7 +466,7 @@ def _line(fields: dict[str, Any]) -> str:
 
 
 def connected_message() -> str:
-    """The greeting: first, and without a number."""
+    """Return the ``connected`` message, which has no sequence number."""
     return '{"event":"connected","protocol":"Call","version":"0.2.0"}'
 
 
@@ -461,7 +480,7 @@ def start_message(
     custom_parameters: Mapping[str, Any] | None = None,
     sequence: int = 1,
 ) -> str:
-    """What the stream is: number 1. Without parameters the member is left out."""
+    """Return the ``start`` message. It contains ``customParameters`` only if there are any."""
     start: dict[str, Any] = {
         "streamSid": stream_id,
         "accountSid": account_id,
@@ -479,7 +498,14 @@ def start_message(
 
 
 def media_message(*, track: str, sequence: int, chunk: int, timestamp: int, payload: bytes) -> str:
-    """One packet of a track. *chunk* counts from 1 within the track, *timestamp* is in ms since the stream began."""
+    """Return a ``media`` message.
+
+    :param track: ``inbound`` or ``outbound``.
+    :param sequence: number of the message within the stream.
+    :param chunk: number of the message within its track, starting at 1.
+    :param timestamp: milliseconds since the start of the stream.
+    :param payload: the encoded audio.
+    """
     text = b2a_base64(payload, newline=False).decode("ascii")
     return (
         f'{{"event":"media","sequenceNumber":"{sequence}","media":{{"track":"{track}","chunk":"{chunk}",'
@@ -488,7 +514,13 @@ def media_message(*, track: str, sequence: int, chunk: int, timestamp: int, payl
 
 
 def dtmf_message(*, sequence: int, digit: str, duration: int = 2000, stream_id: str | None = None) -> str:
-    """A key the caller pressed; *stream_id* on two-way streams only. *duration* is a JSON number."""
+    """Return a ``dtmf`` message for a key that the caller pressed.
+
+    :param sequence: number of the message within the stream.
+    :param digit: the key.
+    :param duration: duration in milliseconds, sent as a JSON number.
+    :param stream_id: id of the stream; used on two-way streams only.
+    """
     fields: dict[str, Any] = {"event": "dtmf", "sequenceNumber": str(sequence)}
     if stream_id is not None:
         fields["streamSid"] = stream_id
@@ -496,12 +528,12 @@ def dtmf_message(*, sequence: int, digit: str, duration: int = 2000, stream_id: 
 
 
 def mark_message(*, name: str, stream_id: str) -> str:
-    """The echo of a mark, without a number; two-way streams only."""
+    """Return the ``mark`` message that returns a mark on a two-way stream. It has no sequence number."""
     return _line({"event": "mark", "streamSid": stream_id, "mark": {"name": name}})
 
 
 def stop_message(*, sequence: int) -> str:
-    """The last message."""
+    """Return the ``stop`` message, the last of a stream."""
     return f'{{"event":"stop","sequenceNumber":"{sequence}"}}'
 
 

@@ -1,11 +1,10 @@
-"""Codecs for the payloads of media messages: G.711 mu-law and A-law (both directions match the reference code of ITU-T G.191)
-and L16.
+"""G.711 and L16 codecs for the payloads of media messages.
 
-Decoded audio is always 16-bit signed little-endian PCM. Codec names are accepted in the forms that carriers and people write:
-``PCMU``, ``PCMU@8000h@20i``, ``audio/x-mulaw``, ``audio/x-L16;rate=16000``, ``opus/48000/2``, in any case.
+The G.711 codecs (mu-law and A-law) match the ITU-T G.191 reference code in both directions. Decoded audio is always 16-bit
+signed little-endian PCM. Codec names are case-insensitive and may be written in any common notation: ``PCMU``,
+``PCMU@8000h@20i``, ``audio/x-mulaw``, ``audio/x-L16;rate=16000``, ``opus/48000/2``.
 
-These codecs keep no state: each payload stands alone. For the common interface to all codecs, including G.722 and Opus, see
-``coders``.
+These codecs are stateless. The ``coders`` module provides a common interface to all codecs, including G.722 and Opus.
 """
 
 from __future__ import annotations
@@ -72,7 +71,7 @@ def _alaw_sample(code: int) -> int:
 
 
 def _split(sample_of: Callable[[int], int]) -> tuple[bytes, bytes]:
-    """The decoding table as two, for the low and the high byte: ``bytes.translate`` is the fastest look-up there is."""
+    """Build decoding tables for the low and the high byte of each sample, for use with ``bytes.translate``."""
     samples = [sample_of(code) & 0xFFFF for code in range(256)]
     return bytes(sample & 0xFF for sample in samples), bytes(sample >> 8 for sample in samples)
 
@@ -97,13 +96,13 @@ def _repeated(values: bytes, times: int) -> bytes:
 
 @cache
 def _mulaw_codes() -> bytes:
-    """The code of each sample, indexed by the sample as an unsigned 16-bit number.
+    """Return a table of mu-law codes, indexed by the sample as an unsigned 16-bit number.
 
-    Built from run lengths: in 14-bit magnitudes biased by 33, the sixteen steps of segment *s* are ``2 << s`` wide. The
-    magnitude of a negative sample is its one's complement, as in G.191: -1 is as loud as 0.
+    The table is built from run lengths. Magnitudes have 14 bits and a bias of 33, and each of the 16 steps in segment *s* is
+    ``2 << s`` wide. As in G.191, the magnitude of a negative sample is its one's complement, so -1 has the magnitude of 0.
     """
     runs = b"".join(bytes([segment << 4 | step]) * (2 << segment) for segment in range(8) for step in range(16))
-    magnitudes = runs[1:] + b"\x7f" * 33  # magnitude 0 is 33 biased, and the runs begin at 32; clipped from 8159
+    magnitudes = runs[1:] + b"\x7f" * 33  # runs start at 32, but biased magnitudes at 33; clip from 8159
     positive = bytes(code ^ 0xFF for code in magnitudes[:8192])
     negative = bytes(code ^ 0x80 for code in reversed(positive))
     return _repeated(positive + negative, 4)
@@ -111,7 +110,10 @@ def _mulaw_codes() -> bytes:
 
 @cache
 def _alaw_codes() -> bytes:
-    """As :func:`_mulaw_codes`, in 12-bit magnitudes without bias; the first two segments have steps of two."""
+    """Return a table of A-law codes, indexed like that of :func:`_mulaw_codes`.
+
+    Magnitudes have 12 bits and no bias. The steps in the first two segments are both two wide.
+    """
     runs = b"".join(bytes([segment << 4 | step]) * (1 << max(segment, 1)) for segment in range(8) for step in range(16))
     positive = bytes(code ^ 0xD5 for code in runs)
     negative = bytes(code ^ 0x55 for code in reversed(runs))
@@ -139,9 +141,11 @@ def _swapped(payload: bytes) -> bytes:
 
 
 def guess_byteorder(payload: bytes) -> ByteOrder | None:
-    """Return the byte order in which L16 is more likely sound, or ``None`` if both are equally likely (silence).
+    """Guess the byte order of an L16 payload.
 
-    Adjacent samples of sound are close to each other; in the wrong byte order they are not.
+    Adjacent audio samples differ little in the right byte order and greatly in the wrong one.
+
+    :return: the more likely byte order, or ``None`` if both are equally likely, as for silence.
     """
     little = array("h", _whole_samples(payload))
     swapped = array("h", little)
@@ -154,23 +158,23 @@ def guess_byteorder(payload: bytes) -> ByteOrder | None:
     return "little" if jumps[0] < jumps[1] else "big"
 
 
-# -- looking them up ---------------------------------------------------------------------------------------------------
+# -- lookup ------------------------------------------------------------------------------------------------------------
 
 
 class BadPacket(ValueError):
-    """A payload that the decoder cannot decode. Skip it and continue with the next one."""
+    """A payload that cannot be decoded. Decoding can continue with the next payload."""
 
 
 @frozen(kw_only=True)
 class Codec:
-    """Converts payloads to PCM and back.
+    """A stateless codec, with functions that convert payloads to PCM and back.
 
     :ivar name: ``PCMU``, ``PCMA`` or ``L16``.
     :ivar sample_rate: sample rate in Hz.
     :ivar bytes_per_sample: bytes per sample of a payload.
     :ivar silence: the payload of one silent sample.
-    :ivar decode: convert a payload to PCM (16-bit little-endian). An odd last byte of L16 is discarded.
-    :ivar encode: convert PCM to a payload. The number of bytes must be even.
+    :ivar decode: converts a payload to 16-bit little-endian PCM. An odd last byte of L16 is discarded.
+    :ivar encode: converts PCM to a payload. The number of bytes must be even.
     """
 
     name: str
@@ -185,10 +189,10 @@ class Codec:
 class CodecName:
     """The parts of a codec name.
 
-    :ivar base: ``PCMU``, ``PCMA``, ``L16``, ``OPUS``, ``G722``, or the name as given, in upper case.
-    :ivar sample_rate: Hz, or ``None`` if not given.
-    :ivar ptime: milliseconds per packet, or ``None``.
-    :ivar channels: or ``None``.
+    :ivar base: ``PCMU``, ``PCMA``, ``L16``, ``OPUS``, ``G722``, or the given name in upper case.
+    :ivar sample_rate: sample rate in Hz, or ``None`` if not given.
+    :ivar ptime: milliseconds per packet, or ``None`` if not given.
+    :ivar channels: number of channels, or ``None`` if not given.
     """
 
     base: str
@@ -198,10 +202,12 @@ class CodecName:
 
 
 def parse_codec(text: str) -> CodecName:
-    """Parse ``NAME[@<hz>h][@<ms>i][@<n>c]`` (modifiers in any order), ``audio/NAME[;rate=..][;channels=..]`` or
-    ``NAME/<hz>[/<channels>]``, as in SDP.
+    """Parse a codec name with optional parameters.
 
-    :raises InvalidParameter: the text has neither form.
+    The accepted forms are ``NAME[@<hz>h][@<ms>i][@<n>c]`` with modifiers in any order,
+    ``audio/NAME[;rate=..][;channels=..]``, and ``NAME/<hz>[/<channels>]`` as in SDP.
+
+    :raises InvalidParameter: the text has none of these forms.
     """
     head, *parameters = text.strip().upper().split(";")
     name, *modifiers = head.split("@")
@@ -217,23 +223,23 @@ def parse_codec(text: str) -> CodecName:
         found[match[2]] = int(match[1])
     for parameter in parameters:
         match = _PARAMETER.fullmatch(parameter)
-        if match is not None:  # others mean nothing here
+        if match is not None:  # ignore unknown parameters
             found[match[1][0].replace("R", "H")] = int(match[2])
     return CodecName(_BASES.get(name, name), found.get("H"), found.get("I"), found.get("C"))
 
 
 def usual_rate(base: str) -> int:
-    """Return the default sample rate of a codec in Hz, by its ``base``."""
+    """Return the default sample rate of a codec in Hz."""
     return _DEFAULT_RATES.get(base, 8000)
 
 
 def codec_for(text: str, sample_rate: int | None = None, *, l16_byteorder: ByteOrder = "little") -> Codec:
-    """Return the codec PCMU, PCMA or L16.
+    """Return the PCMU, PCMA or L16 codec.
 
     :param text: name of the codec, or a ``mediaFormat.encoding``.
-    :param sample_rate: sample rate in Hz; overrides the rate in *text*. By default the codec's usual rate.
-    :param l16_byteorder: SignalWire sends L16 little-endian; RFC 2586 and other carriers use big-endian.
-    :raises UnsupportedCodec: the codec is a different one, or has more than one channel.
+    :param sample_rate: sample rate in Hz, which overrides the rate in *text*. By default the codec's usual rate.
+    :param l16_byteorder: byte order of L16. SignalWire sends little-endian; RFC 2586 and other carriers use big-endian.
+    :raises UnsupportedCodec: the codec is not PCMU, PCMA or L16, or has more than one channel.
     :raises InvalidParameter: *text* is not a codec name.
     """
     name = parse_codec(text)
@@ -248,7 +254,7 @@ def codec_for(text: str, sample_rate: int | None = None, *, l16_byteorder: ByteO
 
 
 def why_raw(encoding: str) -> str:
-    """Return a message that explains why payloads of this encoding are delivered undecoded, and what to do about it."""
+    """Explain why payloads of an encoding are delivered without decoding, and what to do about it."""
     try:
         base = parse_codec(encoding).base
     except InvalidParameter:
@@ -258,7 +264,7 @@ def why_raw(encoding: str) -> str:
     return f"{encoding} cannot be decoded; use PCMU, PCMA, L16, G722 or OPUS"
 
 
-@lru_cache(maxsize=64)  # a carrier may announce any rate
+@lru_cache(maxsize=64)  # bounded, because a carrier may announce any rate
 def _codec(base: str, rate: int, byteorder: ByteOrder) -> Codec:
     if base == "L16":
         change = _whole_samples if byteorder == "little" else _swapped
@@ -281,9 +287,9 @@ _URL_SAFE = str.maketrans("-_", "+/", " \t\r\n")
 
 
 def decode_base64(text: str) -> bytes:
-    """Decode base64 strictly, but accept the variants that carriers send: no padding, the URL-safe alphabet, wrapped lines.
+    """Decode base64. Missing padding, the URL-safe alphabet and line breaks are accepted, because some carriers send them.
 
-    :raises ValueError: the text is not base64; nothing is guessed.
+    :raises ValueError: the text is not valid base64.
     """
     try:
         return binascii.a2b_base64(text, strict_mode=True)

@@ -1,4 +1,4 @@
-"""A stream or a recording for the eye and the ear in a notebook: a player and a waveform, as HTML without scripts."""
+"""Render recorded audio in a notebook, as HTML with a player and a waveform but no scripts."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ from .wav import wav_header
 
 __all__ = ["PLAYED", "html_picture", "peaks_of", "svg_waveform"]
 
-PLAYED = 60.0  # seconds that the player holds: a notebook keeps them in its file, so hours have no place there
+PLAYED = 60.0  # maximum seconds in the player, because a notebook stores the audio in its file
 _COLUMNS = 600
-_HEIGHT = 48  # of one channel, in px
-_LOOKED_AT = 4000  # samples per column: of a long recording only this many are read for each
+_HEIGHT = 48  # height of one channel, in px
+_LOOKED_AT = 4000  # maximum samples to read per column, which bounds the work for long recordings
 _QUIET = 64
 
 Excerpt = Callable[[int, int], bytes]
 
 
 def peaks_of(excerpt: Excerpt, samples: int, channels: int, columns: int = _COLUMNS) -> list[list[int]]:
-    """The loudest sample in each of *columns* stretches of time, by channel.
+    """Return the peak amplitudes of each channel: one value per column.
 
-    :param excerpt: reads interleaved PCM: so many samples from a sample on.
+    :param excerpt: function that reads interleaved PCM, given the first sample and the number of samples.
+    :param samples: number of samples per channel.
+    :param channels: number of channels.
+    :param columns: number of time spans to divide the audio into.
     """
     peaks: list[list[int]] = [[] for _ in range(channels)]
     for column in range(columns):
@@ -43,11 +46,11 @@ def peaks_of(excerpt: Excerpt, samples: int, channels: int, columns: int = _COLU
 
 
 def svg_waveform(peaks: Sequence[Sequence[int]], labels: Sequence[str], seconds: float) -> str:
-    """A waveform as inline SVG: one band for each channel, all to the same scale, and below them the time."""
+    """Return a waveform as inline SVG, with one band per channel and a time axis. All channels have the same scale."""
     loudest = max([_QUIET, *(peak for channel in peaks for peak in channel)])
     width = max([1, *(len(channel) for channel in peaks)])
     height = _HEIGHT * max(1, len(peaks))
-    # The bands are stretched to the width of the page, and the text is not.
+    # The inner <svg> is stretched to the width of the page; text in it would be distorted.
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="100%" height="{height + 18}" role="img"'
         f' style="display:block;{TEXT}" aria-label="waveform, {seconds:.1f} s">'
@@ -65,7 +68,10 @@ def svg_waveform(peaks: Sequence[Sequence[int]], labels: Sequence[str], seconds:
 
 
 def html_picture(excerpt: Excerpt, *, samples: int, channels: int, sample_rate: int, labels: Sequence[str] = ()) -> str:
-    """Return a player and a waveform. The player holds the first minute, with a note if the recording is longer."""
+    """Return HTML with a player and a waveform.
+
+    If the recording is longer than a minute, the player contains the first minute and a note mentions ``save()``.
+    """
     seconds = samples / sample_rate
     played = min(samples, round(PLAYED * sample_rate))
     pcm = excerpt(0, played)

@@ -1,4 +1,4 @@
-"""The progress of one piece of audio: how much has been sent, and how much the remote party has heard."""
+"""Playback state of audio on a two-way stream: how much was sent, and how much the remote party heard."""
 
 from __future__ import annotations
 
@@ -20,21 +20,20 @@ from ..threads.process import check_thread, forked_error, generation
 __all__ = ["EndedBy", "Piece", "Playback", "PlaybackResult", "SentMark"]
 
 EndedBy = Literal["played", "cleared", "ended"]
-AHEAD = 1.0  # seconds of audio that is only being made are taken before they are needed
+AHEAD = 1.0  # seconds of audio to read from an iterable before they are sent
 
 
 @frozen(kw_only=True)
 class PlaybackResult:
-    """How much of a playback the remote party heard.
+    """The result of a playback: how much audio the remote party heard.
 
-    The figures are exact if all of it was played. Otherwise they are derived from the marks that returned and, after the last of
-    them, from the clock. If marks that were due did not return, they come from the clock alone: ``estimated`` is true, and
-    nothing confirms that the audio was heard.
+    The numbers are exact if the carrier confirmed that all audio was played. Otherwise they are calculated from the last
+    returned mark and the time since then. If the carrier returns no marks, they are estimated from the time alone.
 
-    :ivar samples: samples heard.
+    :ivar samples: number of samples heard.
     :ivar sample_rate: sample rate in Hz.
-    :ivar ended_by: ``played`` to its end, ``cleared`` by ``clear()``, or ``ended`` with the stream.
-    :ivar estimated: whether the figures come from the clock alone.
+    :ivar ended_by: ``played``: all audio was played. ``cleared``: ``clear()`` was called. ``ended``: the stream ended.
+    :ivar estimated: whether the numbers are estimated because marks did not return.
     """
 
     samples: int
@@ -44,18 +43,19 @@ class PlaybackResult:
 
     @property
     def seconds(self) -> float:
-        """Seconds heard."""
+        """Seconds of audio heard."""
         return self.samples / self.sample_rate
 
     @property
     def complete(self) -> bool:
-        """Whether the audio was played to its end."""
+        """Whether all audio was played."""
         return self.ended_by == "played"
 
 
 class Piece:
-    """One piece of audio: the part that has not been sent yet, and the part that was heard. One thread feeds it, the loop's
-    thread sends it, and any thread may wait for it.
+    """A piece of audio to play, and its progress.
+
+    One thread adds payloads, the loop thread sends them, and any thread may wait for the result.
     """
 
     def __init__(self, sample_rate: int, *, paced: bool) -> None:
@@ -65,30 +65,30 @@ class Piece:
         self._done = Flag()
         self._room = Bell()
         self._outcome: PlaybackResult | BaseException | None = None
-        self._length = 0  # samples given so far, without what an encoder adds
-        # For the speaker, on the loop thread; the feeding thread also sets `waiting` and `closed`.
-        self.waiting: deque[tuple[bytes, int]] = deque()
-        self.fed: int = 0  # samples in all that was ever in `waiting`
-        self.bytes: int = 0  # the same in bytes
-        self.closed = False
-        self.hungry = False  # whether the speaker waits for more
-        self.offset: int = 0  # samples of waiting[0] that are sent
-        self.sent: int = 0
-        # When which sample is heard, as far as is known, and from there on without a break; None before anything is sent.
+        self._length = 0  # samples fed so far, without padding from the encoder
+        # Used by the speaker on the loop thread. The feeding thread changes `waiting`, `fed`, `bytes` and `closed`.
+        self.waiting: deque[tuple[bytes, int]] = deque()  # payloads to send, with their numbers of samples
+        self.fed: int = 0  # total samples added to `waiting`
+        self.bytes: int = 0  # total bytes added to `waiting`
+        self.closed = False  # whether all payloads were added
+        self.hungry = False  # whether the speaker waits for payloads
+        self.offset: int = 0  # samples of waiting[0] that were sent
+        self.sent: int = 0  # total samples sent
+        # A time and the sample heard at that time. Playback continues from there in real time. None until audio is sent.
         self.clock: tuple[float, int] | None = None
-        self.anchor: float = 0.0  # the pace: sample n is due n / rate after this
-        self.checked = 0  # samples before the last mark
-        self.held = 0  # bytes that count as waiting
-        self.time: Callable[[], float] = time.monotonic  # the clock of all these; the speaker gives its own
+        self.anchor: float = 0.0  # for pacing: sample n is due at anchor + n / rate
+        self.checked = 0  # position of the last mark, in samples
+        self.held = 0  # bytes counted toward the limit of the speaker's queue
+        self.time: Callable[[], float] = time.monotonic  # the clock of all times above; the speaker sets the loop's
 
     @property
     def done(self) -> bool:
-        """Whether the piece has been played, was cleared or has failed."""
+        """Whether the playback has finished, was cleared, or failed."""
         return self._done.is_set()
 
     @property
     def heard(self) -> PlaybackResult | None:
-        """How much was heard; ``None`` while it is being played, or if it failed."""
+        """The result; ``None`` if the playback is still active or failed."""
         return self._outcome if isinstance(self._outcome, PlaybackResult) else None
 
     def wait(self, timeout: float | None = None) -> PlaybackResult:
@@ -101,7 +101,7 @@ class Piece:
         outcome = self._outcome
         if isinstance(outcome, PlaybackResult):
             return outcome
-        assert outcome is not None  # set before the flag
+        assert outcome is not None  # set before _done
         raise outcome.fresh() if isinstance(outcome, RelayError) else outcome
 
     def _check_process(self) -> None:
@@ -111,7 +111,11 @@ class Piece:
     # -- for the feeding thread ----------------------------------------------------------------------------------------
 
     def feed(self, pieces: list[tuple[bytes, int]], samples: int) -> None:
-        """Add payloads that contain *samples* samples in all."""
+        """Add payloads.
+
+        :param pieces: payloads with their numbers of samples.
+        :param samples: number of samples of the source audio, which excludes padding from the encoder.
+        """
         self._length += samples
         for piece in pieces:
             self.fed += piece[1]
@@ -119,9 +123,9 @@ class Piece:
             self.waiting.append(piece)
 
     def wait_for_room(self, deadline: Deadline) -> None:
-        """Wait until little is left to send, or the piece is done.
+        """Wait until at most a second of audio remains to be sent, or the playback has finished.
 
-        :raises WaitTimeout: the timeout expired.
+        :raises WaitTimeout: the deadline has passed.
         """
         limit = AHEAD * self.sample_rate
         left = deadline.remaining(time.monotonic())
@@ -131,7 +135,11 @@ class Piece:
     # -- for the speaker, on the loop thread ---------------------------------------------------------------------------
 
     def take(self, samples: int | None) -> tuple[bytes, int]:
-        """Return the next payload: a whole one, or *samples* samples if the codec can be cut anywhere."""
+        """Remove the next payload from the queue.
+
+        :param samples: maximum number of samples to take from the payload; ``None`` takes all of it.
+        :return: the payload and its number of samples.
+        """
         payload, count = self.waiting[0]
         if samples is not None and (self.offset or samples < count):
             width = len(payload) // count
@@ -149,23 +157,32 @@ class Piece:
         return part, taken
 
     def confirm(self, position: int, now: float) -> None:
-        """Record that everything up to *position* has just been heard."""
+        """Record that the audio up to *position* has just been heard."""
         self.clock = (now, position)
 
     def estimate(self, now: float, limit: int) -> int:
-        """Estimate the number of samples heard by *now*, up to *limit*: beyond it, the next mark would have returned."""
+        """Estimate how many samples have been heard.
+
+        :param now: the current time.
+        :param limit: upper bound in samples: the position of the next mark, which has not returned.
+        """
         if self.clock is None:
             return 0
         since, position = self.clock
         return min(position + int(max(0.0, now - since) * self.sample_rate), limit, self.sent, self._length)
 
     def finish(self, by: EndedBy, samples: int | None = None, *, estimated: bool = False) -> None:
-        """End the playback: *samples* samples were heard, or all of them."""
+        """Finish the playback.
+
+        :param by: why it finished.
+        :param samples: number of samples heard; ``None`` if all were heard.
+        :param estimated: whether the number is an estimate.
+        """
         heard = self._length if samples is None else samples
         self._settle(PlaybackResult(samples=heard, sample_rate=self.sample_rate, ended_by=by, estimated=estimated))
 
     def fail(self, error: BaseException) -> None:
-        """End the playback with an error, which :meth:`wait` raises."""
+        """Finish the playback with an error, which :meth:`wait` raises."""
         self._settle(error)
 
     def _settle(self, outcome: PlaybackResult | BaseException) -> None:
@@ -176,7 +193,7 @@ class Piece:
 
 
 class Playback:
-    """Audio that is queued or being played; the result of ``play(..., wait=False)``. Usable from any thread.
+    """A playback in the background, as returned by ``play(..., wait=False)``. Safe to use from any thread.
 
     :param piece: the queued audio.
     """
@@ -194,23 +211,24 @@ class Playback:
 
     @property
     def heard(self) -> PlaybackResult | None:
-        """How much was heard; ``None`` while it is being played, or if it failed."""
+        """The result; ``None`` if the playback is still active or failed."""
         return self._piece.heard
 
     @property
     def seconds(self) -> float:
-        """Seconds heard so far, as far as known; see :class:`PlaybackResult`."""
+        """Seconds of audio heard so far. This may be an estimate; see :class:`PlaybackResult`."""
         piece = self._piece
         known = piece.heard
         return known.seconds if known else piece.estimate(piece.time(), piece.sent) / piece.sample_rate
 
     def wait(self, timeout: float | None = None) -> PlaybackResult:
-        """Wait until the audio has been heard or cleared, or the stream has ended. An exception raised by the iterable that
-        supplies the audio is raised here.
+        """Wait until the playback finishes: the audio was heard or cleared, or the stream ended.
 
-        :param timeout: seconds to wait; ``None`` waits until the playback finishes.
+        If reading the audio from an iterable failed, its exception is raised here.
+
+        :param timeout: maximum time to wait, in seconds; ``None`` waits indefinitely.
         :return: how much was heard.
-        :raises WaitTimeout: the audio is still being played, and continues.
+        :raises WaitTimeout: the playback is still active. It continues.
         :raises StreamFailed: the remote end does not read.
         :raises Forked: the playback belongs to the parent process.
         """
@@ -220,11 +238,15 @@ class Playback:
 
 @define(eq=False)
 class SentMark:
-    """A mark, set by the user or for a piece, from when it is sent until it returns.
+    """A mark, either set by the user or sent internally to measure the progress of a piece.
 
-    :ivar piece: the piece whose progress it reports, with ``position`` in samples; ``None`` for a mark set by the user.
-    :ivar last: whether the mark is at the end of the piece.
-    :ivar due: when everything before it will have been played.
+    :ivar piece: the piece that an internal mark measures; ``None`` for a mark set by the user.
+    :ivar position: position of an internal mark in its piece, in samples.
+    :ivar last: whether the mark is at the end of its piece.
+    :ivar due: time at which all audio before the mark should have been played.
+    :ivar flushed: whether the audio before the mark was cleared after the mark was sent.
+    :ivar heard: whether the audio before the mark was heard; ``None`` until this is known.
+    :ivar settled: set when ``heard`` is known.
     """
 
     name: str
@@ -237,7 +259,7 @@ class SentMark:
     settled: threading.Event = field(factory=Flag)
 
     def settle(self, heard: bool) -> None:
-        """Record the outcome; only the first call counts."""
+        """Record the outcome. Only the first call has an effect."""
         if self.heard is None:
             self.heard = heard
             self.settled.set()

@@ -1,8 +1,12 @@
-"""G.722 and Opus through PyAV (FFmpeg, libopus): the extra ``codecs``, imported when first used.
+"""G.722 and Opus codecs based on PyAV, which wraps FFmpeg and libopus.
 
-What FFmpeg and PyAV do that has to be known here: an empty packet means the end of the stream to a decoder and spoils it,
-a frame's memory may be longer than its samples, a one-byte Opus packet is legal (silence not sent), and rubbish raises
-without harm to what follows. libopus always decodes to 48 kHz.
+PyAV is part of the extra ``codecs`` and is imported on first use. The code depends on the following behavior:
+
+* An empty packet signals the end of the stream. The decoder cannot be used after it.
+* The buffer of a frame may be longer than its samples.
+* A one-byte Opus packet is valid. It stands for audio that was not transmitted because of silence.
+* An invalid packet raises an error and does not affect later packets.
+* libopus always decodes to 48 kHz.
 """
 
 from __future__ import annotations
@@ -28,11 +32,11 @@ __all__ = [
     "opus_packing",
 ]
 
-G722_RATE = 16000  # of the sound; RTP counts it at 8000
-G722_DELAY = 22  # samples that its filters hold back
-OPUS_RATE = 48000  # of decoded sound
-OPUS_DELAY = 312  # samples at 48 kHz that the encoder holds back
-_FFMPEG = {"G722": "g722", "OPUS": "libopus"}  # FFmpeg's own Opus decoder loses samples at the start
+G722_RATE = 16000  # Hz; the RTP clock rate is 8000
+G722_DELAY = 22  # filter delay in samples
+OPUS_RATE = 48000  # Hz, of decoded audio
+OPUS_DELAY = 312  # encoder delay in samples at 48 kHz
+_FFMPEG = {"G722": "g722", "OPUS": "libopus"}  # FFmpeg's native Opus decoder loses samples at the start
 _RATES = {"G722": G722_RATE, "OPUS": OPUS_RATE}
 
 
@@ -52,23 +56,24 @@ def _context(base: str, mode: str) -> tuple[Any, AudioCodecContext]:
         context = av.CodecContext.create(_FFMPEG[base], mode)
     except ValueError as error:  # av.codec.UnknownCodecError
         raise UnsupportedCodec(f"{base}: this PyAV was built without {_FFMPEG[base]}; its wheels have it") from error
-    context.layout = "mono"  # an Opus packet with two channels is mixed to one
+    context.layout = "mono"  # stereo Opus packets are mixed down
     return av, cast("AudioCodecContext", context)
 
 
 def check_available(base: str) -> None:
-    """Whether the codec can be used.
+    """Check that the codec is available.
 
-    :raises UnsupportedCodec: PyAV is not installed, or lacks it.
+    :raises UnsupportedCodec: PyAV is not installed or was built without the codec.
     """
     for mode in ("r", "w"):
         _context(base, mode)
 
 
 def decoding(base: str) -> tuple[Callable[[bytes], bytes], int]:
-    """A new decoder's function from payload to PCM, and its sample rate.
+    """Create a decoder.
 
-    :raises UnsupportedCodec: PyAV is not installed, or lacks it.
+    :return: a function that decodes a payload to PCM, and the sample rate of the PCM in Hz.
+    :raises UnsupportedCodec: PyAV is not installed or was built without the codec.
     """
     av, context = _context(base, "r")
     context.sample_rate = _RATES[base]
@@ -80,7 +85,7 @@ def decoding(base: str) -> tuple[Callable[[bytes], bytes], int]:
         try:
             frames = context.decode(packet(payload))
         except failure as error:
-            raise BadPacket(f"no {base} packet ({len(payload)} bytes)") from error
+            raise BadPacket(f"not a valid {base} packet ({len(payload)} bytes)") from error
         return b"".join([memoryview(frame.planes[0])[: 2 * frame.samples] for frame in frames])
 
     return decode, _RATES[base]
@@ -111,17 +116,22 @@ def _prepared(base: str, rate: int, options: dict[str, str]) -> tuple[Any, Audio
 
 
 def g722_packing() -> Callable[[bytes], bytes]:
-    """A new G.722 encoder (64 kbit/s): from PCM, a multiple of 20 ms of it, to one payload.
+    """Create a G.722 encoder with 64 kbit/s.
 
-    :raises UnsupportedCodec: PyAV is not installed, or lacks it.
+    :return: a function that encodes a multiple of 20 ms of PCM into one payload.
+    :raises UnsupportedCodec: PyAV is not installed or was built without the codec.
     """
     return _packing(*_prepared("G722", G722_RATE, {}), G722_RATE)
 
 
 def opus_packing(rate: int, ptime: int, bit_rate: int) -> Callable[[bytes], bytes]:
-    """A new Opus encoder: from exactly *ptime* ms of PCM to one packet.
+    """Create an Opus encoder.
 
-    :raises UnsupportedCodec: PyAV is not installed, or lacks it.
+    :param rate: sample rate of the PCM in Hz.
+    :param ptime: duration of a packet in milliseconds.
+    :param bit_rate: bit rate in bits per second.
+    :return: a function that encodes exactly *ptime* milliseconds of PCM into one packet.
+    :raises UnsupportedCodec: PyAV is not installed or was built without the codec.
     """
     options = {"frame_duration": str(ptime), "application": "voip", "b": str(bit_rate)}
     return _packing(*_prepared("OPUS", rate, options), rate)

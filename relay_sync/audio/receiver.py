@@ -1,4 +1,4 @@
-"""What happens to the messages of one socket, on the loop thread: parse, order, place, decode, hand over."""
+"""Process the messages of one media stream on the loop thread: parse, reorder, place, decode, record and deliver."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Receiver", "ReceiverSettings"]
 
-_FLOW = 5.0  # seconds after start without any audio before it is logged
-_LAG = 60.0  # seconds behind its clock after which a stream's clock is taken to have been set back
+_FLOW = 5.0  # seconds without audio after start before a warning is logged
+_LAG = 60.0  # seconds; a frame with a larger delay means that the carrier's clock was set back
 
 
 @frozen(kw_only=True)
 class ReceiverSettings:
-    """The settings that all connections of a server share.
+    """Settings shared by all connections of a server.
 
-    :ivar make_file: creates the file for the audio of a stream; called on the disk thread. ``None``: nothing is kept.
+    :ivar make_file: creates the file for the audio of a stream; called on the disk thread. ``None`` disables recording.
     :raises InvalidParameter: a setting is invalid.
     """
 
@@ -68,28 +68,29 @@ class ReceiverSettings:
 
 @define(eq=False)
 class _Sound:
-    """What is needed to turn payloads into frames, once ``start`` has said how.
+    """Decoding state of a stream, created when its ``start`` message arrives.
 
-    :ivar binary: the channels of binary frames; 0 where there are none.
+    :ivar default_track: track of media messages that do not name one.
+    :ivar binary: number of channels in binary frames; 0 if audio arrives in JSON messages.
     """
 
     decoding: StreamDecoder
     timeline: Timeline
     default_track: str
     binary: int
-    began: float = 0.0  # when the first frame came, by our clock
-    anchor: float | None = None  # seconds between our clock and the carrier's, at best
+    began: float = 0.0  # local time of the first frame
+    anchor: float | None = None  # smallest offset in seconds between the local clock and the carrier's timestamps
 
 
 class Receiver:
-    """The receiving end of one socket.
+    """Receiver of one media stream.
 
-    :param waking: wakes the readers.
-    :param on_stream: called once with the stream and its core, when ``start`` has come.
-    :param on_end: called once, when the socket is done with.
-    :param two_way: whether the carrier plays what is sent back; no message of it tells.
-    :param realtime: whether it was asked to play with as little delay as possible.
-    :param sample_rate: wanted for the frames; ``None`` for the codec's own.
+    :param waking: wakes the threads that read the stream.
+    :param on_stream: called with the stream and its core when ``start`` has arrived.
+    :param on_end: called once, when the stream has ended.
+    :param two_way: whether the carrier plays audio sent on this connection. Its messages do not announce this.
+    :param realtime: whether the carrier was asked to play audio with minimal delay.
+    :param sample_rate: sample rate of the delivered frames in Hz; ``None`` uses the codec's rate.
     """
 
     def __init__(
@@ -124,9 +125,9 @@ class Receiver:
         self._recording: StreamRecording | None = None
         self._reorder = Reorder(settings.reorder_seconds) if settings.reorder_seconds > 0 else None
         self._counts = Counts()
-        self._reason: EndReason | None = None  # decided before the socket has ended
+        self._reason: EndReason | None = None  # set when the stream ends, which may be before the connection closes
         self._finished = False
-        self._complained = False  # about a slow reader
+        self._complained = False  # whether a slow reader was logged
         self._audio_follows = connection.headers.get("sec-websocket-protocol", "").strip().startswith("audio.")
         self._last_heard = loop.time()
         connection.on_text = self._on_text
@@ -139,7 +140,10 @@ class Receiver:
     # -- messages ------------------------------------------------------------------------------------------------------
 
     def _on_text(self, text: bytes) -> bool:
-        """The short way of nearly all that comes."""
+        """Process a media message without parsing JSON, if it has the form that SignalWire documents.
+
+        :return: whether the message was processed. Otherwise it is passed to :meth:`_on_message`.
+        """
         sound = self._sound
         if sound is None or self._reason is not None:
             return False
@@ -155,7 +159,7 @@ class Receiver:
 
     def _on_message(self, text: str | bytes) -> None:
         if self._reason is not None:
-            return  # anything after the end is ignored
+            return  # ignore messages after the end of the stream
         self._last_heard = self._loop.turn_began
         if type(text) is bytes and self._sound is not None and self._sound.binary:
             self._binary(text, self._sound.binary)
@@ -183,7 +187,7 @@ class Receiver:
                 self._core.on_mark(message.name)
 
     def _binary(self, data: bytes, channels: int) -> None:
-        """L16 outside of JSON, as jambonz sends it; where it has two channels, the caller is the first."""
+        """Process a binary frame with L16 from jambonz. If it has two channels, the first is the caller's."""
         if channels == 1:
             self._media(Media("inbound", data))
             return
@@ -226,14 +230,14 @@ class Receiver:
             decodable=decoding.decodable,
             recorder=None if self._recording is None else self._recording.recorder,
         )
-        self._timer.cancel()  # not before: where the start fails half-way, the socket is closed when the time for it is over
+        self._timer.cancel()  # last, so that the timer closes the connection if an earlier step fails
         if self._settings.idle_timeout is not None:
             self._timer = self._loop.call_later(self._settings.idle_timeout, self._check_idle)
         self._flow_timer = self._loop.call_later(_FLOW, self._check_flow)
         self._on_stream(stream, core)
 
     def _delivered_rate(self, decoding: StreamDecoder) -> int:
-        """The sample rate of the frames that are handed out."""
+        """Return the sample rate of the delivered frames. Create resamplers if it differs from the codec's rate."""
         own, wanted = decoding.sample_rate, self._sample_rate
         if wanted is None or wanted == own or not decoding.decodable:
             return own
@@ -263,7 +267,7 @@ class Receiver:
         )
 
     def _understand(self, start: Start) -> _Sound:
-        # Outside of JSON it is always little-endian.
+        # L16 in binary frames is always little-endian.
         decoding = StreamDecoder(
             start.media_format, "little" if start.binary else self._settings.l16_byteorder, self._tell
         )
@@ -320,7 +324,7 @@ class Receiver:
                 self._await_missing(self._reorder)
 
     def _take_all(self, sound: _Sound, frames: Iterable[Media]) -> None:
-        """Process frames that were held back: a frame that fails does not affect the others."""
+        """Process frames from the reorder buffer. If one of them fails, the others are still processed."""
         net = Net()
         for each in frames:
             with net:
@@ -328,7 +332,7 @@ class Receiver:
         net.release()
 
     def _take(self, sound: _Sound, media: Media) -> None:
-        """One frame: drop it if it came before, decode it, find its place, keep it and hand it over."""
+        """Process one frame: discard it if it is a duplicate, otherwise decode, place, record and deliver it."""
         counts, track, timestamp = self._counts, media.track, media.timestamp
         timeline, decoding, payload = sound.timeline, sound.decoding, media.payload
         follows = timeline.follows(track, timestamp, media.chunk, payload, media.sequence)
@@ -340,7 +344,7 @@ class Receiver:
             self._bad("bad packet", "skipping audio that cannot be decoded (%s)", error)
             return
         if not pcm:
-            self._bad("empty media", "a media message without audio")
+            self._bad("empty media", "ignoring a media message without audio")
             return
         samples = len(pcm) // 2 if decoding.encoding is None else 0
         rate = decoding.sample_rate
@@ -367,19 +371,19 @@ class Receiver:
             self._measure(sound, at)
         if self._diagnosis is not None and self._diagnosis.looking:
             self._diagnosis.look(track, media, pcm)
-        # Saved first: a frame that was read is always in the file, too.
+        # Record the frame before it can be read, so that the file never lacks a delivered frame.
         if self._recording is not None:
             self._recording.add(track, position, pcm, self._last_heard - sound.began)
         self._hand_over(track, pcm, at, media.sequence)
 
     def _is_new(self, timeline: Timeline, media: Media) -> bool:
-        """Whether there is something in it that has not been there yet."""
+        """Return whether to process a frame. Empty frames, frames of unknown tracks and duplicates are only counted."""
         if not media.payload:
-            self._bad("empty media", "a media message without audio")
+            self._bad("empty media", "ignoring a media message without audio")
             return False
         if media.track not in SIDES:
             if self._started is not None and self._started.tracks:
-                self._bad("foreign track", "audio of a track that no call has is left out: %.40r", media.track)
+                self._bad("foreign track", "ignoring audio of an unknown track: %.40r", media.track)
                 return False
             if not timeline.has_room_for(media.track):
                 self._bad("tracks", "more than %d tracks in one stream; the others are ignored", MAX_TRACKS)
@@ -394,7 +398,7 @@ class Receiver:
         self._tell(kind, message, *args)
 
     def _measure(self, sound: _Sound, at: float) -> None:
-        """Measure the delay of a frame, relative to the fastest frame."""
+        """Update the delay statistic: the delay of this frame relative to the fastest frame so far."""
         lag = self._last_heard - at
         anchor = sound.anchor
         if anchor is None or lag < anchor or lag > anchor + _LAG:
@@ -451,7 +455,10 @@ class Receiver:
             )
 
     def _hang_up(self, abort: bool) -> None:
-        """For the stream's owner, on any thread."""
+        """Close the connection on behalf of the stream. Safe to call from any thread.
+
+        :param abort: close the socket without a closing handshake.
+        """
         if abort:
             self._connection.abort()
         else:
@@ -460,15 +467,15 @@ class Receiver:
     def _on_close(self, info: CloseInfo) -> None:
         if self._core is not None and not self._finished and info.code in (1002, 1007, 1009) and not info.clean:
             self._tell("protocol", "closed after a WebSocket protocol error: %s", info.reason)
-        if self._core is None and not self._finished and info.code != NO_ROOM:  # the server has told
+        if self._core is None and not self._finished and info.code != NO_ROOM:  # the server logs NO_ROOM
             self._tell("no start", "closed before start was received: is the peer a media stream?")
-        # A peer that closes with a close frame ends the stream properly, even if it does not wait for ours.
+        # A close frame from the peer is a proper end, even if the peer does not wait for our reply.
         self._finish("dropped" if info.code is None else "closed")
 
     def _finish(self, reason: EndReason) -> None:
         if self._finished:
             return
-        net = Net()  # whatever fails, code that waits for the end is notified
+        net = Net()  # waiting threads must be notified even if a step fails
         if self._reorder is not None and self._sound is not None:
             with net:
                 self._take_all(self._sound, self._reorder.flush())
@@ -487,7 +494,7 @@ class Receiver:
                 self._core.end(reason)
         with net:
             self._on_end()
-        self._on_stream = self._on_end = _forget  # no circle from here back to the server's handlers
+        self._on_stream = self._on_end = _forget  # break the reference cycle with the server
         net.release()
 
     def _sum_up(self) -> None:
@@ -503,7 +510,10 @@ class Receiver:
 
 
 def _teller(troubles: RateLimitedLog, remote: str) -> Callable[..., None]:
-    """Return a function that logs problems, without a reference to the receiver, whose parts hold it."""
+    """Return a function that logs problems of one connection.
+
+    It is not a method, because the receiver's parts keep it and would form a reference cycle with the receiver.
+    """
 
     def tell(kind: str, message: str, *args: object) -> None:
         troubles.warning(kind, "media socket from %s: " + message, remote, *args)

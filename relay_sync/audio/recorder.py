@@ -1,8 +1,9 @@
-"""A WAV file that grows with the stream and is valid at every moment. The thread of a ``Disk`` creates and writes it.
+"""Record a stream to a WAV file that is valid at any time.
 
-The receiving thread only copies samples into memory. Twice a second the disk thread writes them and then the sizes in the
-header, so that a killed process leaves a playable file that lacks less than a second. Silence is skipped instead of
-written: file systems keep it as a hole. Saving reads through a separate file handle and holds no lock while reading.
+The receiving thread only copies samples into memory. Twice a second, the thread of a :class:`Disk` appends them to the file
+and then updates the sizes in the header. If the process is killed, the file is still playable and lacks less than a second.
+Long silence is not written; most file systems store it as a hole. Saving uses a separate file descriptor, so a slow copy does
+not delay the recording.
 """
 
 from __future__ import annotations
@@ -26,39 +27,40 @@ from .wav import HEADER_SIZE, MAX_DATA, PathLike, interleave, wav_header
 __all__ = ["Recorder", "RecorderThread"]
 
 _log = logs.get("relay_sync.audio").later
-EAGER = 2**18  # bytes of one recorder in memory that are written at once
-FULL = 2**22  # bytes at which the sender has to wait for the disk
+EAGER = 2**18  # buffered bytes that are written immediately, without waiting for the next interval
+FULL = 2**22  # buffered bytes at which the receiver stops reading from the connection
 _COPY = 2**20
 _pwrite: Callable[[int, memoryview, int], int] | None = getattr(os, "pwrite", None)
 _RENAMES_OPEN_FILES = os.name != "nt"
 
 
 class RecorderThread(Protocol):
-    """The thread that writes recorders, as far as one of them needs it: a ``Disk``."""
+    """The part of :class:`Disk` that a recorder needs."""
 
     @property
     def is_this_thread(self) -> bool:
-        """Whether the caller runs on it."""
+        """Whether the current thread is the disk thread."""
 
     def hurry(self, recorder: Recorder) -> bool:
-        """Write this one now.
+        """Ask the disk thread to write a recorder as soon as possible.
 
-        :return: whether it still is to be written.
+        :return: whether the disk thread will write it. ``False`` if the recording is already finished.
         """
 
     def close_file(self, file: BinaryIO) -> None:
-        """Close it on that thread; takes no lock."""
+        """Close a file on the disk thread. Acquires no lock."""
 
 
 class Recorder:
-    """The audio of one stream on disk.
+    """The recording of one stream.
 
-    :param file: open for reading and writing in binary, unbuffered and empty; closed with the recorder. Or what makes one:
-        it is called by the first :meth:`flush`, and what it raises costs the recording only.
+    :param file: an empty, unbuffered binary file, open for reading and writing, which the recorder closes. Alternatively a
+        function that creates the file, called by the first :meth:`flush`. If it fails, only the recording is lost.
+    :param sample_rate: sample rate in Hz.
     :param channels: 1 or 2.
-    :param on_room: called on the disk thread after a write, when :meth:`add` had answered that it is full.
-    :param tell: told why there is no file, as ``RateLimitedLog.warning``; without it the log is.
-    :param owner: of whom it is, for the log.
+    :param on_room: called on the disk thread after a write, if :meth:`add` reported a full buffer before.
+    :param tell: logs that the file could not be created, such as ``RateLimitedLog.warning``; ``None`` logs directly.
+    :param owner: the call or stream, for log messages.
     """
 
     def __init__(
@@ -76,24 +78,24 @@ class Recorder:
         self.error: OSError | None = None
         self._untold: OSError | None = None
         self.owner = owner
-        self.path: str | None = None  # where it is recorded to, once that is known; None for a file without a name
-        self.disk: RecorderThread | None = None  # the thread that writes it; without it flush() writes
+        self.path: str | None = None  # None for a temporary file, and until the file is created
+        self.disk: RecorderThread | None = None  # the disk thread, if any; otherwise settle() writes
         self._on_room = on_room
         self._tell = tell
         self._width = 2 * channels
-        self._lock = threading.RLock()  # guards what waits in memory; never held while writing
+        self._lock = threading.RLock()  # guards the buffered samples; never held while writing
         self._start = 0  # position of the first sample in _tail
         self._tail = bytearray()
-        self._pieces: list[tuple[int, bytes]] = []  # what lies apart from the tail: position, interleaved samples
+        self._pieces: list[tuple[int, bytes]] = []  # earlier audio, separated by silence: position, interleaved samples
         self._patches: list[tuple[int, int, bytes]] = []  # late samples: position, channel, PCM
         self._waiting = 0  # bytes in pieces and patches
-        self._full = False  # add() has said so
-        self._relieved = False  # and there is room again
-        self._old_channel = 0  # where the mono recording belongs in a stereo one
-        self._begun = self._done = 0  # flushes
-        self._bell = Bell()  # rings after each
-        self._file_lock = threading.RLock()  # held while writing; taken before the others, never after them
-        self._swap_lock = threading.RLock()  # held while one file takes the place of another
+        self._full = False  # whether add() reported a full buffer
+        self._relieved = False  # whether the full buffer was emptied and on_room is due
+        self._old_channel = 0  # channel of the former mono recording in the stereo file
+        self._begun = self._done = 0  # numbers of started and finished flushes
+        self._bell = Bell()  # rings after each flush
+        self._file_lock = threading.RLock()  # held while writing; always acquired before the other locks
+        self._swap_lock = threading.RLock()  # held while the file is replaced
         self._file: BinaryIO
         self._make: Callable[[], BinaryIO] | None = file if callable(file) else None
         self._file_channels = channels
@@ -103,9 +105,12 @@ class Recorder:
             self._begin(file)
 
     def add(self, channel: int, position: int, pcm: bytes) -> bool:
-        """Take in *pcm* of a channel at a position (in samples); never touches the disk.
+        """Buffer audio of one channel. Performs no disk I/O.
 
-        :return: whether so much waits for the disk that the sender should wait too.
+        :param channel: index of the channel.
+        :param position: position of the audio in samples.
+        :param pcm: 16-bit little-endian mono PCM.
+        :return: whether the buffer is full, so that the caller should stop reading from the connection.
         """
         if self.error is not None:
             return False
@@ -114,7 +119,7 @@ class Recorder:
             return False
         with self._lock:
             early = 2 * (self._start - position)
-            if early > 0:  # already handed to the disk
+            if early > 0:  # the audio after this position was already written
                 self._patches.append((position, channel, pcm[:early]))
                 self._waiting += min(early, len(pcm))
                 position, pcm = self._start, pcm[early:]
@@ -125,9 +130,9 @@ class Recorder:
             return waiting > FULL
 
     def widen(self, channel: int) -> None:
-        """Make a mono recording stereo: what was recorded becomes *channel*, the other was silent so far.
+        """Convert a mono recording to stereo. The file is converted by the next write.
 
-        Needs no disk here: the file is changed at the next write.
+        :param channel: channel of the audio recorded so far. The other channel is filled with silence.
         """
         if self.channels != 1:
             return
@@ -140,24 +145,27 @@ class Recorder:
             self._old_channel = channel
 
     def stop(self, why: str) -> None:
-        """Keep nothing more; what came before stays."""
+        """Stop recording and log the reason. Audio recorded so far is kept.
+
+        :param why: the reason.
+        """
         self._fail(OSError(why))
         self._tell_failure()
 
     @property
     def full(self) -> bool:
-        """Whether :meth:`add` returned this and no write has started since: *on_room* is still to be called."""
+        """Whether :meth:`add` reported a full buffer and no write has started since, so that *on_room* will be called."""
         return self._full and self.error is None
 
     @property
     def eager(self) -> bool:
-        """Whether so much has gathered that it should be written now."""
+        """Whether the buffered audio should be written immediately."""
         return len(self._tail) + self._waiting > EAGER
 
     def _place(self, channel: int, position: int, pcm: bytes) -> None:
         tail, width = self._tail, self._width
         held = len(tail) // width
-        if position > self._start + held + self.sample_rate:  # a long silence: skip it
+        if position > self._start + held + self.sample_rate:  # do not store more than a second of silence
             if held:
                 self._pieces.append((self._start, bytes(tail)))
                 self._waiting += len(tail)
@@ -177,19 +185,20 @@ class Recorder:
     # -- for saving, on any thread -------------------------------------------------------------------------------------
 
     def made(self, timeout: float) -> bool:
-        """Wait until its file has been made.
+        """Wait until the file has been created.
 
-        :return: whether there is one, within *timeout* seconds.
+        :param timeout: maximum time to wait, in seconds.
+        :return: whether the file exists.
         """
         if self.disk is not None:
             wait_until(lambda: not self.unmade, self._bell, timeout)
         return self._finalizer is not None
 
     def settle(self, timeout: float | None) -> bool:
-        """Have written what has come so far, and wait for that.
+        """Write the audio buffered so far, and wait until it is written.
 
-        :param timeout: seconds; ``None`` for as long as the disk takes.
-        :return: whether that is done.
+        :param timeout: maximum time to wait, in seconds; ``None`` waits indefinitely.
+        :return: whether it was written.
         """
         with self._lock:
             waits = bool(self._tail or self._pieces or self._patches or self.unmade)
@@ -203,9 +212,9 @@ class Recorder:
         )
 
     def snapshot(self) -> Snapshot | None:
-        """What is in the file now; ``None`` where there is no file.
+        """Return a snapshot of the file, or ``None`` if there is no file.
 
-        :raises OSError: the process has no file descriptor left.
+        :raises OSError: the process has run out of file descriptors.
         """
         with self._swap_lock:
             if self._finalizer is None:
@@ -215,12 +224,12 @@ class Recorder:
             )
 
     def copy_to(self, path: PathLike) -> None:
-        """Write all that came so far as a WAV file to *path*, which changes only when all is written.
+        """Copy the audio recorded so far to a WAV file. An existing file is replaced once the copy is complete.
 
-        :raises InvalidParameter: something is being recorded to *path*.
-        :raises OSError: it cannot be written; it names *path*, whatever the file is called until it is complete. Or the
-            recording had failed before, on a full disk say: *path* then holds what was recorded until that moment, and the
-            error says how much it is.
+        :param path: the file to write.
+        :raises InvalidParameter: another recording is being written to *path*.
+        :raises OSError: the file cannot be written, or the recording failed earlier, for example because the disk was full. In
+            the latter case, *path* contains the audio recorded until then, and the message states its duration.
         """
         self.settle(None)
         snapshot = self.snapshot()
@@ -240,10 +249,10 @@ class Recorder:
                     f"the recording is incomplete: {os.fspath(path)!r} contains its first {seconds:.2f} s: {error}"
                 ) from error
 
-    # -- for the thread that writes ------------------------------------------------------------------------------------
+    # -- for the disk thread -------------------------------------------------------------------------------------------
 
     def flush(self) -> None:
-        """Write what has come so far. Errors are kept in ``error`` and logged once: they cost this recording only."""
+        """Write the buffered audio. An error ends this recording: it is stored in ``error`` and logged once."""
         with self._file_lock:
             with self._lock:
                 self._begun = begun = self._begun + 1
@@ -251,7 +260,7 @@ class Recorder:
                 if self._make is not None:
                     self._open(self._make)
                 self._write_waiting()
-            except BaseException as error:  # the thread that writes serves other recordings, too
+            except BaseException as error:  # the disk thread must continue with other recordings
                 self._stop_at(error)
             finally:
                 self._done = begun
@@ -262,7 +271,7 @@ class Recorder:
         self._tell_failure()
 
     def give_up(self, error: BaseException) -> None:
-        """Nothing more is recorded; what is there stays."""
+        """Stop recording because of an error. Audio recorded so far is kept."""
         self._stop_at(error)
         self._bell.ring()
         self._tell_failure()
@@ -275,16 +284,16 @@ class Recorder:
 
     @property
     def unmade(self) -> bool:
-        """Whether its file is still to be made."""
+        """Whether the file has not been created yet."""
         return self._make is not None
 
     def end(self) -> None:
-        """Nothing more will come, and all is written: from now on the file may be replaced."""
+        """Mark the recording as complete, so that its file may be replaced."""
         if self._finalizer is not None:
             self._growing.end()
 
     def close(self) -> None:
-        """Write the rest and close the file."""
+        """Write the buffered audio and close the file."""
         self.flush()
         with self._file_lock:
             if self._finalizer is not None:
@@ -304,12 +313,12 @@ class Recorder:
         self._adopt(file, growing, channels, 0)
 
     def _adopt(self, file: BinaryIO, growing: Growing, channels: int, size: int) -> None:
-        """Continue in this file."""
+        """Make *file* the file of this recording, and close the previous one."""
         before = self._finalizer
         with self._swap_lock:
             self._file, self._file_channels, self._size, self._growing = file, channels, size, growing
             self._finalizer = weakref.finalize(self, _let_go, file, growing, self.disk)
-            self._finalizer.atexit = False  # at exit the server still has to write the rest
+            self._finalizer.atexit = False  # at exit, the server writes the remaining audio first
         if before is not None:
             before()
 
@@ -345,33 +354,36 @@ class Recorder:
             there[2 * channel + 1 :: width] = pcm[1::2]
             self._write_at(offset, there)
             self._size = max(self._size, position * width + length)
-        # The audio first, then the sizes: a header never promises what is not there.
+        # Update the header last, so that its sizes never exceed the audio in the file.
         self._write_at(0, wav_header(self.sample_rate, channels, self._size))
 
     def _keep_part(self, offset: int, length: int, width: int) -> None:
-        """Count what was written of a piece before the disk was full."""
+        """Count the part of a piece that was written before the disk was full."""
         there = min(os.fstat(self._file.fileno()).st_size - HEADER_SIZE, offset + length)
         if there > offset:
             self._size = max(self._size, there // width * width)
 
     def _seal(self) -> None:
-        """After a failure: make the header cover all written audio. This needs no additional space."""
+        """Update the header after a failure, so that it covers all written audio. This needs no additional disk space."""
         try:
             self._write_at(0, wav_header(self.sample_rate, self._file_channels, self._size))
         except (OSError, ValueError):
-            pass  # it covers the audio up to half a second before
+            pass  # the existing header still covers the audio of earlier writes
 
     def _spread(self, channel: int) -> None:
-        """The mono file becomes a stereo one: a new file that takes its place when it is whole, with its name where it has one.
+        """Convert the mono file to stereo.
 
-        At every moment one of the two is there, and where the disk has no room for the new one the old one stays.
+        The stereo file is written under a temporary name and replaces the mono file when it is complete. If that fails, for
+        example because the disk is full, the mono file is kept.
+
+        :param channel: channel of the audio recorded so far.
         """
         path = self.path
         file = spool_file() if path is None else open(part_beside(path), "x+b", buffering=0)  # noqa: SIM115 - it is kept
         with _growing(file) as growing:
             for offset in range(0, self._size, _COPY):
                 samples = self._read(HEADER_SIZE + offset, min(_COPY, self._size - offset))
-                if samples.count(0) < len(samples):  # silence stays a hole
+                if samples.count(0) < len(samples):  # do not write silence, so that it remains a hole
                     self._write_at(HEADER_SIZE + 2 * offset, _stereo(samples, channel), file)
             file.truncate(HEADER_SIZE + 2 * self._size)
             self._write_at(0, wav_header(self.sample_rate, 2, 2 * self._size), file)
@@ -381,7 +393,7 @@ class Recorder:
 
     def _put_in_place(self, file: BinaryIO, path: str) -> BinaryIO:
         part = file.name
-        if not self._growing.is_at(path):  # moved or removed: the file that has its name now is another
+        if not self._growing.is_at(path):  # the recording was moved or removed, so the path may be another file's
             with create_recording(path) as another:
                 path = another.name
         if _RENAMES_OPEN_FILES:
@@ -401,7 +413,7 @@ class Recorder:
     def _write_at(self, offset: int, data: bytes | bytearray, file: BinaryIO | None = None) -> None:
         file = self._file if file is None else file
         rest = memoryview(data)
-        if _pwrite is not None:  # half the system calls
+        if _pwrite is not None:  # saves the seek
             handle = file.fileno()
             while rest:
                 written = _pwrite(handle, rest, offset)
@@ -419,7 +431,7 @@ class Recorder:
             self.error = self._untold = error
 
     def _tell_failure(self) -> None:
-        """Log the failure once, without a lock: a log handler may save the stream."""
+        """Log the failure once. No lock is held, because a logging handler may call ``save()``."""
         error, self._untold = self._untold, None
         if error is None:
             return
@@ -438,14 +450,14 @@ def _stereo(pcm: bytes, channel: int) -> bytes:
 
 
 def _name_of(file: BinaryIO) -> str | None:
-    """The permanent name of a file; ``None`` for a temporary file (which has a name on Windows)."""
+    """Return the name of a file, or ``None`` for a temporary file. On Windows, temporary files have names, too."""
     name = getattr(file, "name", None)
     return name if isinstance(name, str) and not hasattr(file, "delete") else None
 
 
 @contextmanager
 def _growing(file: BinaryIO) -> Iterator[Growing]:
-    """Protect a new file from replacement from its first byte on; remove it on failure."""
+    """Register a new file as being recorded to. Remove the file if the block raises an exception."""
     growing = Growing(file)
     try:
         yield growing

@@ -1,4 +1,4 @@
-"""The files of recordings: their names, and how they are made."""
+"""Create the files of recordings."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ _FIELDS = ("call_id", "stream_id", "account_id")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _ATTEMPTS = 1000
 _SAMPLE = "5b1e3f4a-7c0d-4e58-9a26-d3f1c8b09e72"
-_LONGEST = 255  # bytes of a name on nearly all file systems
-_ODD_FORMAT = re.compile(r"\{|[0-9]{4}")  # with another field in it, or a width that no name has
+_LONGEST = 255  # maximum bytes in a file name on most file systems
+_ODD_FORMAT = re.compile(r"\{|[0-9]{4}")  # a nested field, or a width that exceeds any file name
 
 
 def check_pattern(pattern: Any) -> str:
-    """Give a ``record_to`` pattern back if it can be filled in: it is, with ids such as carriers have.
+    """Validate a ``record_to`` pattern by formatting it with sample ids.
 
-    :raises InvalidParameter: it cannot, or what comes out is no name of a file.
+    :return: the pattern as text.
+    :raises InvalidParameter: the pattern is invalid, or the result is not a valid file name.
     """
     accepted = "a path with {call_id}, {stream_id} or {account_id} in it"
     text = os.fspath(pattern) if isinstance(pattern, (str, os.PathLike)) else ""
@@ -34,7 +35,7 @@ def check_pattern(pattern: Any) -> str:
         raise InvalidParameter("record_to", pattern, accepted)
     try:
         fields = [(name, spec or "") for _, name, spec, _ in string.Formatter().parse(text) if name is not None]
-        # An item of an id, or a format that is an id, may be there for one id and not for another.
+        # Reject attributes, items and nested fields: whether they can be formatted depends on the id.
         if any(name not in _FIELDS or _ODD_FORMAT.search(spec) for name, spec in fields):
             raise ValueError("no such field")
         path = _filled(text, dict.fromkeys(_FIELDS, _SAMPLE))
@@ -49,7 +50,7 @@ def check_pattern(pattern: Any) -> str:
 
 
 def _safe(value: str) -> str:
-    """The carrier's ids come from outside: no separators, no leading dot, no endless names."""
+    """Make an id usable in a file name. Ids are untrusted: they may contain path separators or be very long."""
     return _UNSAFE.sub("_", value)[:100].lstrip(".") or "unknown"
 
 
@@ -58,9 +59,11 @@ def _filled(pattern: str, ids: Mapping[str, str]) -> Path:
 
 
 def open_recording(pattern: str, start: Start) -> BinaryIO:
-    """Create the file for a recording and the folders above it. Never an existing one: ``-2``, ``-3`` ... are tried.
+    """Create the file for a stream's recording, and its parent directories.
 
-    :raises OSError: it cannot be created.
+    :param pattern: the ``record_to`` pattern.
+    :param start: the ``start`` message, which contains the ids.
+    :raises OSError: the file cannot be created.
     """
     path = _filled(pattern, {name: getattr(start, name) for name in _FIELDS})
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,9 +71,9 @@ def open_recording(pattern: str, start: Start) -> BinaryIO:
 
 
 def create_recording(path: str | Path) -> BinaryIO:
-    """Create a file of this name, or of the name with ``-2``, ``-3`` ... where there is one.
+    """Create a new file. If *path* exists, append ``-2``, ``-3`` ... to its stem.
 
-    :raises OSError: it cannot be created.
+    :raises OSError: the file cannot be created.
     """
     path = Path(path)
     for number in range(1, _ATTEMPTS):
@@ -83,21 +86,22 @@ def create_recording(path: str | Path) -> BinaryIO:
 
 
 def spool_file() -> BinaryIO:
-    """Return a file without a name that disappears when it is closed.
+    """Create a temporary file that is deleted when it is closed.
 
-    :raises OSError: there is no space for it.
+    :raises OSError: the file cannot be created.
     """
-    # On Windows tempfile wraps the file in an object of its own that behaves like it.
+    # On Windows, tempfile returns a wrapper with the same interface.
     return tempfile.TemporaryFile(prefix="relay-audio-", buffering=0)
 
 
 def files_for(
     record_to: str | None, spool: bool, tell: Callable[[str, str, object], object]
 ) -> Callable[[Start], BinaryIO] | None:
-    """What makes the file for what is kept of a stream, on the disk thread; ``None`` where nothing is kept.
+    """Return a function that creates the file for a stream's audio, or ``None`` if audio is not kept.
 
-    :param record_to: a pattern for its name.
-    :param spool: keep it in a file without a name where there is no other.
+    :param record_to: pattern of the file's path; ``None`` if streams are not recorded to named files.
+    :param spool: use a temporary file without *record_to*, and if the named file cannot be created.
+    :param tell: logs that the named file could not be created.
     """
 
     def make(start: Start) -> BinaryIO:

@@ -1,7 +1,8 @@
-"""Restores the order of frames that a carrier sends out of order (as Telnyx documents): by chunk, within a track. Pure.
+"""Reorder frames that arrive out of order.
 
-An early frame waits for the missing ones, for *window* seconds at most. Frames without a chunk number, and late frames,
-pass at once.
+Telnyx documents that frames may arrive out of order. Frames of each track are sorted by chunk number. A frame that arrives too
+early is held until the missing frames arrive, or until the window has elapsed. Late frames and frames without a chunk number
+are delivered immediately.
 """
 
 from __future__ import annotations
@@ -14,21 +15,21 @@ from .messages import Media
 
 __all__ = ["Reorder"]
 
-_MOST = 256  # frames of a track that wait; then the window is over for the oldest
-_TRACKS = 8  # that are put in order; more than a few come from no telephone
+_MOST = 256  # maximum number of held frames per track; beyond it the first one is delivered
+_TRACKS = 8  # maximum number of tracks to reorder; real streams have at most two
 
 
 @define(eq=False)
 class _Queue:
     expected: int | None = None
-    early: list[tuple[int, int, float, Media]] = field(factory=list)  # a heap: chunk, arrival, deadline, frame
+    early: list[tuple[int, int, float, Media]] = field(factory=list)  # heap of (chunk, arrival, deadline, frame)
 
 
 @define(eq=False)
 class Reorder:
-    """The waiting frames of one stream.
+    """Reorder buffer of one stream.
 
-    :param window: seconds.
+    :param window: maximum time to hold a frame, in seconds.
     """
 
     window: float
@@ -37,14 +38,15 @@ class Reorder:
 
     @property
     def next_due(self) -> float | None:
-        """When :meth:`due` will have something, if nothing comes before; ``None`` where nothing waits."""
+        """The earliest deadline of a held frame, at which to call :meth:`due`; ``None`` if no frame is held."""
         return min((entry[2] for queue in self._queues.values() for entry in queue.early), default=None)
 
     def push(self, media: Media, now: float) -> list[Media]:
-        """Take in a frame.
+        """Add a frame.
 
-        :param now: seconds, by any steady clock.
-        :return: the frames whose turn it is.
+        :param media: the frame.
+        :param now: the current time in seconds, on any monotonic clock.
+        :return: the frames to deliver, in order.
         """
         chunk = media.chunk
         if chunk is None:
@@ -55,11 +57,11 @@ class Reorder:
                 return [media]
             queue = self._queues[media.track] = _Queue()
         expected = queue.expected
-        if chunk == expected or (expected is None and chunk <= 1):  # carriers count from 1, some from 0
+        if chunk == expected or (expected is None and chunk <= 1):  # most carriers count from 1, some from 0
             queue.expected = chunk + 1
             return [media, *_following(queue)] if queue.early else [media]
         if expected is not None and chunk < expected:
-            if expected - chunk > _MOST:  # the carrier's count restarts, or one number was invalid
+            if expected - chunk > _MOST:  # the carrier's counter restarted, or an earlier number was wrong
                 queue.expected = chunk + 1
             return [media]
         self._arrivals += 1
@@ -67,7 +69,7 @@ class Reorder:
         return _release(queue, 1) if len(queue.early) > _MOST else []
 
     def due(self, now: float) -> list[Media]:
-        """The frames that have waited long enough, with those before them."""
+        """Return frames whose deadline has passed, along with the held frames that precede or directly follow them."""
         ready = []
         for queue in self._queues.values():
             count = sum(entry[2] <= now for entry in queue.early)
@@ -78,7 +80,7 @@ class Reorder:
         return ready
 
     def flush(self) -> list[Media]:
-        """All that waits, in order: nothing more will come."""
+        """Return all held frames in order, because the stream has ended."""
         return [media for queue in self._queues.values() for media in _release(queue, len(queue.early))]
 
 
