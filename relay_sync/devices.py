@@ -22,7 +22,7 @@ __all__ = ["Device", "call", "fabric", "phone", "queue", "sip", "stream"]
 #: ``{"type": ..., "params": {...}}``
 Device = dict[str, Any]
 
-CallState = Literal["created", "ringing", "answered", "ended"]
+CallbackState = Literal["created", "ringing", "answered", "ended"]
 SipCodec = Literal["PCMU", "PCMA", "OPUS", "G729", "G722", "AMR-WB", "VP8", "H264"]
 
 
@@ -51,7 +51,7 @@ def phone(
     confirm: str | list[Any] | None = None,
     confirm_timeout: int | None = None,
     call_state_url: str | None = None,
-    call_state_events: Iterable[CallState | str] | None = None,
+    call_state_events: Iterable[CallbackState | str] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Device:
     """A telephone number.
@@ -88,7 +88,7 @@ def fabric(
     confirm: str | list[Any] | None = None,
     confirm_timeout: int | None = None,
     call_state_url: str | None = None,
-    call_state_events: Iterable[CallState | str] | None = None,
+    call_state_events: Iterable[CallbackState | str] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Device:
     """A Call Fabric resource, by its address.
@@ -131,7 +131,7 @@ def sip(
     confirm: str | list[Any] | None = None,
     confirm_timeout: int | None = None,
     call_state_url: str | None = None,
-    call_state_events: Iterable[CallState | str] | None = None,
+    call_state_events: Iterable[CallbackState | str] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Device:
     """A SIP address.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any, ClassVar, Final, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar, dataclass_transform
 
 import attrs
 from attrs import field
@@ -123,8 +123,9 @@ def _any(value: Any) -> Any:
     return value
 
 
+_Reader: TypeAlias = tuple[type | None, Callable[[Any], Any]]
 # For each annotation: the type of values that are used unchanged, and a function that converts other values or returns None.
-_READERS: Final[dict[str, tuple[type | None, Callable[[Any], Any]]]] = {
+_READERS: Final[dict[str, _Reader]] = {
     "str": (str, _text),
     "int": (int, _whole),
     "float": (None, finite),
@@ -135,6 +136,12 @@ _READERS: Final[dict[str, tuple[type | None, Callable[[Any], Any]]]] = {
     "list[dict[str, Any]]": (None, _objects),
     "Any": (None, _any),
 }
+
+
+def _reader(annotation: str) -> _Reader:
+    # States are annotated with their known values, such as `Literal["hold", "unhold"] | str`.
+    return _READERS["str" if annotation.endswith(" | str") else annotation]
+
 
 _Cls = TypeVar("_Cls", bound="type[Any]")
 _E = TypeVar("_E", bound="RelayEvent")
@@ -150,7 +157,7 @@ def event(cls: _Cls) -> _Cls:
     # All classes inherit one __repr__. Generating one for each of the 50 classes would take a third of the package's import time.
     made = attrs.define(kw_only=True, slots=True, eq=False, repr=False)(cls)
     made._MEMBERS = {
-        member.metadata.get("wire", member.name): (member.name, *_READERS[str(member.type)])
+        member.metadata.get("wire", member.name): (member.name, *_reader(str(member.type)))
         for member in attrs.fields(made)
         if member.name not in _OWN or "wire" in member.metadata
     }

@@ -6,7 +6,7 @@ Every client receives these events, so this module is imported with the package.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from attrs import field
 
@@ -18,6 +18,9 @@ from ..constants import (
     EVENT_CALL_DIAL,
     EVENT_CALL_RECEIVE,
     EVENT_CALL_STATE,
+    CallEndReason,
+    CallState,
+    Direction,
 )
 from .base import CallEvent, RelayEvent, event, from_envelope
 
@@ -60,10 +63,10 @@ class CallStateEvent(CallEvent):
 
     TYPE: ClassVar[str] = EVENT_CALL_STATE
 
-    call_state: str = ""
-    end_reason: str = ""
+    call_state: CallState | str = ""
+    end_reason: CallEndReason | str = ""
     end_source: str = ""
-    direction: str = ""
+    direction: Direction | str = ""
     device: dict[str, Any] = field(factory=dict)
     start_time: int = 0
     answer_time: int = 0
@@ -121,8 +124,8 @@ class CallReceiveEvent(CallEvent):
 
     TYPE: ClassVar[str] = EVENT_CALL_RECEIVE
 
-    call_state: str = ""
-    direction: str = ""
+    call_state: CallState | str = ""
+    direction: Direction | str = ""
     device: dict[str, Any] = field(factory=dict)
     project_id: str = ""
     context: str = ""
@@ -159,7 +162,7 @@ class DialEvent(RelayEvent):
     TYPE: ClassVar[str] = EVENT_CALL_DIAL
 
     tag: str = ""
-    dial_state: str = ""
+    dial_state: Literal["dialing", "answered", "failed"] | str = ""
     call: dict[str, Any] = field(factory=dict)
     node_id: str = ""
     reason: str = field(default="", metadata={"wire": "reason"})

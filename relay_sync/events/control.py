@@ -6,7 +6,7 @@ Each event has the ``control_id`` of its action. Echo events have no ``control_i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from attrs import field
 
@@ -74,7 +74,7 @@ class PlayEvent(CallEvent):
     TYPE: ClassVar[str] = EVENT_CALL_PLAY
 
     control_id: str = ""
-    state: str = ""
+    state: Literal["playing", "paused", "finished", "error"] | str = ""
 
 
 @event
@@ -108,7 +108,7 @@ class RecordEvent(CallEvent):
     TYPE: ClassVar[str] = EVENT_CALL_RECORD
 
     control_id: str = ""
-    state: str = ""
+    state: Literal["recording", "paused", "finished", "no_input"] | str = ""
     url: str = ""
     duration: float = 0.0
     size: int = 0
@@ -161,7 +161,7 @@ class CollectEvent(CallEvent):
     TYPE: ClassVar[str] = EVENT_CALL_COLLECT
 
     control_id: str = ""
-    state: str = ""
+    state: Literal["collecting", "finished", "error"] | str = ""
     result: dict[str, Any] = field(factory=dict)
     final: bool | None = None
 
@@ -293,7 +293,7 @@ class TapEvent(CallEvent):
     TYPE: ClassVar[str] = EVENT_CALL_TAP
 
     control_id: str = ""
-    state: str = ""
+    state: Literal["tapping", "finished"] | str = ""
     tap: dict[str, Any] = field(factory=dict)
     device: dict[str, Any] = field(factory=dict)
 
@@ -320,7 +320,7 @@ class StreamEvent(CallEvent):
     TYPE: ClassVar[str] = EVENT_CALL_STREAM
 
     control_id: str = ""
-    state: str = ""
+    state: Literal["streaming", "finished"] | str = ""
     url: str = ""
     name: str = ""
 
@@ -345,7 +345,7 @@ class SendDigitsEvent(CallEvent):
     TYPE: ClassVar[str] = EVENT_CALL_SEND_DIGITS
 
     control_id: str = ""
-    state: str = ""
+    state: Literal["finished", "error"] | str = ""
 
 
 @event
@@ -366,7 +366,7 @@ class EchoEvent(CallEvent):
 
     TYPE: ClassVar[str] = EVENT_CALL_ECHO
 
-    state: str = ""
+    state: Literal["echoing", "finished"] | str = ""
 
 
 @event
@@ -396,7 +396,7 @@ class TranscribeEvent(CallEvent):
     TYPE: ClassVar[str] = EVENT_CALL_TRANSCRIBE
 
     control_id: str = ""
-    state: str = ""
+    state: Literal["transcribing", "finished"] | str = ""
     url: str = ""
     recording_id: str = ""
     duration: float = 0.0
@@ -428,7 +428,7 @@ class AIEvent(CallEvent):
     TYPE: ClassVar[str] = EVENT_CALL_AI
 
     control_id: str = ""
-    state: str = ""
+    state: Literal["finished", "error"] | str = ""
 
 
 @event

@@ -7,7 +7,14 @@ from typing import Any, ClassVar, TypeVar
 
 from attrs import field
 
-from ..constants import EVENT_AUTHORIZATION_STATE, EVENT_MESSAGING_RECEIVE, EVENT_MESSAGING_STATE, EVENT_TASKS
+from ..constants import (
+    EVENT_AUTHORIZATION_STATE,
+    EVENT_MESSAGING_RECEIVE,
+    EVENT_MESSAGING_STATE,
+    EVENT_TASKS,
+    Direction,
+    MessageState,
+)
 from .base import RelayEvent, event, from_envelope
 
 __all__ = ["AuthorizationStateEvent", "MessageEvent", "MessageReceiveEvent", "MessageStateEvent", "TaskEvent"]
@@ -41,13 +48,13 @@ class MessageEvent(RelayEvent):
 
     message_id: str = ""
     context: str = ""
-    direction: str = ""
+    direction: Direction | str = ""
     from_number: str = ""
     to_number: str = ""
     body: str = ""
     media: list[str] = field(factory=list)
     segments: int = 0
-    message_state: str = ""
+    message_state: MessageState | str = ""
     tags: list[str] = field(factory=list)
     tag: str = ""
 

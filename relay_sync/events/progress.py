@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from attrs import field
 
@@ -52,7 +52,7 @@ class ConnectEvent(CallEvent):
 
     TYPE: ClassVar[str] = EVENT_CALL_CONNECT
 
-    connect_state: str = ""
+    connect_state: Literal["connecting", "connected", "disconnected", "failed"] | str = ""
     peer: dict[str, Any] = field(factory=dict)
     failed_reason: str = ""
 
@@ -78,7 +78,7 @@ class ReferEvent(CallEvent):
 
     TYPE: ClassVar[str] = EVENT_CALL_REFER
 
-    state: str = ""
+    state: Literal["inProgress", "success", "cancel", "busy", "noAnswer", "error"] | str = ""
     sip_refer_to: str = ""
     sip_refer_response_code: str = ""
     sip_notify_response_code: str = ""
@@ -123,7 +123,7 @@ class HoldEvent(CallEvent):
 
     TYPE: ClassVar[str] = EVENT_CALL_HOLD
 
-    state: str = ""
+    state: Literal["hold", "unhold"] | str = ""
 
 
 @event

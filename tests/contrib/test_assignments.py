@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.modules import MODULES, name_of, nodes, room, tree
+from tests.support.modules import MODULES, name_of, nodes, subpackage, tree
 
 #: What is no object of the package's other parts, by file, each with its reason.
 OTHERS = {
@@ -44,12 +44,14 @@ def derived(of: ast.Module) -> Iterator[str]:
 
 
 def test_the_integrations_assign_to_no_attribute_of_our_objects() -> None:
-    found = {(name_of(path), text) for path in MODULES if room(path) == "contrib" for text in written(tree(path))}
+    found = {(name_of(path), text) for path in MODULES if subpackage(path) == "contrib" for text in written(tree(path))}
     assert found == set(OTHERS)
 
 
 def test_the_integrations_derive_no_class_from_ours() -> None:
-    assert not [(name_of(path), each) for path in MODULES if room(path) == "contrib" for each in derived(tree(path))]
+    assert not [
+        (name_of(path), each) for path in MODULES if subpackage(path) == "contrib" for each in derived(tree(path))
+    ]
 
 
 @pytest.mark.parametrize(

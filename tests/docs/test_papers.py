@@ -56,11 +56,11 @@ def test_the_layers_are_those_that_the_tests_enforce() -> None:
     lines = re.findall(r"^[1-9]   (.+)$", text, re.MULTILINE)
     layers = [set(re.sub(r"\(.*?\)|/", "", line).split()) for line in reversed(lines)]
     table = ast.parse((ROOT / "tests" / "package" / "test_package.py").read_text(encoding="utf-8"))
-    (floors,) = (
-        node.value for node in table.body if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "FLOORS"
+    (enforced,) = (
+        node.value for node in table.body if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "LAYERS"
     )
-    assert isinstance(floors, ast.Tuple)
-    assert layers == [{each.value for each in ast.walk(one) if isinstance(each, ast.Constant)} for one in floors.elts]
+    assert isinstance(enforced, ast.Tuple)
+    assert layers == [{each.value for each in ast.walk(one) if isinstance(each, ast.Constant)} for one in enforced.elts]
 
 
 def medians(row: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Where tests and their helpers are: tests mirror the rooms of the package, and what they share is in ``tests/support``."""
+"""Where tests and their helpers are: tests mirror the subpackages of the package, and what they share is in ``tests/support``."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.support import ROOT
 from tests.support.modules import PACKAGE, home, tree
 
 TESTS = ROOT / "tests"
-#: Folders of tests that mirror no room, and what they test instead.
-NO_ROOMS = {
+#: Folders of tests that mirror no subpackage, and what they test instead.
+NO_SUBPACKAGES = {
     "package": "the package as a whole",
     "docs": "the pages, and what they promise",
     "typing": "types as type checkers see them",
@@ -46,21 +46,21 @@ def is_imported_test(name: str) -> bool:
     return last.startswith("test_") and (TESTS.parent / Path(*home.split("."), f"{last}.py")).is_file()
 
 
-def misplaced(file: Path, rooms: Path) -> str:
+def misplaced(file: Path, subpackages: Path) -> str:
     """What is wrong with the place of a file, given by its path below ``tests``; empty if nothing is.
 
-    :param rooms: the package whose folders are the rooms.
+    :param subpackages: the package whose folders are the subpackages.
     """
     folder, name = file.parent, file.name
     if folder.parts[:1] in [(each,) for each in BESIDE] or name in ("conftest.py", "__init__.py"):
         return ""
     if not name.startswith("test_"):
         return "a helper: it belongs into tests/support"
-    if folder.parts[:1] in [(each,) for each in NO_ROOMS]:
+    if folder.parts[:1] in [(each,) for each in NO_SUBPACKAGES]:
         return ""
     if folder.parts:
-        return "" if (rooms / folder).is_dir() else "the package has no such folder"
-    modules = [path.stem for path in rooms.glob("*.py")]
+        return "" if (subpackages / folder).is_dir() else "the package has no such folder"
+    modules = [path.stem for path in subpackages.glob("*.py")]
     about = file.stem.removeprefix("test_")
     return "" if any(f"{about}_".startswith(f"{each}_") for each in modules) else "no module at the root is called so"
 
@@ -115,8 +115,8 @@ def test_a_file_in_the_wrong_place_is_seen(place: str) -> None:
 
 
 def test_every_room_has_its_tests() -> None:
-    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    assert rooms == {file.parts[0] for file in FILES if len(file.parts) > 1} - set(NO_ROOMS) - set(BESIDE)
+    subpackages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert subpackages == {file.parts[0] for file in FILES if len(file.parts) > 1} - set(NO_SUBPACKAGES) - set(BESIDE)
 
 
 def test_every_folder_is_a_package() -> None:
@@ -134,9 +134,11 @@ MAPPED = (
 
 @pytest.mark.parametrize("name", MAPPED)
 def test_the_map_of_a_room_names_its_modules(name: str) -> None:
-    room = PACKAGE / name
-    text = ast.get_docstring(tree(room / "__init__.py")) or ""
-    modules = {path.stem for path in room.glob("*.py")} | {path.parent.name for path in room.glob("*/__init__.py")}
+    subpackage = PACKAGE / name
+    text = ast.get_docstring(tree(subpackage / "__init__.py")) or ""
+    modules = {path.stem for path in subpackage.glob("*.py")} | {
+        path.parent.name for path in subpackage.glob("*/__init__.py")
+    }
     named = set(re.findall(r"``(?:\w+\.)*(\w+)/?``", text))
     assert modules - {"__init__"} <= named
     # What stands first in a line is meant as a module.

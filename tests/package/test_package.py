@@ -29,12 +29,12 @@ from tests.support.modules import (
     imports,
     name_of,
     nodes,
-    room,
+    subpackage,
     tree,
 )
 
-#: From the ground up. A room imports from floors below its own, and from its own; the rooms of a floor are named together.
-FLOORS: tuple[frozenset[str], ...] = (
+#: The layers, lowest first. A subpackage may import from its own layer and from those below it.
+LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"text", "errors", "constants", "deadline", "_version", "notebook_html"}),
     frozenset({"threads", "hosts"}),
     frozenset({"observing", "params", "receivers", "server"}),
@@ -44,11 +44,11 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"__init__", "cli", "testing"}),
     frozenset({"contrib", "pytest_plugin", "__main__"}),
 )
-#: The one import that closes a circle on purpose, for types only: an action names the call that it belongs to.
+#: The only import cycle that is intended, for types only: an action names the call that it belongs to.
 EXCEPTION = ("relay_sync.call.actions.base", "relay_sync.call.call")
-#: Modules that are still in circles, by room: the numbers only ever become smaller, and what has none left is taken out.
+#: Modules in import cycles, by subpackage. The numbers may only decrease; a subpackage without cycles is removed.
 IN_CIRCLES: dict[str, int] = {}
-#: What rooms must not know although no floor forbids it.
+#: Imports that are forbidden although the layers allow them.
 STRANGERS = {
     "audio": {"call"},
     "simulator": {"client", "call", "connection"},
@@ -56,10 +56,10 @@ STRANGERS = {
     "call": {"audio"},
     "server": {"protocol"},
 }
-#: What is pure: no socket, no thread, no clock.
+#: Modules without sockets, threads and clocks.
 PURE = {"text", "hosts/origins.py", "protocol", "notebook_html", "params", "events", "devices", "errors", "constants"}
 IMPURE = {"socket", "select", "selectors", "threading", "time", "queue", "subprocess", "ssl", "asyncio", "websocket"}
-#: Packages beyond the core: imported where they are used, by whoever uses them.
+#: Third-party packages, and the only modules that may import them.
 EXTRAS = {
     "websockets": {"server/library.py"},
     "rich": {"cli/meters.py", "cli/progress.py", "rest/progress.py"},
@@ -67,26 +67,26 @@ EXTRAS = {
 }
 
 
-def floor(name: str) -> int:
-    for height, names in enumerate(FLOORS):
+def layer(name: str) -> int:
+    for height, names in enumerate(LAYERS):
         if name in names:
             return height
-    raise AssertionError(f"{name} is on no floor: say in tests/package/test_package.py where it belongs")
+    raise AssertionError(f"{name} is in no layer: add it to LAYERS in tests/package/test_package.py")
 
 
 def test_the_package_is_there() -> None:
     assert len(MODULES) > 50
-    assert {room(path) for path in MODULES} >= {"protocol", "connection", "server", "audio", "simulator", "cli"}
+    assert {subpackage(path) for path in MODULES} >= {"protocol", "connection", "server", "audio", "simulator", "cli"}
 
 
 def why_not(mine: str, name: str) -> str:
-    """What is wrong if a room imports a module; empty if nothing is."""
+    """Return why a subpackage may not import a module, or an empty string if it may."""
     parts = name.split(".")
     if parts[0] != "relay_sync":
         return ""
     if len(parts) == 1:
-        return "import from the room where it lives, not from the shop window"
-    if parts[1] != "__version__" and floor(parts[1]) > floor(mine):
+        return "import from the module that defines the name, not from relay_sync itself"
+    if parts[1] != "__version__" and layer(parts[1]) > layer(mine):
         return f"{mine} imports {name}, which is above it"
     return f"{mine} must not know {parts[1]}" if parts[1] in STRANGERS.get(mine, ()) else ""
 
@@ -95,21 +95,21 @@ def test_no_import_points_upwards() -> None:
     found = [
         f"{path}: {wrong}"
         for path in MODULES
-        if room(path) != "__init__"  # the shop window
+        if subpackage(path) != "__init__"  # the package's public names
         for name in imported(path, types=True)
-        if (wrong := why_not(room(path), name))
+        if (wrong := why_not(subpackage(path), name))
     ]
     assert not found
 
 
 def test_there_are_few_floors_and_few_modules_at_the_root() -> None:
-    assert len(FLOORS) <= 8
-    assert len({name for names in FLOORS for name in names}) == sum(map(len, FLOORS))
+    assert len(LAYERS) <= 8
+    assert len({name for names in LAYERS for name in names}) == sum(map(len, LAYERS))
     assert len(list(PACKAGE.glob("*.py"))) <= 14
 
 
 def test_modules_import_each_other_in_no_circle() -> None:
-    """Imports for types only count as well: who reads one module of a circle has to read them all."""
+    """Imports for type checking count, too: a reader of one module in a cycle has to read all of them."""
     edges = {
         name: {
             other
@@ -117,13 +117,13 @@ def test_modules_import_each_other_in_no_circle() -> None:
             if other in NAMED and name != other and (name, other) != EXCEPTION
         }
         for name, path in NAMED.items()
-        if name != "relay_sync"  # the shop window
+        if name != "relay_sync"  # the package's public names
     }
     assert EXCEPTION[1] in imported(NAMED[EXCEPTION[0]], types=True)
     found = circles(edges)
     left = collections.Counter(name.split(".")[1] for group in found for name in group)
-    assert not {room: found for room, number in left.items() if number > IN_CIRCLES.get(room, 0)}
-    assert not set(IN_CIRCLES) - set(left), "all circles of this room are open: take it out of IN_CIRCLES"
+    assert not {subpackage: found for subpackage, number in left.items() if number > IN_CIRCLES.get(subpackage, 0)}
+    assert not set(IN_CIRCLES) - set(left), "this subpackage has no cycles left: remove it from IN_CIRCLES"
 
 
 def test_circles_are_found() -> None:
@@ -135,7 +135,7 @@ def test_pure_rooms_have_no_sockets_threads_or_clocks_and_extras_one_door() -> N
     for path in MODULES:
         here = path.relative_to(PACKAGE).as_posix()
         tops = {name.split(".")[0] for name in imported(path)}
-        wrong = {"asyncio"} | (IMPURE if PURE & {room(path), here} else set())
+        wrong = {"asyncio"} | (IMPURE if PURE & {subpackage(path), here} else set())
         wrong |= {extra for extra, doors in EXTRAS.items() if here not in doors}
         found += [f"{here} imports {name}" for name in sorted(tops & wrong)]
     assert not found
@@ -254,7 +254,7 @@ def test_importing_is_cheap() -> None:
     assert not loaded & {"socket", "selectors", "random", "uuid", "signal", "html"}
 
 
-#: What ``from relay_sync import RelayClient`` leaves to those who use it: rooms of the package, and what they are built on.
+#: What ``from relay_sync import RelayClient`` leaves to those who use it: subpackages of the package, and what they are built on.
 LEFT_TO_USERS = (
     *("contrib", "testing", "pytest_plugin", "rest", "webhooks", "simulator", "audio", "cli", "server"),
     *("flask", "django", "click", "numpy", "av", "rich", "requests", "urllib3", "websockets", "websocket", "pytest"),

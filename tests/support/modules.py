@@ -25,7 +25,7 @@ def name_of(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
 
-def room(path: Path) -> str:
+def subpackage(path: Path) -> str:
     """The folder or the module at the root that a file belongs to."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 

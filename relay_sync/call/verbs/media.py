@@ -10,11 +10,11 @@ from ...params.nested import Media, RecordAudio
 from ..actions import OnCompleted, PlayAction, RecordAction
 from .base import ADDRESS, Verbs
 
-__all__ = ["Direction", "Gender", "MediaVerbs"]
+__all__ = ["Gender", "MediaDirection", "MediaVerbs"]
 
 Gender = Literal["male", "female"]
-Direction = Literal["listen", "speak", "both"]
-_DIRECTIONS = ("listen", "speak", "both")
+MediaDirection = Literal["listen", "speak", "both"]
+_MEDIA_DIRECTIONS = ("listen", "speak", "both")
 
 
 class MediaVerbs(Verbs):
@@ -25,7 +25,7 @@ class MediaVerbs(Verbs):
         media: Iterable[Media],
         *,
         volume: float | None = None,
-        direction: Direction | str | None = None,
+        direction: MediaDirection | str | None = None,
         loop: int | None = None,
         language: str | None = None,
         gender: Gender | str | None = None,
@@ -61,7 +61,7 @@ class MediaVerbs(Verbs):
         params = {
             "play": nested.media("media", media),
             "volume": values.number("volume", volume, low=-40, high=40),
-            "direction": values.choice("direction", direction, _DIRECTIONS),
+            "direction": values.choice("direction", direction, _MEDIA_DIRECTIONS),
             "loop": values.whole("loop", loop, low=0),
             "language": values.text("language", language),
             "gender": values.choice("gender", gender, ("male", "female")),

@@ -24,7 +24,7 @@ from relay_sync.simulator.core.noticeboard import Noticeboard
 from relay_sync.simulator.media.carrier import Carrier
 from relay_sync.simulator.media.formats import Format, parse_codec
 from relay_sync.simulator.media.voice import RATES, Voice, load_voice
-from tests.support.modules import MODULES, imported, name_of, room
+from tests.support.modules import MODULES, imported, name_of, subpackage
 
 SAMPLES = st.lists(st.integers(-32768, 32767), max_size=80).map(lambda each: struct.pack(f"<{len(each)}h", *each))
 
@@ -311,7 +311,7 @@ def test_the_simulator_knows_nothing_of_the_client() -> None:
     allowed = {"audio", "errors", "hosts", "origins", "params", "protocol", "server", "simulator", "text", "threads"}
     found = []
     for path in MODULES:
-        if room(path) != "simulator":
+        if subpackage(path) != "simulator":
             continue
         for name in imported(path, types=True):
             parts = name.split(".")

@@ -1,4 +1,4 @@
-"""The simulator's inner floors: its parts import downwards only, types included, and no two modules import each other."""
+"""The simulator's inner layers: its parts import downwards only, types included, and no two modules import each other."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import relay_sync.simulator
 from tests.support.modules import NAMED, circles, imported
 
 ROOT = "relay_sync.simulator."
-#: From the bottom to the top; parts of one floor know nothing of each other. A part that is inside another stands by itself.
-FLOORS = (
+#: From the bottom to the top; parts of one layer know nothing of each other. A part that is inside another stands by itself.
+LAYERS = (
     ("speech", "core"),
     ("media",),
     ("people",),
@@ -21,7 +21,7 @@ FLOORS = (
     ("server",),
     ("http.control",),
 )
-HEIGHT = {part: height for height, parts in enumerate(FLOORS) for part in parts}
+HEIGHT = {part: height for height, parts in enumerate(LAYERS) for part in parts}
 
 
 def part(module: str) -> str:
@@ -48,7 +48,7 @@ def wrong(found: Mapping[str, Iterable[str]]) -> Iterator[str]:
                 yield f"{module} -> {other}"
 
 
-def test_every_part_has_its_floor() -> None:
+def test_every_part_has_its_layer() -> None:
     assert {part(module) for module in arrows()} == HEIGHT.keys()
 
 
@@ -78,4 +78,4 @@ def test_arrows_that_point_elsewhere_are_seen(module: str, other: str) -> None:
 def test_the_docstring_lists_the_floors_in_this_order() -> None:
     told = relay_sync.simulator.__doc__ or ""
     listed = [line for line in told.splitlines() if line.startswith("``")]
-    assert listed == [", ".join(f"``{each}``" for each in parts) for parts in (("core",), *FLOORS[1:])]
+    assert listed == [", ".join(f"``{each}``" for each in parts) for parts in (("core",), *LAYERS[1:])]
