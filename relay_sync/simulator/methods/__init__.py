@@ -1,1 +1,1 @@
-"""The implementations of RELAY's methods, one module per theme."""
+"""Implementations of the RELAY methods, grouped by topic."""

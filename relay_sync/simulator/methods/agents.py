@@ -1,13 +1,13 @@
-"""AI agents on a call: ``calling.ai`` and its controls, ``calling.amazon_bedrock``, and the observer ``calling.ai_sidecar``.
+"""AI agents: ``calling.ai`` and its control methods, ``calling.amazon_bedrock``, and the observer ``calling.ai_sidecar``.
 
-The simulator has no language model. Its choices where the sources are silent:
+The simulator has no language model. Details that SignalWire does not document are implemented as follows:
 
-* An agent answers the party's speech, and messages with the role ``user``, with ``You said: ...``, which the party hears. It
-  says messages with the role ``assistant``, and ignores messages with the role ``system``.
-* An agent on hold ignores speech, for at most ``timeout`` seconds.
-* At its end, an agent sends ``calling.ai.stop``, a ``post_prompt`` if the client asked for one, and then ``calling.call.ai``
-  (except for Bedrock agents).
-* Commands to an agent get 404 if there is none on the call.
+* An agent responds to the party's speech with the text ``You said: ...``. It responds to messages with the role ``user`` in the
+  same way, speaks messages with the role ``assistant``, and ignores messages with the role ``system``.
+* An agent on hold ignores speech. If the client specifies a ``timeout``, the hold ends after that many seconds.
+* An agent that ends sends ``calling.ai.stop``, then ``post_prompt`` if the client requested it, and finally ``calling.call.ai``.
+  A Bedrock agent does not send the last event.
+* Commands to an agent fail with code 404 if the call has no agent.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ def _milliseconds() -> int:
 
 @define(eq=False, kw_only=True)
 class Agent(NetworkOperation):
-    """An AI agent."""
+    """An AI agent on a call."""
 
     event_type = "calling.call.ai"
     on_hold: bool = field(default=False, init=False)
     _began: int = field(factory=_milliseconds, init=False)
 
     def report(self, name: str, **told: Any) -> None:
-        """Send an event without a ``control_id``."""
+        """Send an AI event. These events do not have a ``control_id``."""
         self.world.emit(self.call.owner, f"calling.ai.{name}", {**self.call.address(), **told})
 
     def begin(self) -> None:
@@ -62,7 +62,7 @@ class Agent(NetworkOperation):
             self.after("answer", estimate(text) + REACTION, self.say, f"You said: {text}")
 
     def say(self, text: str) -> None:
-        """Say a text to the party."""
+        """Speak a text to the party."""
         self.report("response", response=text)
         self.report("begin_speaking")
         self.report("response_utterance", utterance=text)
@@ -110,7 +110,7 @@ class Agent(NetworkOperation):
         self.on_hold = False
 
     def message(self, request: CommandRequest) -> None:
-        """Handle a message from the client."""
+        """Handle a ``calling.ai_message`` command."""
         request.accept()
         text, role = request.params.get("message_text", ""), request.params.get("role", "system")
         if text and role == "user":
@@ -121,7 +121,7 @@ class Agent(NetworkOperation):
 
 @define(eq=False, kw_only=True)
 class BedrockAgent(Agent):
-    """An Amazon Bedrock agent: it has no ``control_id``, and only ``calling.ai.stop`` reports its end."""
+    """An Amazon Bedrock agent. It has no ``control_id``, and its last event is ``calling.ai.stop``."""
 
     def close(self, **told: Any) -> None:
         self.drop()
@@ -129,13 +129,13 @@ class BedrockAgent(Agent):
 
 @define(eq=False, kw_only=True)
 class Sidecar(NetworkOperation):
-    """An AI observer of the call."""
+    """An AI observer that follows a call without speaking."""
 
     event_type = "calling.ai.sidecar"
     _ticks: int = field(default=0, init=False)
 
     def report(self, kind: str, /, **told: Any) -> None:
-        """Send an event of the sidecar."""
+        """Send a sidecar event."""
         self._ticks += 1
         event = {
             "type": kind,
@@ -157,7 +157,7 @@ class Sidecar(NetworkOperation):
             self.report("insight", text=f"The caller said: {text}")
 
     def ask(self, request: CommandRequest) -> None:
-        """Answer a question of the client."""
+        """Answer a question from the client."""
         ask_id = str(uuid.uuid4())
         request.accept()
         text = request.params["text"]
@@ -168,12 +168,12 @@ class Sidecar(NetworkOperation):
         self.report("ask_answer", ask_id=ask_id, response=f"You asked: {text}")
 
     def poke(self, request: CommandRequest) -> None:
-        """Accept a hint from the client, and send an insight."""
+        """Accept a hint from the client and send an insight."""
         request.accept()
         self.report("insight", text=request.params["text"], triggered_by="poke")
 
     def status(self, request: CommandRequest) -> None:
-        """Acknowledge: the sidecar is running."""
+        """Confirm that the sidecar is running."""
         request.accept()
 
     def finish(self, **told: Any) -> None:

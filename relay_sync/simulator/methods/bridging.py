@@ -1,16 +1,17 @@
-"""``calling.connect`` and ``calling.disconnect``: bridge a call with another device.
+"""Bridges between calls: ``calling.connect`` and ``calling.disconnect``.
 
-The ``connecting`` event is sent at once, then ``connected`` with the peer or ``failed`` with the reason. ``disconnected`` follows
-``connected``. Peers are calls of their own; their states have the given ``tag`` and their ``parent``. The simulator's choices
-where the sources are silent:
+The server sends a ``connecting`` event immediately. It then sends ``connected`` with the peer, or ``failed`` with the reason. A
+``connected`` event is followed by ``disconnected`` when the bridge ends. A dialed peer is a separate call, and its state events
+include the requested ``tag`` and the ``parent`` call. Details that SignalWire does not document are implemented as follows:
 
-* A call that is being connected, or is on either side of a bridge, is busy. A connect command for a busy call gets 409, and so
-  does a command whose devices are all busy calls. A device that is a busy call when its turn comes fails with ``busy``.
-* A call leaves its queue or conference when it is connected.
-* The bridge ends when either side ends. A peer that was dialed for the bridge ends with it; the call itself continues.
-  ``calling.disconnect`` may address either side.
+* A call is busy while it is being connected or is on either side of a bridge. A connect command for a busy call fails with code
+  409, and so does a command whose devices are all busy calls. Otherwise, a device that is a busy call when the simulator tries it
+  fails with ``busy``.
+* A call that is connected leaves its queue or conference.
+* The bridge ends when either side ends. If a peer was dialed for the bridge, it ends too. The original call continues.
+  ``calling.disconnect`` works for both sides.
 
-The type of a device decides how it is tried: see :data:`CONNECTORS`.
+:data:`CONNECTORS` maps each device type to its implementation.
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ __all__ = ["CONNECTORS", "HANDLERS", "Bridge", "Kind", "Peer"]
 class Peer(Attempt):
     """The other side of a bridge.
 
-    ``begin`` tries to reach it, and calls ``answered()`` or ``failed(reason)``. ``abandon`` cancels an attempt that is not
-    answered yet. ``release`` separates the peer when the bridge ends. A peer that ends first calls ``bridge.disconnected()``.
+    :meth:`begin` tries to reach the device and eventually calls :meth:`answered` or :meth:`failed`. :meth:`abandon` cancels a
+    pending attempt, and :meth:`release` disconnects the peer at the end of the bridge. If the peer ends first, it calls
+    :meth:`Bridge.disconnected`.
     """
 
     bridge: Bridge = field(repr=False)
@@ -51,13 +53,13 @@ class Peer(Attempt):
         return None
 
     def describe(self) -> dict[str, Any]:
-        """Return the member ``peer`` of events; may be empty."""
+        """Return the ``peer`` object for events. It may be empty."""
         raise NotImplementedError
 
     def release(self, *, hang_up: bool) -> None:
-        """Separate the peer from the call.
+        """Disconnect the peer from the call.
 
-        :param hang_up: also end a peer that was dialed for the bridge.
+        :param hang_up: whether to end a peer that was dialed for the bridge.
         """
         raise NotImplementedError
 
@@ -135,7 +137,7 @@ class LivePeer(Peer):
         return self.call
 
     def join(self, call: NetworkCall) -> None:
-        """Bridge the call."""
+        """Use an existing call as the other side of the bridge."""
         self.call = call
         call.watchers.append(self._moved)
         self.answered()
@@ -173,10 +175,10 @@ class QueuedPeer(LivePeer):
 
 @frozen(kw_only=True)
 class Kind:
-    """A type of device.
+    """A device type that ``calling.connect`` supports.
 
-    :ivar make: creates the :class:`Peer` from ``platform``, ``bridge`` and ``device``.
-    :ivar check: returns what is wrong with the device's parameters beyond their shape (``schemas``), by name.
+    :ivar make: creates the :class:`Peer`; receives ``platform``, ``bridge`` and ``device``.
+    :ivar check: returns errors by parameter name, for rules that the schemas do not cover; ``None`` if there are no such rules.
     """
 
     make: Callable[..., Peer]
@@ -188,12 +190,12 @@ CONNECTORS: dict[str, Kind] = {
     "call": Kind(make=LivePeer),
     "queue": Kind(make=QueuedPeer),
 }
-"""How devices are tried, by type. ``stream_device`` adds its own."""
+"""Supported device types by name. The module ``stream_device`` adds another type."""
 
 
 @define(eq=False, kw_only=True)
 class Bridge(NetworkOperation):
-    """A call that is being connected or is connected."""
+    """A call that is connected to another device, or is being connected."""
 
     event_type = "calling.call.connect"
     goes_wrong: ClassVar[Mapping[str, Any]] = {"connect_state": "failed", "failed_reason": "error"}
@@ -215,7 +217,7 @@ class Bridge(NetworkOperation):
         self.hunt.begin()
 
     def _ring_back(self, items: list[Played]) -> None:
-        """Play the ringback items to the party, one after the other."""
+        """Play a list of ringback items to the party."""
         if items:
             self.let_hear("ringback", items[0], partial(self._ring_back, items[1:]))
 
@@ -255,7 +257,10 @@ class Bridge(NetworkOperation):
         super().drop()
 
     def disconnected(self, *, hang_up: bool = True) -> None:
-        """End the bridge."""
+        """End the bridge.
+
+        :param hang_up: whether to end a peer that was dialed for the bridge.
+        """
         peer = self.peer
         if peer is None or self.over:
             return
@@ -270,7 +275,7 @@ class Bridge(NetworkOperation):
         elif self.world.settings.finish_streams:
             self.disconnected()
         elif peer is not None:
-            self.hush()  # the end of the peer must not send an event either
+            self.hush()  # prevents an event when the peer ends
             peer.release(hang_up=True)
         self.drop()
 
@@ -285,7 +290,7 @@ def _take_out(call: NetworkCall) -> None:
 
 
 def _taken(call: NetworkCall) -> bool:
-    """Return whether a call is busy: in a bridge or conference, or being connected."""
+    """Return whether a call is busy, that is, in a bridge or conference or being connected."""
     return bool(engaged(call) or running(call, Bridge))
 
 
@@ -315,7 +320,7 @@ def _names_a_call(device: Mapping[str, Any]) -> bool:
 def _disconnect(request: CommandRequest) -> None:
     call = request.call
     bridge = running(call, Bridge) or call.bridge
-    request.accept()  # also without a bridge: the platform's reply for that is not documented
+    request.accept()  # even without a bridge, because the error for this case is not documented
     if bridge is not None:
         bridge.stop()
 

@@ -1,4 +1,4 @@
-"""The life of a call: ``calling.answer``, ``calling.end``, ``calling.pass``."""
+"""Basic call control: ``calling.answer``, ``calling.end`` and ``calling.pass``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["HANDLERS"]
 
 def _answer(request: CommandRequest) -> None:
     call = request.call
-    # Undocumented: other methods refuse with 409 if the call is already in the requested state.
+    # The error is not documented. Other methods return 409 if the call is already in the requested state.
     if call.state == "answered":
         request.refuse(409, "Call is already answered")
         return
@@ -30,7 +30,7 @@ def _end(request: CommandRequest) -> None:
 
 def _pass(request: CommandRequest) -> None:
     call = request.call
-    # Only offered calls can be passed. The platform's reply for other calls is not documented.
+    # A client can pass a call only while it is being offered. The error for other calls is not documented.
     if call.state not in ("created", "ringing"):
         request.refuse(409, "Call is already answered")
         return

@@ -1,16 +1,17 @@
-"""``calling.collect`` and ``calling.play_and_collect``: digits and speech of the party, and when they are complete.
+"""Collection of digits and speech: ``calling.collect`` and ``calling.play_and_collect``.
 
-One-shot collectors send exactly one event, without ``state`` and ``final``. With partial results or ``continuous``, events have
-both. ``calling.play_and_collect`` is always one-shot, and has only the options ``digits``, ``speech`` and ``initial_timeout``.
-The simulator's choices where the sources are silent:
+By default, a collector sends exactly one event, which has no ``state`` and ``final``. With ``partial_results`` or ``continuous``,
+result events have both members. ``calling.play_and_collect`` supports neither option. Of its ``collect`` object, only ``digits``,
+``speech`` and ``initial_timeout`` are used. Details that SignalWire does not document are implemented as follows:
 
-* ``initial_timeout`` of ``calling.collect`` starts immediately with ``start_input_timers``, otherwise at the command
-  ``calling.collect.start_input_timers``. For ``calling.play_and_collect`` it starts when the prompt ends.
-* Input during a prompt ends the prompt: its ``finished`` event is sent before the input is processed.
-* A stopped collector sends a result of type ``finished``, after the ``finished`` of a playing prompt. If a prompt cannot be
-  played, the prompt's ``error`` is the only event.
-* Fewer digits than ``min`` (``calling.play_and_collect`` only) and unintelligible speech are ``no_match``. A collector ignores
-  digits if it only collects speech, and vice versa.
+* The ``initial_timeout`` of ``calling.collect`` starts immediately if ``start_input_timers`` is true. Otherwise, it starts with
+  the command ``calling.collect.start_input_timers``. For ``calling.play_and_collect``, it starts at the end of the prompt.
+* Input during a prompt ends the prompt. The ``finished`` event of the prompt is sent before the input is processed.
+* A collector that is stopped sends a result of type ``finished``. If its prompt is still playing, the ``finished`` event of the
+  prompt comes first.
+* If the prompt cannot be played, its ``error`` event is the only event.
+* Unintelligible speech gives the result ``no_match``. So does ``calling.play_and_collect`` with fewer than ``min`` digits.
+* A collector without the option ``digits`` ignores digits, and a collector without ``speech`` ignores speech.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ __all__ = ["HANDLERS", "Collector", "PromptedCollector"]
 INITIAL_TIMEOUT = 4.0
 DIGIT_TIMEOUT = 5.0
 END_SILENCE = 1.0
-SURE, HALF_SURE = 92.3, 71.5  # confidence of results and of partial results, from 0 to 100
+SURE, HALF_SURE = 92.3, 71.5  # confidence of final and partial results, on a scale of 0 to 100
 
 
 @define(eq=False, kw_only=True)
 class Collector(NetworkOperation):
-    """An operation that waits for input."""
+    """A running collector of digits or speech."""
 
     event_type = "calling.call.collect"
     goes_wrong: ClassVar[Mapping[str, Any]] = {"result": {"type": "error"}}
@@ -45,7 +46,7 @@ class Collector(NetworkOperation):
 
     @property
     def wanted(self) -> dict[str, Any]:
-        """The description of the input to collect."""
+        """The options that describe the input to collect."""
         return self.params
 
     @property
@@ -75,11 +76,11 @@ class Collector(NetworkOperation):
         self.listen()
 
     def listen(self) -> None:
-        """Start to wait for input."""
+        """Start listening for input."""
         self.ask_party(keys=self._digits is not None, words=self._speech is not None)
 
     def start_timer(self) -> None:
-        """Start the timer of ``initial_timeout``, unless there was input before."""
+        """Start the initial timeout, unless the party has already started to enter digits or speak."""
         if not self._begun:
             seconds = self.wanted.get("initial_timeout") or INITIAL_TIMEOUT
             self.await_party("initial", seconds, self.complete, {"type": "no_input"})
@@ -87,7 +88,7 @@ class Collector(NetworkOperation):
     # -- input ----------------------------------------------------------------------------------------------------------
 
     def _input(self) -> None:
-        """Note the start of an input."""
+        """Handle the start of digits or speech."""
         self.cancel("initial")
         if not self._begun:
             self._begun = True
@@ -147,7 +148,7 @@ class Collector(NetworkOperation):
             self.tell(result=result, final=final, state="finished" if over else "collecting")
 
     def complete(self, result: dict[str, Any]) -> None:
-        """Report a complete input; then end or, with ``continuous``, wait for the next one."""
+        """Report a complete result. Then stop, or wait for the next input if the collector is continuous."""
         for name in ("initial", "digit", "speech", "reaction"):
             self.cancel(name)
         self._typed, self._begun = "", False
@@ -164,14 +165,14 @@ class Collector(NetworkOperation):
         super().finish(**{"result": {"type": "finished"}, **state, **told})
 
     def start_input_timers(self, request: CommandRequest) -> None:
-        """Start the input timer at the client's request."""
+        """Handle a ``calling.collect.start_input_timers`` command."""
         request.accept()
         self.start_timer()
 
 
 @define(eq=False, kw_only=True)
 class _Prompt(Playback):
-    """The prompt of a collector: a playback under the same ``control_id``."""
+    """The prompt of a collector. It is a playback with the same ``control_id``."""
 
     collector: PromptedCollector
 
@@ -184,12 +185,12 @@ class _Prompt(Playback):
         super().break_down(details)
 
     def call_ended(self) -> None:
-        self.drop()  # its collector reports the end
+        self.drop()  # the collector sends the last event
 
 
 @define(eq=False, kw_only=True)
 class PromptedCollector(Collector):
-    """A prompt, and the input during and after it."""
+    """A collector that plays a prompt first. Input is accepted during the prompt as well."""
 
     _prompt: _Prompt = field(init=False)
 
@@ -213,7 +214,7 @@ class PromptedCollector(Collector):
         self._prompt.begin()
 
     def prompted(self) -> None:
-        """Wait for input after the end of the prompt."""
+        """Start listening for input after the prompt has ended."""
         if not self.over:
             self.start_timer()
             self.listen()

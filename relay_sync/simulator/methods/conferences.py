@@ -1,16 +1,19 @@
-"""Conferences and rooms: ``calling.join_conference``, ``calling.join_room`` and their ends.
+"""Conferences and video rooms: ``calling.join_conference``, ``calling.join_room``, and the methods for leaving them.
 
-As documented, a client receives a conference's events only if ``status_callback_event_type`` is ``relay``, and only the events
-that ``status_callback_event`` names. The simulator's choices where the sources are silent:
+As documented, a client receives conference events only if ``status_callback_event_type`` is ``relay``. If the client specifies
+``status_callback_event``, it receives only the events listed there. Details that SignalWire does not document are implemented as
+follows:
 
-* Without ``status_callback_event``, the client receives all events. Names are separated by spaces or commas: AsyncAPI's states
-  or, as in the vendor's other products, ``start``, ``end``, ``join``, ``leave``, ``mute``, ``hold``, ``modify``, ``speaker``,
-  ``announcement`` and ``record``.
-* The default ``region`` is ``us``. A conference starts with its first call, and ends when the last call or a call with
-  ``end_on_exit`` leaves. A full conference refuses calls with 409. ``record`` records from the first call on.
-* A ``stream`` is a two-way stream of the joining call until that call leaves. Only its ``status_url`` receives its events; if
-  it cannot be opened, ``Journal.notices`` reports that.
-* Rooms send ``joined`` and ``leave``.
+* Event names in ``status_callback_event`` are separated by spaces or commas. The simulator accepts the states from the AsyncAPI
+  document, and the names ``start``, ``end``, ``join``, ``leave``, ``mute``, ``hold``, ``modify``, ``speaker``, ``announcement``
+  and ``record`` from other SignalWire products. By default, the client receives all events.
+* The default ``region`` is ``us``.
+* The first call starts the conference. It ends when the last call leaves, or when a call with ``end_on_exit`` leaves. Joining a
+  full conference fails with code 409.
+* If the first call requests ``record``, the whole conference is recorded.
+* A ``stream`` is a two-way stream of the joining call and ends when that call leaves. Its events are sent only to its
+  ``status_url``. If the stream cannot be opened, the error is recorded in ``Journal.notices``.
+* Rooms send the events ``joined`` and ``leave``.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ from .streaming import stream_problems
 __all__ = ["HANDLERS", "Conference", "Conferences", "Participant", "RoomStay"]
 
 MOST = 250
-# The names allowed in status_callback_event beside the states themselves, and the states that they include.
+# Short names allowed in status_callback_event, with the states that each of them selects.
 _GROUPS = {
     "start": "conference-start",
     "end": "conference-end",
@@ -49,7 +52,7 @@ _GROUPS = {
 
 
 def _wanted(text: str) -> set[str]:
-    """Return the states that ``status_callback_event`` names."""
+    """Return the states selected by a ``status_callback_event`` parameter."""
     return {state for word in re.split(r"[\s,]+", text) for state in _GROUPS.get(word, word).split()}
 
 
@@ -67,10 +70,10 @@ class Conference:
     def tell(
         self, status: str, about: Participant | None = None, *, others: Sequence[Participant] = (), **more: Any
     ) -> None:
-        """Send an event to all participants that subscribed to it.
+        """Send an event to the participants that subscribed to it.
 
-        :param about: the participant that the event describes; it receives the event even if it has left.
-        :param others: participants that have left and receive the event too.
+        :param about: participant that the event describes; it receives the event even if it has already left.
+        :param others: further participants that have left and still receive the event.
         """
         told = {
             "conference_id": self.conference_id,
@@ -83,7 +86,7 @@ class Conference:
             each.hear(status, told, about)
 
     def join(self, one: Participant) -> None:
-        """Add a participant; the first one starts the conference."""
+        """Add a participant. The first participant starts the conference."""
         first = not self.people
         for other in self.people:
             for listener, speaker in ((one, other), (other, one)):
@@ -98,7 +101,10 @@ class Conference:
             self.tell("record-start")
 
     def leave(self, one: Participant) -> None:
-        """Remove a participant, and end the conference if it was the last or joined with ``end_on_exit``."""
+        """Remove a participant.
+
+        The conference ends if this was the last participant or if it joined with ``end_on_exit``.
+        """
         self._part(one)
         self.tell("participant-leave", one)
         ends = bool(one.params.get("end_on_exit"))
@@ -111,7 +117,7 @@ class Conference:
             part(one.call, other.call)
 
     def end(self, last: Participant, reason: str) -> None:
-        """End the conference: all remaining calls leave, then their owners receive ``conference-end``."""
+        """End the conference. All remaining calls leave, and then their clients receive ``conference-end``."""
         self.over = True
         rest = list(self.people)
         if self.recording is not None:
@@ -167,7 +173,7 @@ class Participant(NetworkOperation):
             self.world.journal.notice(self.call.call_id, stream.control_id, "not opened", text)
 
     def hear(self, status: str, told: Mapping[str, Any], about: Participant | None) -> None:
-        """Send a conference event to the owner of this call, if it subscribed to the event."""
+        """Send a conference event to the client of this call if the client subscribed to it."""
         given = self.params
         if given.get("status_callback_event_type") != "relay":
             return
@@ -177,7 +183,7 @@ class Participant(NetworkOperation):
         self.world.emit(self.call.owner, self.event_type, params)
 
     def describe(self) -> dict[str, Any]:
-        """Return the description of this participant for events."""
+        """Return the members that describe this participant in events."""
         given = self.params
         return {
             "call_id": self.call.call_id,

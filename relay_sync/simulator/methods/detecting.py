@@ -1,12 +1,15 @@
-"""``calling.detect``: what answered the call.
+"""Answering machine, fax and digit detection: ``calling.detect``.
 
-A detector sends an event for each finding, then ``finished``. The simulator's choices where the sources are silent:
+A detector sends one event for each finding and then ``finished``. Details that SignalWire does not document are implemented as
+follows:
 
-* A person is detected after one second, and the detector finishes. A machine is detected after one second, and is ``READY``
-  after its greeting (with ``beep`` if it has one), unless ``detect_message_end`` is off. A silent party is ``UNKNOWN`` after
-  ``initial_timeout`` (4.5 s).
-* A called fax machine sends ``CED``, a calling one ``CNG``; a detector for the other tone finds nothing. A digit detector
-  reports each wanted digit, and runs until it is stopped or its ``timeout`` (30 s) has passed.
+* A person or a machine is detected after one second. For a person, the detector then finishes. For a machine, it reports
+  ``READY`` at the end of the greeting, with ``beep`` if the machine plays one. If ``detect_message_end`` is false, it finishes
+  without waiting for the greeting.
+* Any other party is reported as ``UNKNOWN`` after ``initial_timeout``, which defaults to 4.5 seconds.
+* A fax machine that was called sends the tone ``CED``, and a fax machine that is calling sends ``CNG``. A detector for the other
+  tone finds nothing.
+* A digit detector reports each requested digit until it is stopped or its ``timeout`` expires. The default is 30 seconds.
 """
 
 from __future__ import annotations
@@ -68,7 +71,10 @@ class Detector(NetworkOperation):
             self.after("look", self._options.get("initial_timeout") or INITIAL_TIMEOUT, self._last_word, "UNKNOWN")
 
     def _borrow(self) -> None:
-        """Have the party press its prepared keys, unless an operation that starts while the detector runs asks for them."""
+        """Make the party press its next digits for this detector.
+
+        If another operation asks for digits while the detector is running, it receives the same digits.
+        """
         party = self.call.party
         if party.presses and not party.lent:
             party.lent = party.presses.popleft()

@@ -1,11 +1,13 @@
-"""``calling.dial`` and its obsolete predecessor ``calling.begin``: outbound calls.
+"""Outbound calls: ``calling.dial`` and its obsolete predecessor ``calling.begin``.
 
-As documented: the acknowledgment has no ``call_id``. The ``dialing`` event comes first, then the states of the legs, each with
-the tag and an id of its own. The winning leg's ``answered`` precedes the dial's; then the other legs end. Legs that answer have
-``dial_winner``: the string ``"true"`` as in AsyncAPI, or a boolean as in the porting guide with
-``Simulator(dial_winner="boolean")``. The ``failed`` event of a dial has a ``reason`` and the ``source`` ``outbound``.
+As documented, the acknowledgment has no ``call_id``. The ``dialing`` event comes first. It is followed by the state events of the
+legs, which contain the tag of the dial and the ``call_id`` of the leg. The ``answered`` event of the winning leg precedes the
+``answered`` event of the dial. The remaining legs then end.
 
-The simulator's choice: a dial with the tag of a running dial gets 409.
+Events of an answered leg contain ``dial_winner``. It is the string ``"true"``, as in AsyncAPI, or a boolean, as in the porting
+guide, with ``Simulator(dial_winner="boolean")``. The ``failed`` event of a dial has a ``reason`` and the ``source`` ``outbound``.
+
+The error for a duplicate tag is not documented. The simulator returns 409 while a dial with the same tag is running.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ __all__ = ["HANDLERS", "NetworkDial"]
 
 @define(eq=False, kw_only=True)
 class NetworkDial:
-    """One dial from its acknowledgment to its result."""
+    """A dial, from its acknowledgment to its result."""
 
     platform: Platform = field(repr=False)
     session: ServerSession = field(repr=False)
@@ -34,16 +36,16 @@ class NetworkDial:
 
     @property
     def world(self) -> World:
-        """The world that the platform shares."""
+        """The shared state of the simulator."""
         return self.platform.world
 
     @property
     def tag(self) -> str:
-        """The tag that the client chose."""
+        """The tag chosen by the client."""
         return str(self.params["tag"])
 
     def begin(self) -> None:
-        """Ring the first group of devices."""
+        """Start dialing with the first group of devices."""
         params = self.params
         legs = [
             [
@@ -66,7 +68,7 @@ class NetworkDial:
         self.hunt.begin()
 
     def tell(self, state: str, /, **more: Any) -> None:
-        """Send the client an event with the dial's state."""
+        """Send an event with a new state of the dial."""
         told = {"node_id": self.world.settings.node, "tag": self.tag, "dial_state": state, **more}
         self.world.emit(self.session, "calling.call.dial", told)
 
@@ -84,7 +86,7 @@ class NetworkDial:
     def break_down(self, details: Mapping[str, Any]) -> None:
         """Fail because of an injected fault.
 
-        :param details: added to the last event.
+        :param details: additional members of the last event.
         """
         self.tell("dialing")
         self.tell("failed", **{"reason": "error", "source": "none", **details})

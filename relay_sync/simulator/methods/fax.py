@@ -1,7 +1,8 @@
-"""``calling.send_fax`` and ``calling.receive_fax``: pages and results.
+"""Fax transmission: ``calling.send_fax`` and ``calling.receive_fax``.
 
-The simulator's choices where the sources are silent: a fax has two pages of five seconds each. It succeeds if the party is a fax
-machine (``answered_by="fax"``); otherwise it fails after ten seconds. A fax that is stopped, or whose call ends, fails too.
+Details that SignalWire does not document are implemented as follows: A fax has two pages, and each page takes five seconds. The
+transmission succeeds if the party is a fax machine (``answered_by="fax"``), and fails after ten seconds otherwise. It also fails
+if it is stopped or if the call ends.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ NO_ANSWER = 10.0
 
 @define(eq=False, kw_only=True)
 class _Fax(NetworkOperation):
-    """A fax in transmission."""
+    """A fax transmission."""
 
     event_type = "calling.call.fax"
     _pages: int = field(default=0, init=False)
@@ -83,7 +84,7 @@ class _Fax(NetworkOperation):
 
 @define(eq=False, kw_only=True)
 class SendFax(_Fax):
-    """A fax to the party."""
+    """A fax sent to the party."""
 
     @property
     def _direction(self) -> str:
@@ -96,7 +97,7 @@ class SendFax(_Fax):
 
 @define(eq=False, kw_only=True)
 class ReceiveFax(_Fax):
-    """A fax from the party."""
+    """A fax received from the party."""
 
     @property
     def _direction(self) -> str:

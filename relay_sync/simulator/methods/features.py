@@ -1,13 +1,14 @@
-"""Features of a call (hold, denoiser, echo), user events, and its redirection by REFER or transfer.
+"""Hold, noise suppression, echo, user events, SIP REFER and transfer.
 
-The simulator's choices where the sources are silent:
+Details that SignalWire does not document are implemented as follows:
 
-* Switching a feature to its current state gets 409 (documented for the denoiser only).
-* Without a ``timeout``, ``calling.echo`` runs for 30 s.
-* After a REFER the party calls the target like a dialed phone (``expect_phone`` with its address); no client receives that
-  call's events. Once the target answers, the party leaves the original call.
-* Commands to a transferred call get 404, and the call sends no events until its party hangs up. A call transferred to
-  ``context:NAME`` is offered to another client there. A call in a bridge or conference cannot be transferred: 409.
+* Switching a feature to the state that it already has fails with code 409. This is documented only for noise suppression.
+* ``calling.echo`` runs for 30 seconds if the client specifies no ``timeout``.
+* After a REFER, the party dials the target. A test can configure the target with ``expect_phone``. No client receives events for
+  this new call. Once the target answers, the party leaves the original call.
+* Commands to a transferred call fail with code 404. The call sends no events until its party hangs up. If the destination is
+  ``context:NAME``, the call is offered to another client in that context.
+* A call in a bridge or conference cannot be transferred. The command fails with code 409.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ __all__ = ["HANDLERS", "Echo", "Refer"]
 
 ECHO = 30.0
 REFER_SET_UP = 0.5
-# By the result of the call to the target: the state of the event, and the SIP response code.
+# State of the REFER event and SIP response code, by the result of the call to the target.
 _OUTCOMES = {
     "success": ("success", "200"),
     "busy": ("busy", "486"),
@@ -39,7 +40,7 @@ _OUTCOMES = {
 
 
 def _switch(feature: str, on: bool, event_type: str, told: Mapping[str, Any]) -> Handler:
-    """Return the handler of a method that switches a feature of a call on or off."""
+    """Return a handler that switches a call feature on or off."""
 
     def handler(request: CommandRequest) -> None:
         call = request.call
@@ -61,7 +62,7 @@ def _switch(feature: str, on: bool, event_type: str, told: Mapping[str, Any]) ->
 
 @define(eq=False, kw_only=True)
 class Echo(NetworkOperation):
-    """An echo: the party hears its own audio."""
+    """An echo that plays the party's audio back to the party."""
 
     event_type = "calling.call.echo"
     goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "finished"}
@@ -81,7 +82,7 @@ class Echo(NetworkOperation):
 
 @define(eq=False, kw_only=True)
 class Refer(NetworkOperation):
-    """A REFER: the party is asked to call another address."""
+    """A SIP REFER that makes the party call another address."""
 
     event_type = "calling.call.refer"
     goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "error", "sip_refer_response_code": "500"}

@@ -1,4 +1,4 @@
-"""The ``signalwire.*`` methods: connect, resume, contexts, pings, reauthentication."""
+"""Connection and session methods: ``signalwire.connect``, pings, contexts and reauthentication."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .request import CommandRequest, Handler
 
 __all__ = ["HANDLERS"]
 
-NEWEST_MAJOR = 4  # AsyncAPI: major up to 4, minor exactly 0
+NEWEST_MAJOR = 4  # AsyncAPI allows major versions up to 4 and the minor version 0
 UNAUTHORIZED = "authentication failed: 401 Unauthorized"
 
 
@@ -25,7 +25,7 @@ def _same(given: Any, wanted: str | None) -> bool:
 
 
 def _welcome(request: CommandRequest, authentication: Mapping[str, Any]) -> bool:
-    """Return whether the credentials are valid for the project. A JWT is compared as a whole, not decoded."""
+    """Return whether the credentials are valid. JWTs are compared as strings and are not decoded."""
     settings = request.world.settings
     if "jwt_token" in authentication:
         project = authentication.get("project", settings.project)
@@ -35,7 +35,11 @@ def _welcome(request: CommandRequest, authentication: Mapping[str, Any]) -> bool
 
 
 def _unauthorized(request: CommandRequest) -> None:
-    """Refuse in the configured form: JSON-RPC error -32002 (as servers do) or a result with code 401 (as AsyncAPI says)."""
+    """Reject the credentials with the error configured by ``refuse_with``.
+
+    The error is either the JSON-RPC error -32002, which the real servers send, or a result with code 401, as described in
+    AsyncAPI.
+    """
     if request.world.settings.refuse_with == "result":
         request.refuse(401, "Unauthorized")
     else:
@@ -59,7 +63,7 @@ def _connect(request: CommandRequest) -> None:
     if request.objects(findings):
         return
     if request.client.session is not None:
-        # Undocumented: a second handshake on a socket is a bad request.
+        # The error for a second handshake on the same socket is not documented.
         request.fail(-32600, "Invalid Request: this socket is already connected")
         return
     problem = _version_problem(params["version"])
@@ -75,7 +79,7 @@ def _connect(request: CommandRequest) -> None:
 
 def _admit(request: CommandRequest) -> None:
     world, params = request.world, request.params
-    wanted = [*params.get("contexts", ()), *params.get("topics", ())]  # topics are the newer name of contexts
+    wanted = [*params.get("contexts", ()), *params.get("topics", ())]  # "topics" is the newer name for contexts
     session = _resumed(request)
     restored = session is not None
     if session is None:
@@ -102,9 +106,9 @@ def _admit(request: CommandRequest) -> None:
 
 
 def _resumed(request: CommandRequest) -> ServerSession | None:
-    """Return the session to resume, if its protocol is known and the given ``authorization_state`` matches.
+    """Return the session to resume, or ``None`` if the protocol is unknown or the ``authorization_state`` does not match.
 
-    A known protocol without a state is accepted, as in the vendor's own test server.
+    A known protocol without an ``authorization_state`` is accepted. SignalWire's own test server does the same.
     """
     params = request.params
     session = request.world.sessions.find(params.get("protocol", ""))
@@ -147,7 +151,7 @@ def _unreceive(request: CommandRequest) -> None:
 
 
 def _reauthenticate(request: CommandRequest) -> None:
-    """Accept a new JWT for a connected session. The result's shape is that of the vendor's schema."""
+    """Accept a new JWT for a connected session. The result has the format defined in SignalWire's schema."""
     findings = request.findings()
     if not findings.look("connect.authentication", request.params["authentication"], "authentication"):
         request.objects(findings)

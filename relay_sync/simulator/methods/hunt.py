@@ -1,9 +1,11 @@
-"""Try devices until one answers: groups in sequence, the devices of a group in parallel. Runs on the loop's thread.
+"""Sequential and parallel dialing: groups of devices are tried in sequence, and the devices of a group in parallel.
 
-The simulator's choices where the sources are silent: a leg rings a tenth of a second after its creation. A busy leg fails
-after half a second without ringing; an unreachable leg fails at once (``notFound``). Other legs ring for the device's
-``timeout`` (30 s). Once a leg has answered, the others end with ``cancel``. A group fails when all its legs have failed; the
-reason of the last leg is the reason of the dial.
+Everything here runs on the loop's thread. Details that SignalWire does not document are implemented as follows:
+
+* A leg starts ringing 0.1 seconds after it is created. It rings for the ``timeout`` of its device, which defaults to 30 seconds.
+* A busy leg fails after 0.5 seconds without ringing. An unreachable leg fails immediately with ``notFound``.
+* When a leg is answered, all other legs end with ``cancel``.
+* A group fails when all of its legs have failed. If the last group fails, the dial fails with the reason of the last failed leg.
 """
 
 from __future__ import annotations
@@ -27,20 +29,23 @@ RING_TIMEOUT = 30.0
 SET_UP = 0.1
 BUSY_AFTER = 0.5
 
-# By type of device: the parameters of the callee's address and of the caller's.
+# Parameters that contain the callee's and the caller's address, by device type.
 ADDRESSES = {"phone": ("to_number", "from_number"), "sip": ("to", "from"), "fabric": ("to", "from")}
 
 
 @define(eq=False, kw_only=True)
 class Attempt:
-    """An attempt to reach one device. The hunt calls :meth:`begin`; the attempt calls :meth:`answered` or :meth:`failed` once."""
+    """An attempt to reach a device.
+
+    The hunt calls :meth:`begin`. The attempt then calls either :meth:`answered` or :meth:`failed`, exactly once.
+    """
 
     platform: Platform = field(repr=False)
     hunt: Hunt = field(init=False, repr=False)
 
     @property
     def world(self) -> World:
-        """The world that the platform shares."""
+        """The shared state of the simulator."""
         return self.platform.world
 
     def begin(self) -> None:
@@ -48,21 +53,21 @@ class Attempt:
         raise NotImplementedError
 
     def abandon(self) -> None:
-        """Give up: another device answered first, or the hunt was canceled."""
+        """Cancel the attempt because another device answered first or the hunt was canceled."""
         raise NotImplementedError
 
     def answered(self) -> None:
-        """Report to the hunt that the device has answered."""
+        """Report to the hunt that the device answered."""
         self.hunt.answered(self)
 
     def failed(self, reason: str) -> None:
-        """Report to the hunt that the device will not answer."""
+        """Report to the hunt that the device did not answer."""
         self.hunt.failed(self, reason)
 
 
 @define(eq=False, kw_only=True)
 class Leg(Attempt):
-    """A ringing phone: a call of its own."""
+    """An attempt to reach a phone. Each leg is a separate call."""
 
     device: Mapping[str, Any]
     owner: ServerSession | None = field(repr=False)
@@ -121,14 +126,14 @@ class Leg(Attempt):
         self._timers.append(self.world.clock.after(self.world.pace.media(seconds), then, *args))
 
     def pick_up(self) -> None:
-        """Answer the call on the phone."""
+        """Answer the call on behalf of the callee."""
         self.platform.network.pick_up(self.call, self.max_duration)
 
     def _end(self, reason: str) -> None:
         self.platform.network.end(self.call, reason, self.call.far_side)
 
     def _moved(self, call: NetworkCall) -> None:
-        """Report the attempt's result once the call is answered or ended."""
+        """Report the result of the attempt when the call is answered or ends."""
         if self._over or call.state not in ("answered", "ended"):
             return
         self._finish()
@@ -149,10 +154,10 @@ class Leg(Attempt):
 
 @define(eq=False)
 class Hunt:
-    """Tries groups of devices until one answers.
+    """Tries groups of devices until one device answers.
 
-    :ivar won: called with the attempt that was answered.
-    :ivar lost: called with the reason if no device answered.
+    :ivar won: callback for success, called with the attempt that was answered.
+    :ivar lost: callback for failure, called with the reason when no device has answered.
     """
 
     groups: Sequence[Sequence[Attempt]]
@@ -160,7 +165,7 @@ class Hunt:
     lost: Callable[[str], None] = field(repr=False)
     over: bool = field(default=False, init=False)
     _trying: list[Attempt] = field(factory=list, init=False)
-    _waiting: list[Attempt] = field(factory=list, init=False)  # attempts of the group that are not started yet
+    _waiting: list[Attempt] = field(factory=list, init=False)  # attempts of the current group that have not started
     _next: int = field(default=0, init=False)
 
     def begin(self) -> None:
@@ -175,7 +180,7 @@ class Hunt:
                 continue
             for attempt in self._waiting:
                 attempt.hunt = self
-            while self._waiting and not self.over:  # an attempt may be answered at once: skip the rest
+            while self._waiting and not self.over:  # stop if an attempt is answered immediately
                 self._trying.append(self._waiting.pop(0))
                 self._trying[-1].begin()
             return
@@ -183,7 +188,7 @@ class Hunt:
         self.lost(reason)
 
     def answered(self, attempt: Attempt) -> None:
-        """Finish the hunt with an attempt that was answered."""
+        """End the hunt successfully. The other attempts are canceled."""
         if self.over:
             attempt.abandon()
             return
@@ -194,7 +199,7 @@ class Hunt:
             each.abandon()
 
     def failed(self, attempt: Attempt, reason: str) -> None:
-        """Note a failed attempt; after the last one of a group, try the next group."""
+        """Handle a failed attempt. If it was the last one of its group, try the next group."""
         if self.over or attempt not in self._trying:
             return
         self._trying.remove(attempt)
@@ -202,7 +207,7 @@ class Hunt:
             self._try(reason)
 
     def abandon(self) -> None:
-        """Cancel the hunt and its attempts."""
+        """Cancel the hunt and all of its attempts."""
         if not self.over:
             self.over = True
             for each in list(self._trying):

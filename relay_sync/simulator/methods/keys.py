@@ -1,10 +1,13 @@
-"""DTMF keys: ``calling.send_digits`` sends keys to the party; ``calling.bind_digit`` and ``calling.clear_digit_bindings``
-bind keys of the party to a method.
+"""DTMF digits: ``calling.send_digits``, ``calling.bind_digit`` and ``calling.clear_digit_bindings``.
 
-The simulator's choices where the sources are silent: a key takes 0.2 s (``w`` and ``W`` are documented: half a second and one
-second); a binding fires when the last pressed keys are its digits. The sources do not list the methods that can be bound: the
-simulator accepts methods that are addressed to a call and act on it. The reply of a bound method is dropped; its events are
-sent as usual.
+``calling.send_digits`` sends digits to the party. ``calling.bind_digit`` runs a method when the party presses certain digits.
+Details that SignalWire does not document are implemented as follows:
+
+* A digit takes 0.2 seconds. The pauses ``w`` and ``W`` are documented as 0.5 seconds and one second.
+* A binding is triggered when the most recent digits match its digits.
+* All methods that act on a call and have a call id can be bound, except ``calling.answer``, ``calling.pass`` and the two binding
+  methods themselves.
+* The reply of a bound method is discarded, and its events are sent as usual.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ _NOT_BOUND = frozenset({"calling.answer", "calling.pass", "calling.bind_digit", 
 
 @define(eq=False, kw_only=True)
 class SendDigits(NetworkOperation):
-    """Keys that are being sent to the party."""
+    """A sequence of digits that is being sent to the party."""
 
     event_type = "calling.call.send_digits"
 
@@ -49,7 +52,7 @@ class SendDigits(NetworkOperation):
 
 @define(eq=False, kw_only=True)
 class _Bound(CommandRequest):
-    """A request triggered by a key. Its reply is dropped; failures are logged."""
+    """A request triggered by a digit binding. Its reply is discarded, and errors are logged."""
 
     def reply(self, result: dict[str, Any]) -> None:
         if not str(result.get("code", "200")).startswith("2"):
@@ -65,7 +68,10 @@ class _Bound(CommandRequest):
 
 @define(eq=False, kw_only=True)
 class Binding(NetworkOperation):
-    """A sequence of keys that triggers a method. It has no events, and ends when it is cleared or the call ends."""
+    """A sequence of digits that triggers a method.
+
+    It sends no events. It ends when it is cleared, when it reaches ``max_triggers``, or when the call ends.
+    """
 
     goes_on = False
     _last: str = field(default="", init=False)

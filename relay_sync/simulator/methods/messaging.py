@@ -1,4 +1,4 @@
-"""``messaging.send``: accepts an outbound message and starts its delivery."""
+"""Outbound messages: ``messaging.send``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["HANDLERS"]
 
 
 def _send(request: CommandRequest) -> None:
-    """Accept a message; the reply contains its id. As documented, a message needs a body or media."""
+    """Accept a message, reply with its id, and start its delivery. As documented, a message needs a body or media."""
     post, params = request.platform.post, request.params
     if not params.get("body") and not params.get("media"):
         request.refuse(400, "body or media is required", {"body": "body or media is required"})

@@ -1,13 +1,14 @@
-"""Operations on a call, most of them with a ``control_id``: playback, recordings, collectors and others. Runs on the loop's
-thread.
+"""Base class and helpers for operations on a call, such as playbacks, recordings and collectors.
 
-The simulator's choices where the sources are silent:
+Most operations have a ``control_id``. Everything here runs on the loop's thread unless noted otherwise. Details that SignalWire
+does not document are implemented as follows:
 
-* An operation needs an answered call, or gets 409.
-* A ``control_id`` is unique among the running operations of its kind. A second one gets 409; a command to an unknown or
-  finished operation gets 404.
-* When the call ends, running operations send their last events before the call does, unless ``finish_streams`` is off.
-* A call is in at most one bridge or conference; a second one gets 409 ("bridging busy" is a documented reason).
+* Starting an operation on a call that is not answered fails with code 409.
+* A ``control_id`` must be unique among the running operations of the same type. A duplicate fails with code 409. A command to an
+  unknown or finished operation fails with code 404.
+* When a call ends, its running operations send their last events before the call does, unless ``finish_streams`` is off.
+* A call can be in only one bridge or conference at a time. Joining a second one fails with code 409, for which "bridging busy" is
+  a documented reason.
 """
 
 from __future__ import annotations
@@ -36,10 +37,11 @@ __all__ = ["NetworkOperation", "control", "engaged", "launch", "running", "start
 class _Step:
     """A scheduled step of an operation.
 
-    :ivar carries: whether the call's time passes with it.
-    :ivar length: seconds of the clock for one second of the story.
-    :ivar timer: ``None`` while the step is paused.
-    :ivar left: the remaining seconds of the clock while the step is paused.
+    :ivar then: callback that executes the step.
+    :ivar carries: whether the clock of the call runs at media speed while the step is pending.
+    :ivar length: duration of one simulated second, in seconds of the simulator's clock.
+    :ivar timer: pending timer, or ``None`` while the step is paused.
+    :ivar left: remaining time while the step is paused, in seconds of the simulator's clock.
     """
 
     then: Callable[[], object]
@@ -51,13 +53,13 @@ class _Step:
 
 @define(eq=False, kw_only=True)
 class NetworkOperation:
-    """One operation from its acknowledgment to its end.
+    """An operation, from its acknowledgment to its last event.
 
-    :cvar event_type: the type of its events.
-    :cvar goes_wrong: members of its last event when it fails.
-    :cvar goes_on: whether it counts as an activity of the call; ``False`` if it only waits for a trigger.
-    :ivar over: whether it has ended; it then sends no events.
-    :ivar engages: the message of refusals while the call's audio is connected elsewhere by this operation; ``""`` otherwise.
+    :cvar event_type: type of the events that the operation sends.
+    :cvar goes_wrong: members of the last event if the operation fails.
+    :cvar goes_on: whether the operation counts as running; ``False`` for an operation that only waits for a trigger.
+    :ivar over: whether the operation has ended. An operation that has ended sends no events.
+    :ivar engages: error message for commands that need the call's audio while this operation connects it elsewhere, or ``""``.
     """
 
     event_type: ClassVar[str] = ""
@@ -71,23 +73,23 @@ class NetworkOperation:
     over: bool = field(default=False, init=False)
     engages: str = field(default="", init=False)
     _timers: dict[str, _Step] = field(factory=dict, init=False, repr=False)
-    # By step: what the party is hearing, and whether it has heard that before.
+    # Items now playing to the party, by step, and whether the operation has already played the item before.
     _played: dict[str, tuple[Played, bool]] = field(factory=dict, init=False, repr=False)
 
     @property
     def world(self) -> World:
-        """The world that the platform shares."""
+        """The shared state of the simulator."""
         return self.platform.world
 
     @property
     def control_id(self) -> str:
-        """The id that the client chose, or ``""`` if the method has none."""
+        """The control id chosen by the client, or ``""`` if the method has none."""
         return str(self.params.get("control_id", ""))
 
-    # -- what each kind overrides ---------------------------------------------------------------------------------------
+    # -- methods to override --------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Start the operation, after its acknowledgment."""
+        """Start the operation. Called after the request was acknowledged."""
         raise NotImplementedError
 
     def in_reply(self) -> dict[str, Any]:
@@ -95,46 +97,46 @@ class NetworkOperation:
         return {}
 
     def in_events(self) -> dict[str, Any]:
-        """Return additional members of every event; an event may override them."""
+        """Return additional members of all events. An individual event may override them."""
         return {}
 
     def stop(self) -> None:
-        """End the operation at the client's request."""
+        """Stop the operation at the client's request."""
         self.finish()
 
     def finish(self, /, **told: Any) -> None:
-        """End the operation with a last event.
+        """End the operation and send its last event.
 
-        :param told: the members of the event; ``state="finished"`` by default.
+        :param told: members of the event; defaults to ``state="finished"``.
         """
         self.close(**(told or {"state": "finished"}))
 
     def break_down(self, details: Mapping[str, Any]) -> None:
         """Fail because of an injected fault.
 
-        :param details: added to the last event.
+        :param details: additional members of the last event.
         """
         self.close(**{**self.goes_wrong, **details})
 
     def call_ended(self) -> None:
-        """End the operation because the call ends."""
+        """End the operation because the call is ending."""
         if self.world.settings.finish_streams:
             self.finish()
         self.drop()
 
     def on_key(self, digit: str) -> None:
-        """Handle a key that the party pressed."""
+        """Handle a digit pressed by the party."""
 
     def on_words(self, text: str) -> None:
-        """Handle speech of the party; ``""`` is unintelligible speech."""
+        """Handle speech from the party. An empty string is unintelligible speech."""
 
     def on_silence(self) -> None:
-        """Handle the party's silence: it lets every timeout for an answer pass."""
+        """Handle silence: the party will give no further input, so timeouts that wait for it expire immediately."""
 
-    # -- what they share ------------------------------------------------------------------------------------------------
+    # -- events ---------------------------------------------------------------------------------------------------------
 
     def tell(self, /, **told: Any) -> None:
-        """Send an event to the call's owner, and to the status webhook if the client asked for one."""
+        """Send an event to the client that owns the call, and to the ``status_url`` if the client specified one."""
         address = {"control_id": self.control_id} if self.control_id else {}
         params = {**self.call.address(), **address, **self.in_events(), **told}
         self.world.emit(self.call.owner, self.event_type, params)
@@ -151,52 +153,58 @@ class NetworkOperation:
             self.world.webhooks.send(f"{self.call.call_id} {self.control_id}", url, "POST", body)
 
     def close(self, /, **told: Any) -> None:
-        """End the operation with a last event. Idempotent."""
+        """Send the last event and end the operation. Do nothing if the operation has already ended."""
         if not self.over:
             self.hush()
             self.tell(**told)
             self.drop()
 
     def hush(self) -> None:
-        """Cancel all steps. The operation stays on the call until :meth:`drop`, so that its last event is sent first."""
+        """Cancel all steps and mark the operation as ended, but keep it on the call until :meth:`drop`.
+
+        This allows the last event to be sent before the operation is removed.
+        """
         self.over = True
         for name in list(self._timers):
             self.cancel(name)
 
     def drop(self) -> None:
-        """End the operation without an event."""
+        """End the operation without sending an event."""
         self.hush()
         if self in self.call.operations:
             self.call.operations.remove(self)
         self.call.board.changed()
 
     def after(self, name: str, seconds: float, then: Callable[..., object], *args: Any, carries: bool = True) -> None:
-        """Schedule a step that takes time of its own, such as playback.
+        """Schedule a step that takes a fixed time, such as playback.
 
-        :param name: identifies the step; replaces a scheduled step of the same name.
-        :param seconds: of the story.
-        :param carries: whether the call's time passes with it; see :class:`~relay_sync.simulator.core.clock.CallClock`.
+        :param name: name of the step. A pending step of the same name is replaced.
+        :param seconds: delay in simulated seconds.
+        :param carries: whether the clock of the call runs at media speed until then. See
+            :class:`~relay_sync.simulator.core.clock.CallClock`.
         """
         self._set(name, seconds, self.world.pace.media(1.0), carries, partial(then, *args))
 
     def await_party(self, name: str, seconds: float, then: Callable[..., object], *args: Any) -> None:
-        """Schedule the timeout for an answer of the party."""
+        """Schedule a timeout that waits for input from the party. It takes no real time if the party is silent."""
         if self.call.party.silent:
             self.after(name, seconds, then, *args)
         else:
             self.await_others(name, seconds, then, *args)
 
     def await_others(self, name: str, seconds: float, then: Callable[..., object], *args: Any) -> None:
-        """Schedule a timeout that does not depend on the party, and so not on whether the party is set up to be silent."""
+        """Schedule a timeout that does not depend on the party. It has the same length whether or not the party is silent."""
         self._set(name, seconds, self.world.pace.timeout(1.0), False, partial(then, *args))
 
     def let_hear(
         self, name: str, item: Played, then: Callable[[], object], *, carries: bool = True, again: bool = False
     ) -> None:
-        """Play something to the party, then call ``then``. The party's record gets the item when it has ended, or the part that
-        was played before it was cut off.
+        """Play an item to the party, and then call ``then``.
 
-        :param again: whether the operation has played the item before, so that it is only counted.
+        The item is added to the list of items that the party has heard. If playback is interrupted, only the part played is
+        added.
+
+        :param again: whether the operation has already played the item; if so, only its repeat count is incremented.
         """
 
         def heard() -> None:
@@ -212,12 +220,12 @@ class NetworkOperation:
         self._sound(name)
 
     def hearing(self) -> list[Played]:
-        """Return the parts already played of the items that the party is hearing. May be called from any thread."""
+        """Return the parts of the current items that have been played so far. May be called from any thread."""
         playing = [(item, self.left(name)) for name, (item, again) in list(self._played.items()) if not again]
         return [part for item, left in playing if (part := part_of(item, item.duration - left)) is not None]
 
     def sounds(self) -> list[tuple[tuple[int, str], Voice, float]]:
-        """Return the operation's audible voices: a key, the voice, and the seconds already played."""
+        """Return the audible voices of this operation. Each entry has a key, the voice, and the seconds already played."""
         voices = [(name, item, self.platform.sounds.voice(item)) for name, (item, _) in self._played.items()]
         return [
             ((id(self), name), voice, item.duration - self.left(name))
@@ -262,7 +270,7 @@ class NetworkOperation:
             try:
                 step.then()
             finally:
-                self._carry(step, -1)  # after the next step is scheduled, so that the call's time keeps its pace
+                self._carry(step, -1)  # after scheduling the next step, to keep the clock of the call at media speed
 
         step.timer = self.world.clock.after(delay, due)
         self._carry(step, 1)
@@ -272,7 +280,7 @@ class NetworkOperation:
             self.call.clock.busy(more)
 
     def pause_timers(self) -> None:
-        """Pause all scheduled steps."""
+        """Pause all pending steps."""
         for name, step in self._timers.items():
             if step.timer is not None:
                 for ear in self.call.ears:
@@ -283,14 +291,14 @@ class NetworkOperation:
                 self._carry(step, -1)
 
     def resume_timers(self) -> None:
-        """Resume the paused steps."""
+        """Resume all paused steps."""
         for name, step in self._timers.items():
             if step.timer is None:
                 self._start(name, step.left)
         self._sound()
 
     def cancel(self, name: str) -> bool:
-        """Cancel a step. Return whether it was scheduled."""
+        """Cancel a step. Return whether it was pending."""
         self._cut_off(name)
         step = self._timers.pop(name, None)
         if step is None:
@@ -301,7 +309,7 @@ class NetworkOperation:
         return True
 
     def left(self, name: str) -> float:
-        """Return the seconds of the story until a step is due; 0 if it is not scheduled."""
+        """Return the simulated seconds until a step is due, or 0 if it is not scheduled."""
         step = self._timers.get(name)
         if step is None:
             return 0.0
@@ -313,7 +321,7 @@ class NetworkOperation:
         return name in self._timers
 
     def ask_party(self, *, keys: bool, words: bool) -> None:
-        """Have the party answer with its prepared keys or sentences, if it has any."""
+        """Make the party respond with its next digits or sentence, if it has any."""
         party = self.call.party
         if keys and (party.lent or party.presses):
             digits, party.lent = party.lent or party.presses.popleft(), ""
@@ -326,9 +334,9 @@ _O = TypeVar("_O", bound=NetworkOperation)
 
 
 def running(call: NetworkCall, kind: type[_O], control_id: str | None = None) -> _O | None:
-    """Return a running operation of a kind.
+    """Return the first running operation of a type, or ``None``.
 
-    :param control_id: its id; ``None`` returns the first one.
+    :param control_id: control id of the operation; ``None`` matches any operation.
     """
     for each in call.operations:
         if isinstance(each, kind) and not each.over and control_id in (None, each.control_id):
@@ -337,13 +345,13 @@ def running(call: NetworkCall, kind: type[_O], control_id: str | None = None) ->
 
 
 def engaged(call: NetworkCall) -> str:
-    """Return the message of the refusal if a call cannot be bridged; ``""`` if it can."""
+    """Return an error message if a call is already in a bridge or conference, and ``""`` otherwise."""
     found = next((each.engages for each in call.operations if each.engages), "")
     return found or ("Call is already in a bridge" if call.bridge is not None else "")
 
 
 def launch(request: CommandRequest, operation: NetworkOperation) -> None:
-    """Acknowledge the request, and start the operation or its injected failure."""
+    """Acknowledge a request, and start its operation. An injected fault makes the operation fail instead."""
     request.accept(**operation.in_reply())
     operation.call.operations.append(operation)
     operation.call.board.changed()
@@ -361,11 +369,11 @@ def start(
     only_one: str = "",
     if_free: bool = False,
 ) -> Handler:
-    """Return the handler of a method that starts an operation.
+    """Return a handler for a method that starts an operation.
 
-    :param check: checks the objects inside the parameters.
-    :param only_one: the message of the refusal if a call may have only one operation of the kind; ``""`` allows several.
-    :param if_free: refuse calls that are in a bridge or a conference.
+    :param check: function that validates objects nested in the parameters.
+    :param only_one: error message if a call may run only one operation of this type; ``""`` allows several.
+    :param if_free: whether to refuse calls that are in a bridge or conference.
     """
 
     def handler(request: CommandRequest) -> None:
@@ -394,11 +402,11 @@ def start(
 
 
 def control(kind: type[_O], act: Callable[[_O, CommandRequest], object]) -> Handler:
-    """Return the handler of a method that controls a running operation.
+    """Return a handler for a method that controls a running operation.
 
-    Subclasses of ``kind`` do not count: ``calling.play.stop`` does not find the playback of a prompt.
+    The handler ignores subclasses of ``kind``. For example, ``calling.play.stop`` does not stop the prompt of a collector.
 
-    :param act: answers the request and acts on it.
+    :param act: function that replies to the request and performs the command.
     """
 
     def handler(request: CommandRequest) -> None:
@@ -412,6 +420,6 @@ def control(kind: type[_O], act: Callable[[_O, CommandRequest], object]) -> Hand
 
 
 def stop(operation: NetworkOperation, request: CommandRequest) -> None:
-    """Acknowledge the request and stop the operation; for :func:`control`."""
+    """Acknowledge a request and stop the operation. Use it with :func:`control`."""
     request.accept()
     operation.stop()

@@ -1,14 +1,17 @@
-"""``calling.pay``: the prompts for a card payment, and its result.
+"""Card payments: ``calling.pay``.
 
-As documented, progress events report the field that is asked ``for`` and the number of the ``attempt``, with an ``error_type``
-after invalid input; the last event has a ``result``. The simulator's choices where the sources are silent:
+As documented, progress events contain the requested field (``for``) and the number of the ``attempt``. After invalid input, they
+also contain an ``error_type``. The last event contains the ``result``. Details that SignalWire does not document are implemented
+as follows:
 
-* The party is asked for card number, expiration date, security code and postal code, in this order; the last two can be
-  switched off. Each answer ends with ``#``; prepared keys (``presses=["4111...", "1229", ...]``) answer one question each.
-  Without an answer, the attempt times out; ``*`` interrupts the payment.
-* A card number is valid if its check digit is, an expiration date if it is four digits that start with a month, a security
-  code if it has three or four digits. After ``max_attempts`` (1) the result is ``too-many-failed-attempts``. Nothing is
-  charged, and the connector is never called.
+* The party is asked for the card number, expiration date, security code and postal code, in this order. The last two questions
+  can be disabled.
+* Each answer ends with ``#``. With ``presses=["4111...", "1229", ...]``, each entry answers one question. Without an answer, the
+  attempt times out. The party can press ``*`` to cancel the payment.
+* A card number is valid if its check digit is correct. An expiration date has four digits and starts with a month. A security
+  code has three or four digits.
+* After ``max_attempts`` attempts (by default, one), the result is ``too-many-failed-attempts``.
+* No card is charged, and the simulator never sends a request to the payment connector.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ _TYPES = {"4": "visa", "5": "mastercard", "3": "amex", "6": "discover"}
 
 
 def _is_card(digits: str) -> bool:
-    """Whether the length and the check digit (Luhn) are valid."""
+    """Return whether the length and the Luhn check digit of a card number are valid."""
     if not digits.isdigit() or not 12 <= len(digits) <= 19:
         return False
     total = 0
@@ -45,7 +48,7 @@ def _is_date(digits: str) -> bool:
     return len(digits) == 4 and digits.isdigit() and 1 <= int(digits[:2]) <= 12
 
 
-# By the field that the party is asked for: whether an answer is valid, and the error_type if it is not.
+# Validation function and error_type, by requested field.
 _STEPS: dict[str, tuple[Any, str]] = {
     "payment-card-number": (_is_card, "invalid-card-number"),
     "expiration-date": (_is_date, "invalid-date"),
@@ -56,7 +59,7 @@ _STEPS: dict[str, tuple[Any, str]] = {
 
 @define(eq=False, kw_only=True)
 class Payment(NetworkOperation):
-    """A card payment."""
+    """A card payment over the phone."""
 
     event_type = "calling.call.pay"
     goes_wrong: ClassVar[Mapping[str, Any]] = {"result": "internal-error"}

@@ -1,8 +1,8 @@
-"""``calling.play`` and its controls.
+"""Media playback: ``calling.play`` and its control methods.
 
-The events: ``playing`` at the start and after a pause, ``paused``, and ``finished`` at the end, or ``error`` if an item cannot
-be played. Pausing twice and resuming without a pause are acknowledged and have no effect. The simulator's choice where the
-sources are silent: the party does not hear media played with the ``direction`` ``speak``.
+A playback sends ``playing`` when it starts or resumes, ``paused`` when it is paused, and ``finished`` at the end. If an item
+cannot be played, it sends ``error``. Pausing a paused playback or resuming a running one is acknowledged and has no effect. One
+detail is not documented: in the simulator, the party does not hear media played with ``direction`` set to ``speak``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["HANDLERS", "Playback"]
 
 @define(eq=False, kw_only=True)
 class Playback(NetworkOperation):
-    """A list of media that is played to a party, once or repeatedly."""
+    """A list of media items that is played to a party once, several times or endlessly."""
 
     event_type = "calling.call.play"
     paused: bool = field(default=False, init=False)
@@ -36,7 +36,7 @@ class Playback(NetworkOperation):
         return int(self.params.get("loop", 1))
 
     def _next(self) -> None:
-        """Play the next item, or finish."""
+        """Play the next item, or finish after the last one."""
         items = self.params["play"]
         if self._rounds and self._position >= self._rounds * len(items):
             self.played()
@@ -46,7 +46,7 @@ class Playback(NetworkOperation):
             self.break_down({})
             return
         self._position += 1
-        # An endless playback lasts until it is stopped: the call's time does not pass with it.
+        # An endless playback has no duration, so it must not switch the clock of the call to media speed.
         endless = not self._rounds
         if self.params.get("direction", "listen") == "speak":
             self.after("item", item.duration, self._next, carries=not endless)
@@ -55,11 +55,11 @@ class Playback(NetworkOperation):
             self.let_hear("item", item, self._next, carries=not endless, again=again)
 
     def played(self) -> None:
-        """Finish after the last item."""
+        """Finish the playback after the last item."""
         self.finish()
 
     def pause(self, request: CommandRequest) -> None:
-        """Pause."""
+        """Pause the playback."""
         request.accept()
         if self.paused:
             return
@@ -68,7 +68,7 @@ class Playback(NetworkOperation):
         self.tell(state="paused")
 
     def resume(self, request: CommandRequest) -> None:
-        """Resume at the position of the pause."""
+        """Resume the playback at the position where it was paused."""
         request.accept()
         if not self.paused:
             return

@@ -1,8 +1,9 @@
-"""``calling.queue.enter`` and ``calling.queue.leave``: calls that wait in a queue.
+"""Call queues: ``calling.queue.enter`` and ``calling.queue.leave``.
 
-The events of a queued call: ``enqueue`` when it enters, ``stats`` when its position changes, ``dequeue`` when
-``calling.connect`` with a queue device takes it out, ``leave`` when it leaves. The simulator's choices where the sources are
-silent: a call leaves automatically after ``wait_time``; ``avg_time`` is the average over the calls that have left so far.
+The client receives ``enqueue`` when a call enters a queue, ``stats`` when its position changes, and ``leave`` when it leaves. If
+``calling.connect`` with a queue device removes the call, the client receives ``dequeue``. Two details are not documented: in the
+simulator, a call leaves automatically after ``wait_time``, and ``avg_time`` is the average waiting time of all calls that have
+left.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ __all__ = ["HANDLERS", "Queue", "Queues", "Waiting"]
 
 
 def _now() -> int:
-    """Return the time in epoch microseconds, the unit of these events."""
+    """Return the current time in epoch microseconds, the unit used in queue events."""
     return int(time.time() * 1_000_000)
 
 
 @define(eq=False)
 class Queue:
-    """A waiting queue."""
+    """A queue of waiting calls."""
 
     name: str
     queue_id: str = field(factory=lambda: str(uuid.uuid4()), init=False)
@@ -36,10 +37,10 @@ class Queue:
     waits: list[float] = field(factory=list, init=False)
 
     def take(self, fits: Callable[[NetworkCall], bool]) -> NetworkCall | None:
-        """Take out the call that has waited longest.
+        """Remove and return the call that has waited longest.
 
-        :param fits: whether a call may be taken.
-        :return: the call, or ``None`` if none fits.
+        :param fits: predicate that selects the calls to consider.
+        :return: the call, or ``None`` if no call matches.
         """
         first = next((place for place in self.waiting if fits(place.call)), None)
         if first is None:
@@ -48,7 +49,7 @@ class Queue:
         return first.call
 
     def left(self, place: Waiting) -> None:
-        """Remove a call that has left, and move up the calls behind it."""
+        """Remove a call that has left, and report new positions for the calls behind it."""
         index = self.waiting.index(place)
         self.waiting.remove(place)
         self.waits.append((_now() - place.since) / 1_000_000)
@@ -57,12 +58,12 @@ class Queue:
 
 
 class Queues(dict[str, Queue]):
-    """The waiting queues by name."""
+    """The call queues by name."""
 
 
 @define(eq=False, kw_only=True)
 class Waiting(NetworkOperation):
-    """A call's place in a queue."""
+    """A call waiting in a queue."""
 
     event_type = "calling.call.queue"
     goes_wrong: ClassVar[Mapping[str, Any]] = {"status": "leave"}
@@ -95,14 +96,14 @@ class Waiting(NetworkOperation):
         }
 
     def report(self, status: str) -> None:
-        """Send an event with the call's position."""
+        """Send an event with the current position of the call."""
         self.tell(**self._body(status))
 
     def depart(self, status: str, /, **told: Any) -> None:
-        """Leave the queue.
+        """Leave the queue and send the last event.
 
         :param status: ``"dequeue"`` or ``"leave"``.
-        :param told: replaces members of the last event.
+        :param told: members of the event to add or replace.
         """
         if self.over:
             return
@@ -126,7 +127,7 @@ class Waiting(NetworkOperation):
 def _leave(request: CommandRequest) -> None:
     params, wanted = request.params, request.params["queue_name"]
     places = [each for each in request.call.operations if isinstance(each, Waiting) and each.queue.name == wanted]
-    # Not by control_id: the reference client creates a new one for leaving, and a call has only one place.
+    # Ignore the control_id: the official SDK generates a new one for this command. A call has only one place anyway.
     place = next((each for each in places if params.get("queue_id", each.queue.queue_id) == each.queue.queue_id), None)
     if place is None:
         request.refuse(404, "Call is not in this queue")

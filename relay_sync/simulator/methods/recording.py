@@ -1,13 +1,13 @@
-"""``calling.record`` and its controls, and ``calling.transcribe``, which also records.
+"""Call recording: ``calling.record`` and its control methods, and ``calling.transcribe``.
 
-Defaults are those of AsyncAPI (no time limits, terminator ``#``); the porting guide has others. The simulator's choices where
-the sources are silent:
+The default options are those of AsyncAPI: no time limits, and the terminator ``#``. The porting guide lists different defaults.
+Details that SignalWire does not document are implemented as follows:
 
-* A finished WAV recording is served by the simulator: 16-bit at 8 kHz. It contains the voices that were set up (``says``,
-  ``hears``), from their beginning, and everything else that the party hears (see ``hearing``).
-* MP3 and MP4 recordings have no file, only a URL and a size, 4000 bytes a second.
-* With ``initial_timeout``, a recording without any speech ends with ``no_input``. With ``end_silence_timeout``, a recording
-  ends when the party has been silent for that long.
+* The simulator serves finished WAV recordings over HTTP, as 16-bit PCM at 8 kHz. A recording contains the audio set with ``says``
+  and ``hears``, and everything else that the party hears. See :mod:`relay_sync.simulator.media.hearing`.
+* MP3 and MP4 recordings have a URL but no file. Their reported size is 4000 bytes per second.
+* With ``initial_timeout``, a recording ends with ``no_input`` if the party does not speak.
+* With ``end_silence_timeout``, a recording ends when the party has been silent for that time.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ _DEFAULTS: dict[str, Any] = {
 
 
 def _samples(seconds: float) -> int:
-    """Return the number of samples of one channel, rounded: most durations in hundredths are not exact as floats."""
+    """Return the number of samples per channel.
+
+    The result is rounded because most durations in hundredths of a second cannot be represented exactly as floats.
+    """
     return round(seconds * TELEPHONE)
 
 
@@ -56,44 +59,44 @@ def _size(seconds: float, audio: Mapping[str, Any]) -> int:
 
 @define(eq=False, kw_only=True)
 class _Taped(NetworkOperation):
-    """An operation that records: its clock and its file."""
+    """An operation that produces an audio file. It tracks the duration of the file."""
 
     recording_id: str = field(factory=lambda: str(uuid.uuid4()), init=False)
     paused: bool = field(default=False, init=False)
     _began: float = field(default=0.0, init=False)
-    _since: float = field(default=0.0, init=False)  # by the call's clock
-    _taken: float = field(default=0.0, init=False)  # seconds of the story in the file, up to _since
+    _since: float = field(default=0.0, init=False)  # start of the current section, on the clock of the call
+    _taken: float = field(default=0.0, init=False)  # simulated seconds recorded before the current section
 
     @property
     def format(self) -> dict[str, Any]:
-        """The format of the file, as events report it."""
+        """The file format, as reported in events."""
         return {"format": "mp3"}
 
     @property
     def url(self) -> str:
-        """The URL of the file, whether or not it exists."""
+        """The URL of the file, even if the file does not exist."""
         if self.format["format"] == "wav":
             return self.platform.recordings.url(self.recording_id)
         return f"{FILES}/{self.recording_id}.{self.format['format']}"
 
     @property
     def _runs(self) -> bool:
-        """Whether time passes in the file."""
+        """Whether the duration of the file is increasing."""
         return not self.paused
 
     def start_clock(self) -> None:
-        """Let time pass in the file."""
+        """Start or resume measuring the duration of the file."""
         self._since = self.call.clock.elapsed
         if not self._began:
             self._began = time.time()
 
     def stop_clock(self) -> None:
-        """Let no time pass in the file."""
+        """Stop measuring the duration of the file."""
         self._taken += self.call.clock.elapsed - self._since
 
     @property
     def duration(self) -> float:
-        """The recorded seconds of the story, rounded to hundredths."""
+        """Duration of the file in simulated seconds, rounded to hundredths."""
         return round(self._seconds, 2)
 
     @property
@@ -101,7 +104,7 @@ class _Taped(NetworkOperation):
         return self._taken + (self.call.clock.elapsed - self._since if self._runs else 0.0)
 
     def outcome(self) -> dict[str, Any]:
-        """Return the description of the file for the last event."""
+        """Return the members that describe the file in the last event."""
         seconds = self.duration
         return {
             "url": self.url,
@@ -119,7 +122,7 @@ class Recording(_Taped):
 
     event_type = "calling.call.record"
     goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "no_input"}
-    _skips: bool = field(default=False, init=False)  # whether the last pause left no gap in the file
+    _skips: bool = field(default=False, init=False)  # whether the last pause was cut from the file
     _ear: Ear = field(init=False, repr=False)
 
     @_ear.default
@@ -157,7 +160,7 @@ class Recording(_Taped):
             self.after("voice", party.behavior.voice.duration, self._quiet, self.after)
         elif audio["initial_timeout"]:
             self.await_party("initial", audio["initial_timeout"], self._no_input)
-        if audio["initial_timeout"] or audio["end_silence_timeout"]:  # other recordings do not wait for an answer
+        if audio["initial_timeout"] or audio["end_silence_timeout"]:  # other recordings do not wait for input
             self.ask_party(keys=False, words=True)
 
     def _listen(self) -> None:
@@ -174,8 +177,8 @@ class Recording(_Taped):
     def _quiet(self, wait: Callable[..., None]) -> None:
         """Start the timer for silence after speech.
 
-        :param wait: ``after`` behind the prepared voice, which nothing follows; ``await_party`` behind :meth:`Phone.say`, after
-            which the test may let the party say more.
+        :param wait: scheduling method. Use ``after`` after the prepared voice, which is the only speech. Use ``await_party``
+            after :meth:`Phone.say`, because the test may make the party speak again.
         """
         silence = self._audio["end_silence_timeout"]
         if silence:
@@ -197,7 +200,7 @@ class Recording(_Taped):
         if self.cancel("initial"):
             self._no_input()
         elif silence and (self.waits_for("silence") or self.waits_for("voice")):
-            # The silence counts in full, although no time passed for it.
+            # Count the whole silence as recorded, although the simulator skips the wait.
             self._taken += self.left("silence") if self.waits_for("silence") else self.left("voice") + silence
             self.finish()
 
@@ -208,7 +211,7 @@ class Recording(_Taped):
         self.close(**{"state": "finished", **outcome, **told})
 
     def _wav(self, seconds: float) -> bytes:
-        """Return the file: the voices, and silence between them."""
+        """Return the contents of the WAV file."""
         count = _samples(min(seconds, self.world.settings.record_seconds))
         says, hears = (voice.render(0, count, TELEPHONE) for voice in (self.call.says, self._ear.tape))
         if self.format["stereo"]:
@@ -218,7 +221,10 @@ class Recording(_Taped):
         return wav_header(TELEPHONE, channels, len(pcm)) + pcm
 
     def pause(self, request: CommandRequest) -> None:
-        """Pause. ``silence`` leaves a silent gap in the file, ``skip`` leaves none. Pausing twice has no effect."""
+        """Pause the recording. Pausing a paused recording has no effect.
+
+        With the behavior ``silence``, the file contains silence for the time of the pause. With ``skip``, the pause is cut.
+        """
         request.accept()
         if self.paused:
             return
@@ -233,7 +239,7 @@ class Recording(_Taped):
         self.tell(state="paused", **told)
 
     def resume(self, request: CommandRequest) -> None:
-        """Resume. A resume without a pause is acknowledged and has no effect."""
+        """Resume the recording. Resuming a running recording is acknowledged and has no effect."""
         request.accept()
         if not self.paused:
             return
@@ -247,7 +253,7 @@ class Recording(_Taped):
 
 @define(eq=False, kw_only=True)
 class Transcription(_Taped):
-    """A recording of a call that is made for its transcription."""
+    """A recording of a call for later transcription."""
 
     event_type = "calling.call.transcribe"
     goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "finished"}

@@ -1,4 +1,4 @@
-"""A client's request, the ways to answer it, and the platform that handlers work with."""
+"""Requests from clients, the replies to them, and the platform that handlers use."""
 
 from __future__ import annotations
 
@@ -25,27 +25,29 @@ _T = TypeVar("_T")
 
 
 class RecordingStore(Protocol):
-    """The store of finished recordings; see :mod:`relay_sync.simulator.http.recordings`."""
+    """A store for finished recordings. See :mod:`relay_sync.simulator.http.recordings`."""
 
     def new_id(self) -> str:
         """Return an id for a new recording."""
 
     def url(self, recording_id: str) -> str:
-        """Return the URL of a recording, whether or not it has finished."""
+        """Return the URL of a recording, even if the recording has not finished."""
 
     def add(self, recording_id: str, wav: bytes) -> str:
-        """Serve a finished recording, and return its URL."""
+        """Store a finished recording and return its URL."""
 
 
 @define(eq=False, kw_only=True)
 class Platform:
-    """The simulated platform, as handlers see it. Runs on the loop's thread.
+    """The simulated platform. Its methods must be called on the loop's thread.
 
-    :ivar handlers: carry out the methods, for RELAY and REST alike. Requests for a method without a handler are checked and
-        acknowledged, and have no effect.
-    :ivar directory: the phones at each number.
-    :ivar sounds: the prepared sounds and their durations.
-    :ivar post: messages and tasks.
+    :ivar world: shared state of the simulator.
+    :ivar handlers: handlers by method name, for RELAY and REST. Methods without a handler are validated and acknowledged only.
+    :ivar recordings: store for finished recordings.
+    :ivar network: simulated telephone network.
+    :ivar directory: phones that tests have set up, by number.
+    :ivar sounds: prepared sounds and their durations.
+    :ivar post: delivery of messages and tasks.
     """
 
     world: World
@@ -63,14 +65,17 @@ class Platform:
         self.post = Post(self.world, self.network)
 
     def shared(self, kind: type[_T]) -> _T:
-        """Return the state that several methods share, such as the waiting queues; create it on first use."""
+        """Return the instance of a class that several methods share, such as :class:`Queues`. It is created on first use."""
         if kind not in self._shared:
             self._shared[kind] = kind()
         found: _T = self._shared[kind]
         return found
 
     def ready(self, session: ServerSession) -> None:
-        """Send a connected session the events that it missed, if they are kept, and the waiting calls, messages and tasks."""
+        """Send pending data to a session that has connected, resumed or subscribed to more contexts.
+
+        The data includes events that the session missed, and waiting calls, messages and tasks.
+        """
         self.world.catch_up(session)
         self.network.welcome(session)
         self.post.welcome(session)
@@ -79,12 +84,12 @@ class Platform:
 
 @define(eq=False, kw_only=True)
 class CommandRequest:
-    """One well-formed request. If its method is addressed to a call, that call exists and has not ended.
+    """A well-formed request from a client. If its method requires a call, the call exists and has not ended.
 
-    A handler answers it exactly once with one of the methods below, and *then* acts on it, so that the acknowledgment is
-    sent before the events.
+    A handler replies exactly once, using one of the methods below, and only then performs the command. The acknowledgment is
+    therefore sent before the events.
 
-    :ivar addressed: the call that the request names, if any.
+    :ivar addressed: the call that the request refers to, or ``None``.
     """
 
     platform: Platform = field(repr=False)
@@ -98,7 +103,7 @@ class CommandRequest:
 
     @property
     def world(self) -> World:
-        """The world that the platform shares."""
+        """The shared state of the simulator."""
         return self.platform.world
 
     @property
@@ -109,19 +114,21 @@ class CommandRequest:
 
     @property
     def call(self) -> NetworkCall:
-        """The call that the request is addressed to."""
+        """The call that the request refers to."""
         assert self.addressed is not None
         return self.addressed
 
     def reply(self, result: dict[str, Any]) -> None:
-        """Answer with a result of any shape."""
+        """Reply with an arbitrary result."""
         self._answer(frames.result(self.request_id, result))
 
     def accept(self, message: str | None = None, **more: Any) -> None:
-        """Acknowledge in the documented form.
+        """Acknowledge the request in the documented format.
 
-        :param message: replaces the method's own text.
-        :param more: members added to the code ``"200"``, the text, and the ids that the method echoes.
+        The result contains the code ``"200"``, a message, and the ids that the method echoes.
+
+        :param message: message to use instead of the default message of the method.
+        :param more: additional members of the result.
         """
         for text in not_carried_out(self.spec.name, self.params):
             control_id = str(self.params.get("control_id", ""))
@@ -132,16 +139,16 @@ class CommandRequest:
         self.reply({**result, **more})
 
     def refuse(self, code: int, message: str, data: Any = None) -> None:
-        """Answer with a result whose code means failure. Codes are strings on the wire."""
+        """Reply with an error code in the result. Codes are sent as strings."""
         result = {"code": str(code), "message": message}
         self.reply(result if data is None else {**result, "data": data})
 
     def findings(self) -> Findings:
-        """Return an empty record for errors in the objects inside the parameters; see :meth:`objects`."""
+        """Return an empty collection of validation errors for nested objects. Pass it to :meth:`objects`."""
         return Findings(strict=self.world.settings.strict)
 
     def objects(self, findings: Findings) -> bool:
-        """Refuse the request if there are findings. Return whether there were any."""
+        """Reject the request if validation found errors. Return whether it was rejected."""
         if findings.malformed:
             data = {"signalwire_error_code": "INVALID_PARAMS", "errors": findings.malformed}
             self.fail(-32602, self.spec.schema_error, data)
@@ -150,7 +157,7 @@ class CommandRequest:
         return bool(findings)
 
     def fail(self, code: int, message: str, data: Any = None) -> None:
-        """Answer with a JSON-RPC error."""
+        """Reply with a JSON-RPC error."""
         self._answer(frames.error(self.request_id, code, message, data))
 
     def _answer(self, reply: dict[str, Any]) -> None:

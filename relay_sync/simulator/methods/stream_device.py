@@ -1,8 +1,12 @@
-"""Stream devices: ``calling.connect`` connects a call to a WebSocket, with audio in both directions.
+"""Stream devices: ``calling.connect`` to a WebSocket endpoint, with audio in both directions.
 
-The simulator's choices where the sources are silent: the stream is not a leg and has no ``call_id``; ``peer`` describes the
-device without its secrets; a stream that cannot be opened fails with ``error``; the bridge ends when the endpoint closes the
-socket. The client only receives ``calling.call.connect`` events; the ``status_url`` gets the same webhooks as a stream's.
+Details that SignalWire does not document are implemented as follows:
+
+* The stream is not a leg and has no ``call_id``. Events describe it in ``peer``, without its secrets.
+* If the stream cannot be opened, connecting fails with ``error``.
+* The bridge ends when the endpoint closes the socket.
+* The client receives only ``calling.call.connect`` events. The ``status_url`` receives the same webhooks as for
+  ``calling.stream``.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ _SECRET = ("authorization_bearer_token", "custom_parameters")
 
 @define(eq=False, kw_only=True)
 class StreamPeer(Peer):
-    """A WebSocket that is opened for the bridge."""
+    """A WebSocket stream that is opened for the bridge."""
 
     stream: TwoWayStream = field(init=False)
     _connected: bool = field(default=False, init=False)
@@ -36,7 +40,7 @@ class StreamPeer(Peer):
             self.answered()
         elif self._connected:
             self.bridge.disconnected()
-        elif not self.bridge.call.over:  # if the call has ended, the bridge ends too, and must not try another device
+        elif not self.bridge.call.over:  # the bridge must not try another device after the call has ended
             self.failed("error")
 
     def abandon(self) -> None:

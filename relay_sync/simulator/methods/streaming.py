@@ -1,9 +1,10 @@
-"""``calling.stream`` and ``calling.stream.stop``: the checks of their parameters, and the handlers.
+"""Media streams: ``calling.stream`` and ``calling.stream.stop``.
 
-The sources only say that the codes 400 and 409 exist: what gets them is the simulator's choice. Like the platform, the
-simulator requires ``wss://``, except that it also accepts ``ws://`` to loopback hosts. It accepts unknown codecs, because
-the field is freeform, but cannot send audio in them: such a stream is ``finished`` at once. So is a stream in G.722 or
-Opus if the extra ``codecs`` is not installed.
+SignalWire documents the error codes 400 and 409, but not when they are used. Like the platform, the simulator requires ``wss://``
+URLs. It also accepts ``ws://`` URLs for loopback hosts.
+
+The codec parameter is freeform, so unknown codecs are accepted. The simulator cannot encode them and ends such a stream as
+``finished`` immediately. G.722 and Opus require the extra ``codecs``; without it, streams with these codecs end in the same way.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from .request import CommandRequest, Handler
 
 __all__ = ["HANDLERS", "stream_problems", "url_problem"]
 
-# The parameter's track names have a suffix that the media messages do not have.
+# Track names in media messages, by the value of the parameter.
 _TRACKS = {
     "inbound_track": ("inbound",),
     "outbound_track": ("outbound",),
@@ -28,10 +29,11 @@ _TRACKS = {
 
 
 def url_problem(name: str, url: str, schemes: tuple[str, ...]) -> str | None:
-    """Return what is wrong with a URL, or ``None``.
+    """Return an error message if a URL is invalid, or ``None``.
 
-    :param name: the parameter that the URL was given for.
-    :param schemes: the allowed schemes.
+    :param name: name of the parameter, for the message.
+    :param url: URL to validate.
+    :param schemes: allowed schemes.
     """
     if not url.isascii() or not url.isprintable() or " " in url:
         return f"{name} contains characters that are not allowed in a URL"
@@ -42,7 +44,7 @@ def url_problem(name: str, url: str, schemes: tuple[str, ...]) -> str | None:
         return f"{name} is not a URL"
     if parts.scheme not in schemes or not parts.hostname or port == 0:
         return f"{name} must be an absolute {' or '.join(schemes)} URL"
-    # Webhook URLs may contain credentials (basic authentication); a WebSocket gets a bearer token instead.
+    # Webhook URLs may contain credentials for basic authentication. WebSocket endpoints use a bearer token instead.
     if "#" in url or (parts.scheme in ("ws", "wss") and (parts.username is not None or parts.password is not None)):
         return f"{name} must not contain credentials or a fragment"
     if parts.scheme == "ws" and not is_loopback(parts.hostname):
@@ -51,7 +53,7 @@ def url_problem(name: str, url: str, schemes: tuple[str, ...]) -> str | None:
 
 
 def stream_problems(params: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is wrong with the parameters of a stream or of a stream device, by parameter."""
+    """Validate the parameters of a stream or a stream device. Return error messages by parameter name."""
     found: dict[str, str | None] = {"url": url_problem("url", params["url"], ("wss", "ws"))}
     if "status_url" in params:
         found["status_url"] = url_problem("status_url", params["status_url"].partition("#")[0], ("http", "https"))
@@ -72,7 +74,7 @@ def _stream(request: CommandRequest) -> None:
         request.refuse(400, "; ".join(problems.values()), problems)
         return
     if call.state != "answered":
-        # Undocumented. The stream would carry no audio: refuse it rather than open a silent one.
+        # This error is not documented. Without it, the stream would be open but contain no audio.
         request.refuse(409, "Call is not answered")
         return
     if call.flowing(params["control_id"]) is not None:
@@ -86,7 +88,7 @@ def _stream(request: CommandRequest) -> None:
 def _stop(request: CommandRequest) -> None:
     stream = request.call.flowing(request.params["control_id"])
     if stream is None:
-        # Undocumented for unknown and finished streams: 404, as for unknown calls.
+        # The error is not documented. Unknown calls also get 404.
         request.refuse(404, "Stream not found")
         return
     request.accept()

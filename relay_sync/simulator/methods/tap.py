@@ -1,7 +1,7 @@
-"""``calling.tap``: a copy of the call's audio, sent to another device.
+"""Call tapping: ``calling.tap``, which sends a copy of the call's audio to another device.
 
-The simulator sends no media, only the events: ``tapping`` at the start, ``finished`` when the tap is stopped or the call
-ends. The reply's ``source_device`` names where the media would come from: for RTP, a port on this machine.
+The simulator sends no audio. It only sends the events ``tapping`` at the start and ``finished`` when the tap is stopped or the
+call ends. The ``source_device`` of the reply describes the source of the audio. For RTP, it is a port on this machine.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SOURCE_PORT = 30_000
 
 @define(eq=False, kw_only=True)
 class Tap(NetworkOperation):
-    """A tap of a call's audio."""
+    """A tap on the audio of a call."""
 
     event_type = "calling.call.tap"
     goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "finished"}

@@ -1,13 +1,14 @@
-"""Live transcription and translation of a call: ``calling.live_transcribe`` and ``calling.live_translate``.
+"""Live transcription and translation: ``calling.live_transcribe`` and ``calling.live_translate``.
 
-The ``action`` is ``start``, ``stop``, ``summarize`` or, for translations, ``inject``. Where AsyncAPI allows it, an action
-other than ``start`` may be a plain string. The simulator's choices where the sources are silent:
+The ``action`` parameter is ``start``, ``stop`` or ``summarize``. Translations also support ``inject``. As in AsyncAPI, an action
+without options may be a string instead of an object. Details that SignalWire does not document are implemented as follows:
 
-* Only what the party says (:meth:`Phone.say`) is transcribed. Utterance events are sent only with ``live_events``, which
-  is off by default.
-* Nothing is really translated: a translation is the text in square brackets with the target language in front.
-* The log is sent at the end, with a summary if ``ai_summary`` is set.
-* ``start`` gets 409 if one is already running. Every other action gets 404 if none is running.
+* Only text from :meth:`Phone.say` is transcribed. Utterance events are sent only if ``live_events`` is true. The default is
+  false.
+* Text is not really translated. The "translation" is the original text in brackets, preceded by the target language.
+* The conversation log is sent at the end. It contains a summary if ``ai_summary`` is set.
+* ``start`` fails with code 409 if a transcription or translation of the same type is running. Other actions fail with code 404 if
+  none is running.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ PARTY = "remote-caller"
 
 
 def call_info(world: World, call: NetworkCall) -> dict[str, Any]:
-    """Return the member ``call_info`` of AI events."""
+    """Return the ``call_info`` object of AI events."""
     return {
         "call_id": call.call_id,
         "content_type": "text/swaig",
@@ -45,7 +46,7 @@ def call_info(world: World, call: NetworkCall) -> dict[str, Any]:
 
 
 def channel_data(world: World, call: NetworkCall) -> dict[str, Any]:
-    """Return the member ``channel_data`` of AI events."""
+    """Return the ``channel_data`` object of AI events."""
     return {
         "SWMLCall": {},
         "SWMLVars": {},
@@ -63,24 +64,27 @@ def channel_data(world: World, call: NetworkCall) -> dict[str, Any]:
 
 @define(eq=False, kw_only=True)
 class LiveTranscription(NetworkOperation):
-    """A live transcription."""
+    """A live transcription of a call."""
 
     options: dict[str, Any] = field(factory=dict)
     _log: list[dict[str, Any]] = field(factory=list, init=False)
 
     def report(self, name: str, **told: Any) -> None:
-        """Send one of its events."""
+        """Send an AI event of the transcription."""
         about = {"call_info": call_info(self.world, self.call), "channel_data": channel_data(self.world, self.call)}
         params = {**self.call.address(), **about, **told}
         self.world.emit(self.call.owner, f"calling.ai.{name}", params)
 
     @property
     def language(self) -> str:
-        """The language that the party speaks."""
+        """The language of the party."""
         return str(self.options["lang"])
 
     def begin(self) -> None:
-        """Start without prompting the party: its prepared sentences are for operations that wait for an answer."""
+        """Start the transcription.
+
+        The party is not asked to speak, because its prepared sentences are reserved for operations that wait for speech.
+        """
 
     def on_words(self, text: str) -> None:
         if not text or PARTY not in self.options["direction"]:
@@ -90,7 +94,7 @@ class LiveTranscription(NetworkOperation):
             self.utter(text)
 
     def utter(self, text: str) -> None:
-        """Send the event of one utterance."""
+        """Send an event for one utterance."""
         utterance = {
             "utterance_id": f"u-{len(self._log)}",
             "role": PARTY,
@@ -134,7 +138,7 @@ class LiveTranscription(NetworkOperation):
 
 @define(eq=False, kw_only=True)
 class LiveTranslation(LiveTranscription):
-    """A live translation."""
+    """A live translation of a call."""
 
     _injected: int = field(default=0, init=False)
 
@@ -171,7 +175,7 @@ class LiveTranslation(LiveTranscription):
         self.report("translate.conversation_log", **self._logs(), translate_data={PARTY: data}, **summary)
 
     def inject(self, wanted: Mapping[str, Any]) -> None:
-        """Say a message to the addressed side in its own language; the simulator plays it only to the party."""
+        """Speak a message from the client to one side of the call. The simulator supports only the party's side."""
         if wanted["direction"] == PARTY:
             text = wanted["message"]
             said = Played(type="tts", text=text, duration=estimate(text))
@@ -180,12 +184,15 @@ class LiveTranslation(LiveTranscription):
 
 
 def _active(call: NetworkCall, kind: type[LiveTranscription]) -> LiveTranscription | None:
-    """Return the running operation of exactly this class: ``LiveTranslation`` is a subclass of ``LiveTranscription``."""
+    """Return the running operation of exactly this class, or ``None``.
+
+    ``isinstance`` is not sufficient because ``LiveTranslation`` is a subclass of ``LiveTranscription``.
+    """
     return next((each for each in call.operations if type(each) is kind), None)
 
 
 def _parsed(action: Any, words: tuple[str, ...]) -> tuple[str, Any]:
-    """Return the name of the action and its options, or ``""`` and ``None`` if it is invalid."""
+    """Return the name and options of an action, or ``""`` and ``None`` if the action is invalid."""
     if isinstance(action, str) and action in words and action != "start":
         return action, {}
     if isinstance(action, dict) and len(action) == 1:
