@@ -1,15 +1,26 @@
-"""Threading utilities, independent of RELAY.
+"""Threading utilities that do not depend on RELAY.
 
-Waiting: ``outcome`` (a value or an error that is set once), ``flag`` (an event that is safe to set in signal handlers),
-``mailbox`` (a queue with one reader), ``item_log`` (a queue with a history), ``timeouts``, ``batch_sleep`` (cheaper wake-ups),
-``wake_up`` (wakes a thread in a selector).
-
-Running: ``starting`` (starts threads, protected from Ctrl-C), ``lanes`` (callbacks in order), ``callback_errors``, ``signals``,
-``process`` (fork and exit), ``loop_clock`` (detects clock jumps), ``safety_net`` (runs all steps despite exceptions).
-
-Sharing: ``table`` (dictionaries with atomic operations), ``living`` (sets of weak references).
-
-Logging: ``logs``, ``rate_limited_log``.
-
-The system: ``descriptors`` (file descriptor exhaustion), ``file_lock``, ``growing_files`` (files that may not be replaced yet).
+====================  ===========================================================================
+``outcome``           a value or exception that is set once, and interruptible waits
+``flag``              a ``threading.Event`` that is safe to set in signal handlers
+``mailbox``           a bounded queue with one reader
+``item_log``          a queue that also keeps a history
+``timeouts``          remaining time of a timeout
+``batch_sleep``       sleeps with cheaper wake-ups on Linux
+``wake_up``           wakes a thread that is blocked in a selector
+``starting``          starts and joins threads, protected from Ctrl-C
+``lanes``             runs callbacks in order on a thread pool
+``callback_errors``   reports exceptions of callbacks to test tools
+``signals``           temporary signal handlers
+``process``           fork and exit hooks
+``loop_clock``        detection of clock jumps
+``safety_net``        runs all steps of a series despite exceptions
+``table``             dictionaries with atomic operations
+``living``            sets of weak references
+``logs``              logging that does not block
+``rate_limited_log``  logging with a rate limit
+``descriptors``       detection of file descriptor exhaustion
+``file_lock``         file locks
+``growing_files``     files that are still being written
+====================  ===========================================================================
 """

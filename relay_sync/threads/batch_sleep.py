@@ -1,9 +1,9 @@
-"""Sleeps whose wake-up does not preempt the waking thread.
+"""Sleeps that let a thread wake up without preempting the thread that wakes it.
 
-A thread that wakes another one holds the GIL. Linux usually runs the woken thread immediately; that thread finds the GIL taken,
-sleeps again, and has to be woken a second time. A thread that sleeps under the ``SCHED_BATCH`` policy (sched(7)) gets the same
-share of CPU time but does not preempt, which halves the cost of waking many threads. The policy applies only during the sleep,
-so that the program's own code runs under the policy that the program chose.
+A thread that wakes another thread holds the GIL. Linux usually runs the woken thread immediately. The woken thread
+cannot acquire the GIL, sleeps again, and must be woken a second time. A thread that sleeps under the ``SCHED_BATCH``
+policy (see sched(7)) gets the same share of CPU time but does not preempt. This halves the cost of waking many threads.
+The policy is active only during the sleep, so it does not affect the program's own code.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ __all__ = ["get_up", "lie_down"]
 if sys.platform == "linux":
     _PRIORITY: Any = os.sched_param(0)
 
-    _refused = False  # for example by a sandbox
+    _refused = False  # set if the system does not permit the change, for example in a sandbox
 
     def lie_down() -> bool:
-        """Switch this thread to ``SCHED_BATCH`` before it sleeps.
+        """Switch the current thread to ``SCHED_BATCH`` before a sleep.
 
-        :return: whether to call :func:`get_up` after the sleep. The policy is not changed on the main thread, which runs signal
-            handlers, or on threads with a non-default policy.
+        The policy is not changed on the main thread, which runs signal handlers, or on a thread with a non-default
+        policy.
+
+        :return: whether the caller must call :func:`get_up` after the sleep.
         """
         global _refused
         if _refused or threading.get_ident() == threading.main_thread().ident:
@@ -48,7 +50,7 @@ if sys.platform == "linux":
 else:
 
     def lie_down() -> bool:
-        """Do nothing: only Linux needs the policy."""
+        """Return ``False``. Only Linux needs the policy."""
         return False
 
     def get_up() -> None:

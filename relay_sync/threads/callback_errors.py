@@ -1,4 +1,4 @@
-"""Reports exceptions of user callbacks and handlers to listeners in addition to the log, for tests of users' programs."""
+"""Reporting of exceptions in user callbacks to test tools, in addition to the log."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Final
 __all__ = ["Listener", "listeners", "tell"]
 
 Listener = Callable[[str, BaseException], object]
-#: Each is called on the thread that raised, with the name of the callback ("on_call handler of call ...") and the exception.
+#: Functions to call with the name of a failed callback, such as ``on_call handler of call ...``, and the exception.
+#: They run on the thread that raised the exception.
 listeners: Final[list[Listener]] = []
 
 
 def tell(what: str, error: BaseException) -> None:
-    """Call the listeners."""
+    """Report an exception to all listeners."""
     for listener in tuple(listeners):
         listener(what, error)

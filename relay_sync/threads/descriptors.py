@@ -1,6 +1,7 @@
-"""Detection of file descriptor exhaustion, and the error that reports it.
+"""Detection of file descriptor exhaustion.
 
-Libraries report it as something else: a certificate that cannot be verified, a host name or a module that is not found.
+Libraries often report it as a different failure, such as a certificate that cannot be verified or a host or module that
+cannot be found.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ _LACK: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 def lack(error: BaseException | None) -> OSError | None:
-    """Return the ``OSError`` for a missing descriptor from the chain of an exception, or ``None``."""
+    """Return the ``OSError`` in an exception's chain that reports a lack of file descriptors, or ``None``."""
     return next((each for each in chain(error) if isinstance(each, OSError) and each.errno in _LACK), None)
 
 
 def are_lacking() -> bool:
-    """Return whether the process has no free descriptor now. For failures that do not report this cause."""
+    """Return whether the process has run out of file descriptors. Use this for failures that do not report their cause."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError as error:
@@ -36,9 +37,9 @@ def are_lacking() -> bool:
 
 @contextmanager
 def descriptors_for(what: str) -> Iterator[None]:
-    """Turn an ``OSError`` for a missing descriptor in the block into a :class:`ConnectError`.
+    """Convert an ``OSError`` caused by a lack of file descriptors into a :class:`ConnectError`.
 
-    :param what: what needs the descriptor, for the message.
+    :param what: the object that needs the descriptor, for the error message.
     :raises ConnectError: the block failed for lack of a descriptor.
     """
     handled = sys.exception()
@@ -52,10 +53,10 @@ def descriptors_for(what: str) -> Iterator[None]:
 
 
 def without_descriptors(what: str, error: BaseException | None) -> ConnectError:
-    """Return the error for a process without free file descriptors.
+    """Return the error to raise if the process has run out of file descriptors.
 
-    :param what: what needs the descriptor, for the message.
-    :param error: the system's error, or the failure that it caused.
+    :param what: the object that needs the descriptor, for the error message.
+    :param error: the operating system's error, or the failure that it caused.
     """
     found = ConnectError(
         f"no file descriptor for {what}: {os.strerror(errno.EMFILE)}; close files or sockets of this process, or raise its "

@@ -1,4 +1,4 @@
-"""File locks, which the system releases even if the process is killed."""
+"""File locks. The operating system releases them even if the process is killed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["lock", "unlock"]
 
 
 def lock(file: IO[bytes]) -> bool:
-    """Lock a file until it is closed, if the system and the file system support that.
+    """Lock a file until it is closed, if the platform and the file system support locks.
 
-    :return: ``False`` if the file is locked already, by this process or another one.
+    :return: ``False`` if this process or another one has already locked the file.
     """
     if sys.platform != "win32":
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):  # some systems raise the latter
+        except (BlockingIOError, PermissionError):  # some systems raise PermissionError
             return False
         except OSError:  # the file system does not support locks
             pass
@@ -28,7 +28,10 @@ def lock(file: IO[bytes]) -> bool:
 
 
 def unlock(file: IO[bytes]) -> None:
-    """Unlock a file before it is closed. Closing is not enough: a child between its fork and its exec has the file open too."""
+    """Unlock a file before it is closed.
+
+    Closing the file is not enough while a child process that has not called exec yet holds a copy of the descriptor.
+    """
     if sys.platform != "win32":
         with suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_UN)

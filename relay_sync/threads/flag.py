@@ -1,8 +1,9 @@
-"""Waking threads without a lock that a signal could leave held.
+"""Thread wake-ups that a signal cannot leave in a deadlocked state.
 
-``threading.Event`` acquires its lock in Python code. If Ctrl-C arrives just after a waiting main thread acquired it, the lock is
-never released, and the next thread that sets the event, usually the IO thread, blocks forever. Here each sleeping thread has a
-lock of its own, and threads share only a list. An interrupt leaves at most a stale lock in that list.
+``threading.Event`` acquires its lock in Python code. If Ctrl-C arrives just after a waiting main thread has acquired
+the lock, the lock is never released. The next thread that sets the event, usually the IO thread, then blocks forever.
+In this module, each waiting thread has a separate lock, and threads share only a list of these locks. An interrupt can
+at most leave a stale lock in the list.
 """
 
 from __future__ import annotations
@@ -15,52 +16,54 @@ __all__ = ["Bell", "Flag"]
 
 
 class Bell:
-    """Wakes all threads that sleep on it."""
+    """A bell that wakes all threads sleeping on it."""
 
     __slots__ = ("_ears",)
 
     def __init__(self) -> None:
-        # A list, since it nearly always holds at most one: an empty deque takes ten times the memory, and every call has a bell.
+        # A list rather than a deque: it rarely holds more than one lock, an empty deque uses ten times the memory, and
+        # every call has a bell.
         self._ears: list[Any] = []
 
     def ring(self) -> None:
-        """Wake all threads that are asleep. Never blocks. Call it after the change that they wait for."""
+        """Wake all sleeping threads without blocking. Call this after the change that the threads wait for."""
         try:
-            # A copy is enough: threads that start to sleep during the loop see the change first.
+            # Threads that start to sleep during the loop see the change, so iterating over a copy is enough.
             for ear in tuple(self._ears):
                 try:
                     if ear.locked():
                         ear.release()
-                    else:  # already rung: its thread may have been interrupted before it removed the lock
+                    else:  # already rung; the thread may have been interrupted before removing the lock
                         self._ears.remove(ear)
-                except (RuntimeError, ValueError):  # another thread was faster
+                except (RuntimeError, ValueError):  # another thread released or removed the lock
                     pass
-        except BaseException:  # Ctrl-C: the remaining threads may sleep without a timeout, so wake them first
+        except BaseException:
+            # Ctrl-C: wake the remaining threads first, because they may be sleeping without a timeout.
             self.ring()
             raise
 
     def sleep(self, ready: Callable[[], bool], timeout: float | None) -> bool:
         """Sleep until the bell rings once. Return immediately if ``ready()`` is true.
 
-        :param ready: checked once, before the sleep.
-        :param timeout: seconds; ``None`` waits indefinitely.
+        :param ready: the condition, which is checked once before the sleep.
+        :param timeout: maximum time to sleep, in seconds; ``None`` sleeps indefinitely.
         :return: ``False`` after a timeout.
         """
         ear = threading.Lock()
         ear.acquire()
-        # Added before the check, so that a change after the check wakes this thread.
+        # Add the lock before checking the condition, so that a change after the check wakes this thread.
         self._ears.append(ear)
         try:
             return ready() or ear.acquire(True, -1 if timeout is None else timeout)
         finally:
             try:
                 self._ears.remove(ear)
-            except ValueError:  # removed by a second ring()
+            except ValueError:  # a second ring() has removed it
                 pass
 
 
 class Flag(threading.Event):
-    """A ``threading.Event`` that stays usable when a signal interrupts any of its methods."""
+    """A ``threading.Event`` that stays usable if a signal interrupts any of its methods."""
 
     def __init__(self) -> None:
         self._flag = False
@@ -71,11 +74,11 @@ class Flag(threading.Event):
         return self._flag
 
     def set(self) -> None:
-        """Set the flag and wake all waiting threads. Never blocks."""
+        """Set the flag and wake all waiting threads without blocking."""
         try:
             self._flag = True
             self._bell.ring()
-        except BaseException:  # Ctrl-C, possibly between the two
+        except BaseException:  # Ctrl-C may arrive between the two statements
             self._bell.ring()
             raise
 
@@ -84,12 +87,11 @@ class Flag(threading.Event):
         self._flag = False
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the flag is set, for at most ``timeout`` seconds.
+        """Wait until the flag is set and return whether it was set.
 
-        :param timeout: seconds; ``None`` waits indefinitely.
-        :return: whether the flag was set.
+        :param timeout: maximum time to wait, in seconds; ``None`` waits indefinitely.
         """
-        # A thread that was woken returns True even if the flag was cleared since, as with threading.Event.
+        # As with threading.Event, a woken thread returns True even if the flag has been cleared since.
         return self._flag or self._bell.sleep(self.is_set, None if timeout is None else max(0.0, timeout))
 
     def _at_fork_reinit(self) -> None:

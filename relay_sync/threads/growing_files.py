@@ -1,4 +1,4 @@
-"""A registry of recordings in progress. Code that replaces files checks it first."""
+"""A registry of the files that this process is recording to. Code that replaces a file checks it first."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _Key: TypeAlias = tuple[int, int, int]  # the process generation, the device and
 
 
 class Growing:
-    """A file that this process is still writing and must not replace.
+    """A file that is still being written and must not be replaced.
 
-    Entries do not apply in forked children, which cannot learn when the parent finishes a file.
+    A forked child ignores the entries of its parent, because it cannot detect when the parent finishes a file.
     """
 
     _all: ClassVar[set[_Key]] = set()
@@ -26,11 +26,11 @@ class Growing:
         self._all.add(self._key)
 
     def end(self) -> None:
-        """Remove the file from the registry. Idempotent; acquires no lock."""
+        """Remove the file from the registry. This method is idempotent and acquires no lock."""
         self._all.discard(self._key)
 
     def is_at(self, path: str) -> bool:
-        """Return whether *path* currently refers to the file."""
+        """Return whether *path* currently refers to this file."""
         try:
             return _key(os.stat(path)) == self._key
         except OSError:
@@ -38,10 +38,10 @@ class Growing:
 
     @classmethod
     def check(cls, path: str | os.PathLike[str]) -> None:
-        """Reject a path that refers to a file in the registry, directly or through links.
+        """Raise an exception if *path* refers to a registered file, directly or through links.
 
         :param path: the path to check.
-        :raises InvalidParameter: the file is being recorded to.
+        :raises InvalidParameter: the file is still being written.
         """
         try:
             grows = _key(os.stat(path)) in cls._all

@@ -1,6 +1,6 @@
-"""A queue with a history, for occasional items of a stream (keys, marks).
+"""A queue with a short history, for occasional items of a stream such as DTMF digits and marks.
 
-The history is short. The queue holds enough items for a reader to receive every one, even if it starts late.
+The queue is large enough that a reader receives every item even if it starts late.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from .process import check_thread, forked_error, generation
 __all__ = ["ItemLog"]
 
 T = TypeVar("T")
-_KEPT = 4096  # items in the history
-_UNREAD = 65_536  # items in the queue; the oldest are dropped, since most programs never take any
+_KEPT = 4096  # maximum number of items in the history
+_UNREAD = 65_536  # maximum number of unread items; the oldest are dropped, because most programs never read them
 
 
 class ItemLog(Generic[T]):
     """A queue with a history, for one writer and any number of readers.
 
-    :param what: the kind of item, for messages.
+    :param what: the kind of item, for error messages.
     """
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._all: list[T] = []  # an empty deque would take as much memory as all other attributes together
+        self._all: list[T] = []  # a list, because an empty deque uses as much memory as all other attributes together
         self._new: deque[T] = deque(maxlen=_UNREAD)
         self._bell = Bell()
         self._ended = False
@@ -36,11 +36,11 @@ class ItemLog(Generic[T]):
 
     @property
     def all(self) -> tuple[T, ...]:
-        """The newest items, up to a few thousand, whether taken or not."""
+        """The most recent items, at most a few thousand, whether they have been taken or not."""
         return tuple(self._all[-_KEPT:])
 
     def put(self, item: T) -> None:
-        """Add an item. Never blocks."""
+        """Add an item without blocking."""
         self._all.append(item)
         if len(self._all) >= 2 * _KEPT:
             del self._all[:-_KEPT]
@@ -48,14 +48,14 @@ class ItemLog(Generic[T]):
         self._bell.ring()
 
     def end(self) -> None:
-        """Mark the end: no further items follow."""
+        """Mark the end of the stream. No items are added after it."""
         self._ended = True
         self._bell.ring()
 
     def take(self, timeout: float | None) -> T | None:
-        """Remove and return the oldest item that was not taken yet; ``None`` after the end.
+        """Remove and return the oldest unread item. Return ``None`` at the end of the stream.
 
-        :param timeout: seconds; ``None`` waits indefinitely.
+        :param timeout: maximum time to wait, in seconds; ``None`` waits indefinitely.
         :raises WaitTimeout: no item arrived before the timeout.
         :raises Forked: the stream belongs to the parent process.
         """
@@ -67,6 +67,6 @@ class ItemLog(Generic[T]):
                 raise WaitTimeout(f"no {self._what} within {timeout:g} s; the stream continues")
             try:
                 return self._new.popleft()
-            except IndexError:  # another thread was faster, or this is the end
+            except IndexError:  # another thread took the item, or the stream has ended
                 if self._ended:
                     return None

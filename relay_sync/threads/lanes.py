@@ -1,8 +1,9 @@
-"""Lanes: run user callbacks in order within a lane and concurrently across lanes, on a pool of threads that grows and shrinks.
+"""Thread pool for user callbacks, in order within a lane and concurrently across lanes.
 
-A lane is a queue of jobs under a key. It exists only while it has jobs that wait or run. A worker takes a lane, runs all of its
-jobs, and takes the next lane. A new worker starts only when a lane waits and no worker is idle, one at a time. A burst of short
-callbacks is therefore served by one thread, and blocked callbacks add threads up to a limit.
+A lane is a queue of jobs that share a key. It exists only while it has a waiting or running job. A worker takes a lane,
+runs all of its jobs, and then takes the next lane. Workers are started one at a time, and only if a lane is waiting and
+no worker is idle. One thread can therefore serve a burst of short callbacks, while blocked callbacks add threads up to
+a limit.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ _numbers = itertools.count(1)
 
 IDLE_PATIENCE: Final = 5.0
 STALLED_AFTER: Final = 5.0
-#: Most jobs waiting in one lane, and most lanes waiting for a worker, that :meth:`Lanes.offer` allows.
+#: Maximum number of jobs waiting in one lane, and of lanes waiting for a worker; see :meth:`Lanes.offer`.
 MOST_WAITING: Final = 10_000
-#: Minimum seconds that :meth:`Lanes.close` allows idle workers to exit.
+#: Minimum time that :meth:`Lanes.close` gives idle workers to exit, in seconds.
 GOODBYE: Final = 0.1
 
 
@@ -47,7 +48,7 @@ class InContext:
         self.context: contextvars.Context = contextvars.copy_context()
 
     def __call__(self, *args: Any) -> Any:
-        # A copy for each call: two threads cannot enter one context at the same time.
+        # Copy the context for each call, because two threads cannot enter the same context at once.
         return self.context.copy().run(self.function, *args)
 
     def __repr__(self) -> str:
@@ -55,18 +56,19 @@ class InContext:
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """Return the name of a function for messages."""
+    """Return the name of a function, for log and error messages."""
     inner = function.function if isinstance(function, InContext) else function
     name = getattr(inner, "__qualname__", None)
     return name if isinstance(name, str) else type(inner).__qualname__
 
 
 def warn_replaced(kind: str, old: InContext | None, new: InContext) -> None:
-    """Log a warning if a handler replaces a different one.
+    """Log a warning if a handler replaces a different handler.
 
-    Registering the same handler again is not logged, nor is a redefinition of it by a notebook cell or a reloaded module.
+    No warning is logged if the same handler is registered again, or if a notebook cell or a reloaded module redefines
+    it.
 
-    :param kind: what the handlers are registered for.
+    :param kind: the event that the handlers are registered for.
     :param old: the previous handler, if any.
     :param new: the new handler.
     """
@@ -75,32 +77,33 @@ def warn_replaced(kind: str, old: InContext | None, new: InContext) -> None:
 
 
 def _placed(function: InContext) -> str:
-    """Return the function's name and its location, because handlers often share a name."""
+    """Return the function's name and location. The name alone is often ambiguous."""
     code = getattr(inspect.unwrap(function.function), "__code__", None)
     return f"{name_of(function)} ({code.co_filename}:{code.co_firstlineno})" if code else name_of(function)
 
 
 def _is_redefined(old: Callable[..., Any], new: Callable[..., Any]) -> bool:
-    """Return whether both functions have the same name in the same module. Nested functions never count as redefined."""
+    """Return whether both functions have the same name in the same module. Nested functions are never considered redefined."""
     if not (isinstance(old, FunctionType) and isinstance(new, FunctionType)) or "<" in new.__qualname__:
         return False
     return (old.__module__, old.__qualname__) == (new.__module__, new.__qualname__)
 
 
-#: All lanes of the process. Tests of users' programs check here whether callbacks are still running.
+#: All thread pools of the process. :mod:`relay_sync.testing` uses this to check whether callbacks are still running.
 known_lanes: Final[Living[Lanes]] = Living()
 
 Job = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 class Lanes:
-    """Runs jobs on worker threads named ``relay-lane-N``. Jobs must not raise; the owner wraps user code.
+    """A thread pool that runs each lane's jobs in order. Jobs must not raise, so the owner wraps user code.
 
-    :param limit: most worker threads. Further jobs wait, and a warning is logged.
-    :param patience: seconds before an idle worker exits.
-    :param most: most waiting jobs or lanes; see :meth:`offer`.
-    :param name: the name of the threads, instead of ``relay-lane-N``.
-    :param stays: called each time an idle worker has waited for *patience*; if it returns true, the worker keeps waiting.
+    :param limit: maximum number of worker threads. When it is reached, further jobs wait and a warning is logged.
+    :param patience: time before an idle worker exits, in seconds.
+    :param most: maximum number of waiting jobs or lanes; see :meth:`offer`.
+    :param name: name of the threads; the default is ``relay-lane-N``.
+    :param stays: called each time a worker has been idle for *patience* seconds. If it returns true, the worker keeps
+        waiting.
     """
 
     def __init__(
@@ -123,7 +126,7 @@ class Lanes:
     def _reset(self) -> None:
         self._lock = threading.RLock()
         self._ready = threading.Condition(self._lock)
-        self._quiet = Bell()  # rings when no jobs are left, or a worker exits
+        self._quiet = Bell()  # rung when no jobs are left and when a worker exits
         self._lanes: dict[Hashable, deque[Job]] = {}
         self._waiting: deque[Hashable] = deque()
         self._workers: set[threading.Thread] = set()
@@ -131,7 +134,7 @@ class Lanes:
         self._starting: set[threading.Thread] = set()
         self._claim = threading.RLock()  # guards the start of a worker; never held during a wait
         self._closed = False
-        self.rests: int = 0  # how often the lanes became empty
+        self.rests: int = 0  # how many times all lanes have become empty
         self._told_full = False
         self._busy_since: dict[Hashable, float] = {}
         self._serving: dict[Hashable, threading.Thread] = {}
@@ -140,7 +143,7 @@ class Lanes:
         self._generation = generation()
 
     def submit(self, key: Hashable, job: Callable[..., Any], *args: Any) -> None:
-        """Queue a job at the end of its lane. Does not wait for user code."""
+        """Add a job to the end of its lane. This method does not wait for user code."""
         with self._lock:
             lane = self._lanes.get(key)
             if lane is not None:
@@ -156,13 +159,13 @@ class Lanes:
             self._add_worker()
 
     def offer(self, key: Hashable, job: Callable[..., Any], *args: Any) -> int:
-        """Queue a job unless too many are waiting, so that jobs that arrive faster than they run do not fill the memory.
+        """Add a job to its lane unless too many jobs are waiting. The limit bounds memory use.
 
         :param key: the key of the lane.
         :param job: the function to call.
-        :param args: its arguments.
-        :return: 0 if the job was queued; otherwise the number of jobs rejected since the lane was last empty (for a new lane:
-            since all lanes were).
+        :param args: arguments of the function.
+        :return: 0 if the job was queued. Otherwise, the number of jobs rejected since the lane was last empty, or, for
+            a new lane, since all lanes were last empty.
         """
         with self._lock:
             lane = self._lanes.get(key)
@@ -176,11 +179,12 @@ class Lanes:
         return 0
 
     def _wants_worker(self) -> bool:
-        # The caller holds the lock. Workers start one at a time: the new one starts the next if lanes are still waiting.
+        # The caller holds the lock. Workers are started one at a time; a new worker starts the next one if lanes are
+        # still waiting.
         if self._starting or self._idle or not self._waiting:
             return False
         if len(self._workers) >= self._limit:
-            if len(self._serving) >= self._limit and not self._told_full:  # otherwise a worker is about to take a lane
+            if len(self._serving) >= self._limit and not self._told_full:  # otherwise, a worker is about to take a lane
                 self._told_full = True
                 _log.warning("all %d callback threads are busy; further callbacks wait for a free thread", self._limit)
             return False
@@ -189,18 +193,18 @@ class Lanes:
     def _add_worker(self) -> None:
         try:
             starting.uninterrupted(self._start_worker)
-        except RuntimeError as error:  # the thread limit is reached, or the interpreter is exiting
+        except RuntimeError as error:  # thread limit reached, or the interpreter is exiting
             with self._lock:
                 left = len(self._workers)
             if not left:
                 _log.error("cannot start a thread for a callback: %s; retrying with the next callback", error)
 
     def _start_worker(self) -> None:
-        # For the main thread this runs on another thread, so that Ctrl-C cannot interrupt it halfway. It does not acquire the
-        # lock, which the main thread may hold while it runs a signal handler.
+        # If the main thread calls this, it runs on another thread so that Ctrl-C cannot interrupt it halfway. It must
+        # not acquire the lock, because a signal handler may be running while the main thread holds it.
         thread = threading.Thread(target=self._work, name=self._name or f"relay-lane-{next(_numbers)}", daemon=True)
         with self._claim:
-            if self._starting or len(self._workers) >= self._limit:  # another thread was faster
+            if self._starting or len(self._workers) >= self._limit:  # another thread has already started a worker
                 return
             self._workers.add(thread)
             self._starting.add(thread)
@@ -224,11 +228,11 @@ class Lanes:
             self._drain(*taken)
 
     def _take(self) -> tuple[Hashable, deque[Job]] | None:
-        """Return the next lane to run; ``None`` if there is none, after removing this thread from the workers."""
+        """Return the next lane to run. If there is none, remove this thread from the workers and return ``None``."""
         with self._lock:
             key = self._next_lane()
             if key is None:
-                # Under the same lock as the decision, so that the next submit() does not rely on this worker.
+                # Leave while still holding the lock, so that the next submit() does not count on this worker.
                 self._leave(threading.current_thread())
                 return None
             lane = self._lanes[key]
@@ -258,12 +262,12 @@ class Lanes:
         return self._waiting.popleft()
 
     def _drain(self, key: Hashable, lane: deque[Job]) -> None:
-        """Run the jobs of a lane until it is empty, then remove it."""
+        """Run the jobs of a lane until it is empty, then remove the lane."""
         while True:
             job, args = lane[0]
             try:
                 job(*args)
-            except BaseException:  # jobs should not raise; the worker survives if one does
+            except BaseException:  # jobs should not raise, but the worker must survive if one does
                 _log.exception("internal error in a callback thread; continuing with the next callback")
             del job, args
             with self._lock:
@@ -271,7 +275,7 @@ class Lanes:
                 if lane:
                     self._busy_since[key] = time.monotonic()
                     continue
-                # The keys no longer exist in a child that was forked inside the job.
+                # The keys do not exist in a child process that was forked inside the job.
                 self._lanes.pop(key, None)
                 self._busy_since.pop(key, None)
                 self._serving.pop(key, None)
@@ -284,7 +288,10 @@ class Lanes:
                 return
 
     def stalled(self, now: float, after: float = STALLED_AFTER) -> list[tuple[Hashable, float, int]]:
-        """Return the lanes whose current job has run for more than *after* seconds: key, seconds, and number of waiting jobs."""
+        """Return the lanes whose current job has been running for more than *after* seconds.
+
+        :return: for each lane, its key, the running time in seconds, and the number of waiting jobs.
+        """
         with self._lock:
             return [
                 (key, now - since, len(self._lanes[key]) - 1)
@@ -295,25 +302,25 @@ class Lanes:
     def wait_until_idle(self, timeout: float) -> bool:
         """Wait until no job is queued or running. Idle workers may remain.
 
-        :param timeout: seconds.
-        :return: ``False`` after a timeout, and immediately if called from a job.
+        :param timeout: maximum time to wait, in seconds.
+        :return: ``False`` after a timeout. If a job calls this method, it returns ``False`` immediately.
         """
         return not self.inside and wait_until(lambda: not self._lanes, self._quiet, timeout)
 
     def unfinished(self) -> list[tuple[Any, ...]]:
-        """Return the arguments of the job that is running, or next, in each lane."""
+        """Return the arguments of the current or next job of each lane."""
         with self._lock:
             return [lane[0][1] for lane in self._lanes.values()]
 
     @property
     def serving(self) -> list[threading.Thread]:
-        """The workers that are running a job."""
+        """The worker threads that are running a job."""
         with self._lock:
             return list(self._serving.values())
 
     @property
     def inside(self) -> bool:
-        """Whether the current thread is a worker."""
+        """Whether the current thread is a worker thread."""
         with self._lock:
             return threading.current_thread() in self._workers
 
@@ -325,15 +332,15 @@ class Lanes:
     def close(self, timeout: float) -> bool:
         """Wait for queued jobs to finish, then stop the idle workers.
 
-        :param timeout: seconds to wait.
-        :return: whether all jobs finished. If not, the busy workers finish the queued jobs later, and then exit.
+        :param timeout: maximum time to wait, in seconds.
+        :return: whether all jobs finished. If not, the busy workers finish the queued jobs later and then exit.
         """
         end = time.monotonic() + timeout
         me = threading.current_thread()
         with self._lock:
             inside = me in self._workers
             start = not inside and self._wants_worker()
-        if start:  # an earlier start failed
+        if start:  # an earlier attempt to start a worker failed
             self._add_worker()
         self.wait_until_idle(timeout)
         with self._lock:
@@ -342,7 +349,7 @@ class Lanes:
             self._ready.notify_all()
             leaving = [thread for thread in list(self._workers) if thread is not me] if done else []
         end = max(end, time.monotonic() + GOODBYE)
-        # If another thread calls reopen(), workers stay.
+        # Stop waiting for the workers if another thread calls reopen().
         wait_until(
             lambda: not (self._closed and self._workers.intersection(leaving)), self._quiet, end - time.monotonic()
         )
@@ -358,5 +365,5 @@ class Lanes:
         self._quiet.ring()
 
     def after_fork(self) -> None:
-        """In a child process: discard all jobs and workers of the parent."""
+        """Discard the parent's jobs and workers in a child process."""
         self._reset()

@@ -1,7 +1,7 @@
 """Thread-safe sets of weak references.
 
-``weakref.WeakSet`` iterates in Python code, and raises if another thread adds to the set. Here, iteration runs over a copy that
-is made atomically.
+Iterating over a ``weakref.WeakSet`` raises if another thread adds an element. The classes in this module iterate over a
+copy that is made atomically.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Living(Generic[T]):
-    """A set of weakly referenced objects, compared by identity and iterated from the oldest to the newest."""
+    """A set of weakly referenced objects, compared by identity. Iteration is in order of insertion."""
 
     def __init__(self, members: Iterable[T] = ()) -> None:
         self._members: weakref.WeakValueDictionary[int, T] = weakref.WeakValueDictionary()
@@ -32,5 +32,5 @@ class Living(Generic[T]):
 
 
 def alive(table: weakref.WeakValueDictionary[int, T]) -> list[T]:
-    """Return the current values of a dictionary. ``values()`` could raise if another thread changes it."""
+    """Return the values of a weak dictionary. Its ``values()`` method could raise if another thread changes the dictionary."""
     return [one for each in table.valuerefs() if (one := each()) is not None]

@@ -1,9 +1,10 @@
-"""Logging from threads that must not wait for logging handlers.
+"""Logging for threads that must not wait for logging handlers.
 
-Logging handlers and filters are user code: they may block, raise, or use the client. Records from a verb on the user's thread are
-written immediately. Records from a thread that others wait for (``with shared():``), from code that holds a lock, and from code
-that must not be delayed (``log.later``) are passed to a thread ``relay-log``. That thread exists only while there are records to
-write, and a moment longer. Exceptions raised by handlers are never propagated.
+Logging handlers and filters are user code. They may block, raise, or use the client. Records logged on a user's thread
+are written immediately. Three kinds of records are passed to a background thread instead: records from a thread that
+other threads depend on (``with shared():``), from code that holds a lock, and from code that must not be delayed
+(``log.later``). The background thread, ``relay-log``, runs only while there are records to write. Exceptions raised by
+handlers are never propagated.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ from . import starting
 
 __all__ = ["Log", "after_fork", "flush", "get", "pass_on", "shared"]
 
-#: Most records waiting for a slow handler. Further records are dropped and counted.
+#: Maximum number of queued records. Further records are dropped and counted.
 MOST_WAITING: Final = 10_000
-#: Seconds that the thread waits for another record, since most come in groups.
+#: Time that the thread waits for another record before it exits, in seconds. Most records arrive in groups.
 LINGER: Final = 0.05
-#: Most seconds that the end of a public call waits for its records to be written.
+#: Maximum time that a public call waits at its end for its records to be written, in seconds.
 FLUSH_PATIENCE: Final = 0.25
-#: Attributes of a record that describe when and on which thread it was logged, as opposed to written.
+#: Record attributes that describe when and on which thread a record was logged.
 _MOMENT: Final = (
     "created", "msecs", "relativeCreated", "thread", "threadName", "process", "processName", "taskName", "exc_text",
 )  # fmt: skip
@@ -39,19 +40,22 @@ _sharing: set[int] = set()
 
 
 class _Desk:
-    """The queue of records and the thread that writes them. It never waits for a lock, so that signals and forks are safe."""
+    """The queue of records and the thread that writes them.
+
+    The thread that logs never waits for a lock, so this class is safe in signal handlers and across forks.
+    """
 
     def __init__(self) -> None:
         self._lines: deque[tuple[Context, logging.Logger, logging.LogRecord]] = deque()
         self._left_out = 0
-        self._busy = threading.Lock()  # an atomic flag: held while a thread writes
+        self._busy = threading.Lock()  # used as an atomic flag; held while a thread writes
         self._thread: threading.Thread | None = None
-        self._ear = threading.Lock()  # the thread sleeps on it; releasing it wakes the thread
-        self._hurry = False  # whether the thread exits as soon as all records are written
+        self._ear = threading.Lock()  # the thread sleeps on this lock; releasing it wakes the thread
+        self._hurry = False  # exit as soon as all records are written
         self._since: float | None = None  # when the current record was passed to the handlers
 
     def hand_over(self, logger: logging.Logger, record: logging.LogRecord) -> None:
-        """Queue a record to be written, in the order of these calls. Never blocks."""
+        """Queue a record without blocking. Records are written in the order of these calls."""
         if len(self._lines) >= MOST_WAITING:
             self._left_out += 1
             return
@@ -61,16 +65,16 @@ class _Desk:
             return
         try:
             starting.uninterrupted(self._begin)
-        except RuntimeError:  # no thread available: retried with the next record or flush
+        except RuntimeError:  # no thread is available; retry with the next record or flush
             pass
 
     def _begin(self) -> None:
-        """Start the thread. Ctrl-C on the main thread would leave the flag held, so it runs in ``uninterrupted``."""
+        """Start the thread. This runs in ``uninterrupted``, because Ctrl-C on the main thread could leave the flag held."""
         if not self._busy.acquire(blocking=False):
             self._ring()
             return
         self._hurry = False
-        self._ear = threading.Lock()  # recreated: gevent may have patched threading since the import
+        self._ear = threading.Lock()  # created here because gevent may have patched threading since the import
         self._ear.acquire()
         self._thread = thread = threading.Thread(target=self._write, name="relay-log", daemon=True)
         try:
@@ -86,7 +90,7 @@ class _Desk:
             if not self._hurry and self._ear.acquire(timeout=LINGER):
                 continue
             self._busy.release()
-            # Records queued in between found the flag held, and started no thread.
+            # A record queued just before the release did not start another thread, because the flag was held.
             if not self._lines or not self._busy.acquire(blocking=False):
                 return
 
@@ -94,7 +98,7 @@ class _Desk:
         try:
             if self._ear.locked():
                 self._ear.release()
-        except RuntimeError:  # another thread released it
+        except RuntimeError:  # another thread has released it
             pass
 
     def _drain(self) -> None:
@@ -123,7 +127,7 @@ class _Desk:
                 return False
             now = time.monotonic()
             if now >= end or (since is not None and now - since >= timeout):
-                return False  # a handler blocks, possibly forever: do not delay every later call as well
+                return False  # a handler is blocked, perhaps forever; do not delay every later call
             self._hurry = True
             self._ring()
             if self._busy.acquire(blocking=False):  # no thread could be started
@@ -131,7 +135,7 @@ class _Desk:
             elif thread is not None and thread.ident is not None:
                 thread.join(end - now)
                 if thread.is_alive():
-                    end = now  # the timeout has passed, even if the clock stands still
+                    end = now  # the timeout has expired, even if the clock stands still
             else:
                 time.sleep(0.001)  # the thread is starting
         thread, self._hurry = self._thread, True
@@ -146,7 +150,7 @@ _desk = _Desk()
 
 @contextmanager
 def shared() -> Iterator[None]:
-    """Pass records of this thread to the log thread inside the block, because other threads wait for this one."""
+    """Pass records of this thread to the background thread inside the block, because other threads depend on this one."""
     me = threading.get_ident()
     _sharing.add(me)
     try:
@@ -156,16 +160,16 @@ def shared() -> Iterator[None]:
 
 
 def flush(timeout: float = FLUSH_PATIENCE) -> bool:
-    """Wait until all queued records are written, but not for a handler that has been blocking for as long.
+    """Wait until all queued records have been written. Give up if a handler has been blocked for that long.
 
-    :param timeout: seconds.
-    :return: whether they are written.
+    :param timeout: maximum time to wait, in seconds.
+    :return: whether all records have been written.
     """
     return _desk.flush(timeout)
 
 
 def after_fork() -> None:
-    """In a child process: discard the queue, which the parent writes."""
+    """Discard the queue in a child process. The parent writes its records."""
     global _desk
     _desk.forget()
     _desk = _Desk()
@@ -173,7 +177,7 @@ def after_fork() -> None:
 
 
 def pass_on(logger: logging.Logger, record: logging.LogRecord) -> None:
-    """Write a record of another library as if this package had logged it."""
+    """Log a record of another library as a record of this package."""
     if threading.get_ident() in _sharing:
         conceal(record)
         _desk.hand_over(logger, record)
@@ -182,7 +186,7 @@ def pass_on(logger: logging.Logger, record: logging.LogRecord) -> None:
 
 
 class Log:
-    """Writes to a standard logger, with the methods of :class:`logging.Logger`."""
+    """A thin wrapper around a standard logger, with the methods of :class:`logging.Logger` that this package uses."""
 
     __slots__ = ("_hands_over", "_logger")
 
@@ -192,17 +196,18 @@ class Log:
 
     @property
     def later(self) -> Log:
-        """The same log for code that must not wait for a handler: all records are passed to the log thread."""
+        """The same log, with all records passed to the background thread."""
         return Log(self._logger, True)
 
     def isEnabledFor(self, level: int) -> bool:
         """Return whether records of this level are written.
 
-        Acquires no lock. ``Logger.isEnabledFor`` may acquire the lock that code holds while it configures logging, and that code
-        may use the client.
+        This method acquires no lock. ``Logger.isEnabledFor`` may acquire the logging module's lock, and code that
+        configures logging may use the client while it holds that lock.
         """
         own = logger = self._logger
-        while not logger.level and logger.parent is not None:  # inlined getEffectiveLevel(): runs for every frame
+        while not logger.level and logger.parent is not None:
+            # GetEffectiveLevel(), inlined because this runs for every frame.
             logger = logger.parent
         return level >= logger.level and level > own.manager.disable and not own.disabled
 
@@ -237,7 +242,7 @@ class Log:
         try:
             record = _record(self._logger, level, message, args, exc_info, extra, 3)
             if self._hands_over or threading.get_ident() in _sharing:
-                conceal(record)  # now, while the owner of the secrets still exists
+                conceal(record)  # do this now, while the owner of the secrets still exists
                 _desk.hand_over(self._logger, record)
             else:
                 _write(self._logger, record)
@@ -246,7 +251,7 @@ class Log:
 
 
 def get(name: str) -> Log:
-    """Return the log that writes to the standard logger of this name."""
+    """Return the log for the standard logger of this name."""
     return Log(logging.getLogger(name))
 
 
@@ -259,9 +264,9 @@ def _record(
     extra: Mapping[str, object] | None,
     depth: int,
 ) -> logging.LogRecord:
-    """Create a record for the calling code.
+    """Create a log record that points to the calling code.
 
-    :param depth: the number of stack frames between this function and the calling code.
+    :param depth: number of stack frames between this function and the calling code.
     """
     frame = sys._getframe(depth)
     if isinstance(exc_info, BaseException):
@@ -299,17 +304,17 @@ def _write(logger: logging.Logger, record: logging.LogRecord) -> None:
 
 
 def _complain() -> None:
-    """Print the current exception as ``logging`` prints exceptions of handlers."""
+    """Print the current exception in the same format as ``logging``."""
     if logging.raiseExceptions and sys.stderr is not None:
         try:
             sys.stderr.write("--- Logging error ---\n")
             traceback.print_exc(file=sys.stderr)
-        except Exception:  # no output is left to report it to
+        except Exception:  # there is no output left to report to
             pass
 
 
 def _call_named(message: str, args: tuple[object, ...]) -> dict[str, object]:
-    """Return ``call_id`` for records about a call: the argument that follows the word "call" in the message."""
+    """Return ``call_id`` for a record about a call: the argument that follows the word "call" in the message."""
     before, found, _ = message.partition("call %s")
     place = before.count("%")
     return {"call_id": args[place]} if found and place < len(args) else {}

@@ -1,4 +1,4 @@
-"""A bounded queue from the IO thread to one reader, with an end marker."""
+"""A bounded queue from the IO thread to a single reader."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ T = TypeVar("T")
 
 
 class MailboxClosed(Exception):
-    """The mailbox was closed and all items were read. ``error`` is the reason; ``None`` after a regular end."""
+    """Raised when the mailbox is closed and all items have been read.
+
+    :ivar error: the exception that closed the mailbox, or ``None`` if it was closed normally.
+    """
 
     def __init__(self, error: BaseException | None) -> None:
         super().__init__(error)
@@ -26,15 +29,16 @@ class MailboxClosed(Exception):
 
 
 class Mailbox(Generic[T]):
-    """A queue of items for one reader, which receives all of them in order and then the end.
+    """A bounded queue for a single reader, who receives all items in order until the mailbox is closed.
 
-    :param limit: most unread items. A reader that falls further behind receives those, then :class:`QueueFull`.
+    :param limit: maximum number of unread items. If the reader falls further behind, it receives these items and then
+        :class:`QueueFull`.
     """
 
     __slots__ = ("__weakref__", "_bell", "_closed", "_error", "_generation", "_items", "_limit")
 
     def __init__(self, limit: int) -> None:
-        # The deque is created for the first item: most mailboxes only wait for the end of a call.
+        # The deque is created with the first item, because most mailboxes never receive one.
         self._items: deque[T] | tuple[()] = ()
         self._bell = Bell()
         self._limit = limit
@@ -43,7 +47,7 @@ class Mailbox(Generic[T]):
         self._generation = generation()
 
     def put(self, item: T) -> None:
-        """Add an item. Never blocks. Does nothing after the end."""
+        """Add an item without blocking. This does nothing after the mailbox has been closed."""
         if self._closed:
             return
         items = self._items
@@ -56,23 +60,23 @@ class Mailbox(Generic[T]):
         self._bell.ring()
 
     def close(self, error: BaseException | None = None) -> None:
-        """Mark the end. Only the first call has an effect."""
+        """Close the mailbox. Only the first call has an effect."""
         if not self._closed:
             self._error = error
             self._closed = True
             self._bell.ring()
 
     def get(self, timeout: float | None, on_timeout: Callable[[], BaseException]) -> T:
-        """Remove and return the next item, waiting for one if necessary.
+        """Remove and return the next item. Wait for one if necessary.
 
-        :param timeout: seconds; ``None`` waits indefinitely.
-        :param on_timeout: creates the exception to raise after a timeout.
-        :raises MailboxClosed: at the end.
-        :raises Forked: in a child process.
+        :param timeout: maximum time to wait, in seconds; ``None`` waits indefinitely.
+        :param on_timeout: returns the exception to raise after a timeout.
+        :raises MailboxClosed: the mailbox is closed and all items have been read.
+        :raises Forked: the mailbox belongs to the parent process.
         """
         end = None if timeout is None else time.monotonic() + timeout
         while True:
-            # Read before the items: an item that was put before the end is visible once the end is.
+            # Read this before the items, so that no item that was added before closing is missed.
             closed = self._closed
             items = self._items
             if items:

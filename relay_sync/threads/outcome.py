@@ -1,4 +1,4 @@
-"""An outcome that is set exactly once, and waits that Ctrl-C can interrupt."""
+"""A result that is set exactly once, and waits that Ctrl-C can interrupt."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ __all__ = ["Waiter", "at_once", "wait_for_event", "wait_until"]
 T = TypeVar("T")
 _UNSET: Final = object()
 
-# Seconds of one wait on the main thread, which handles signals. Before Python 3.14, Windows cannot interrupt a lock wait at all
-# (python/cpython#80116). Elsewhere, a signal that arrives just before the wait starts is handled only when it ends.
+# Maximum time of a single wait on the main thread, in seconds. The main thread handles signals. On Windows before
+# Python 3.14, a signal cannot interrupt a lock wait (python/cpython#80116). On other systems, a signal that arrives
+# just before a wait starts is handled only when the wait ends.
 SLICE: float = 0.2 if os.name == "nt" and sys.version_info < (3, 14) else 0.5
 
 
 def at_once(timeout: float | None) -> float:
-    """Return the longest single lock wait, in seconds, that does not delay signals on this thread."""
+    """Return the longest time, in seconds, that this thread may wait for a lock without delaying signals."""
     # TIMEOUT_MAX is about 292 years.
     limit = SLICE if threading.current_thread() is threading.main_thread() else threading.TIMEOUT_MAX
     return limit if timeout is None else max(0.0, min(timeout, limit))
 
 
 def wait_for_event(event: threading.Event, timeout: float | None) -> bool:
-    """Wait like ``event.wait(timeout)``, but always interruptible by Ctrl-C."""
+    """Wait for an event like ``event.wait(timeout)``, but let Ctrl-C interrupt the wait on any platform."""
     left = TimeLeft(timeout)
     while True:
         over, longest = left.over, at_once(left())
@@ -44,11 +45,11 @@ def wait_for_event(event: threading.Event, timeout: float | None) -> bool:
 
 
 def wait_until(ready: Callable[[], bool], bell: Bell, timeout: float | None) -> bool:
-    """Wait until ``ready()`` is true, checking it whenever the bell rings. Always interruptible by Ctrl-C.
+    """Wait until ``ready()`` is true. Ctrl-C can interrupt the wait on any platform.
 
-    :param ready: the condition.
-    :param bell: rings after every change of the condition.
-    :param timeout: seconds; ``None`` waits indefinitely.
+    :param ready: the condition. It is checked each time the bell rings.
+    :param bell: the bell that rings after every change of the condition.
+    :param timeout: maximum time to wait, in seconds; ``None`` waits indefinitely.
     :return: ``False`` after a timeout.
     """
     began, rest, left = time.monotonic(), timeout, None
@@ -57,7 +58,7 @@ def wait_until(ready: Callable[[], bool], bell: Bell, timeout: float | None) -> 
         rang = bell.sleep(ready, longest)
         if ready():
             return True
-        left = left or TimeLeft(timeout, began)  # created late: one sleep is nearly always enough
+        left = left or TimeLeft(timeout, began)  # created late, because a single sleep is nearly always enough
         if not rang:
             left.waited(longest)
         rest = left()
@@ -66,7 +67,7 @@ def wait_until(ready: Callable[[], bool], bell: Bell, timeout: float | None) -> 
 
 
 class Waiter(Generic[T]):
-    """A value or an exception that is set once and can be read repeatedly by any number of threads."""
+    """A value or an exception that is set once and can be read by any number of threads."""
 
     __slots__ = ("__weakref__", "_bell", "_generation", "_lock", "_outcome")
 
@@ -77,11 +78,11 @@ class Waiter(Generic[T]):
         self._generation = generation()
 
     def settle(self, outcome: T | BaseException, before_waking: Callable[[], object] | None = None) -> bool:
-        """Set the outcome.
+        """Set the outcome and wake the waiting threads.
 
         :param outcome: the value or the exception.
-        :param before_waking: called after the outcome is set and before waiting threads wake.
-        :return: ``False`` if an outcome was already set; it stays unchanged.
+        :param before_waking: called after the outcome is set and before waiting threads wake up.
+        :return: ``False`` if the outcome was already set. It is not changed.
         """
         with self._lock:
             if self._outcome is not _UNSET:
@@ -95,7 +96,9 @@ class Waiter(Generic[T]):
         return True
 
     def check_process(self) -> None:
-        """Reject use in a child process, where the outcome never arrives and locks of the parent may be held.
+        """Raise an exception if the waiter belongs to the parent process.
+
+        In a child process, the outcome never arrives, and the parent's locks may be held by threads that do not exist.
 
         :raises Forked: the waiter belongs to the parent process.
         """
@@ -108,26 +111,26 @@ class Waiter(Generic[T]):
 
     @property
     def foreign(self) -> bool:
-        """Whether this is the copy of a pending waiter in a child process, which never receives an outcome."""
+        """Whether this is a child process's copy of a pending waiter, which never receives an outcome."""
         return self._outcome is _UNSET and self._generation != generation()
 
     @property
     def over(self) -> bool:
-        """Whether an outcome is set, or can never be."""
+        """Whether the outcome is set or can no longer be set."""
         return self._outcome is not _UNSET or self._generation != generation()
 
     def _settled(self) -> bool:
         return self._outcome is not _UNSET
 
     def peek(self) -> T | BaseException | None:
-        """Return the outcome, without raising it; ``None`` if it is not set."""
+        """Return the outcome, or ``None`` if it is not set. An exception is returned, not raised."""
         return None if self._outcome is _UNSET else cast("T | BaseException", self._outcome)
 
     def settled_within(self, timeout: float | None) -> bool:
         """Wait for the outcome and return whether it is set.
 
-        :param timeout: seconds; ``None`` waits indefinitely.
-        :raises Forked: see :meth:`wait`.
+        :param timeout: maximum time to wait, in seconds; ``None`` waits indefinitely.
+        :raises Forked: the waiter belongs to the parent process.
         """
         if self._outcome is _UNSET:
             self.check_process()
@@ -136,11 +139,12 @@ class Waiter(Generic[T]):
         return self._outcome is not _UNSET
 
     def wait(self, timeout: float | None, on_timeout: Callable[[], BaseException]) -> T:
-        """Wait for the outcome, then return the value or raise the exception.
+        """Wait for the outcome. Return the value or raise the exception.
 
-        :param timeout: seconds; ``None`` waits indefinitely, and relies on the owner to settle the waiter.
-        :param on_timeout: creates the exception to raise after a timeout.
-        :raises Forked: in a child process, if the waiter was still pending at the fork.
+        :param timeout: maximum time to wait, in seconds. With ``None``, the owner must make sure that the outcome is
+            set eventually.
+        :param on_timeout: returns the exception to raise after a timeout.
+        :raises Forked: the waiter belongs to the parent process and was pending at the time of the fork.
         """
         if self._outcome is _UNSET and not self.settled_within(timeout):
             raise on_timeout()

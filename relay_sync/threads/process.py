@@ -1,6 +1,7 @@
-"""Fork and exit of the process.
+"""Handling of forks and of process exit.
 
-The package has one fork hook and one exit hook. Both hold their subjects by weak references, so neither keeps a client alive.
+The package registers one fork hook and one exit hook. Both refer to the watched objects weakly, so they do not keep a
+client alive.
 """
 
 from __future__ import annotations
@@ -24,25 +25,28 @@ __all__ = ["check_thread", "forked_error", "generation", "io_threads", "tell_fir
 _log = logs.get("relay_sync").later
 
 EXIT_PATIENCE: Final = 2.0
-#: Most seconds that a fork waits for an import in another thread.
+#: Maximum time that a fork waits for imports in other threads, in seconds.
 IMPORT_PATIENCE: Final = 5.0
 _NAP: Final = 0.001
-#: The file name of Python's import machinery in stack frames.
+#: File name of Python's import machinery in stack frames.
 _IMPORTING: Final = "<frozen importlib._bootstrap>"
 _OURS: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 
 class Watched(Protocol):
-    """An object that is notified of forks and of the exit of the process."""
+    """An object that is notified when the process forks or exits."""
 
     def after_fork(self) -> None:
-        """In the child: drop the parent's resources without sending anything to the peer or acquiring locks of the parent."""
+        """Release the parent's resources in the child process.
+
+        This method must not send anything to the peer or acquire a lock that existed before the fork.
+        """
 
     def at_exit(self, timeout: float) -> None:
-        """Stop within ``timeout`` seconds: the interpreter exits."""
+        """Stop within *timeout* seconds because the interpreter is exiting."""
 
 
-#: Identifiers of threads that must never block.
+#: Identifiers of the threads that must never block.
 io_threads: set[int] = set()
 
 _watched: Living[Watched] = Living()
@@ -51,7 +55,10 @@ _generation = 0
 
 
 def generation() -> int:
-    """Return the number of forks from the first process to this one. Objects store it, to detect that they are forked copies."""
+    """Return the number of forks between the first process and this one.
+
+    Objects store this number to detect that they have been copied to a child process.
+    """
     return _generation
 
 
@@ -62,7 +69,7 @@ def forked_error() -> Forked:
 
 
 def check_thread() -> None:
-    """Reject a blocking call on an IO thread.
+    """Raise an exception if the current thread is an IO thread, which must not block.
 
     :raises WrongThread: the current thread is an IO thread.
     """
@@ -74,13 +81,15 @@ def check_thread() -> None:
 
 
 def watch(subject: Watched) -> None:
-    """Notify an object of forks and of the exit of the process, for as long as it exists."""
+    """Notify an object of forks and of process exit for as long as the object exists."""
     _watched.add(subject)
 
 
 def _before_fork() -> None:
-    """Wait for this package's imports in other threads. Otherwise the child would inherit a partly imported module and its lock,
-    held by a thread that does not exist there.
+    """Wait until no other thread is importing a module of this package.
+
+    Otherwise, the child process would inherit a partially imported module, together with an import lock held by a
+    thread that does not exist there.
     """
     left = TimeLeft(IMPORT_PATIENCE)
     while _importing() and not left.over:
@@ -89,7 +98,7 @@ def _before_fork() -> None:
 
 
 def _importing() -> bool:
-    """Return whether another thread is importing a module of this package, or a module from code of this package."""
+    """Return whether another thread is importing a module of this package, or is importing from code of this package."""
     me = threading.get_ident()
     return any(_imports(frame) for thread, frame in sys._current_frames().items() if thread != me)
 
@@ -116,9 +125,9 @@ def _after_fork_in_child() -> None:
 
 
 def tell_first_at_exit(function: Callable[[], None]) -> None:
-    """Call a function at exit before the watched objects are stopped, so that it can inspect what is still active.
+    """Register a function to call at exit before the watched objects are stopped, so that it can inspect what is active.
 
-    :param function: called once, even if it is registered several times.
+    :param function: the function. It is called once, even if it is registered several times.
     """
     _first_at_exit[function] = None
 
@@ -132,7 +141,7 @@ def _at_exit() -> None:
 
 
 def _tell(listener: Callable[..., None], *args: float) -> None:
-    # An exception must not keep the other subjects from being notified; Python would stop at the first one.
+    # Log exceptions so that the remaining functions still run.
     try:
         listener(*args)
     except Exception:

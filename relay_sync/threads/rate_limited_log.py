@@ -1,4 +1,4 @@
-"""A rate-limited log for messages that a hostile peer or an internal error could repeat endlessly."""
+"""A rate-limited log, for messages that a hostile peer or an internal error could repeat endlessly."""
 
 from __future__ import annotations
 
@@ -14,27 +14,30 @@ from .logs import Log
 
 __all__ = ["INTERVAL", "RateLimitedLog"]
 
-#: Seconds between two lines of the same kind.
+#: Minimum interval between two messages of the same kind, in seconds.
 INTERVAL: Final = 60.0
 
 
 class RateLimitedLog:
-    """Logs the first message of each kind immediately, and then one a minute with the number of omitted ones. Thread-safe.
+    """A log that writes at most one message of each kind per minute.
 
-    A kind is one of a few fixed texts. If the kinds are unbounded (such as the causes of failed attempts), call :meth:`forget`.
+    The first message of each kind is written immediately. Later messages state how many were omitted before them. This
+    class is thread-safe. The kinds must be a small, fixed set of strings. If they are not, as with the causes of failed
+    attempts, call :meth:`forget` after each success.
     """
 
     def __init__(self, logger: Log) -> None:
         self._log = logger
-        self._lock = threading.RLock()  # reentrant: a signal handler may log too
-        self._kinds: dict[str, tuple[float, int, int]] = {}  # time of the last line, count since then, total count
+        self._lock = threading.RLock()  # reentrant because a signal handler may log too
+        # Time of the last message, omitted messages since then, total messages.
+        self._kinds: dict[str, tuple[float, int, int]] = {}
 
     def warning(self, kind: str, message: str, *args: object) -> None:
-        """Log a warning unless one of this kind was logged within the last minute.
+        """Log a warning, unless one of the same kind was logged within the last minute.
 
-        :param kind: the kind.
+        :param kind: identifier of the kind of message.
         :param message: the format string, as for ``Logger.warning``.
-        :param args: its arguments.
+        :param args: arguments of the format string.
         """
         omitted = self.due(kind)
         if omitted:
@@ -44,7 +47,12 @@ class RateLimitedLog:
             self._log.warning(message, *args)
 
     def fault(self, what: str) -> None:
-        """Log the current exception as an internal error. Its kind consists of ``what`` and the class of the exception."""
+        """Log the exception that is being handled as an internal error.
+
+        Each combination of description and exception class is a separate kind.
+
+        :param what: description of the failure.
+        """
         try:
             omitted = self.due(f"{what} ({type(sys.exc_info()[1]).__name__})")
             if omitted is not None:
@@ -54,17 +62,21 @@ class RateLimitedLog:
 
     @contextmanager
     def caught(self, what: str) -> Iterator[None]:
-        """Catch and log an exception of the block, so that it ends only the block."""
+        """Catch and log any exception raised in the block.
+
+        :param what: description of the failure.
+        """
         try:
             yield
         except Exception:
             self.fault(what)
 
     def due(self, kind: str) -> int | None:
-        """Count a message of a kind that the caller logs itself.
+        """Count a message that the caller logs itself.
 
-        :param kind: the kind.
-        :return: if the caller should log it now, the number of messages omitted since the last one; otherwise ``None``.
+        :param kind: identifier of the kind of message.
+        :return: the number of messages omitted since the last one if the caller should log this message, otherwise
+            ``None``.
         """
         now = time.monotonic()
         with self._lock:
@@ -76,12 +88,12 @@ class RateLimitedLog:
             return omitted
 
     def count(self, kind: str) -> int:
-        """Return the number of messages of a kind since the last :meth:`forget`."""
+        """Return the number of messages of this kind since the last :meth:`forget`."""
         with self._lock:
             return self._kinds.get(kind, (0.0, 0, 0))[2]
 
     def forget(self) -> None:
-        """Reset all kinds, so that the next message of each is logged immediately."""
+        """Reset the counts, so that the next message of each kind is logged immediately."""
         with self._lock:
             self._kinds.clear()
 

@@ -1,4 +1,4 @@
-"""Running a series of steps to the end even if some of them raise."""
+"""Run a series of steps to the end even if some of them raise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _WHAT: Final = "several steps failed"
 
 
 class Net(list[BaseException]):
-    """Collects the exceptions raised in its ``with`` blocks, to raise them after the last step.
+    """A context manager that collects exceptions, so that later steps run before the exceptions are raised.
 
     ::
 
@@ -36,7 +36,11 @@ class Net(list[BaseException]):
         return True
 
     def release(self) -> None:
-        """Raise the collected exceptions: an interrupt if there is one, else the only error, or a group of all errors."""
+        """Raise the collected exceptions.
+
+        An interrupt such as ``KeyboardInterrupt`` takes precedence. Otherwise, a single error is raised directly, and
+        several errors are raised as an ``ExceptionGroup``.
+        """
         raised = list(self)
         self.clear()
         for error in raised:

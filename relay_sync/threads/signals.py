@@ -15,17 +15,16 @@ __all__ = ["Handled"]
 
 
 class Handled:
-    """Handles signals while the block runs, then restores the previous handlers. Does nothing outside the main thread.
+    """A context manager that installs signal handlers and restores the previous handlers at the end.
 
-    An ignored signal stays ignored, because the parent process requested that (``nohup``, ``&`` in a shell). A handler that was
-    not installed from Python is not replaced, because it could not be restored. A handler that the program installs during the
-    block is kept.
+    It does nothing outside the main thread. A signal that is being ignored stays ignored, because the parent process
+    requested that, for example with ``nohup``. A handler that was not installed from Python is left in place, because
+    Python could not restore it. If the program installs a handler inside the block, that handler is kept. A child
+    process that is forked inside the block gets the previous handlers back.
 
-    In a child process that is forked during the block, the previous handlers are restored.
-
-    :param handler: called on the main thread with the signal's number and the current frame.
-    :param numbers: the signals.
-    :param only_defaults: whether to replace only Python's default handlers, not handlers of the program.
+    :param handler: called on the main thread with the signal number and the current frame.
+    :param numbers: the signals to handle.
+    :param only_defaults: replace only Python's default handlers, and leave the program's handlers in place.
     """
 
     def __init__(
@@ -39,7 +38,7 @@ class Handled:
 
     @property
     def numbers(self) -> set[int]:
-        """The signals that are handled."""
+        """The signals that this object currently handles."""
         return set(self._before)
 
     def __enter__(self) -> Handled:
@@ -49,7 +48,7 @@ class Handled:
             for number in self._numbers:
                 before = signal.getsignal(number)
                 if self._may_replace(number, before):
-                    self._before[number] = before  # stored first: the signal may arrive immediately
+                    self._before[number] = before  # store this first, because the signal may arrive immediately
                     signal.signal(number, self._on_signal)
         return self
 
@@ -66,12 +65,12 @@ class Handled:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() == self._process:
             self._handler(number, frame)
-        else:  # a child process in which the fork hook has not run
+        else:  # a child process whose fork hook has not run
             self.put_back()
             signal.raise_signal(number)
 
     def put_back(self) -> None:
-        """Restore the previous handlers. Can be interrupted and called again."""
+        """Restore the previous handlers. If a signal interrupts this method, it can be called again."""
         for number, before in list(self._before.items()):
             if signal.getsignal(number) == self._on_signal:
                 signal.signal(number, before)

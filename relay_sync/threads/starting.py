@@ -1,4 +1,4 @@
-"""Starting and joining threads, protected from Ctrl-C, and calls with a timeout for functions that have none."""
+"""Start and join threads without interruption by Ctrl-C, and apply timeouts to functions that have none."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from .timeouts import TimeLeft
 __all__ = ["in_time", "join_all", "uninterrupted"]
 
 _T = TypeVar("_T")
-#: Seconds of one wait: a signal that arrives just before the wait is handled only when it ends.
+#: Maximum time of a single wait, in seconds. A signal that arrives just before a wait is handled only when the wait
+#: ends.
 _SLICE: Final = 0.5
 
 
 def uninterrupted(function: Callable[[], object]) -> None:
-    """Call a short function in a way that Ctrl-C cannot interrupt, and wait for it. Its exceptions are raised here.
+    """Call a short function that Ctrl-C must not interrupt, and wait for it to finish.
 
-    Signals are handled on the main thread only. A call from the main thread therefore runs the function on another thread:
-    Ctrl-C ends the wait, but the function either runs to its end or never starts.
+    Python handles signals on the main thread only. When called from the main thread, this function therefore runs the
+    given function on another thread. Ctrl-C can end the wait, but the function either runs to completion or never
+    starts.
 
-    ``Thread.start()`` and ``socket.socketpair()`` need this. An exception in the middle of the first leaves a lock held, which
-    blocks the new thread before its first line. In the second it leaks a file descriptor.
+    ``Thread.start()`` and ``socket.socketpair()`` need this protection. If an exception interrupts ``start()``, a lock
+    stays held and blocks the new thread. If it interrupts ``socketpair()``, a file descriptor leaks.
 
-    :param function: the function.
+    :param function: the function to call. Its exceptions are raised to the caller.
     :raises RuntimeError: the system cannot start a thread.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -50,13 +52,13 @@ def uninterrupted(function: Callable[[], object]) -> None:
 
 
 def in_time(function: Callable[[], _T], timeout: float, name: str) -> _T:
-    """Call a function that has no timeout of its own, such as a DNS lookup, on a separate thread.
+    """Call a blocking function that has no timeout, such as a DNS lookup, on a separate thread.
 
-    :param function: the function.
-    :param timeout: seconds to wait.
-    :param name: the name of the thread.
-    :return: what the function returns. Its exceptions are raised here.
-    :raises TimeoutError: the function takes longer. It continues to run, and its result is dropped.
+    :param function: the function to call.
+    :param timeout: maximum time to wait, in seconds.
+    :param name: name of the thread.
+    :return: the result of the function. Its exceptions are raised to the caller.
+    :raises TimeoutError: the function did not finish in time. It keeps running, and its result is discarded.
     """
     results: list[_T] = []
     errors: list[BaseException] = []
@@ -66,18 +68,18 @@ def in_time(function: Callable[[], _T], timeout: float, name: str) -> _T:
     def run() -> None:
         try:
             results.append(function())
-        except BaseException as error:  # raised in the waiting thread
+        except BaseException as error:  # raised again in the waiting thread
             errors.append(error)
         finally:
             busy.release()
 
     try:
         uninterrupted(threading.Thread(target=run, name=name, daemon=True).start)
-    except RuntimeError:  # no thread available: the interpreter is exiting, or a limit is reached
+    except RuntimeError:  # the interpreter is exiting, or the thread limit is reached
         return function()
     left = timeout
     while not busy.acquire(True, max(0.0, min(left, _SLICE))):
-        left -= _SLICE  # counted rather than measured: tests may freeze the clock
+        left -= _SLICE  # count the waits instead of reading the clock, which tests may freeze
         if left <= 0:
             raise TimeoutError(f"no result within {timeout:g} s")
     if errors:
@@ -88,8 +90,8 @@ def in_time(function: Callable[[], _T], timeout: float, name: str) -> _T:
 def join_all(threads: Iterable[threading.Thread], timeout: float) -> list[threading.Thread]:
     """Wait for threads to finish. Threads that are still starting cannot be joined and are skipped.
 
-    :param threads: the threads.
-    :param timeout: total seconds to wait.
+    :param threads: the threads to join.
+    :param timeout: maximum total time to wait, in seconds.
     :return: the threads that are still running.
     """
     threads, left = list(threads), TimeLeft(timeout)

@@ -1,7 +1,7 @@
-"""Dictionaries with atomic operations, for use by several threads.
+"""Dictionaries with atomic operations.
 
-With a ``dict``, another thread may interfere between a lookup and a change, and iterating while another thread adds entries
-raises. Here each operation is atomic under a lock, and iteration runs over a copy.
+With a plain ``dict``, another thread may change the dictionary between a lookup and an update, and iteration raises if
+another thread adds an entry. The classes in this module perform each operation under a lock and iterate over a copy.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ V = TypeVar("V")
 class Table(Generic[K, V]):
     """A thread-safe dictionary.
 
-    The lock is held only during an operation, never while other code runs. It is reentrant: a signal handler may interrupt
-    an operation and use the table. Reads that are a single operation of the dictionary need no lock.
+    The lock is held only during an operation and never while other code runs. It is reentrant, because a signal handler
+    may interrupt an operation and use the same table. Reads that are a single dictionary operation do not need the
+    lock.
     """
 
     def __init__(self) -> None:
@@ -33,13 +34,13 @@ class Table(Generic[K, V]):
         return key in self._entries
 
     def get(self, key: K) -> V | None:
-        """The value under a key, or ``None``."""
+        """Return the value of a key, or ``None``."""
         return self._entries.get(key)
 
     def put(self, key: K, value: V) -> V | None:
         """Set the value of a key.
 
-        :return: the value that it replaces, or ``None``.
+        :return: the previous value, or ``None``.
         """
         with self._lock:
             before = self._entries.get(key)
@@ -47,9 +48,9 @@ class Table(Generic[K, V]):
             return before
 
     def put_if_new(self, key: K, value: V) -> bool:
-        """Set the value of a key that has none.
+        """Set the value of a key unless the key already has one.
 
-        :return: ``False`` if the key has a value, which stays unchanged.
+        :return: ``False`` if the key already has a value. The value is not changed.
         """
         with self._lock:
             if key in self._entries:
@@ -58,14 +59,14 @@ class Table(Generic[K, V]):
             return True
 
     def take(self, key: K) -> V | None:
-        """Remove and return the value of a key; ``None`` if there is none."""
+        """Remove a key and return its value, or ``None`` if the key does not exist."""
         with self._lock:
             return self._entries.pop(key, None)
 
     def take_if(self, key: K, value: V) -> bool:
-        """Remove the value of a key if it is the given object.
+        """Remove a key if its value is the given object.
 
-        :return: whether it was removed.
+        :return: whether the key was removed.
         """
         with self._lock:
             if self._entries.get(key) is not value:
@@ -74,27 +75,27 @@ class Table(Generic[K, V]):
             return True
 
     def take_all(self) -> list[V]:
-        """Remove and return all values, from the oldest to the newest."""
+        """Remove and return all values in order of insertion."""
         with self._lock:
             values = list(self._entries.values())
             self._entries.clear()
             return values
 
     def snapshot(self) -> list[V]:
-        """Return the current values, from the oldest to the newest."""
+        """Return the current values in order of insertion."""
         with self._lock:
             return list(self._entries.values())
 
     def items(self) -> list[tuple[K, V]]:
-        """Return the current keys and values, from the oldest to the newest."""
+        """Return the current keys and values in order of insertion."""
         with self._lock:
             return list(self._entries.items())
 
 
 class Recent(Table[K, V]):
-    """A table that keeps only the newest values.
+    """A table that keeps only the most recent values.
 
-    :param most: the number of values to keep.
+    :param most: maximum number of values to keep.
     """
 
     def __init__(self, most: int) -> None:
@@ -102,7 +103,7 @@ class Recent(Table[K, V]):
         self._most = most
 
     def __len__(self) -> int:
-        with self._lock:  # put() removes an entry before it sets it again
+        with self._lock:  # put() briefly removes an entry while it updates it
             return super().__len__()
 
     def __contains__(self, key: object) -> bool:
@@ -110,14 +111,14 @@ class Recent(Table[K, V]):
             return super().__contains__(key)
 
     def get(self, key: K) -> V | None:
-        """The value under a key, or ``None``."""
+        """Return the value of a key, or ``None``."""
         with self._lock:
             return super().get(key)
 
     def put(self, key: K, value: V) -> V | None:
-        """Set the value of a key and make it the newest.
+        """Set the value of a key and make it the most recent one.
 
-        :return: the value that was removed in return, if any: the key's previous value, or the oldest one.
+        :return: the value that was removed, if any: the key's previous value or the oldest value.
         """
         with self._lock:
             before = self._entries.pop(key, None)

@@ -1,4 +1,4 @@
-"""Timeouts: the remaining time, even if the clock stands still, and the speed-up for tests of users' programs."""
+"""Remaining time of timeouts, and the speed-up of timeouts in tests."""
 
 from __future__ import annotations
 
@@ -6,27 +6,29 @@ import time
 
 __all__ = ["TimeLeft", "factor", "paced", "unhurried"]
 
-#: The factor by which waits are shortened. Changed only by :func:`relay_sync.testing.faster`.
+#: Factor by which user timeouts are shortened. Only :func:`relay_sync.testing.faster` changes it.
 factor: float = 1.0
 
 
 def paced(timeout: float | None) -> float | None:
-    """Return the seconds to wait for a timeout given by the user, shortened by :data:`factor`."""
+    """Return the time to wait for a timeout given by the user, divided by :data:`factor`."""
     return timeout if timeout is None or factor == 1.0 else timeout / factor
 
 
 def unhurried(timeout: float) -> float:
-    """Return the timeout that :func:`paced` turns into ``timeout`` seconds, for internal waits that must not be shortened."""
+    """Return the value that :func:`paced` converts to *timeout* seconds. Use it for internal waits that must not be shortened."""
     return timeout * factor
 
 
 class TimeLeft:
-    """The time left of a timeout: the lesser of the time left by the clock and the time left after the waits so far.
+    """The remaining time of a timeout.
 
-    The clock alone is not enough. It stands still in tests that freeze time, while locks and selectors continue to wait.
+    The clock alone is not sufficient: tests may freeze it, while locks and selectors still wait in real time. The
+    remaining time is therefore the lesser of two values: the time left on the clock, and the timeout minus the recorded
+    waits.
 
-    :param timeout: seconds; ``None`` for no limit.
-    :param since: the start on the monotonic clock; now by default.
+    :param timeout: the timeout, in seconds; ``None`` means no limit.
+    :param since: start of the timeout on the monotonic clock; the default is the current time.
     :ivar timeout: the original timeout.
     """
 
@@ -38,14 +40,14 @@ class TimeLeft:
         self._end = None if timeout is None else (time.monotonic() if since is None else since) + timeout
 
     def __call__(self) -> float | None:
-        """Return the seconds left: 0 or less after the timeout, ``None`` without a limit."""
+        """Return the remaining seconds. The result is 0 or negative after the timeout, and ``None`` without a limit."""
         if self._end is None or self._rest is None:
             return None
         return min(self._rest, self._end - time.monotonic())
 
     @property
     def over(self) -> bool:
-        """Whether the timeout has passed."""
+        """Whether the timeout has expired."""
         left = self()
         return left is not None and left <= 0
 

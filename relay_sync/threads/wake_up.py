@@ -1,4 +1,4 @@
-"""Waking a thread that sleeps in a selector."""
+"""Wake a thread that is blocked in a selector."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ __all__ = ["WakeUp"]
 
 
 class WakeUp:
-    """Interrupts the ``select()`` of one thread, from any thread or signal handler. Acquires no lock and never blocks.
+    """A way to interrupt one thread's ``select()`` from any thread or signal handler. It acquires no lock and never blocks.
 
-    :ivar receiver: the socket to register with the selector. When it is readable, the thread calls :meth:`clear`.
-    :raises OSError: the process has no free file descriptor.
+    :ivar receiver: the socket to register with the selector. When it becomes readable, the thread calls :meth:`clear`.
+    :raises OSError: the process has run out of file descriptors.
     """
 
     __slots__ = ("_pending", "_sender", "receiver")
@@ -24,32 +24,33 @@ class WakeUp:
         self._pending = False
 
     def ring(self) -> None:
-        """Wake the thread. Call it after the change that the thread should see."""
-        # The flag saves a system call if a byte is already on its way. No change is missed: the thread clears the flag before it
-        # checks for changes, and callers make the change before they check the flag.
+        """Wake the thread. Call this after the change that the thread should notice."""
+        # The flag saves a system call if a byte is already on its way. No change is missed, because the thread clears
+        # the flag before it checks for changes, and callers make the change before they check the flag.
         if self._pending:
             return
         try:
             self._pending = True
             self._sender.send(b"\0")
-        except OSError:  # full, so the thread wakes anyway; or closed, so no thread is sleeping
+        except OSError:
+            # The buffer is full, so the thread wakes up anyway, or the socket is closed, so no thread is waiting.
             pass
-        except BaseException:  # interrupted: possibly nothing was sent
+        except BaseException:  # interrupted before the byte was sent, perhaps
             self._pending = False
             raise
 
     def clear(self) -> None:
-        """Reset the wake-up. The woken thread calls it before it checks for changes."""
+        """Reset the wake-up. The thread calls this before it checks for changes."""
         try:
-            self.receiver.recv(64)  # a remaining byte wakes the thread again
+            self.receiver.recv(64)  # a byte that remains wakes the thread again
         except OSError:
             pass
         self._pending = False
 
     def close(self) -> None:
-        """Close both ends. :meth:`ring` then does nothing."""
+        """Close both sockets. Later calls of :meth:`ring` do nothing."""
         for end in (self.receiver, self._sender):
             try:
                 end.close()
-            except OSError:  # other code of the process has closed its descriptor
+            except OSError:  # other code in the process has closed the descriptor
                 pass
