@@ -1,19 +1,19 @@
-"""The client: one connection with its calls and messages.
+"""The RELAY client: one connection, and the calls and messages on it.
 
 ``client``
-    :class:`relay_sync.RelayClient`, the public class: credentials, connecting, handlers.
-``link``, ``commands``, ``asked``
-    its connection, and the commands sent over it.
-``router``
-    delivers each event to its call, dial or message.
+    The public class :class:`relay_sync.RelayClient`.
 ``dial``, ``messaging``, ``contexts``, ``run``
-    the public methods by topic: place calls, send messages, subscribe to contexts, run until stopped.
+    Base classes of the public class, each with the methods for one topic.
+``link``, ``commands``, ``asked``
+    The connection, and the commands sent over it.
+``router``
+    Dispatch of events to calls, dials and messages.
 ``pending_dials``, ``messages``
-    the dials and messages in progress, updated by the router.
+    The dials and messages in progress.
 ``callbacks``, ``states``
-    the lanes of user code, and the log lines and callbacks about connection states.
+    The queues of user callbacks, and the reporting of connection states.
 ``handlers``, ``unattended``
-    the handler threads of calls, and calls that no handler answers.
+    The threads of call handlers, and warnings about calls that no handler answers.
 ``resume_check``, ``inquiry``, ``aftermath``
-    the questions that the client sends to the server automatically, mainly after a reconnection.
+    The queries that the client sends on its own, mainly after a reconnection.
 """

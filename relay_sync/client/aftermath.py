@@ -1,12 +1,12 @@
-"""Finds out which actions and messages ended while there was no connection.
+"""Detect actions and messages that ended while the client was disconnected.
 
-The server does not repeat events after a reconnection (see ``docs/wire.md``), and RELAY has no command that queries an action.
-The closest is a command that changes nothing while the action continues, and is answered 404 once it has ended: setting the
-volume of a playback to its present value, or resuming a recording that is not paused. Each kind of action knows its own command,
-and whether the present value is known. An action with a time limit, such as a detector, is stopped once the limit has certainly
-passed; digits, which cannot be stopped, have ended by then. Actions with neither are not asked about.
+After a reconnection the server does not repeat missed events (see ``docs/wire.md``), and RELAY has no command for querying an
+action. The client therefore sends a command that has no effect on a running action and fails with 404 if the action has ended.
+For example, it sets the volume of a playback to the current value, or resumes a recording that is not paused. Each action class
+defines its command in ``question()``. An action with a time limit, such as a detector, is stopped after the limit has expired.
+Sending digits cannot be stopped, so it is considered complete after the limit. Other actions are not checked.
 
-An event of the action shows that it was live after the reconnection, so its end will be reported as well.
+If an event of the action arrives after the reconnection, the check is skipped, because the final event will arrive as well.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["PAUSES", "Aftermath"]
 
 _log = logs.get("relay_sync").later
 
-#: Seconds to wait for the answer to the first, second and third question about the same action.
+#: Seconds to wait for a reply to the first, second and third query about the same action.
 PAUSES: Final = (15.0, 30.0, 60.0)
 
 
@@ -37,14 +37,16 @@ class _Doubt:
     def __init__(self, core: CallCore[Call], operation: RunningAction) -> None:
         self.core = core
         self.operation = operation
-        #: How many questions about the operation were sent.
+        #: Number of queries sent about the operation.
         self.times = 0
 
 
 class Aftermath:
-    """The actions and messages in progress when the connection was lost, until the state of each is known. On the IO thread.
+    """The actions and messages whose state is unknown after a reconnection. Used on the IO thread only.
 
-    :param now: when the connection was re-established.
+    :param calls: the calls whose actions are checked.
+    :param messages: the messages in progress.
+    :param now: the time of the reconnection.
     """
 
     def __init__(self, calls: Iterable[Call], messages: MessageDesk, now: float) -> None:
@@ -55,23 +57,23 @@ class Aftermath:
         messages.resumed(now)
 
     def on_watch(self, now: float) -> None:
-        """Send the questions that are due. Called right after the reconnection, then once a second."""
+        """Send the queries that are due. Called immediately after the reconnection, then once a second."""
         self._messages.on_watch(now)
         for doubt in self._inquiry.unanswered(now):
             self._inquiry.add(doubt)
         self._inquiry.go_on(now)
 
     def stop(self) -> None:
-        """Discard all pending questions."""
+        """Discard all pending queries."""
         self._inquiry.stop()
 
     def _see_to(self, doubt: _Doubt, now: float) -> None:
         operation = doubt.operation
         if doubt.times > len(PAUSES) or operation.action.is_done or operation.heard > self._since:
-            return  # too many attempts, or the state is known
+            return  # there were too many attempts, or the state is known
         question = operation.question()
         if question is None or now < operation.heard + question.after:
-            self._inquiry.put_off(doubt)  # an answer may be possible later
+            self._inquiry.put_off(doubt)  # a query may be possible later
         elif question.method:
             self._ask(doubt, question, now)
         else:
@@ -86,11 +88,11 @@ class Aftermath:
 
     def _answered(self, doubt: _Doubt, outcome: Any) -> None:
         if isinstance(outcome, RelayError):
-            return  # asked again once the answer is overdue
+            return  # the query is repeated after it times out
         self._inquiry.answered(doubt)
-        doubt.times = len(PAUSES) + 1  # a late answer also prevents the next question
+        doubt.times = len(PAUSES) + 1  # prevent further queries, even if this reply is late
         if says_gone(outcome):
-            # Frames arrive in order: a final event sent before this answer would have arrived already.
+            # Frames arrive in order, so a final event that was sent before this reply would have arrived already.
             _log.info("%r has ended: the server no longer knows it", doubt.operation.action)
             doubt.operation.end_early("call_gone")
         self._inquiry.go_on(time.monotonic())

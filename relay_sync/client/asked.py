@@ -1,4 +1,4 @@
-"""The waiter for a command's reply."""
+"""Wait for the reply to a command."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["Asked"]
 
 
 class Asked(Waiter[dict[str, Any]]):
-    """Waits for the reply to one command. ``Link.command`` documents the arguments."""
+    """Waiter for the reply to one command. See ``Link.command`` for the parameters."""
 
-    # One object per command. Closures would leave ten objects for the garbage collector to traverse.
+    # This is a class with slots because closures would create ten objects per command for the garbage collector to traverse.
     __slots__ = ("_call_id", "_late", "_method", "_on_reply", "_params", "command")
 
     def __init__(
@@ -33,12 +33,15 @@ class Asked(Waiter[dict[str, Any]]):
         self._call_id = call_id
         self._on_reply = on_reply
         self._late = late
-        #: The sent command. Set only if ``on_reply`` is given.
+        #: A weak reference to the command. Only set if ``on_reply`` is given.
         self.command: weakref.ref[Command] | None = None
 
     def take(self, outcome: Any) -> None:
-        """Settle with a reply, or with an exception if there is none. Later outcomes go to ``late``. On the IO thread."""
-        if isinstance(outcome, BaseException):  # no reply will arrive
+        """Set the outcome: a reply, or an exception if no reply will arrive.
+
+        If the caller has stopped waiting, the outcome is passed to ``late`` instead. Called on the IO thread.
+        """
+        if isinstance(outcome, BaseException):
             if not self.settle(outcome) and self._late is not None:
                 self._late(outcome)
             return
@@ -52,14 +55,14 @@ class Asked(Waiter[dict[str, Any]]):
             if self.settle(error):  # the waiting thread raises it
                 return
             raise
-        # The caller may have given up just as the reply arrived.
+        # The caller may have stopped waiting just before the reply arrived.
         if not self.settle(outcome) and self._late is not None:
             self._late(outcome)
 
     def give_up(self) -> bool:
-        """Stop waiting.
+        """Stop waiting. If the outcome has already arrived, pass it to ``late``.
 
-        :return: whether no reply has arrived. A reply that has arrived is passed to ``late``.
+        :return: whether the command was still unanswered.
         """
         if self.settle({}):
             return True

@@ -1,4 +1,4 @@
-"""The lanes that run callbacks on worker threads, where they may block. Callbacks never run on the IO thread."""
+"""Run callbacks on worker threads, where they may block, and report their exceptions."""
 
 from __future__ import annotations
 
@@ -17,43 +17,48 @@ __all__ = ["CLIENT_LANE", "Callbacks", "Stalled"]
 
 _log = logs.get("relay_sync.callbacks").later
 
-#: The lane of callbacks that belong to no call.
+#: The lane for callbacks that do not belong to a call.
 CLIENT_LANE: Final = "client"
 SHARED_THREADS: Final = 16
 
 
 class Callbacks:
-    """The callbacks of one client. Thread-safe.
+    """Callback queues of one client. Thread-safe.
 
-    :param on_error: receives each exception of a callback, and its call or ``None``.
-    :ivar observers: the client's observers, or ``None``.
+    :param on_error: a function that is called with each exception raised by a callback, and with its call or ``None``.
+    :ivar observers: the client's observers, or ``None`` if there are none.
     """
 
     def __init__(self, on_error: Callable[[BaseException, Call | None], object] | None) -> None:
         self._on_error = None if on_error is None else InContext(on_error)
         self.observers: Observers | None = None
         self.lanes: Lanes = Lanes()
-        #: ``on_message`` and ``on_task`` handlers share these.
+        #: The lanes of ``on_message`` and ``on_task`` handlers.
         self.shared: Lanes = Lanes(SHARED_THREADS)
         self._stalled = Stalled(CLIENT_LANE)
 
     def of_call(
         self, call: Call | None, what: str, function: Callable[..., object], *args: Any, final: bool = True
     ) -> None:
-        """Run user code in the call's lane, or in the client's lane if there is no call.
+        """Queue a callback in the lane of a call, or in the client's lane if there is no call.
 
-        :param final: whether the callback must run because it reports an end. Other callbacks are dropped while 10,000 wait.
+        :param call: the call, or ``None``.
+        :param what: a description of the callback, for the log.
+        :param function: the callback.
+        :param args: the arguments of the callback.
+        :param final: whether the callback reports an end and must not be dropped. Other callbacks are dropped while 10,000
+            callbacks are waiting.
         """
         self._queue(self.lanes, call.call_id if call else CLIENT_LANE, call, what, function, args, final)
 
     def in_lane(self, lane: object, what: str, function: Callable[..., object], *args: Any, final: bool = True) -> None:
-        """Run user code that belongs to no call, in the given lane."""
+        """Queue a callback that does not belong to a call, in the given lane. See :meth:`of_call` for the parameters."""
         self._queue(self.lanes, lane, None, what, function, args, final)
 
     def in_shared(
         self, lane: object, what: str, function: Callable[..., object], *args: Any, final: bool = False
     ) -> None:
-        """Run a handler that may block for long. At most 16 run at once; further ones are dropped while 10,000 wait."""
+        """Queue a message or task handler. Up to 16 run concurrently, and further ones are dropped while 10,000 are waiting."""
         self._queue(self.shared, lane, None, what, function, args, final)
 
     def _queue(
@@ -84,14 +89,16 @@ class Callbacks:
             self.report(call, what, error)
 
     def report(self, call: Call | None, what: str, error: BaseException, then: str = "") -> None:
-        """Log an exception of user code, and pass it to ``on_error``.
+        """Log an exception raised by a callback, and pass it to ``on_error``.
 
+        :param call: the call that the callback belongs to, or ``None``.
         :param what: a description of the callback, for the log.
-        :param then: what happens to the call, for the log.
+        :param error: the exception.
+        :param then: the end of the log message, about the call.
         """
         call_id = call.call_id if call else ""
         whose, extra = f" of call {call_id}" if call_id else "", {"call_id": call_id}
-        if isinstance(error, ClientClosed):  # the client was closed while the callback waited: not an error
+        if isinstance(error, ClientClosed):  # not an error: the client was closed while the callback was waiting
             _log.info("the %s%s ended: %s", what, whose, error.message, extra=extra)
         else:
             _log.error("the %s%s raised%s", what, whose, then, exc_info=error, extra=extra)
@@ -101,28 +108,28 @@ class Callbacks:
         if self._on_error is not None:
             try:
                 self._on_error(error, call)
-            except BaseException:  # sys.exit() in on_error must not prevent the hangup either
+            except BaseException:  # even sys.exit() in on_error must not prevent the hangup
                 _log.exception("on_error raised")
 
     def check_stalled(self, now: float) -> None:
-        """Log lanes whose callback has been running for long. Called once a second on the IO thread."""
+        """Log lanes with a callback that has been running for too long. Called once a second on the IO thread."""
         self._stalled.check(self.lanes, now)
 
     def reopen(self) -> None:
-        """Accept callbacks again."""
+        """Start accepting callbacks again."""
         self.lanes.reopen()
         self.shared.reopen()
 
     def after_fork(self) -> None:
-        """Drop the callbacks that the parent process had queued. Called in the child after a fork."""
+        """Discard the parent's queued callbacks in a forked child process."""
         self.lanes.after_fork()
         self.shared.after_fork()
 
 
 class Stalled:
-    """Logs lanes whose callback has been running for long, once per lane. On the IO thread.
+    """Detector of stalled lanes, which logs each one once. Used on the IO thread only.
 
-    :param of_client: the lane of callbacks that belong to no call.
+    :param of_client: the lane of callbacks that do not belong to a call.
     """
 
     def __init__(self, of_client: str) -> None:

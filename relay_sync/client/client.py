@@ -1,4 +1,4 @@
-"""RelayClient: credentials, connection lifecycle and handlers."""
+"""The public client class: credentials, connection lifecycle and handlers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _log = logs.get("relay_sync")
 
 H = TypeVar("H", bound=Callable[[Call], object])
 
-#: Seconds that a connected client may have an ``on_call`` handler but no contexts before it logs a warning.
+#: Seconds to wait before warning that a connected client has an ``on_call`` handler but no contexts.
 CONTEXTS_PATIENCE: Final = 2.0
 
 
@@ -59,38 +59,44 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
 
         client.run()
 
-    A client is safe to use from any thread, and a process may have several. It connects on first use and reconnects
-    automatically until it is closed. After a fork, the child's copy starts without a connection and connects when it is used.
+    The client is thread-safe, and a process may create several clients. A client connects on first use and reconnects
+    automatically until it is closed. After a fork, the client in the child process starts disconnected and opens its own
+    connection on first use.
 
-    A client closes when it is garbage-collected. In a notebook, call ``client.disconnect()`` before a cell recreates the client:
-    live calls, and the traceback of an interrupted cell, keep the old client alive, and it continues to receive calls. A warning
-    is logged when this happens.
+    The connection is closed when the client is garbage-collected. In a notebook, call ``client.disconnect()`` before you run the
+    cell that creates the client again. Live calls and the traceback of an interrupted cell keep references to the old client,
+    which then continues to receive calls. The new client logs a warning if this happens.
 
-    :param project: the project ID (``SIGNALWIRE_PROJECT_ID``).
-    :param token: the project's API token (``SIGNALWIRE_API_TOKEN``).
-    :param jwt_token: a JWT that identifies the project, instead of *project* and *token* (``SIGNALWIRE_JWT_TOKEN``).
-    :param host: ``name``, ``name:port`` or ``wss://name[:port]`` (``SIGNALWIRE_SPACE``). ``https://`` means ``wss://``; ``ws://``
-        is accepted for loopback hosts only, see *allow_insecure*.
-    :param contexts: the contexts whose inbound calls and messages this client receives. Default: none, see :meth:`receive`.
-    :param max_active_calls: inbound calls beyond this limit are returned to the platform (``RELAY_MAX_ACTIVE_CALLS``).
-        Default: 1000.
-    :param connect_timeout: seconds for :meth:`connect` and for each reconnection attempt. The server has at most 10 s of them to
-        answer ``signalwire.connect``.
-    :param request_timeout: seconds to wait for the reply to a command, counted from when it is sent.
-    :param ping_interval: seconds without any reply before a ping is sent.
-    :param ping_timeout: seconds to wait for any data after a ping before the client drops the connection and reconnects. It also
-        does so after three unanswered pings in a row, even if other data arrives.
-    :param max_frame: the largest message accepted from the server, in bytes, at least 1024. A larger one closes the connection.
-    :param max_queue: how many commands may wait for a connection, at least 1. Further commands raise :class:`QueueFull`.
-    :param ssl_context: the ``ssl.SSLContext`` to use, instead of the default one, which verifies certificates.
-    :param ca_file: a PEM file with an additional certificate authority to trust (``SIGNALWIRE_RELAY_CA_FILE``).
-    :param proxy: ``http://[user:password@]host:port``, or ``""`` for a direct connection. By default ``https_proxy`` and
-        ``no_proxy`` in the environment decide. Loopback hosts are never reached through a proxy.
-    :param on_state: called with each new state: ``connecting``, ``connected``, ``reconnecting``, ``closed`` or ``failed``.
-    :param on_error: called with each exception that one of your callbacks raises, and with its call or ``None``.
-    :param on_handler_error: what to do with a call whose handler raises: ``hangup``, or ``leave`` to keep it unchanged.
-    :param allow_insecure: allow ``ws://`` (no TLS) to hosts other than loopback, with a warning.
-    :raises InvalidParameter: for an invalid or missing value; the message names the parameter and its environment variable.
+    :param project: the project ID. Defaults to the environment variable ``SIGNALWIRE_PROJECT_ID``.
+    :param token: the project's API token. Defaults to ``SIGNALWIRE_API_TOKEN``.
+    :param jwt_token: a JWT that identifies the project, used instead of *project* and *token*. Defaults to
+        ``SIGNALWIRE_JWT_TOKEN``.
+    :param host: the server, given as ``name``, ``name:port`` or ``wss://name[:port]``. Defaults to ``SIGNALWIRE_SPACE``. The
+        scheme ``https://`` is treated as ``wss://``. The scheme ``ws://`` requires a loopback host or *allow_insecure*.
+    :param contexts: the contexts whose inbound calls and messages this client receives. Defaults to none; see :meth:`receive`.
+    :param max_active_calls: the maximum number of live calls. Further inbound calls are returned to the platform. Defaults to
+        ``RELAY_MAX_ACTIVE_CALLS``, or 1000 if it is not set.
+    :param connect_timeout: timeout of :meth:`connect` and of each reconnection attempt, in seconds. The server must answer
+        ``signalwire.connect`` within 10 s of it.
+    :param request_timeout: time to wait for the reply to a command, in seconds from when it is sent.
+    :param ping_interval: time without a reply after which the client sends a ping, in seconds.
+    :param ping_timeout: time to wait for any data after a ping, in seconds. If none arrives, the client reconnects. It also
+        reconnects after three consecutive unanswered pings, even if other data arrives.
+    :param max_frame: the maximum size of a message from the server, in bytes; at least 1024. If a message exceeds it, the client
+        closes the connection.
+    :param max_queue: the maximum number of commands that wait for a connection; at least 1. Further commands raise
+        :class:`QueueFull`.
+    :param ssl_context: an ``ssl.SSLContext`` that replaces the default one. The default context verifies certificates.
+    :param ca_file: a PEM file with an additional trusted certificate authority. Defaults to ``SIGNALWIRE_RELAY_CA_FILE``.
+    :param proxy: the proxy URL, ``http://[user:password@]host:port``, or ``""`` to connect directly. By default the client uses
+        ``https_proxy`` and ``no_proxy`` from the environment. It always connects to loopback hosts directly.
+    :param on_state: a function that is called with each new state: ``connecting``, ``connected``, ``reconnecting``, ``closed`` or
+        ``failed``.
+    :param on_error: a function that is called with each exception raised by one of your callbacks, and with the call that the
+        callback belongs to, or ``None``.
+    :param on_handler_error: the action for a call whose handler raises: ``hangup``, or ``leave`` to leave the call unchanged.
+    :param allow_insecure: whether to allow ``ws://`` (no TLS) to hosts other than loopback. The client then logs a warning.
+    :raises InvalidParameter: a value is missing or invalid. The message names the parameter and its environment variable.
     """
 
     def __init__(
@@ -151,7 +157,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         )
         self._link = Link(config, self._router)
         self._warned_contexts = False
-        #: Since when the client has been connected with an ``on_call`` handler but no contexts.
+        #: The time since which the client has been connected with an ``on_call`` handler but no contexts.
         self._without_contexts: float | None = None
         self._running = False
         self._stop_wanted = False
@@ -175,22 +181,22 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
 
     @property
     def project(self) -> str:
-        """The project ID, as given."""
+        """The project ID."""
         return self._link.config.project
 
     @property
     def host(self) -> str:
-        """The host, without scheme and port."""
+        """The server's host name, without scheme and port."""
         return self._link.config.address.host
 
     @property
     def contexts(self) -> list[str]:
-        """The contexts that this client is subscribed to."""
+        """The names of the contexts that this client is subscribed to."""
         return list(self._link.contexts)
 
     @property
     def state(self) -> ConnectionState | str:
-        """``idle``, ``connecting``, ``connected``, ``reconnecting``, ``closed`` or ``failed``."""
+        """The connection state: ``idle``, ``connecting``, ``connected``, ``reconnecting``, ``closed`` or ``failed``."""
         return self._router.state
 
     @property
@@ -200,21 +206,22 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
 
     @property
     def relay_protocol(self) -> str:
-        """The server's name for the session, or ``""`` before there is one."""
+        """The session name assigned by the server, or ``""`` if there is no session."""
         loop = self._link.loop
         return loop.session.protocol if loop is not None and loop.alive else ""
 
     # -- handlers ------------------------------------------------------------------------------------------------
 
     def on_call(self, handler: H = values.MISSING) -> H:
-        """Register the handler of inbound calls. Usable as a decorator.
+        """Register the handler for inbound calls. This method can be used as a decorator.
 
-        Each call's handler runs in its own thread and may block for as long as the call lasts. If the handler raises, the
-        exception is logged and the call is hung up (see ``on_handler_error``). If it returns, the call is left unchanged: an
-        unanswered call continues to ring. If nothing answers it within 5 s, a warning is logged, once per client.
+        The handler runs in a separate thread for each call and may block for the duration of the call. If the handler raises, the
+        client logs the exception and hangs up the call (see ``on_handler_error``). When the handler returns, the call is left
+        unchanged, so an unanswered call continues to ring. If it is not answered within 5 s, the client logs a warning, once per
+        client.
 
-        :param handler: a function that accepts a :class:`Call`. It replaces an earlier handler, with a warning.
-        :raises InvalidParameter: for a coroutine function, or a function that does not accept one argument.
+        :param handler: a function that accepts a :class:`Call`. If it replaces another handler, the client logs a warning.
+        :raises InvalidParameter: the handler is a coroutine function or does not accept one argument.
         """
         checked = InContext(values.handler("handler", handler, ("call",)))
         warn_replaced("on_call", self._router.on_call, checked)
@@ -222,9 +229,9 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         return handler
 
     def _check_contexts(self, now: float) -> None:
-        """Warn once if an ``on_call`` handler is registered but the client has no contexts. On the IO thread, once a second.
+        """Log a warning, once, if an ``on_call`` handler is registered but the client has no contexts.
 
-        The warning is delayed: the program may be about to call ``receive()``.
+        The IO thread calls this method once a second. The warning is delayed because the program may still call ``receive()``.
         """
         router = self._router
         if router.on_call is None or self._link.contexts or router.draining or router.state != "connected":
@@ -240,29 +247,29 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         )
 
     def observe(self, observer: Observer, keep: Iterable[str] = ()) -> Callable[[], None]:
-        """Notify an :class:`Observer` of this client's calls, commands, messages and connection from now on.
+        """Add an observer, which is notified of this client's calls, commands, messages and connection states.
 
-        :param observer: an instance of a class derived from :class:`Observer`.
-        :param keep: optional fields to include in call records: ``custom_parameters`` (all custom parameters of streams),
-            ``custom_parameters.NAME`` (one of them), ``urls`` (full URLs with query and fragment). Tokens and passwords are
-            always removed.
-        :return: a function that removes the observer. Calling it again does nothing.
+        :param observer: an :class:`Observer`.
+        :param keep: names of optional fields to include in call records. ``custom_parameters`` includes all custom parameters of
+            streams, ``custom_parameters.NAME`` includes the named parameter, and ``urls`` includes full URLs with query and
+            fragment. Tokens and passwords are always removed.
+        :return: a function that removes the observer. Further calls of the function have no effect.
         :raises InvalidParameter: *observer* is not an :class:`Observer`, one of its methods is a coroutine function, or *keep*
-            has an unknown name.
+            contains an unknown name.
         """
         return self._router.observe(observer, keep)
 
     # -- connecting ----------------------------------------------------------------------------------------------
 
     def connect(self, timeout: float | None = None) -> None:
-        """Connect and authenticate. Return when commands can be sent; do nothing if already connected.
+        """Connect to the server and authenticate. Does nothing if the client is already connected.
 
-        :param timeout: seconds. Default: ``connect_timeout``.
-        :raises AuthenticationError: the server refused the credentials; the message quotes its reason.
+        :param timeout: maximum time to wait, in seconds. Defaults to ``connect_timeout``.
+        :raises AuthenticationError: the server refused the credentials. The message quotes the server's reason.
         :raises ConnectError: the host name is unknown, the certificate is not trusted, or the server refused the session three
             times.
-        :raises ConnectTimeout: no session was established before the timeout; ``__cause__`` is the last failure.
-        :raises ClientClosed: the client was closed in the meantime.
+        :raises ConnectTimeout: no session was established before the timeout. ``__cause__`` is the last failure.
+        :raises ClientClosed: the client was closed while this method was waiting.
         """
         limit = values.timeout(self._link.config.connect_timeout if timeout is None else timeout, optional=False)
         self._link.reopen()
@@ -272,30 +279,31 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         logs.flush()
 
     def wait_until_ready(self, timeout: float | None = None) -> None:
-        """Wait until commands can be sent. Alias of :meth:`connect`.
+        """Connect if necessary, and wait until the client can send commands. Same as :meth:`connect`.
 
-        :param timeout: seconds. Default: ``connect_timeout``.
+        :param timeout: maximum time to wait, in seconds. Defaults to ``connect_timeout``.
         """
         self.connect(timeout)
 
     def disconnect(self, timeout: float | None = None, *, hangup_calls: bool = False) -> None:
-        """Close the connection. Every pending wait raises :class:`ClientClosed`.
+        """Close the connection. All pending waits raise :class:`ClientClosed`.
 
-        Pending hang-ups, cancellations and stops are sent first, on a new connection if necessary. Handlers and queued callbacks
-        then get up to 2 s to return; any that are still running are named in the log. A handler or callback that calls this
-        method does not wait for itself or for others. Calling it on a closed client does nothing.
+        The client first sends pending hang-ups, cancellations and stop commands, and reconnects for that if necessary. It then
+        waits up to 2 s for handlers and queued callbacks to return, and logs the names of any that are still running. If a call
+        handler calls this method, the client does not wait for that handler. If a callback calls it, the client does not wait for
+        any handler or callback. Closing a closed client has no effect.
 
-        :param timeout: seconds that closing may take. Default: 5.
-        :param hangup_calls: hang up live calls and outbound legs that are still being dialed, waiting up to 1 s for legs that the
-            server has not reported yet. By default live calls continue without this client; legs of a dial that was canceled
-            right before are hung up in any case.
+        :param timeout: maximum time to wait, in seconds. Defaults to 5.
+        :param hangup_calls: whether to hang up live calls and outbound legs that are still being dialed. The client waits up to
+            1 s for legs that the server has not reported yet. By default live calls continue without this client. The legs of a
+            recently canceled dial are always hung up.
         """
         self._part(timeout, hangup_calls, CLOSE_ADVICE)
 
     def _part(self, timeout: float | None, hangup_calls: bool, advice: str) -> None:
         """Close the client.
 
-        :param advice: how the caller could have ended the live calls, for the log.
+        :param advice: a hint for the log about ways to end live calls.
         """
         process.check_thread()
         limit = max(0.0, values.timeout(5.0 if timeout is None else timeout, optional=False))
@@ -320,16 +328,17 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
     def execute(
         self, method: str, params: Mapping[str, Any] | None = None, *, timeout: float | None = None
     ) -> dict[str, Any]:
-        """Send any RELAY command and return its result. Use it for commands that this SDK has no method for.
+        """Send a RELAY command and return its result. Use this method for commands that the SDK does not support.
 
-        :param method: the method's name on the wire, such as ``calling.answer``.
-        :param params: its parameters, as the server expects them.
-        :param timeout: seconds to wait for the reply. Default: ``request_timeout``.
-        :return: the ``result`` of the reply.
-        :raises CommandRefused: the server replied with a JSON-RPC error or with a result code other than 2xx.
+        :param method: the name of the RPC method, such as ``calling.answer``.
+        :param params: the parameters of the RPC method, in the server's format.
+        :param timeout: time to wait for the reply, in seconds. Defaults to ``request_timeout``.
+        :return: the ``result`` object of the reply.
+        :raises CommandRefused: the server replied with a JSON-RPC error or a result code other than 2xx.
         :raises RequestTimeout: the server did not reply before the timeout.
-        :raises ConnectionLost: the connection closed before the reply; ``.sent`` tells whether the command may have arrived.
-        :raises InvalidParameter: *params* cannot be written as JSON.
+        :raises ConnectionLost: the connection closed before the reply arrived. ``.sent`` is true if the server may have received
+            the command.
+        :raises InvalidParameter: *params* cannot be encoded as JSON.
         """
         values.text("method", method, optional=False)
         given = values.mapping("params", params) or {}
@@ -350,11 +359,11 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
 
     @contextmanager
     def timeout(self, limit: float) -> Iterator[None]:
-        """Set the request timeout of the commands that this thread sends inside the ``with`` block.
+        """Set the request timeout for commands that the current thread sends inside the ``with`` block.
 
-        With a limit of 0 or less, such as an expired deadline, commands raise :class:`RequestTimeout` and nothing is sent.
+        If the limit is zero or negative, commands raise :class:`RequestTimeout` without sending anything.
 
-        :param limit: seconds to wait for each reply.
+        :param limit: time to wait for each reply, in seconds.
         """
         checked = values.timeout(limit, name="limit", optional=False)
         before = self._link.request_timeout()
@@ -366,13 +375,13 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
 
 
 class _Life:
-    """Process-wide hooks of a client: fork and exit. The client holds this object, which holds the client weakly."""
+    """Fork and exit hooks of a client. The client owns this object, which keeps only a weak reference to the client."""
 
     def __init__(self, client: RelayClient) -> None:
         self._client = weakref.ref(client)
 
     def after_fork(self) -> None:
-        """In a child process: forget the connection; the next use connects."""
+        """Reset the client in a forked child process. It connects again on its next use."""
         client = self._client()
         if client is not None:
             client._link.after_fork()
@@ -381,9 +390,10 @@ class _Life:
             client._router.after_fork()
 
     def at_exit(self, timeout: float) -> None:
-        """Let handlers return. Warn if a script registered an ``on_call`` handler but never connected.
+        """Close the connection and wait for handlers at process exit.
 
-        Only scripts: a program that imports the handler, or an interactive session, may not intend to connect.
+        Log a warning if a script registered an ``on_call`` handler but never connected. Programs that import the handler from a
+        module, and interactive sessions, may have no intention to connect, so there is no warning for them.
         """
         client = self._client()
         if client is None:
@@ -392,19 +402,19 @@ class _Life:
         handler = client._router.on_call
         if client._link.used or client._link.closed or handler is None or not _is_in_the_script(handler.function):
             return
-        if getattr(sys, "last_value", None) is None:  # otherwise a traceback gives the reason
+        if getattr(sys, "last_value", None) is None:  # otherwise Python prints a traceback, which explains the exit
             _log.warning(
                 "an on_call handler is registered, but the program ended without connecting; call client.run() at its end"
             )
 
 
 def config_of(client: RelayClient) -> Config:
-    """Return the configuration of a client, for parts of the package that show or compare it."""
+    """Return the configuration of a client, for other modules of this package."""
     return client._link.config
 
 
 def _is_in_the_script(function: Callable[..., Any]) -> bool:
-    """Return whether a function is defined in the script that Python was started with (not at a prompt)."""
+    """Return whether a function is defined in the main script. Always false in an interactive session."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     started = sys.argv[0] if sys.argv else ""
     if code is None or not started or sys.flags.interactive:

@@ -1,4 +1,4 @@
-"""How a client builds commands, and how it logs the outcome of commands that no thread waits for."""
+"""Build commands, and log the outcome of commands that no thread waits for."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _IDEMPOTENT: Final = frozenset({METHOD_RECEIVE, METHOD_UNRECEIVE, "signalwire.pi
 
 
 def may_repeat(method: str) -> bool:
-    """Return whether the command can safely be sent twice."""
+    """Return whether it is safe to send the command twice."""
     return method in _IDEMPOTENT or method.endswith(".stop")
 
 
 class Settler(Protocol):
-    """The receiver of a command's outcome, which reads the command at that time."""
+    """Object that receives the outcome of a command and needs access to the command itself."""
 
     command: weakref.ref[Command] | None
 
@@ -46,10 +46,10 @@ def new_command(
     late: Callable[[Any], object] | None = None,
     settler: Settler | None = None,
 ) -> Command:
-    """Return a new command with its frame built. :class:`Command` documents the other parameters.
+    """Create a command and build its frame. See :class:`Command` for the other parameters.
 
-    :param limit: seconds within which it may be sent.
-    :param settler: the object whose ``command`` attribute is set to a weak reference to the new command.
+    :param limit: the maximum time until the command is sent, in seconds.
+    :param settler: an object whose ``command`` attribute is set to a weak reference to the new command.
     :raises InvalidParameter: a value cannot be encoded as JSON.
     """
     frame_id, deadline = new_id(), Deadline(time.monotonic() + limit)
@@ -66,23 +66,23 @@ def new_command(
         late=late,
     )
     if settler is not None:
-        settler.command = weakref.ref(command)  # strong references would form a cycle
+        settler.command = weakref.ref(command)  # weak, to avoid a reference cycle
     return command
 
 
 class Promise:
-    """Logs the outcome of a command that is repeated until it is answered, without a waiting thread."""
+    """Log the outcome of a promised command, which is repeated until the server answers it. No thread waits for the reply."""
 
     __slots__ = ("_call_id", "_method", "command")
 
     def __init__(self, method: str, call_id: str) -> None:
         self._method = method
         self._call_id = call_id
-        #: The command.
+        #: A weak reference to the command.
         self.command: weakref.ref[Command] | None = None
 
     def settle(self, outcome: Any) -> None:
-        """Log the outcome: a reply, or an exception if there is none. On the IO thread."""
+        """Log the outcome, which is a reply, or an exception if there is no reply. Called on the IO thread."""
         command = None if self.command is None else self.command()
         if isinstance(outcome, RelayError) and command is not None and not command.sent:
             whose = f" of call {self._call_id}" if self._call_id else ""

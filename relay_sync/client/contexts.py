@@ -1,4 +1,4 @@
-"""Changes to a running session: its contexts and its JWT."""
+"""Change the contexts and the JWT of a running session."""
 
 from __future__ import annotations
 
@@ -18,35 +18,37 @@ __all__ = ["Subscribing"]
 
 
 class Subscribing:
-    """The part of :class:`RelayClient` that changes a running session."""
+    """Methods of :class:`RelayClient` that change the contexts and the JWT of a running session."""
 
     if TYPE_CHECKING:
         _link: Link
 
     @property
     def token(self) -> str:
-        """The project's API token, as given, or ``""`` if a JWT is used."""
+        """The project's API token, or ``""`` if the client uses a JWT."""
         return self._link.config.token
 
     @property
     def jwt_token(self) -> str:
-        """The JWT in use, or ``""`` if there is none."""
+        """The current JWT, or ``""`` if the client uses an API token."""
         return self._link.config.jwt_token
 
     def receive(self, contexts: Iterable[str]) -> None:
-        """Subscribe to more contexts and receive their inbound calls and messages, also after every reconnection.
+        """Subscribe to additional contexts, to receive their inbound calls and messages.
+
+        The client renews the subscriptions after each reconnection.
 
         :param contexts: the names of the contexts.
-        :raises CommandRefused: the server refused (402: payment required); the subscriptions are unchanged.
+        :raises CommandRefused: the server refused, for example with code 402 (payment required). The subscriptions are unchanged.
         """
         names = values.texts("contexts", contexts, optional=False) or []
         self._change_contexts(METHOD_RECEIVE, names, lambda known: known.update(dict.fromkeys(names)))
 
     def unreceive(self, contexts: Iterable[str]) -> None:
-        """Unsubscribe from contexts, whose inbound calls and messages then no longer arrive.
+        """Unsubscribe from contexts, to stop receiving their inbound calls and messages.
 
         :param contexts: the names of the contexts.
-        :raises CommandRefused: the server refused; the subscriptions are unchanged.
+        :raises CommandRefused: the server refused. The subscriptions are unchanged.
         """
         names = values.texts("contexts", contexts, optional=False) or []
 
@@ -64,13 +66,14 @@ class Subscribing:
         self._link.command(method, {"contexts": names}, idempotent=True, on_reply=loosely(apply, self._link))
 
     def reauthenticate(self, jwt_token: str) -> None:
-        """Send the server a newer JWT before the old one expires. Reconnections use the new one.
+        """Replace the JWT before it expires.
 
-        Without an established session, for example because the old JWT has expired, the next connection uses the new one.
+        The server updates the current session, and later connections use the new JWT. If there is no session, for example because
+        the old JWT has expired, the next connection uses the new JWT.
 
         :param jwt_token: a JWT of the same project.
-        :raises InvalidParameter: the client was not created with a JWT, or the value is not text without spaces.
-        :raises AuthenticationError: the server refused the JWT; the session continues with the old one.
+        :raises InvalidParameter: the client was not created with a JWT, or the value is not a string without spaces.
+        :raises AuthenticationError: the server refused the JWT. The session continues with the old JWT.
         """
         if not self._link.config.jwt_token:
             raise InvalidParameter("jwt_token", jwt_token, "a client that was created with a JWT", secret=True)

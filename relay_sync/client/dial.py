@@ -1,4 +1,4 @@
-"""Outbound calls: validate the parameters, dial, and wait for the first answer."""
+"""Place outbound calls: validate the parameters, dial, and wait for the first answer."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Dialing", "patience_of"]
 
-#: Default time limit of a dial, in seconds.
+#: Default timeout of a dial, in seconds.
 DIAL_PATIENCE: Final = 120.0
-#: Seconds that the platform lets a device ring by default.
+#: The platform's default ring timeout for a device, in seconds.
 RING_PATIENCE: Final = 30.0
 
 
 class Dialing:
-    """The part of :class:`RelayClient` that places outbound calls."""
+    """Methods of :class:`RelayClient` that place outbound calls."""
 
     if TYPE_CHECKING:
         _link: Link
@@ -94,34 +94,36 @@ class Dialing:
         timeout: float | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> Call:
-        """Place an outbound call. Return the call that is answered first; block until then.
+        """Place an outbound call, and wait until it is answered.
 
         ::
 
             call = client.dial(to="+15550100", from_="+15550199", ring_timeout=25)
             call = client.dial([[devices.phone("+15550100", "+15550199"), devices.sip("sip:desk@example.com")]])
 
-        :param devices: groups of devices, see :mod:`relay_sync.devices`. The groups are tried one after the other; the devices in
-            a group ring at the same time.
-        :param to: a single phone number or ``sip:`` address to call, instead of *devices*.
-        :param from_: the caller ID. Only with *to*.
-        :param timeout: seconds for which the platform tries to reach the devices.
-        :param ring_timeout: whole seconds to let it ring. Only with *to*. The platform's default is 30.
-        :param tag: a label for this dial and its calls, different from the tags of other dials in progress. Default: a new ID.
-        :param max_duration: the maximum duration of the call. Sent unchanged: the official SDK documents minutes, the vendor's
-            draft specification seconds.
-        :param dial_timeout: seconds for the whole dial. After that, the legs that still ring are hung up, and so is a late
-            answer. Default: the time that the devices may ring (their ``timeout``, *ring_timeout* or *timeout*) plus
-            ``request_timeout``, or 120 if none of these is given.
-        :param max_price_per_minute: the highest price per minute; more expensive legs are not dialed.
-        :param send_digits: DTMF digits to send when the call is answered.
-        :param dest_swml: SWML that the answered call continues with, as text or as a mapping.
-        :param region: the region from which the call leaves the platform.
+        :param devices: groups of devices; see :mod:`relay_sync.devices`. The platform tries the groups one after another. All
+            devices in a group ring at the same time.
+        :param to: a phone number or ``sip:`` address to call, instead of *devices*.
+        :param from_: the caller ID. Only allowed with *to*.
+        :param timeout: time for which the platform tries to reach the devices, in seconds.
+        :param ring_timeout: time to let the phone ring, in whole seconds. Only allowed with *to*. The platform's default is 30.
+        :param tag: a label for this dial and its calls, which must differ from the tags of other dials in progress. Defaults to a
+            new ID.
+        :param max_duration: the maximum duration of the call. The unit is uncertain: the official SDK documents minutes, and
+            SignalWire's draft specification documents seconds. The value is sent unchanged.
+        :param dial_timeout: timeout of the whole dial, in seconds. When it expires, the client hangs up all legs, including legs
+            that are answered later. Defaults to the ring time of the devices (their ``timeout``, *ring_timeout* or *timeout*)
+            plus ``request_timeout``, or to 120 if no ring time is given.
+        :param max_price_per_minute: the maximum price per minute. The platform does not dial legs that are more expensive.
+        :param send_digits: DTMF digits to send after the call is answered.
+        :param dest_swml: a SWML document to run after the call is answered, as a string or a mapping.
+        :param region: the region from which the platform places the call.
         :param extra: additional parameters of ``calling.dial`` that this SDK does not support yet.
-        :raises DialFailed: nothing was answered. ``reason`` is the server's (``noAnswer``, ``busy``, ...), or ``timeout``, also
-            when :meth:`drain` ended the dial.
+        :return: the call that was answered first.
+        :raises DialFailed: no device answered. ``reason`` is the server's reason, such as ``noAnswer`` or ``busy``. It is
+            ``timeout`` after *dial_timeout* or if :meth:`drain` ended the dial.
         :raises CommandRefused: the server refused to dial.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises RelayError: the session or the client was closed during the dial.
         """
         process.check_thread()
@@ -151,7 +153,7 @@ class Dialing:
     def _dial(self, tag: str, params: Mapping[str, Any], limit: float, why: str) -> Call:
         end = time.monotonic() + limit
         router = self._router
-        # Connect first: if that fails, the tag must stay available.
+        # Connect before registering the dial. If connecting fails, the tag stays available.
         self._link.usable_loop(Deadline.after(time.monotonic(), min(limit, self._link.request_timeout())))
         dial = PendingDial(tag, sum(map(len, params["devices"])))
         try:
@@ -169,7 +171,7 @@ class Dialing:
                     raise
             return dial.wait(end - time.monotonic(), limit, why)
         except (CommandRefused, ClientClosed, QueueFull, InvalidParameter):
-            if dial.given_up is None:  # a canceled dial stays open, so that its legs are hung up once they are reported
+            if dial.given_up is None:  # keep a canceled dial, so that its legs are hung up when they are reported
                 router.dials.close(dial)
             raise
         except ConnectionLost as error:
@@ -180,14 +182,14 @@ class Dialing:
             raise
         except (DialFailed, RequestTimeout):
             if dial.given_up is not None:
-                raise  # canceled already
-            # The answer may have arrived at the last moment.
+                raise  # the dial was already canceled
+            # A leg may have been answered just now.
             winner = router.dials.give_up(dial, router)
             if winner is not None:
                 return winner
             raise
         except BaseException:
-            if dial.command is None:  # nothing was or will be sent
+            if dial.command is None:  # nothing was sent
                 router.dials.close(dial)
                 raise
             winner = router.dials.give_up(dial, router)
@@ -199,10 +201,11 @@ class Dialing:
 
 
 def patience_of(groups: Sequence[Sequence[Mapping[str, Any]]], timeout: float | None) -> float | None:
-    """Return the seconds that devices, tried group by group, may ring according to their timeouts.
+    """Return the total time that groups of devices may ring, in seconds.
 
+    :param groups: the groups of devices, which are tried one after another.
     :param timeout: the timeout of devices that do not specify one.
-    :return: ``None`` if no timeout was given.
+    :return: the time, or ``None`` if no timeout is given at all.
     """
     each = [[_rings_for(device["params"], timeout) for device in group] for group in groups]
     known = [time for group in each for time in group if time is not None]
@@ -216,13 +219,13 @@ def _rings_for(params: Mapping[str, Any], timeout: float | None) -> float | None
     rings, confirms = _told(params.get("timeout")) or timeout, _told(params.get("confirm_timeout"))
     if params.get("confirm") is None:
         return rings
-    # The callee must also confirm before the call counts as answered.
+    # The callee must also confirm the call before it counts as answered.
     return rings + confirms if rings is not None and confirms is not None else None
 
 
 def _told(value: object) -> float | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
-        return values.timeout(value)  # no upper limit: the platform has its own
+        return values.timeout(value)  # not limited here, because the platform has a limit
     return None
 
 

@@ -1,4 +1,4 @@
-"""The threads that run call handlers, and how a closing client waits for handlers and callbacks."""
+"""Run call handlers in threads, and wait for handlers and callbacks when the client closes."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _numbers: Final = itertools.count(1)
 
 
 class CallHandlers:
-    """The call handlers of one client, each in its own thread. Thread-safe.
+    """The running call handlers of one client. Each handler has its own thread. Thread-safe.
 
-    :param changed: rings when a handler has returned.
-    :param callbacks: reports the exceptions of handlers.
-    :param unattended: takes care of calls that handlers leave ringing.
-    :param hang_up_on_error: hang up a call whose handler raised.
+    :param changed: the bell to ring when a handler has returned.
+    :param callbacks: the object that reports exceptions raised by handlers.
+    :param unattended: the object that logs calls left ringing by their handlers.
+    :param hang_up_on_error: whether to hang up a call whose handler raised.
     """
 
     def __init__(
@@ -48,15 +48,15 @@ class CallHandlers:
         self._unattended = unattended
         self._hang_up_on_error = hang_up_on_error
         self._began: Table[threading.Thread, tuple[InContext, Call]] = Table()
-        #: Threads that are waiting in :meth:`finish`. Waiting for one of them could deadlock.
+        #: Threads that are waiting in :meth:`finish`. Other threads do not wait for them, to avoid a deadlock.
         self._waiting: Table[threading.Thread, bool] = Table()
-        #: Threads that did not return before the timeout and were logged.
+        #: Threads that did not return before the timeout and have been logged.
         self._left: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
     def start(self, call: Call, handler: InContext) -> None:
-        """Run the handler of a call in a thread.
+        """Run the handler of a call in a new thread.
 
-        :raises RuntimeError: no thread can be started.
+        :raises RuntimeError: the thread could not be started.
         """
         thread = threading.Thread(
             target=self._run, args=(call, handler), name=f"relay-call-{next(_numbers)}", daemon=True
@@ -73,7 +73,8 @@ class CallHandlers:
             observers = self._callbacks.observers
             if observers is None:
                 handler(call)
-            else:  # in the handler's context: what observers set there is set for the handler
+            else:
+                # Run observers in the handler's context, so that the handler sees the context variables that they set.
                 handler.context.copy().run(observers.handle, call, handler.function)
             self._unattended.handler_returned(call)
         except BaseException as error:  # sys.exit() in a handler ends the handler, not the process
@@ -96,12 +97,12 @@ class CallHandlers:
             core_of(call).promise_end("error")
 
     def _end(self, thread: threading.Thread) -> None:
-        """Remove a thread whose handler has returned or could not start."""
+        """Remove a thread that has finished or that could not be started."""
         self._began.take(thread)
         self._changed.ring()
 
     def running(self) -> dict[threading.Thread, str]:
-        """Return the running handlers by thread, without the calling thread, each with a description."""
+        """Return descriptions of the running handlers, by thread. Excludes the calling thread and threads in :meth:`finish`."""
         here = threading.current_thread()
         return {
             thread: f"{name_of(handler)} of call {call.call_id}"
@@ -110,18 +111,21 @@ class CallHandlers:
         }
 
     def told(self) -> str:
-        """Describe the running handlers."""
+        """Return a description of the running handlers for the log."""
         names = list(self.running().values())
         return f"{counted(len(names), 'handler of a call', 'handlers of calls')} ({listed(names)})"
 
     def finish(self, timeout: float, *lanes: Lanes) -> None:
-        """Let queued callbacks run and handlers return, within this many seconds; log the rest and stop waiting.
+        """Wait for queued callbacks and running handlers. Log the names of any that are still running at the timeout.
 
-        A callback that calls this waits for nothing, because other work may wait for the callback.
+        If a callback calls this method, it returns without waiting, because other callbacks may be waiting for that callback.
+
+        :param timeout: maximum time to wait, in seconds.
+        :param lanes: the queues of callbacks to wait for.
         """
         end, here = time.monotonic() + timeout, threading.current_thread()
         self._waiting.put(here, True)
-        self._changed.ring()  # other threads in finish() stop waiting for this one
+        self._changed.ring()  # other threads in finish() then stop waiting for this one
         try:
             for lane in lanes:
                 lane.close(max(0.0, end - time.monotonic()))
@@ -146,13 +150,13 @@ class CallHandlers:
 
 
 def _described(call: Call | None, what: str, function: object, *rest: object) -> str:
-    """Describe a callback, given the arguments it was queued with."""
+    """Return a description of a callback for the log, given the arguments that it was queued with."""
     whose = f" of call {call.call_id}" if call is not None else ""
     return f"{what} {name_of(function)}{whose}" if callable(function) else what
 
 
 def _what_becomes(call: Call, hang_up: bool) -> str:
-    """Describe what happens to a call whose handler raised. Empty if the call has ended."""
+    """Return the end of the log message about a call whose handler raised, or ``""`` if the call has ended."""
     core = core_of(call)
     if core.over is not None:
         return ""

@@ -1,4 +1,4 @@
-"""Questions that a client sends to the server automatically, a few at a time. All on the IO thread."""
+"""A queue of automatic queries to the server, with a limit on open queries. Used on the IO thread only."""
 
 from __future__ import annotations
 
@@ -13,58 +13,59 @@ __all__ = ["AT_ONCE", "Inquiry"]
 
 T = TypeVar("T")
 
-#: Maximum number of unanswered questions at a time, so that they do not delay the user's commands.
+#: Maximum number of open queries. The limit keeps them from delaying the user's commands.
 AT_ONCE: Final = 32
 
 
 class Inquiry(Generic[T]):
-    """A queue of subjects to ask the server about.
+    """A queue of subjects, such as calls, that the client queries the server about.
 
-    :param ask: asks about a subject, given the time; calls :meth:`asked` if it sent a question.
+    :param ask: a function that receives a subject and the current time. If it sends a query, it must call :meth:`asked`.
+    :param subjects: the initial subjects.
     """
 
     def __init__(self, ask: Callable[[T, float], None], subjects: Iterable[T] = ()) -> None:
         self._ask = ask
         self._turn = deque(subjects)
-        #: The subjects of unanswered questions, each with the time at which the answer is overdue.
+        #: The subjects with an open query, and the deadline of each.
         self._open: dict[T, float] = {}
-        #: The postponed subjects, and when to ask about each.
+        #: The postponed subjects, each with the time at which it is queued again.
         self._later: list[tuple[float, T]] = []
 
     def add(self, subject: T) -> None:
-        """Queue a subject."""
+        """Add a subject to the queue."""
         self._turn.append(subject)
 
     def put_off(self, subject: T, due: float = -math.inf) -> None:
-        """Ask about this subject later.
+        """Postpone a subject.
 
-        :param due: when. Default: a second later.
+        :param due: the time at which to queue it again. By default the next call of :meth:`unanswered` does.
         """
         self._later.append((due, subject))
 
     def asked(self, subject: T, until: float) -> None:
-        """Note that a question was sent.
+        """Record that a query about this subject was sent.
 
-        :param until: when it counts as unanswered.
+        :param until: the time at which the query times out.
         """
         self._open[subject] = until
 
     def answered(self, subject: T) -> bool:
-        """Note an outcome.
+        """Record that the query about this subject was answered or failed.
 
-        :return: whether it was still expected.
+        :return: whether the query was still open.
         """
         return self._open.pop(subject, None) is not None
 
     def unanswered(self, now: float) -> list[T]:
-        """Remove and return the subjects whose answers are overdue, and queue postponed subjects that are due."""
+        """Queue the postponed subjects that are due. Remove and return the subjects whose queries have timed out."""
         self._turn += [subject for due, subject in self._later if now >= due]
         self._later = [(due, subject) for due, subject in self._later if now < due]
         late = [subject for subject, until in self._open.items() if now >= until]
         return [subject for subject in late if self.answered(subject)]
 
     def go_on(self, now: float) -> None:
-        """Ask about queued subjects, up to the limit of unanswered questions."""
+        """Send queries for queued subjects until the limit of open queries is reached."""
         net = Net()
         while self._turn and len(self._open) < AT_ONCE:
             with net:

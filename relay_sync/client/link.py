@@ -1,7 +1,7 @@
-"""The connection of one client, and the commands that are sent over it.
+"""The connection of one client, and the commands sent over it.
 
-The link connects on first use; the IO thread reconnects until the link is closed. A link knows the router only as a
-:class:`Recipient`.
+The link connects on first use. After that, the IO thread reconnects automatically until the link is closed. The link accesses
+the client's router only through the :class:`Recipient` protocol.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from ..threads.table import Table
 
     class Recipient(Sink, Protocol):
-        """The interface of the router as used by a link, in addition to what the IO thread uses."""
+        """Methods and attributes of the router that the link uses. The IO thread uses those of :class:`Sink`."""
 
-        #: The current loop. Reports of an older loop that is still closing are ignored.
+        #: The current loop. The router ignores reports from an older loop that is still closing.
         attached: IOLoop | None
 
         observers: Observers | None
@@ -51,23 +51,26 @@ if TYPE_CHECKING:
         def calls(self) -> Table[str, Call]: ...
         @property
         def state(self) -> ConnectionState | str:
-            """As :attr:`RelayClient.state`."""
+            """The connection state, with the same values as :attr:`RelayClient.state`."""
 
         @property
         def ours(self) -> Sized:
             """The live calls that this client controls."""
 
         def call_gone(self, call: Call, then: Callable[[bool], object]) -> None:
-            """On the IO thread: end a call that the server no longer knows, then call ``then``."""
+            """End a call that the server no longer knows, then call ``then``. Called on the IO thread."""
 
         def ask_about(self, call: Call, then: Callable[[bool], object]) -> None:
-            """On the IO thread: find out whether the server still knows a call. ``then`` receives whether that is known now."""
+            """Query whether the server still knows a call, then call ``then``. Called on the IO thread.
+
+            :param then: a function that receives whether the state of the call could be determined.
+            """
 
         def reopen_lanes(self) -> None:
-            """Accept callbacks again, before the next connection opens."""
+            """Start accepting callbacks again. Called before the next connection opens."""
 
         def finish(self, timeout: float) -> None:
-            """After the connection has closed: wait for queued callbacks and handlers, for at most ``timeout`` seconds."""
+            """Wait up to ``timeout`` seconds for queued callbacks and handlers. Called after the connection has closed."""
 
 
 __all__ = ["Link"]
@@ -76,33 +79,35 @@ _log = logs.get("relay_sync").later
 
 #: Seconds to wait for the reply to ``signalwire.connect``.
 CONNECT_PATIENCE: Final = 10.0
-#: Seconds to wait for handlers and queued callbacks once the connection has closed.
+#: Seconds to wait for handlers and queued callbacks after the connection has closed.
 DRAIN_PATIENCE: Final = 2.0
-#: Seconds of the closing time that are reserved for closing the socket, and not spent on promised commands.
+#: Seconds of the closing timeout that are reserved for closing the socket. The rest may be spent on promised commands.
 PARTING_RESERVE: Final = 0.5
-#: Seconds to wait for the previous connection to close before the next one opens.
+#: Seconds to wait for the previous connection to close before opening the next one.
 LAST_WORD: Final = 2.0
-#: Seconds to wait for the IO thread to end a call that no longer exists.
+#: Seconds to wait for the IO thread to end a call that no longer exists on the server.
 GONE_PATIENCE: Final = 5.0
-#: Seconds after which an unanswered promised command is abandoned.
+#: Seconds after which the client abandons a promised command that the server has not answered.
 PROMISE_PATIENCE: Final = 120.0
 
-#: The links of this process, held weakly.
+#: Weak references to all links of this process.
 _links: Final[Living[Link]] = Living()
 
 
 class Link:
-    """The connection of one client. Thread-safe.
+    """Connection of one client. Thread-safe.
 
-    The connection closes when the link is garbage-collected: the IO thread does not hold it, and holds the router weakly.
+    The connection is closed when the link is garbage-collected. To allow this, the IO thread keeps no reference to the link and
+    only a weak one to the router.
 
-    :ivar config: the configuration of future sessions. Replaced, never changed: other clients' links read it without the lock.
-    :ivar contexts: the contexts of future sessions. Replaced, never changed, as *config*.
-    :ivar secrets: the texts that must not reach a log.
-    :ivar loop: the present connection, or ``None``.
-    :ivar closed: whether commands are refused instead of connecting.
-    :ivar used: whether the link was ever asked to connect.
-    :param router: receives what arrives, and knows the calls.
+    :ivar config: the configuration of future sessions. It is replaced, not modified, because other links read it without a lock.
+    :ivar contexts: the contexts of future sessions. The dict is replaced, not modified, for the same reason.
+    :ivar secrets: the strings that must not appear in logs.
+    :ivar loop: the IO loop of the current connection, or ``None``.
+    :ivar closed: whether the link was closed. Commands then raise instead of connecting.
+    :ivar used: whether the link has ever connected or was asked to.
+    :param config: the client's configuration.
+    :param router: the client's router, which receives events and owns the calls.
     """
 
     def __init__(self, config: Config, router: Recipient) -> None:
@@ -113,30 +118,31 @@ class Link:
         self.closed: bool = False
         self.used: bool = False
         self._router = router
-        # Reentrant: a signal handler may close the client while this thread is opening it.
+        # The lock is reentrant because a signal handler may close the client while this thread is opening it.
         self._lock = threading.RLock()
-        #: How many threads wait in :meth:`connect`.
+        #: Number of threads that are waiting in :meth:`connect`.
         self._connecting = 0
-        #: The last loop that was asked to stop.
+        #: The loop that was most recently asked to stop.
         self._ending: IOLoop | None = None
-        #: Its ``request`` attribute is the thread's own request timeout, if set.
+        #: Per-thread settings. The ``request`` attribute is the request timeout of the thread, if it has set one.
         self._limits = threading.local()
-        #: Stops the loop when the link is garbage-collected.
+        #: The finalizer that stops the loop when the link is garbage-collected.
         self._forgotten: weakref.finalize[..., Any] | None = None
 
     # -- connecting ----------------------------------------------------------------------------------------------
 
     def reopen(self) -> None:
-        """Let commands connect again after :meth:`close`."""
+        """Allow commands to connect again after :meth:`close`."""
         self.closed = False
         self.used = True
 
     def connect(self, deadline: Deadline) -> IOLoop:
-        """Connect, and return when commands can be sent.
+        """Connect, and wait until commands can be sent.
 
+        :return: the loop of the connection.
         :raises ClientClosed: the client was closed.
-        :raises RelayError: a fatal failure of the session.
-        :raises ConnectTimeout: no session before the deadline.
+        :raises RelayError: the session failed permanently.
+        :raises ConnectTimeout: no session was established before the deadline.
         """
         process.check_thread()
         with self._lock:
@@ -151,7 +157,7 @@ class Link:
                 waiter.wait(deadline.remaining(time.monotonic()), lambda: self._no_session(loop))
             except BaseException:
                 loop.forget_waiter(waiter)
-                # Other callers may have longer timeouts.
+                # Keep the loop if other callers are still waiting, because their timeouts may be longer.
                 needed = loop.session.ever_ready or loop.session.unanswered or self._router.ours
                 if self._connecting == 1 and not needed:
                     self.drop(loop)
@@ -162,10 +168,12 @@ class Link:
                 self._connecting -= 1
 
     def usable_loop(self, deadline: Deadline) -> IOLoop:
-        """Return a loop that accepts commands. While it reconnects, a command waits within its own deadline.
+        """Return a loop that accepts commands, connecting first if there is none.
 
-        :param deadline: for the first connection.
-        :raises RelayError: as :meth:`connect`.
+        The loop may be reconnecting. Commands then wait for the connection until their own deadlines.
+
+        :param deadline: the deadline for connecting.
+        :raises RelayError: connecting failed; see :meth:`connect`.
         """
         loop = self.loop
         if loop is not None and loop.alive and not self.closed:
@@ -184,7 +192,7 @@ class Link:
             "is a server running at that address?" if refused else "check host and network, or pass a longer timeout"
         )
         error = ConnectTimeout(f"no session with {url} before the timeout{why}; {advice}")
-        # A copy without its own cause, whose text the message already contains.
+        # Chain a copy of the error without its cause, because the message already contains the cause's text.
         error.__cause__ = cause and cause.fresh()
         if error.__cause__ is not None:
             error.__cause__.__cause__ = None
@@ -198,11 +206,11 @@ class Link:
             if loop is None or not loop.alive:
                 with descriptors_for("the connection"):
                     loop = self._new_loop()
-                loop.poke()  # stop() may have been called before the loop existed
+                loop.poke()  # handle a stop() that was called before the loop existed
             return loop
 
     def _new_loop(self) -> IOLoop:
-        # Imported on the first connection: these modules would add a fifth to the import time of the package.
+        # Import these modules on the first connection. They would add 20% to the import time of the package.
         import random
 
         from ..connection.io_loop import IOLoop
@@ -220,14 +228,14 @@ class Link:
         )
         session = Session(options, new_id=new_id, random=random.random)
         if (before := self._router.attached) is not None:
-            before.join(LAST_WORD)  # its last reports must not be attributed to the new connection
-        # From here on it is ignored, even if it has not closed yet, so its calls end now.
+            before.join(LAST_WORD)  # so that its last reports are not attributed to the new connection
+        # The router ignores the previous loop from now on, even if it has not closed, so end its calls.
         over = ClientClosed("the client was closed; the calls of its previous connection are no longer reachable")
         self._router.on_session_over(over, session.number - 1)
         self._router.reopen_lanes()
         self._drop_finalizer()
-        # Assigned before it starts: an interrupt in between must not leave a connection that cannot be closed.
         self._note_others()
+        # Assign the loop before starting it. Otherwise an interrupt in between could leave a connection that cannot be closed.
         loop = self.loop = self._router.attached = IOLoop(session, self.config, weakref.ref(self._router))
         self._forgotten = weakref.finalize(self, _forgotten, loop)
         self._forgotten.atexit = False
@@ -243,7 +251,10 @@ class Link:
         return loop
 
     def _note_others(self) -> None:
-        """Warn if another client of this process receives the same calls, such as one left behind by a notebook cell."""
+        """Log a warning if another client in this process is subscribed to the same contexts.
+
+        A typical case is a client left over from an earlier run of a notebook cell.
+        """
         _links.add(self)
         for other in _links:
             if other is self:
@@ -260,7 +271,7 @@ class Link:
     # -- closing -------------------------------------------------------------------------------------------------
 
     def drop(self, loop: IOLoop) -> None:
-        """Give up a connection that was never established, so that the next command opens another one."""
+        """Abandon a connection that was never established. The next command opens a new one."""
         with self._lock:
             if self.loop is loop:
                 self.loop = None
@@ -269,24 +280,24 @@ class Link:
         loop.request_stop()
 
     def poke(self) -> None:
-        """Have the router's ``on_poke`` called on the IO thread. Safe in signal handlers: it acquires no lock."""
+        """Make the IO thread call the router's ``on_poke``. Acquires no lock, so signal handlers may call this method."""
         loop = self.loop
         if loop is not None:
             loop.poke()
 
     def request_stop(self) -> None:
-        """Close without waiting. Safe in signal handlers: it acquires no lock."""
+        """Start closing the connection without waiting. Acquires no lock, so signal handlers may call this method."""
         self.closed = True
         loop = self.loop
         if loop is not None:
             loop.request_stop()
 
     def close(self, end: float, *, hang_up_calls: bool, advice: str) -> None:
-        """Close the connection, which ends every wait; then let callbacks run and handlers return.
+        """Close the connection, which ends all waits, then wait for callbacks and handlers.
 
-        :param end: the deadline, on the clock of ``time.monotonic()``.
-        :param hang_up_calls: hang up the calls that are live or being dialed.
-        :param advice: how the caller could have ended the calls that continue, for the warning.
+        :param end: the deadline, as a value of ``time.monotonic()``.
+        :param hang_up_calls: whether to hang up calls that are live or being dialed.
+        :param advice: a hint about ways to end live calls, for the warning.
         """
         with self._lock:
             self.closed = True
@@ -296,7 +307,7 @@ class Link:
                 self._ending = loop
             ending = self._ending
         if loop is None:
-            # Never connected, or another thread is closing the connection or was interrupted while doing so.
+            # The client never connected, or another thread is closing the connection or was interrupted while closing it.
             if ending is not None:
                 ending.join(max(0.0, end - time.monotonic()))
                 self._router.finish(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))
@@ -304,19 +315,19 @@ class Link:
         live = len(self._router.ours) if loop.alive and not hang_up_calls else 0
         loop.request_stop(max(0.0, end - time.monotonic() - PARTING_RESERVE), hang_up_calls=hang_up_calls)
         if live:
-            told = counted(live, "live call continues", "live calls continue")
-            _log.warning("closing: %s without this client; %s", told, advice)
+            what = counted(live, "live call continues", "live calls continue")
+            _log.warning("closing: %s without this client; %s", what, advice)
         loop.join(max(0.0, end - time.monotonic()))
         self._router.finish(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))
 
     def _drop_finalizer(self) -> None:
-        """Detach the finalizer from a loop that is closing, or that is the parent process's."""
+        """Detach the finalizer from a loop that is closing or that belongs to the parent process."""
         if self._forgotten is not None:
             self._forgotten.detach()
             self._forgotten = None
 
     def after_fork(self) -> None:
-        """In a child process: forget the parent's connection."""
+        """Discard the parent's connection in a forked child process."""
         self._lock = threading.RLock()
         self._connecting = 0
         self._ending = None
@@ -324,7 +335,10 @@ class Link:
         self._drop_finalizer()
 
     def at_exit(self, timeout: float) -> None:
-        """At process exit: close an open connection and let handlers return, within this many seconds."""
+        """Close the connection and wait for handlers at process exit.
+
+        :param timeout: maximum time for both, in seconds.
+        """
         loop = self.loop
         if loop is not None:
             end = time.monotonic() + timeout
@@ -334,11 +348,13 @@ class Link:
     # -- contexts and credentials --------------------------------------------------------------------------------
 
     def subscribe(self, change: Callable[[dict[str, None]], None]) -> None:
-        """Change the contexts of this session and of future ones.
+        """Change the contexts of the current session and of future sessions.
 
-        Called on the IO thread as replies arrive, which is the order in which the server executed the commands.
+        The IO thread calls this method when the reply to a command arrives. Changes are therefore applied in the order in which
+        the server executed the commands.
         """
-        with self._lock:  # held for long only after the previous connection has closed; it delivers no replies then
+        # Another thread holds this lock for long only after the previous connection has closed, when no replies arrive.
+        with self._lock:
             known = dict(self.contexts)
             change(known)
             self.contexts = known
@@ -347,7 +363,7 @@ class Link:
             loop.change(lambda session: change(session.contexts))
 
     def use_jwt(self, jwt_token: str) -> None:
-        """Use a JWT for future connections. On any thread."""
+        """Use this JWT for future connections. May be called on any thread."""
         if jwt_token == self.config.jwt_token:
             return
         self.secrets.learn(jwt_token)
@@ -364,11 +380,11 @@ class Link:
     # -- commands ------------------------------------------------------------------------------------------------
 
     def request_timeout(self) -> float:
-        """Return the seconds to wait for replies to commands that this thread sends."""
+        """Return the request timeout of the current thread, in seconds."""
         return float(getattr(self._limits, "request", self.config.request_timeout))
 
     def set_request_timeout(self, limit: float) -> None:
-        """Set the seconds to wait for replies to commands that this thread sends."""
+        """Set the request timeout of the current thread, in seconds."""
         self._limits.request = limit
 
     def command(
@@ -385,16 +401,20 @@ class Link:
         timeout: float | None = None,
         observed: bool = False,
     ) -> dict[str, Any]:
-        """Send a command and wait for its reply.
+        """Send a command, wait for the reply and return its result.
 
-        :param only_in: the number of the session in which the command makes sense, such as that of its call.
-        :param on_reply: called with the reply and the session's number, on the IO thread, before any later frame is handled and
-            before this method returns. Also called if the caller has given up.
-        :param late: receives the outcome if this method raises: a late reply, or the exception. Called on the IO thread or on the
-            calling thread.
-        :param made: receives the command before it is sent.
-        :param timeout: seconds to wait for the reply. Default: :meth:`request_timeout`.
-        :param observed: whether observers have been notified of the command.
+        :param method: the name of the RPC method.
+        :param params: the parameters of the RPC method.
+        :param call_id: the ID of the call that the command is for, or ``""``.
+        :param only_in: the number of the session in which the command may be sent. By default it may be sent in any session.
+        :param idempotent: whether the command may be sent again after a reconnection.
+        :param on_reply: a function that is called with the reply and the session number. The IO thread calls it before it handles
+            later frames and before this method returns, even if the caller has stopped waiting.
+        :param late: a function that is called with the outcome if this method raises. The outcome is a late reply or the
+            exception. It is called on the IO thread or on the calling thread.
+        :param made: a function that is called with the new command before it is sent.
+        :param timeout: time to wait for the reply, in seconds. Defaults to :meth:`request_timeout`.
+        :param observed: whether observers have already been notified of the command.
         """
         process.check_thread()
         observers = self._router.observers
@@ -436,19 +456,23 @@ class Link:
             loop.submit(command)
             left = command.deadline.remaining(time.monotonic())
             moved = None
-            # While the frame is being written, the limit is extended. Without progress, the clock may have been suspended.
+            # Wait longer while the frame is still being written. Stop if no bytes were written since the last check.
             while not asked.settled_within(left) and moved != command.moved_at:
                 moved, left = command.moved_at, command.time_left(time.monotonic())
             return asked.wait(0.0, partial(_unanswered, method, limit, loop))
-        except BaseException:  # the outcome, a timeout, Ctrl-C, or an exception of a signal handler
+        except BaseException:  # an error reply, a timeout, Ctrl-C, or an exception raised by a signal handler
             if asked.give_up():
                 loop.withdraw(command)
             raise
 
     def post(self, method: str, params: Mapping[str, Any], then: Callable[[Any], object] | None = None) -> None:
-        """Send a command without waiting for its reply; on any thread. It is not sent again after a reconnection.
+        """Send a command without waiting for the reply. May be called on any thread.
 
-        :param then: receives the outcome, on the IO thread: a result, a :class:`Failure` or an exception.
+        The command is not sent again after a reconnection.
+
+        :param method: the name of the RPC method.
+        :param params: the parameters of the RPC method.
+        :param then: a function that the IO thread calls with the outcome: a result, a :class:`Failure` or an exception.
         """
         loop = self.loop
         if loop is None or not loop.alive:
@@ -457,11 +481,15 @@ class Link:
         loop.submit(new_command(method, params, settle, self.config.request_timeout))
 
     def promise(self, method: str, params: Mapping[str, Any], *, session: int | None = None) -> None:
-        """Send a command without waiting, and again after a reconnection until it is answered; on any thread.
+        """Send a command without waiting for the reply, and repeat it after reconnections until the server answers it.
 
-        :param session: the number of the session that the command is for. Default: the present one.
+        May be called on any thread.
+
+        :param method: the name of the RPC method.
+        :param params: the parameters of the RPC method.
+        :param session: the number of the session that the command is for. Defaults to the current session.
         """
-        loop = self.loop or self._ending  # a loop that is closing still sends promised commands
+        loop = self.loop or self._ending  # a closing loop still sends promised commands
         if loop is None:
             return
         promise = Promise(method, str(params.get("call_id", "")))
@@ -475,29 +503,29 @@ class Link:
     # -- calls ---------------------------------------------------------------------------------------------------
 
     def call_gone(self, call: Call) -> None:
-        """End a call that the server no longer knows, and return when it has ended."""
+        """End a call that the server no longer knows, and wait until it has ended."""
         deadline = Deadline.after(time.monotonic(), GONE_PATIENCE)
         self.on_io_thread(lambda done: self._router.call_gone(call, done), deadline)
 
     def ask_about(self, call: Call, deadline: Deadline) -> bool:
-        """Ask the server whether a call is live. If it is not, it has ended when this method returns.
+        """Query whether a call is still live on the server. If it is not, end the call before returning.
 
-        :return: whether an answer was found.
+        :return: whether the state of the call could be determined.
         """
         return self.on_io_thread(lambda then: self._router.ask_about(call, then), deadline)
 
     def on_io_thread(self, function: Callable[[Callable[[bool], object]], None], deadline: Deadline) -> bool:
-        """Run a function on the IO thread, where calls change their states, and wait for its result.
+        """Run a function on the IO thread, which alone may change the states of calls, and wait for its result.
 
-        :param function: receives a function that accepts the result.
-        :return: the result, or ``False`` if there was none before the deadline.
+        :param function: the function to run. It is called with a callback that it must call with the result.
+        :return: the result, or ``False`` if there is none before the deadline.
         """
-        loop, told = self.loop or self._ending, Waiter[bool]()  # while a loop closes, its calls may still be live
+        loop, result = self.loop or self._ending, Waiter[bool]()  # the calls of a closing loop may still be live
         if loop is None:
             return False
-        loop.change(lambda session: function(told.settle))
+        loop.change(lambda session: function(result.settle))
         try:
-            return told.wait(deadline.remaining(time.monotonic()), lambda: WaitTimeout("no answer"))
+            return result.wait(deadline.remaining(time.monotonic()), lambda: WaitTimeout("no answer"))
         except WaitTimeout:
             return False
 
@@ -517,7 +545,7 @@ def _unanswered(method: str, limit: float, loop: IOLoop) -> RequestTimeout:
 
 
 def _forgotten(loop: IOLoop) -> None:
-    """Close the loop of a garbage-collected client. Runs in a finalizer: no lock, no wait."""
+    """Close the loop of a garbage-collected client. Runs as a finalizer, so it must not wait or acquire locks."""
     if loop.alive:
         loop.forgotten = True
         loop.request_stop()

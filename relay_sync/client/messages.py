@@ -1,4 +1,4 @@
-"""Outbound and inbound text messages, and tasks, which arrive the same way."""
+"""Outbound and inbound text messages, and inbound tasks."""
 
 from __future__ import annotations
 
@@ -41,24 +41,23 @@ __all__ = ["MESSAGE_TYPES", "Message", "MessageDesk", "Run"]
 
 _log = logs.get("relay_sync").later
 
-#: The event types that the desk handles.
+#: The event types that :class:`MessageDesk` handles.
 MESSAGE_TYPES: Final = frozenset({EVENT_MESSAGING_RECEIVE, EVENT_MESSAGING_STATE, EVENT_TASKS})
-#: How many inbound messages are remembered, to recognize repeated deliveries.
+#: Number of inbound messages to remember, for detecting repeated deliveries.
 REMEMBERED: Final = 1024
-#: How many states of unclaimed messages are kept while a send is in progress.
+#: Maximum number of state events of unknown messages to keep while a send is in progress.
 EARLY_LIMIT: Final = 10_000
-#: How many messages without a final state a client follows: not every carrier reports one. Beyond it, the oldest end with an
-#: error.
+#: Maximum number of messages in progress. There is a limit because not every carrier reports a final state. If it is exceeded,
+#: the oldest message ends with an error.
 FOLLOWED: Final = 10_000
-#: Seconds after a reconnection in which a message that was in progress must have an event. RELAY has no command that queries a
-#: message.
+#: Seconds to wait after a reconnection for an event of a message in progress. RELAY has no command for querying a message.
 NEWS_PATIENCE: Final = 15.0
 
 H = TypeVar("H", bound=Callable[..., object])
 
 
 class Run(Protocol):
-    """Runs user code in a given lane, on a thread where it may block."""
+    """Function that runs a callback in the given lane, on a thread where it may block."""
 
     def __call__(
         self, lane: object, what: str, function: Callable[..., object], *args: Any, final: bool = ...
@@ -66,21 +65,21 @@ class Run(Protocol):
 
 
 class Message:
-    """A text message that was sent or received.
+    """An outbound or inbound text message.
 
-    The client creates messages. You construct one only in tests, with the attributes as keyword arguments.
+    The client creates these objects. To create one in a test, pass the attributes as keyword arguments.
 
-    :ivar message_id: the platform's ID.
-    :ivar context: the context that the message arrived on, or that its states are sent to.
+    :ivar message_id: the ID assigned by the platform.
+    :ivar context: the context on which the message arrived, or to which its state events are sent.
     :ivar direction: ``outbound`` or ``inbound``.
     :ivar from_number: the sender's number.
     :ivar to_number: the recipient's number.
-    :ivar body: the text.
-    :ivar media: URLs of media files.
-    :ivar segments: how many SMS the message takes.
-    :ivar state: ``queued``, ``initiated``, ``sent``, then ``delivered``, ``undelivered`` or ``failed``. Inbound: ``received``.
-    :ivar reason: the server's reason why the message was not delivered, or ``""``.
-    :ivar tags: labels.
+    :ivar body: the text of the message.
+    :ivar media: the URLs of media files.
+    :ivar segments: the number of SMS segments.
+    :ivar state: ``queued``, ``initiated``, ``sent``, ``delivered``, ``undelivered`` or ``failed``; ``received`` if inbound.
+    :ivar reason: the reason for a failed delivery, as reported by the server, or ``""``.
+    :ivar tags: the labels of the message.
     """
 
     def __init__(
@@ -110,7 +109,7 @@ class Message:
         self._standing = Standing(OF_MESSAGES, state)
         self.reason: str = reason
         self.tags: list[str] = list(tags or ())
-        # Event and error in one value: no thread sees one without the other.
+        # The event and the error are set together, so that no thread can see one without the other.
         self._ended: Waiter[tuple[RelayEvent, RelayError | None]] = Waiter()
         self._lock = threading.RLock()
         self._handlers: tuple[InContext, ...] = ()
@@ -122,28 +121,28 @@ class Message:
 
     @property
     def is_done(self) -> bool:
-        """Whether the message has its final state, or is no longer followed."""
+        """Whether the message has reached a final state or has ended with an error."""
         return self._ended.done
 
     @property
     def result(self) -> RelayEvent | None:
-        """The event that ended the message, or ``None``."""
+        """The event that ended the message, or ``None`` if the message is in progress."""
         outcome = self._ended.peek()
         return outcome[0] if isinstance(outcome, tuple) else None
 
     @property
     def error(self) -> RelayError | None:
-        """The exception that ended the message before its final state was known, or ``None``."""
+        """The exception that ended the message, or ``None`` if there was none. The final state is then unknown."""
         outcome = self._ended.peek()
         return outcome[1] if isinstance(outcome, tuple) else None
 
     def on(self, handler: H) -> H:
-        """Call a function with every further event of this message, in order, on a thread where it may block.
+        """Add a listener for the state events of this message. This method can be used as a decorator.
 
-        Usable as a decorator.
+        The listener is called with each event in order, on a worker thread. It may block.
 
         :param handler: a function that accepts the event.
-        :raises InvalidParameter: for a coroutine function.
+        :raises InvalidParameter: the handler is a coroutine function.
         :raises Forked: the message belongs to the parent process.
         """
         checked = InContext(values.handler("handler", handler))
@@ -153,15 +152,15 @@ class Message:
         return handler
 
     def wait(self, timeout: float | None = None) -> RelayEvent:
-        """Wait for the final state: ``delivered``, ``undelivered`` or ``failed``, which :attr:`state` then holds.
+        """Wait until :attr:`state` is ``delivered``, ``undelivered`` or ``failed``.
 
-        A client follows up to 10,000 messages without a final state; beyond that, the oldest end with an error. So does a message
-        that was in progress when the connection was lost and has no event within 15 s after the reconnection.
+        The client tracks up to 10,000 messages in progress. If there are more, the oldest message ends with an error. A message
+        also ends with an error if the connection is lost and no event of the message arrives within 15 s of the reconnection.
 
-        :param timeout: seconds, or ``None`` to wait until the message has ended or the session or the client is closed.
+        :param timeout: maximum time to wait, in seconds. ``None`` waits until the message, the session or the client ends.
         :return: the event that ended the message.
-        :raises WaitTimeout: the message is still in progress; you may call ``wait()`` again.
-        :raises RelayError: see :attr:`error`.
+        :raises WaitTimeout: the message is still in progress. You can call ``wait()`` again.
+        :raises RelayError: the message ended with an error; see :attr:`error`.
         """
         timeout = values.timeout(timeout)
         event, error = self._ended.wait(paced(timeout), lambda: self._still_going(timeout))
@@ -214,37 +213,37 @@ Message.__module__ = "relay_sync"
 
 
 def _content(event: MessageReceiveEvent) -> tuple[str, ...]:
-    """Return the content that distinguishes messages which a server gave the same ID."""
+    """Return the content of a message, which distinguishes different messages that have the same ID."""
     return (event.context, event.from_number, event.to_number, event.body, *event.media)
 
 
 class MessageDesk:
-    """The outbound messages of one client that are in progress, and the handlers of inbound messages."""
+    """The outbound messages in progress of one client, and the handlers for inbound messages and tasks."""
 
     def __init__(self) -> None:
         self.on_message: InContext | None = None
         self.on_task: InContext | None = None
-        #: The client's observers, or ``None`` while there are none.
+        #: The client's observers, or ``None`` if there are none.
         self.observers: Observers | None = None
         self._lock = threading.RLock()
         self._underway: OrderedDict[str, Message] = OrderedDict()
         self._early: OrderedDict[str, list[MessageStateEvent]] = OrderedDict()
         self._kept = 0
-        #: A token for each send in progress. Not guarded by the lock: a signal handler may send during another send, and the IO
-        #: thread needs the lock for its reply.
+        #: A token for each send in progress. Not guarded by the lock, because a signal handler may interrupt a send and send
+        #: another message, and the IO thread needs the lock to handle the reply.
         self._senders: set[object] = set()
-        #: The number of the last session that ended, and its error.
+        #: The number of the session that ended most recently, and its error.
         self._ended = 0
         self._over: RelayError | None = None
-        #: Messages whose final state may have been missed without a connection: ID, and the time until which an event is awaited.
+        #: The IDs of messages whose final event may have been missed, each with the deadline for the next event.
         self._doubtful: Table[str, float] = Table()
-        #: The messages that came in.
+        #: The inbound messages received recently.
         self._seen = Seen(REMEMBERED)
         self._warned: set[str] = set()
 
     @contextmanager
     def sending(self) -> Iterator[None]:
-        """Keep the states of unknown messages during a send: they may be those of the message being sent."""
+        """Keep state events of unknown messages during a send, because they may belong to the message being sent."""
         mine = object()
         try:
             self._senders.add(mine)
@@ -253,19 +252,19 @@ class MessageDesk:
             self._senders.discard(mine)
 
     def prepare(self, message: Message, run: Run, on_completed: InContext | None) -> None:
-        """Prepare a message that is about to be sent.
+        """Set the callbacks of a message that is about to be sent.
 
-        :param run: runs the message's callbacks.
+        :param run: the function that runs the callbacks.
         """
         message._run = run
         message._on_completed = on_completed
 
     def not_sent(self, message: Message) -> None:
-        """Drop the callback of a message that was not sent: the exception alone reports it."""
+        """Discard the callback of a message that was not sent. The exception already reports the failure."""
         message._on_completed = None
 
     def taken(self, message: Message, outcome: Outcome, session: int) -> None:
-        """Handle the reply to the command."""
+        """Handle the reply to ``messaging.send``."""
         if not isinstance(outcome, dict):
             return
         message.message_id = _word(outcome.get("message_id"))
@@ -279,14 +278,15 @@ class MessageDesk:
             self._notify(message)
 
     def claim(self, message: Message, session: int) -> None:
-        """Follow a message that the server has named, from its first state on. Events already received count, even if the session
-        has ended since.
+        """Start following a message that was accepted by the server.
+
+        Events that arrived before the reply are applied first, even if the session has ended in the meantime.
 
         :param session: the number of the session in which the message was sent.
         """
         with self._lock:
             over = self._over if session <= self._ended else None
-            # Under the lock: no later state may overtake these. Callbacks are only queued.
+            # Apply early events under the lock, so that no later event overtakes them. This only queues callbacks.
             early = self._early.pop(message.message_id, [])
             self._kept -= len(early)
             for event in early:
@@ -307,7 +307,7 @@ class MessageDesk:
             self.observers.message_changed(message)
 
     def _let_go(self, message: Message) -> None:
-        """End a message that is no longer followed."""
+        """End a message with an error because too many messages are in progress."""
         if "followed" not in self._warned:
             self._warned.add("followed")
             _log.warning("no final status for more than %d messages; dropping the oldest", FOLLOWED)
@@ -332,7 +332,7 @@ class MessageDesk:
             self._handle("on_task", self.on_task, event, run)
 
     def resumed(self, now: float) -> None:
-        """Note that the connection is back and that events may have been missed."""
+        """Handle a reconnection. Events of the messages in progress may have been missed."""
         with self._lock:
             underway = list(self._underway)
         self._doubtful.take_all()
@@ -340,7 +340,7 @@ class MessageDesk:
             self._doubtful.put(name, now + NEWS_PATIENCE)
 
     def on_watch(self, now: float) -> None:
-        """Once a second: end the messages without an event since the reconnection."""
+        """End the messages for which no event has arrived in time after a reconnection. Called once a second."""
         for name, until in self._doubtful.items():
             if now < until or self._doubtful.take(name) is None:
                 continue
@@ -357,12 +357,12 @@ class MessageDesk:
                 self._notify(message)
 
     def _moved(self, event: MessageStateEvent) -> None:
-        self._doubtful.take(event.message_id)  # later events will arrive as well
+        self._doubtful.take(event.message_id)  # events arrive again, so the final event will arrive as well
         with self._lock:
             message = self._underway.get(event.message_id)
             if message is None:
                 if not self._senders:
-                    self._forget_early()  # no send of that time has claimed them
+                    self._forget_early()  # the sends that were in progress at that time have not claimed these events
                 elif event.message_id:
                     self._keep_early(event)
                     return
@@ -375,7 +375,7 @@ class MessageDesk:
                 self._underway.pop(event.message_id, None)
 
     def _keep_early(self, event: MessageStateEvent) -> None:
-        # The lock is held. If sends are always in progress, the states unclaimed for longest make room.
+        # The caller holds the lock. Under continuous sends, the oldest unclaimed events are discarded.
         self._early.setdefault(event.message_id, []).append(event)
         self._kept += 1
         while self._kept > EARLY_LIMIT:
@@ -383,13 +383,13 @@ class MessageDesk:
             self._kept -= len(events)
 
     def _forget_early(self) -> None:
-        # The lock is held.
+        # The caller holds the lock.
         self._early.clear()
         self._kept = 0
 
     def _received(self, event: MessageReceiveEvent, run: Run) -> None:
         if event.message_id and self._seen.again(event.message_id, _content(event)):
-            return  # a repeated delivery
+            return  # the message was delivered twice
         message = Message(
             message_id=event.message_id,
             context=event.context,
@@ -414,7 +414,7 @@ class MessageDesk:
             _log.warning("inbound %ss are dropped: no %s handler is registered", name.removeprefix("on_"), name)
 
     def end(self, error: RelayError, session: int) -> None:
-        """End the messages of a closed session: no further events arrive for them."""
+        """End the messages of a closed session, because no further events will arrive for them."""
         with self._lock:
             self._ended, self._over = session, error
             self._doubtful.take_all()
@@ -429,7 +429,7 @@ class MessageDesk:
         net.release()
 
     def after_fork(self) -> None:
-        """In a child process: drop the parent's messages."""
+        """Discard the parent's messages in a forked child process."""
         self._lock = threading.RLock()
         self._underway = OrderedDict()
         self._forget_early()
@@ -438,6 +438,6 @@ class MessageDesk:
 
 
 def _word(value: object) -> str:
-    """Return a name from a reply: text, or a number as text."""
+    """Return a string or an integer from a reply as a string, or ``""`` for any other value."""
     good = isinstance(value, (str, int)) and not isinstance(value, bool)
     return str(value) if good else ""

@@ -1,4 +1,4 @@
-"""Text messages and tasks: send messages, and register handlers of inbound ones."""
+"""Send text messages, and register handlers for inbound messages and tasks."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ H = TypeVar("H", bound=Callable[..., object])
 
 
 class Messaging:
-    """The part of :class:`RelayClient` that sends and receives messages."""
+    """Methods of :class:`RelayClient` that send and receive messages."""
 
     if TYPE_CHECKING:
         _link: Link
         _router: Router
 
     def on_message(self, handler: H = values.MISSING) -> H:
-        """Register the handler of inbound messages. Usable as a decorator.
+        """Register the handler for inbound messages. This method can be used as a decorator.
 
-        The handler may block. Up to 16 handlers of messages and tasks run at the same time, in no particular order.
+        The handler may block. Up to 16 message and task handlers run concurrently, in no particular order.
 
-        :param handler: a function that accepts a :class:`Message`. It replaces an earlier handler, with a warning.
-        :raises InvalidParameter: for a coroutine function, or a function that does not accept one argument.
+        :param handler: a function that accepts a :class:`Message`. If it replaces another handler, the client logs a warning.
+        :raises InvalidParameter: the handler is a coroutine function or does not accept one argument.
         """
         checked = InContext(values.handler("handler", handler, ("message",)))
         warn_replaced("on_message", self._router.messages.on_message, checked)
@@ -44,13 +44,13 @@ class Messaging:
         return handler
 
     def on_task(self, handler: H = values.MISSING) -> H:
-        """Register the handler of tasks. Usable as a decorator.
+        """Register the handler for tasks. This method can be used as a decorator.
 
-        The handler runs on the same threads as that of ``on_message``.
+        Task handlers and message handlers share the same threads.
 
-        :param handler: a function that accepts a :class:`TaskEvent` with ``context`` and ``message``. It replaces an earlier
-            handler, with a warning.
-        :raises InvalidParameter: for a coroutine function, or a function that does not accept one argument.
+        :param handler: a function that accepts a :class:`TaskEvent` with ``context`` and ``message``. If it replaces another
+            handler, the client logs a warning.
+        :raises InvalidParameter: the handler is a coroutine function or does not accept one argument.
         """
         checked = InContext(values.handler("handler", handler))
         warn_replaced("on_task", self._router.messages.on_task, checked)
@@ -73,25 +73,30 @@ class Messaging:
         on_completed: OnCompleted | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> Message:
-        """Send a text message (``messaging.send``). Return it once the server has accepted it; ``wait()`` follows it to its end.
+        """Send a text message (``messaging.send``).
+
+        This method returns when the server has accepted the message. Call :meth:`Message.wait` to wait for the delivery status.
 
         :param to_number: the recipient's number, in E.164 format.
         :param from_number: the sender's number in E.164 format, or a short code.
-        :param context: the context that receives the message's states. By default only this client receives them.
-        :param body: the text. Required unless *media* is given.
+        :param context: the context that receives the message's state events. By default only this client receives them.
+        :param body: the text of the message. Required unless *media* is given.
         :param media: up to 8 http(s) URLs of media files. Required unless *body* is given.
-        :param tags: labels of the message.
-        :param region: the region from which the message leaves the platform.
-        :param tag: a single label. The vendor's sources document either *tag* or *tags*.
-        :param send_as_mms: send as MMS even if the text fits in an SMS.
-        :param status_callback: an http(s) URL to which the platform posts the message's states.
-        :param on_completed: called once with the event that ends the message, also if the connection or the client closes first.
-        :param extra: additional parameters of ``messaging.send`` that this SDK does not support yet (templates,
-            ``message_type``).
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :param tags: labels for the message.
+        :param region: the region from which the platform sends the message.
+        :param tag: a single label. SignalWire's sources are inconsistent: some document *tag*, others *tags*.
+        :param send_as_mms: whether to send an MMS even if the text fits into an SMS.
+        :param status_callback: an http(s) URL to which the platform posts the message's state changes.
+        :param on_completed: a function that is called once with the event that ends the message. It is also called if the session
+            or the client is closed first.
+        :param extra: additional parameters of ``messaging.send`` that this SDK does not support yet, such as templates and
+            ``message_type``.
+        :return: the message.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server refused the message.
-        :raises RequestTimeout: the server did not reply in ``request_timeout``; the message may still be sent.
-        :raises ConnectionLost: the connection closed before the reply; ``.sent`` tells whether the message may have been sent.
+        :raises RequestTimeout: the server did not reply within ``request_timeout``. The message may still be sent.
+        :raises ConnectionLost: the connection closed before the reply arrived. ``.sent`` is true if the server may have received
+            the message.
         """
         if body is None and media is None and not extra:
             raise InvalidParameter("body", body, "a text unless media is given (pass body, media, or both)")
@@ -113,13 +118,13 @@ class Messaging:
         return self._send_message(merged, callback) if merged["context"] else self._send_to_us(merged, callback)
 
     def _send_to_us(self, params: dict[str, Any], on_completed: InContext | None) -> Message:
-        """Send a message whose states only this client receives: in the session that its context names."""
+        """Send a message with this session's name as the context, so that only this client receives its state events."""
         deadline = Deadline.after(time.monotonic(), self._link.request_timeout())
         while True:
             session = self._link.connect(deadline).session
-            # Read the number first: if another session starts in between, nothing is sent.
+            # Read the number before the name. If a new session starts in between, the command is not sent.
             number, named = session.number, {**params, "context": session.protocol}
-            if not named["context"]:  # an unnamed session: the platform uses its default context
+            if not named["context"]:  # the session has no name, so let the platform use its default context
                 del named["context"]
             try:
                 return self._send_message(named, on_completed, only_in=number)

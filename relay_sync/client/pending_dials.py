@@ -1,4 +1,7 @@
-"""The dials in progress. A dial has a tag, a leg per device, and at most one winner."""
+"""Track dials in progress.
+
+A dial has a tag, one leg per device, and at most one winner, which is the leg that is answered first.
+"""
 
 from __future__ import annotations
 
@@ -27,15 +30,15 @@ __all__ = ["Dials", "LegKeeper", "PendingDial", "drop"]
 
 _log = logs.get("relay_sync").later
 
-#: Seconds to remember an abandoned dial, so that late answers are hung up.
+#: Seconds to remember an abandoned dial, so that the client can hang up legs that are answered late.
 REMEMBERED_FOR: Final = 600.0
-#: How many decided dials to remember, so that late legs are recognized.
+#: Number of decided dials to remember, for detecting legs that are reported late.
 REMEMBERED_DIALS: Final = 1024
 _TAG_ACCEPTED: Final = "a tag that no other dial uses"
 
 
 class LegKeeper(Protocol):
-    """The interface of the router as used by dials: the live calls, and methods to create and end legs."""
+    """Methods and attributes of the router that the dials use to create and end legs."""
 
     calls: Table[str, Call]
     observers: Observers | None
@@ -49,23 +52,26 @@ class LegKeeper(Protocol):
 
 
 class PendingDial:
-    """One dial until it is decided: its legs, and the call that won or the reason why none did."""
+    """State of one dial: its legs, and the winner or the error when it is decided.
+
+    :param tag: the tag of the dial.
+    :param devices: the number of devices to dial, which is also the maximum number of legs. 0 if unknown.
+    """
 
     def __init__(self, tag: str, devices: int = 0) -> None:
         self.tag = tag
-        #: The number of devices, and so the maximum number of legs; 0 if unknown.
         self.devices = devices
         self.legs: Table[str, Call] = Table()
-        #: The IDs of dropped legs. Their ``Call`` objects are not kept while an abandoned dial is remembered.
+        #: The IDs of dropped legs. Only the IDs are kept, because an abandoned dial is remembered for a long time.
         self.dropped: set[str] = set()
-        #: The number of the session in which the server first mentioned this dial, by a reply or an event: it has accepted the
-        #: dial even if the reply is lost. ``None`` before that: only the command's outcome decides.
+        #: The number of the session in which the server accepted the dial, as shown by a reply or an event. An event is enough,
+        #: because the reply may be lost. ``None`` if the server has not accepted the dial so far.
         self.session: int | None = None
-        #: The ``calling.dial`` command, once it was created.
+        #: The ``calling.dial`` command, or ``None`` before it is created.
         self.command: Command | None = None
-        #: Whether the server reported an answer without naming the leg.
+        #: Whether the server reported an answer without the ID of the leg.
         self.answered = False
-        #: When the caller stopped waiting; ``None`` while it waits.
+        #: The time at which the caller stopped waiting, or ``None`` if it is still waiting.
         self.given_up: float | None = None
         self.outcome: Waiter[Call] = Waiter()
 
@@ -76,27 +82,29 @@ class PendingDial:
 
     @property
     def lacks_legs(self) -> bool:
-        """Whether more legs may be reported."""
+        """Whether the server may report more legs."""
         return not self.devices or len(self.leg_ids) < self.devices
 
     @property
     def leg_ids(self) -> frozenset[str]:
-        """The IDs of all reported legs."""
-        # In this order: a leg moves from ``legs`` to ``dropped``, so no leg is missed.
+        """The IDs of all legs reported so far."""
+        # Read ``legs`` first. Legs move from ``legs`` to ``dropped``, so this order misses none.
         return frozenset([leg.call_id for leg in self.legs.snapshot()]) | self.dropped
 
     def only_candidate(self) -> Call | None:
-        """Return the answered leg, or else the only leg that can still be answered."""
+        """Return the answered leg. If there is none, return the only leg that can still be answered, or ``None``."""
         legs = self.legs.snapshot()
         answered = next((leg for leg in legs if leg.state == CALL_STATE_ANSWERED), None)
         alive = [leg for leg in legs if leg.state not in (CALL_STATE_ENDING, CALL_STATE_ENDED)]
         return answered or (alive[0] if len(alive) == 1 else None)
 
     def wait(self, timeout: float, limit: float, why: str) -> Call:
-        """Wait until the dial is decided.
+        """Wait until the dial is decided, and return the winner.
 
-        :param why: the source of the limit, for the error message.
-        :raises DialFailed: nothing was answered, as reported by the server or after the timeout.
+        :param timeout: maximum time to wait, in seconds.
+        :param limit: the timeout of the whole dial, in seconds, for the error message.
+        :param why: the origin of the limit, for the error message.
+        :raises DialFailed: no leg was answered before the timeout, or the server reported a failure.
         """
         failure = DialFailed(
             f"no answer within {limit:g} s ({why}); legs that still ring are hung up", reason="timeout"
@@ -105,20 +113,26 @@ class PendingDial:
 
 
 class Dials:
-    """The dials in progress, by tag. Callers enter and give up dials on their own threads; the IO thread does the rest."""
+    """The dials in progress of one client, by tag.
+
+    Calling threads add and abandon dials. The IO thread does everything else.
+    """
 
     def __init__(self) -> None:
         self._open: Table[str, PendingDial] = Table()
         #: The tags of recently decided dials, each with the IDs of its legs.
         self._decided: Recent[str, frozenset[str]] = Recent(REMEMBERED_DIALS)
-        #: Abandoned dials whose legs a closing client waits for.
+        #: Abandoned dials with unreported legs. A closing client waits for these legs, to hang them up.
         self._awaited_legs: list[PendingDial] = []
         self._troubles = RateLimitedLog(_log)
 
     def enter(self, dial: PendingDial) -> None:
-        """Register a dial under its tag before anything is sent. The caller created it, so an interrupt cannot lose it.
+        """Register a dial under its tag. Must be called before anything is sent.
 
-        :raises InvalidParameter: another dial uses the tag, or was given up so recently that its legs may still be reported.
+        The caller creates the dial, so that it can still close the dial if this method is interrupted.
+
+        :raises InvalidParameter: the tag belongs to another dial in progress, or to a recently abandoned dial whose legs may
+            still be reported.
         """
         self.expire(time.monotonic())
         if not self._open.put_if_new(dial.tag, dial):
@@ -126,48 +140,48 @@ class Dials:
         self._decided.take(dial.tag)
 
     def expire(self, now: float) -> None:
-        """Forget the dials that were given up long ago."""
+        """Remove the dials that were abandoned more than :data:`REMEMBERED_FOR` seconds ago."""
         for dial in self._open.snapshot():
             if dial.given_up is not None and now - dial.given_up > REMEMBERED_FOR:
                 self.close(dial)
 
     def close(self, dial: PendingDial) -> None:
-        """Forget a dial and release its tag."""
+        """Remove a dial, which makes its tag available again."""
         self._open.take_if(dial.tag, dial)
 
     @property
     def awaited(self) -> bool:
-        """Whether a caller is waiting for a dial."""
+        """Whether any caller is waiting for a dial."""
         return any(dial.given_up is None for dial in self._open.snapshot())
 
     def give_up(self, dial: PendingDial, exchange: LegKeeper) -> Call | None:
-        """Stop waiting for a dial, and hang up its legs, also those reported later.
+        """Abandon a dial. Its legs are hung up, including any that the server reports later.
 
-        :return: the winner, if there was one at the last moment; it is not hung up.
+        :return: the winner, if a leg was answered just before. It is not hung up.
         """
         if not dial.outcome.settle(DialFailed("the dial was canceled by its caller", reason="given_up")):
             outcome = dial.outcome.peek()
             if isinstance(outcome, Call):
                 return outcome
-        # Set the mark before looking: a leg that appears in between either sees the mark or is found.
+        # Set given_up before reading the legs. The IO thread drops a leg that is added after that.
         dial.given_up = time.monotonic()
         with self._caught():
             _drop_all(dial, exchange).release()
         return None
 
     def call_off(self, error: RelayError) -> list[Command]:
-        """Fail every dial with this error, and hang up the legs that are reported later. The caller ends the known legs.
+        """Fail all dials with this error. Called on the IO thread.
 
-        Runs on the IO thread.
+        Legs that are reported later are hung up. The caller must end the legs that are already known.
 
-        :return: the commands that were not sent yet and must not be sent.
+        :return: the commands that have not been sent. The caller must withdraw them.
         """
         unsent = []
         for dial in self._open.snapshot():
             if dial.given_up is not None:
                 continue
             if dial.sent:
-                dial.given_up = time.monotonic()  # before the waiter wakes and looks at it
+                dial.given_up = time.monotonic()  # set this before waking the waiter, which reads it
                 dial.outcome.settle(error)
             elif dial.command is not None:
                 self.close(dial)
@@ -176,7 +190,7 @@ class Dials:
         return unsent
 
     def await_legs(self, now: float) -> None:
-        """Select the recently abandoned dials for :attr:`lacks_legs`. Called when the client starts to close."""
+        """Select the recently abandoned dials that :attr:`lacks_legs` refers to. Called when the client starts to close."""
         self._awaited_legs = [
             dial
             for dial in self._open.snapshot()
@@ -185,13 +199,15 @@ class Dials:
 
     @property
     def lacks_legs(self) -> bool:
-        """Whether legs of the selected dials may still be reported."""
+        """Whether the server may report more legs of the dials selected by :meth:`await_legs`."""
         return any(dial.lacks_legs and self._open.get(dial.tag) is dial for dial in self._awaited_legs)
 
     def end(self, error: RelayError, session: int, *, parting: bool = False) -> None:
-        """Fail the dials of a session that has ended. Dials that were not sent yet may be sent in the next session.
+        """Fail the dials of a session that is over. Dials that were not sent continue, and may be sent in the next session.
 
-        :param parting: the client was closed; abandoned dials are kept, so that their legs are hung up.
+        :param error: the error of the dials.
+        :param session: the number of the session.
+        :param parting: whether the client is closing. Abandoned dials are then kept, so that their legs are hung up.
         """
         self._decided.take_all()
         closed = isinstance(error, ClientClosed)
@@ -206,14 +222,17 @@ class Dials:
     # -- called by the router, on the IO thread -----------------------------------------------------------------
 
     def leg_of(self, event: CallStateEvent) -> PendingDial | None:
-        """Return the dial that an event's new leg belongs to, or ``None``, also if the leg is already known."""
+        """Return the dial of a new leg. Return ``None`` if there is no such dial or if the leg is already known."""
         dial = self._open.get(event.tag) if event.tag else None
         if dial is None:
             return self._too_late(event.tag, event.call_id, event.call_state)
         return dial if event.call_id and event.call_id not in dial.leg_ids else None
 
     def _too_late(self, tag: str, call_id: str, state: str) -> PendingDial | None:
-        """Return a dial that was given up, for a leg that appears after its own dial was decided."""
+        """Return a substitute dial, already abandoned, for a leg that is reported after its dial was decided.
+
+        :return: the dial, or ``None`` if the leg is already known or is ending.
+        """
         known = self._decided.get(tag)
         if known is None or not call_id or call_id in known or state in (CALL_STATE_ENDING, CALL_STATE_ENDED):
             return None
@@ -228,21 +247,24 @@ class Dials:
         self._decided.put(dial.tag, dial.leg_ids)
 
     def taken(self, dial: PendingDial, outcome: Outcome, session: int) -> None:
-        """Handle the reply to the command."""
+        """Handle the reply to ``calling.dial``."""
         if isinstance(outcome, dict):
             dial.session = dial.session or session
         else:
             self.close(dial)
 
     def add_leg(self, dial: PendingDial, leg: Call, exchange: LegKeeper) -> None:
-        """Add a leg."""
+        """Add a leg to a dial, or drop it if the dial was abandoned."""
         dial.session = dial.session or exchange.session
         dial.legs.put(leg.call_id, leg)
         if dial.given_up is not None:
             _drop_all(dial, exchange).release()
 
     def on_leg_state(self, leg: Call, event: CallStateEvent, exchange: LegKeeper) -> None:
-        """Handle a leg's state. An event that names the leg as the winner decides the dial, even if the dial event is lost."""
+        """Handle a state event of a leg.
+
+        If the event says that the leg is the winner, the dial is decided. The dial event itself may be lost.
+        """
         if event.call_state != CALL_STATE_ANSWERED:
             return
         dial = self._open.get(event.tag or leg.tag)
@@ -254,7 +276,10 @@ class Dials:
             self._won(dial, leg, exchange)
 
     def take_stock(self, exchange: LegKeeper) -> None:
-        """Fail the dials whose legs have all ended. Their dial events were missed without a connection and are not repeated."""
+        """Fail the dials whose legs have all ended.
+
+        If a dial event is missed during a disconnection, the server does not repeat it.
+        """
         net = Net()
         for dial in self._open.snapshot():
             legs = dial.legs.snapshot()
@@ -264,13 +289,13 @@ class Dials:
         net.release()
 
     def on_leg_live(self, leg: Call, exchange: LegKeeper) -> None:
-        """Handle a leg confirmed live after a reconnection: if it was answered before, it wins."""
+        """Handle the confirmation, after a reconnection, that a leg is live. If the leg was answered, it is the winner."""
         for dial in self._open.snapshot():
             if leg.state == CALL_STATE_ANSWERED and dial.legs.get(leg.call_id) is leg:
                 self._won(dial, leg, exchange)
 
     def on_event(self, event: DialEvent, payload: Mapping[str, Any], exchange: LegKeeper) -> None:
-        """Handle an event of a dial."""
+        """Handle a dial event."""
         told = _leg_told(event)
         known = exchange.calls.get(told.call_id)
         tag = event.tag or told.tag or (known.tag if known is not None else "")
@@ -304,7 +329,7 @@ class Dials:
         if not told.call_id:
             leg = dial.only_candidate()
             if leg is None:
-                dial.answered = True  # the leg that is reported as answered next has won
+                dial.answered = True  # the next leg that is reported as answered is the winner
                 return None
         if leg is None:
             leg = exchange.new_leg(told.call_id, told, payload)
@@ -312,13 +337,13 @@ class Dials:
                 return None
             dial.legs.put(leg.call_id, leg)
         if leg.state not in (CALL_STATE_ANSWERED, CALL_STATE_ENDING, CALL_STATE_ENDED):
-            # The leg's own state event was lost; the dial event replaces it.
+            # The leg's state event was lost, so update its state from the dial event.
             core_of(leg).on_event(told)
         return leg
 
     def _won(self, dial: PendingDial, winner: Call, exchange: LegKeeper) -> None:
         self._decide(dial)
-        # State first, then waiters: a caller that receives the winner sees no loser.
+        # Drop the other legs before waking the caller, so that it does not see them.
         net = _drop_all(dial, exchange, winner)
         observers = exchange.observers
         started = None if observers is None else partial(observers.call_started, winner)
@@ -345,12 +370,12 @@ class Dials:
 
 
 def _says_answered(event: DialEvent, told: CallStateEvent) -> bool:
-    """Return whether the event reports an answer, by its state or, if it has none, by naming a winner."""
+    """Return whether a dial event reports an answer. An event without a state does if it marks its leg as the winner."""
     return event.dial_state == CALL_STATE_ANSWERED or (not event.dial_state and bool(told.dial_winner))
 
 
 def _leg_told(event: DialEvent) -> CallStateEvent:
-    """Return the state event of the leg in a dial event. The leg of an answered dial counts as answered."""
+    """Return a state event for the leg described in a dial event. If the dial was answered, the leg's state is ``answered``."""
     body = dict(event.call)
     told = CallStateEvent.from_params(body, event_type=CallStateEvent.TYPE, timestamp=event.timestamp)
     if _says_answered(event, told) and told.call_state not in (CALL_STATE_ENDING, CALL_STATE_ENDED):
@@ -361,21 +386,21 @@ def _leg_told(event: DialEvent) -> CallStateEvent:
 
 
 def _reason_of(dial: PendingDial) -> str:
-    """Return the most recent end reason of the legs, or ``""``."""
+    """Return the end reason of the last leg that has one, or ``""``."""
     ends = [leg.end_reason for leg in dial.legs.snapshot() if leg.end_reason]
     return ends[-1] if ends else ""
 
 
 def drop(leg: Call, exchange: LegKeeper) -> None:
-    """Hang up a leg that is not needed, if it is still live, and forget it."""
+    """Hang up and release a leg that is no longer needed. Has no effect if the leg has ended."""
     if core_of(leg).over is None:
         exchange.cut_off(leg, CallEnded("the leg was hung up: another leg was answered, or the dial was canceled"))
 
 
 def _drop_all(dial: PendingDial, exchange: LegKeeper, winner: Call | None = None) -> Net:
-    """Drop all legs of a dial but the winner.
+    """Drop all legs of a dial except the winner.
 
-    :return: the exceptions that were raised.
+    :return: a net that holds the exceptions raised while dropping the legs.
     """
     net = Net()
     for leg in dial.legs.snapshot():

@@ -1,24 +1,26 @@
-"""Finds out which calls are still live: all calls after a resume, and a single call after a command was refused with 404.
+"""Check which calls are still live, after a reconnection or after a command failed with 404.
 
-The server does not repeat events after a reconnection (see ``docs/wire.md``), so a call may have ended without an event, and a
-wait for its end would block indefinitely. RELAY has no command that queries a call's state. The closest is a command that
-changes nothing on a live call and is refused with 404 or 410 if the call has ended: clearing the digit bindings of a realm that
-has none. No source documents the reply for an unknown realm, and mistaking a live call for an ended one is worse than waiting.
-So a second command confirms a 404. It must not change anything either, even if this client's view of the call is outdated:
+After a reconnection the server does not repeat missed events (see ``docs/wire.md``). A call may have ended without an event, and
+a wait for its end would never return. RELAY has no command for querying a call. The client therefore sends a command that has no
+effect on a live call and fails with 404 or 410 if the call has ended: it clears the digit bindings of an unused realm. No source
+documents the reply for an unknown realm, and mistaking a live call for an ended one is worse than waiting. A second command
+therefore confirms a 404. This command must have no effect either, even if the client's view of the call is outdated:
 
-* An answered call is answered again, which changes nothing.
-* A call that was not answered, such as a ringing leg, has no noise reduction, so ``calling.denoise.stop`` changes nothing.
-* If this client has requested noise reduction on a call whose answer it has not seen, no safe command is left. The state of the
-  call then stays unknown.
-* A call that is ending needs no confirmation, nor does an unanswered call that another client controls: a mistake costs little.
+* If the call was answered, the client sends ``calling.answer`` again.
+* If the call was not answered, for example a ringing leg, it cannot have noise reduction, and the client sends
+  ``calling.denoise.stop``.
+* If the client has requested noise reduction but has not seen the answer of the call, there is no safe command. The state of the
+  call remains unknown.
+* If the call is ending, or if it is unanswered and controlled by another client, no confirmation is sent, because a mistake has
+  little effect.
 
-Another command that is refused with 404 or 410 raises the same question: the call may have ended, or a queue, agent or recording
-that the command names may not exist. The same two commands decide.
+The same check runs when any other command fails with 404 or 410. In that case the call may have ended, or the queue, agent or
+recording named in the command may not exist.
 
-A question that was not answered or could not be sent is repeated up to three times, at growing intervals. An event of the call
-shows that it was live after the question arose, so its end will be reported as well, and no answer is needed.
+A check that fails or times out is repeated up to three times, at increasing intervals. If an event of the call arrives, the check
+is complete: the call was still live, and its end will be reported as well.
 
-A roll-call stops when its connection closes. Questions that a caller still waits for come first on the next connection.
+A roll-call stops when its connection closes. Checks that a caller waits for are repeated first on the next connection.
 """
 
 from __future__ import annotations
@@ -41,16 +43,16 @@ __all__ = ["PAUSES", "Awaited", "RollCall"]
 
 _log = logs.get("relay_sync").later
 
-#: Seconds to wait for an answer.
+#: Seconds to wait for the reply to a query.
 PATIENCE: Final = 10.0
-#: Seconds before the first, second and third repetition of an unanswered question.
+#: Seconds before the first, second and third repetition of an unanswered query.
 PAUSES: Final = (5.0, 15.0, 45.0)
 FIRST: Final = "calling.clear_digit_bindings"
-#: The second question about an answered call, and about other calls.
+#: The commands that confirm a 404 for answered calls and for other calls.
 IF_ANSWERED: Final = "calling.answer"
 IF_NOT: Final = "calling.denoise.stop"
 
-#: A call whose state a caller waits for, and the function that receives the answer.
+#: A call that a caller wants checked, and the function that receives the result.
 Awaited: TypeAlias = tuple[Call, Callable[[bool], object]]
 
 
@@ -58,33 +60,34 @@ class _Question:
     def __init__(self, call: Call, then: Callable[[bool], object] | None) -> None:
         self.call = call
         self.core = core_of(call)
-        #: Receives the answer; ``None`` if no caller waits for it.
+        #: The function that receives the result, or ``None`` if no caller waits for it.
         self.then = then
-        #: How many times it was asked.
+        #: Number of queries sent.
         self.times = 0
-        #: Whether the question is settled.
+        #: Whether the check is complete.
         self.decided = False
 
 
 class RollCall:
-    """Asks the server which calls are still live. All on the IO thread.
+    """Checks of one session. Used on the IO thread only.
 
-    :param gone: called with each call that the server no longer knows.
-    :param lives: called with each call that the server has confirmed as live.
+    :param gone: a function that is called with each call that the server no longer knows.
+    :param lives: a function that is called with each call that is confirmed to be live.
     """
 
     def __init__(self, gone: Callable[[Call], None], lives: Callable[[Call], None]) -> None:
         self._gone = gone
         self._lives = lives
         self._inquiry = Inquiry(self._ask)
-        #: The unsettled questions, by call ID.
+        #: The pending checks, by call ID.
         self._undecided: dict[str, list[_Question]] = {}
         self._realm = f"relay_sync.{new_id()}"
 
     def add(self, call: Call, then: Callable[[bool], object] | None = None) -> None:
-        """Ask about a call, now or when its turn comes.
+        """Check a call, immediately or when the limit of open queries allows.
 
-        :param then: called with ``True`` once the answer is known and has taken effect, or with ``False`` if there is none.
+        :param then: a function that is called with ``True`` after the result is known and has been applied to the call, or with
+            ``False`` if the state of the call could not be determined.
         """
         question = _Question(call, then)
         self._undecided.setdefault(call.call_id, []).append(question)
@@ -92,9 +95,9 @@ class RollCall:
         self._go_on()
 
     def stop(self) -> list[Awaited]:
-        """Discard all questions.
+        """Cancel all checks.
 
-        :return: the questions that callers still wait for: each call, and the function that receives the answer.
+        :return: the checks that callers are waiting for.
         """
         self._inquiry.stop()
         questions = [question for asked in self._undecided.values() for question in asked]
@@ -104,7 +107,7 @@ class RollCall:
         return [(question.call, question.then) for question in questions if question.then is not None]
 
     def heard_of(self, call: Call) -> None:
-        """Settle the questions about a call that has just handled an event."""
+        """Complete the checks of a call that has just received an event."""
         if call.call_id in self._undecided:
             net = Net()
             with net:
@@ -126,7 +129,7 @@ class RollCall:
             question.then(known)
 
     def on_watch(self, now: float) -> None:
-        """Repeat overdue questions, and send queued ones. Called once a second."""
+        """Schedule the repetition of timed-out queries and send queued queries. Called once a second."""
         for question in self._inquiry.unanswered(now):
             self._unanswered(question, now)
         self._inquiry.go_on(now)
@@ -185,7 +188,7 @@ class RollCall:
         net.release()
 
     def _is_answer(self, question: _Question, outcome: Any) -> bool:
-        """Mark the question as answered, and return whether the outcome, even a late one, can settle it."""
+        """Record the reply to a query, and return whether it can complete the check. A late reply can."""
         if isinstance(outcome, RelayError):
             if self._inquiry.answered(question):
                 self._unanswered(question, time.monotonic())

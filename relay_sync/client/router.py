@@ -1,6 +1,6 @@
-"""Delivers events to the call, dial or message that they belong to.
+"""Dispatch events to the calls, dials and messages of a client.
 
-The IO thread knows only the router of a client, and holds it weakly, so an unreferenced client can be garbage-collected.
+The IO thread keeps only a weak reference to the router and none to the client, so that an unused client can be garbage-collected.
 """
 
 from __future__ import annotations
@@ -49,10 +49,14 @@ REMEMBERED_CALLS: Final = 4096
 
 
 class Router:
-    """The calls of one client, and the path from the IO thread to them.
+    """Registry of a client's calls, and dispatcher of the events and state changes reported by the IO thread.
 
-    :param client: the client, held weakly.
-    :param on_watch: a method of the client that is called once a second, with the time.
+    :param client: the client. The router keeps a weak reference.
+    :param max_active_calls: the maximum number of live calls. Further inbound calls are returned to the platform.
+    :param on_state: the callback for connection states, or ``None``.
+    :param on_error: the callback for exceptions in user code, or ``None``.
+    :param hang_up_on_error: whether to hang up a call whose handler raises.
+    :param on_watch: a method of the client that is called once a second with the current time.
     :param on_poke: a method of the client that is called after ``stop()``.
     """
 
@@ -73,29 +77,28 @@ class Router:
         self._max_active_calls = max_active_calls
         self._hang_up_on_error = hang_up_on_error
         self.callbacks: Callbacks = Callbacks(on_error)
-        #: Runs user code in a call's lane; see :class:`.call.core.CallHome`.
+        #: Queues a callback in the lane of a call; see :class:`.call.core.CallHome`.
         self.callback: Callable[..., None] = self.callbacks.of_call
         self.states: States = States(self.callbacks, on_state)
         self.dials: Dials = Dials()
         self.messages: MessageDesk = MessageDesk()
         self.calls: Table[str, Call] = Table()
-        #: The calls handed over most recently. Their events may have stopped.
+        #: The calls that were handed over most recently. The server may no longer send events for them.
         self._elsewhere: Recent[Call, Call] = Recent(REMEMBERED_CALLS)
-        #: The IDs of the calls that ended most recently, each with the content of its offer. A late repetition of an offer then
-        #: starts no handler, and a late event creates no new leg.
+        #: The IDs of recently ended calls, each with the content of its offer. Used to ignore repeated offers and late events.
         self._ended: Recent[str, int | None] = Recent(REMEMBERED_CALLS)
-        #: The client's observers; ``None`` until there is one.
+        #: The client's observers, or ``None`` if there are none.
         self.observers: Observers | None = None
-        self._observing = threading.RLock()  # held while observers are added or removed
+        self._observing = threading.RLock()  # guards adding and removing observers
         self.attached: IOLoop | None = None
         self.on_call: InContext | None = None
         self._warned_no_handler = False
         self._unattended = Unattended()
         self._roll_call: RollCall | None = None
-        #: Questions that callers wait for and that could not be settled. The next connection asks them.
+        #: Checks of calls that callers are waiting for, and that must be repeated on the next connection.
         self._awaited: list[Awaited] = []
         self._aftermath: Aftermath | None = None
-        #: Rings when a call has ended or a handler has returned.
+        #: A bell that rings when a call has ended or a handler has returned.
         self.changed: Bell = Bell()
         self.handlers: CallHandlers = self._new_handlers()
         self._troubles = RateLimitedLog(_log)
@@ -105,13 +108,13 @@ class Router:
 
     @property
     def state(self) -> ConnectionState | str:
-        """The connection state, as :attr:`RelayClient.state`."""
+        """The connection state, with the same values as :attr:`RelayClient.state`."""
         return self.states.now
 
     # -- called by the loop, on the IO thread ---------------------------------------------------------------------
 
     def on_event(self, payload: dict[str, Any]) -> None:
-        """Deliver an event."""
+        """Parse an event and dispatch it."""
         event = parse_event(payload)
         if isinstance(event, CallReceiveEvent):
             self._receive(event, payload)
@@ -137,7 +140,7 @@ class Router:
         if call is None:
             _log.debug("ignored event %s for an unknown or finished call", event.event_type)
             return
-        # Each step runs, even if another raises.
+        # Run all three steps, even if one of them raises.
         try:
             core_of(call).on_event(event)
         finally:
@@ -161,20 +164,20 @@ class Router:
         net.release()
 
     def ask_about(self, call: Call, then: Callable[[bool], object]) -> None:
-        """Find out whether the server still knows a call. If it does not, the call has ended when ``then`` is called.
+        """Query whether the server still knows a call. If it does not, end the call.
 
-        :param then: receives whether an answer was found.
+        :param then: a function that is called at the end, with whether the state of the call could be determined.
         """
         over = core_of(call).over is not None
         if over or self.states.over:
-            then(over)  # questions are not sent now, so this one would never be settled
+            then(over)  # a query is not needed, or could not be sent
         elif self.state == "connected":
             self._questions().add(call, then)
         else:
             self._awaited.append((call, then))
 
     def _questions(self) -> RollCall:
-        """Return the roll-call of this session. The first question creates it."""
+        """Return the roll-call of this session, creating it if necessary."""
         from .resume_check import RollCall  # imported with the loop
 
         if self._roll_call is None:
@@ -182,7 +185,7 @@ class Router:
         return self._roll_call
 
     def call_over(self, call: Call) -> None:
-        """Forget a call that has ended. Its state is set; its waiters have not been woken yet."""
+        """Remove a call that has ended. Called after the state of the call is set and before waiting threads are woken."""
         offer = core_of(call).offer
         self._ended.put(call.call_id, None if offer is None else offer.content)
         self.calls.take_if(call.call_id, call)
@@ -191,7 +194,7 @@ class Router:
         self._unattended.call_over(call)
 
     def on_phase(self, phase: Phase, error: RelayError | None) -> None:
-        """Handle a new phase of the session."""
+        """Handle a phase change of the session."""
         before = self.states.enter(phase)
         self._call_the_roll(phase)
         self.states.say(before, phase, error)
@@ -225,7 +228,7 @@ class Router:
             self._roll_call = None
 
     def _give_up_questions(self) -> None:
-        """Answer all open questions with ``False``: no later connection can settle them."""
+        """Complete all pending checks with ``False``, because they will not be repeated on another connection."""
         awaited, self._awaited = self._awaited, []
         net = Net()
         for _, then in awaited:
@@ -235,9 +238,10 @@ class Router:
             net.release()
 
     def on_session_over(self, error: RelayError, session: int) -> None:
-        """End the calls, dials and messages of a session.
+        """End the calls, dials and messages of a session that is over.
 
-        :param session: its number. Work that was started in it but sent in the next session continues.
+        :param error: the exception that waits for them raise.
+        :param session: the number of the session. Dials and messages that were sent in a later session continue.
         """
         calls = self.calls.take_all()
         self._elsewhere.take_all()
@@ -262,7 +266,7 @@ class Router:
             net.release()
 
     def on_watch(self, now: float) -> None:
-        """Log stuck callbacks and other silent problems, and send due questions about calls. Called once a second."""
+        """Run the periodic checks: query calls, expire dials, and log stalled callbacks. Called once a second."""
         net = Net()
         if self._roll_call is not None:
             with net:
@@ -282,7 +286,7 @@ class Router:
         self.callbacks.check_stalled(now)
 
     def on_poke(self) -> None:
-        """Handle ``stop()``, which may have been called in a signal handler and could only set a flag."""
+        """Handle ``stop()``. That method can only set a flag because it may run in a signal handler."""
         client_poke = self._client_poke()
         if client_poke is not None:
             client_poke()
@@ -290,7 +294,7 @@ class Router:
     def on_closing(self, *, hang_up: bool) -> None:
         """Prepare to close the session.
 
-        :param hang_up: hang up the live calls, and cancel the dials.
+        :param hang_up: whether to hang up live calls and cancel dials.
         """
         net = Net()
         for core in map(core_of, self.ours if hang_up else ()):
@@ -303,18 +307,21 @@ class Router:
         net.release()
 
     def expects(self) -> bool:
-        """Return whether to wait before disconnecting: legs may still be reported that are to be hung up."""
+        """Return whether the server may still report legs that must be hung up before the client disconnects."""
         return self.dials.lacks_legs
 
     @property
     def session(self) -> int | None:
-        """The number of the session that events come from; ``None`` before the first connection."""
+        """The number of the current session, or ``None`` before the first connection."""
         return None if self.attached is None else self.attached.session.number
 
     # -- outbound legs -------------------------------------------------------------------------------------------
 
     def _unknown_leg(self, event: CallStateEvent, payload: dict[str, Any]) -> Call | None:
-        """Return a new call for a leg of one of our dials, or for a leg that ``connect`` created for one of our calls."""
+        """Create a call for an unknown leg, if it belongs to a dial of this client or was created by ``connect`` on its calls.
+
+        :return: the new call, or ``None`` if the leg belongs to neither.
+        """
         dial = self.dials.leg_of(event)
         parent = event.parent.get("call_id")
         if dial is None and (not isinstance(parent, str) or parent not in self.calls):
@@ -325,7 +332,10 @@ class Router:
         return leg
 
     def new_leg(self, call_id: str, event: CallStateEvent, payload: Mapping[str, Any]) -> Call | None:
-        """Add a dialed call. Return ``None`` if the call has already ended and its event is late."""
+        """Create and register an outbound call.
+
+        :return: the call, or ``None`` if the event is late and the call has already ended.
+        """
         client = self._client()
         if client is None or not call_id or call_id in self._ended:
             return None
@@ -346,7 +356,7 @@ class Router:
         return call
 
     def cut_off(self, call: Call, error: CallEnded) -> None:
-        """Hang up a leg that is not needed, if it is still live, and forget it."""
+        """Hang up a leg that is no longer needed, and release it."""
         try:
             if call.state != CALL_STATE_ENDING:
                 core_of(call).promise_end("hangup" if call.state == CALL_STATE_ANSWERED else "cancel")
@@ -354,22 +364,25 @@ class Router:
             self.let_go(call, error)
 
     def let_go(self, call: Call, error: CallEnded) -> None:
-        """Release a call: this client no longer follows it. On any thread."""
+        """Stop following a call, and end its object with this error. May be called on any thread."""
         self._ended.put(call.call_id, None)
         self.calls.take_if(call.call_id, call)
         try:
             core_of(call).end(error)
         finally:
-            # Only after core.end(): handed_over() adds the call to this table, then checks whether it has ended.
+            # Do this after core.end(), because handed_over() adds the call to this table before it checks for its end.
             self._elsewhere.take(call)
             self._unattended.let_go(call)
             self.changed.ring()
 
     def handed_over(self, call: Call) -> None:
-        """Note that others control a call now. Its events still count, but waits for them are bounded. On any thread."""
+        """Record that this client no longer controls a call. May be called on any thread.
+
+        The call still receives events, but the number of such calls is limited, and the oldest one is released.
+        """
         oldest = self._elsewhere.put(call, call)
         if call.state == CALL_STATE_ENDED or core_of(call).over is not None:
-            self._elsewhere.take(call)  # it ended before it was added to the table
+            self._elsewhere.take(call)  # the call ended before it was added to the table
         if oldest is not None and oldest is not call:
             self.let_go(oldest, CallEnded("the call was handed over, and no event has arrived since"))
         self.changed.ring()
@@ -381,12 +394,12 @@ class Router:
 
     @property
     def stopped(self) -> Flag:
-        """Set when ``run()`` is to return, on the present connection."""
+        """The flag of the current connection that makes ``run()`` return."""
         return self.attached.stopped if self.attached is not None else Flag()
 
     @property
     def draining(self) -> bool:
-        """Whether the present connection accepts no new calls."""
+        """Whether the current connection has stopped accepting calls."""
         return self.attached is not None and self.attached.draining
 
     # -- inbound calls -------------------------------------------------------------------------------------------
@@ -405,12 +418,12 @@ class Router:
         if ended == offer.content:
             self._ended.put(event.call_id, ended)
         if client is None or not event.call_id or known is not None or ended == offer.content:
-            return  # a repeated offer changes nothing
+            return  # ignore a repeated offer
         call = Call(
             client,
             event.call_id,
             event.node_id,
-            event.project_id or _text(payload.get("project_id")),  # the envelope names it, too
+            event.project_id or _text(payload.get("project_id")),  # the envelope contains it as well
             event.context or _text(payload.get("context")),
             tag=event.tag,
             direction=event.direction or "inbound",
@@ -454,21 +467,23 @@ class Router:
             _log.error("call %s is returned to the platform: no thread for its handler (%s)", call.call_id, error)
             self._pass_back(call)
         else:
-            # Called on this thread, so before any event of the call.
+            # This is the IO thread, so observers are notified before any event of the call.
             if self.observers is not None:
                 self.observers.call_started(call)
 
     def observe(self, observer: Observer, keep: Iterable[str]) -> Callable[[], None]:
-        """Notify an observer from now on.
+        """Add an observer.
 
+        :param observer: the observer.
+        :param keep: names of optional fields to include in call records; see :meth:`RelayClient.observe`.
         :return: a function that removes the observer.
         :raises InvalidParameter: *observer* is not an observer, or *keep* is invalid.
         """
-        from ..observing.observers import Observers  # most programs have none
+        from ..observing.observers import Observers  # imported here because most programs have no observers
 
         with self._observing:
             observers = self.observers or Observers()
-            # Set first: if a live call ended before this, its record would never be closed.
+            # Set the observers before adding one. Otherwise the record of a call that ends in between is never closed.
             self._set_observers(observers)
             try:
                 remove = observers.add(observer, keep, self.calls.snapshot)
@@ -480,7 +495,7 @@ class Router:
         return partial(_take_off, remove, observers, weakref.ref(self))
 
     def unobserve(self, observers: Observers) -> None:
-        """Stop notifying observers if none is left."""
+        """Remove the collection of observers if it is empty."""
         with self._observing:
             if observers.empty and self.observers is observers:
                 self._set_observers(None)
@@ -489,24 +504,27 @@ class Router:
         self.observers = self.callbacks.observers = self.messages.observers = observers
 
     def is_quiet(self) -> bool:
-        """Return whether no call is live or being dialed, and no other thread runs a call handler."""
-        # A leg is among the calls before its dial is decided.
+        """Return whether no calls are live or being dialed, and no call handlers are running on other threads."""
+        # Test the dials first. A leg is added to the calls before its dial is decided.
         return not (self.dials.awaited or self.ours or self.handlers_running())
 
     def handlers_running(self) -> int:
-        """Return the number of running call handlers, without the calling thread."""
+        """Return the number of call handlers that are running on other threads."""
         return len(self.handlers.running())
 
     def finish(self, timeout: float) -> None:
-        """Let queued callbacks run and handlers return, within this many seconds, and log the rest."""
+        """Wait for queued callbacks and running handlers, and log the names of any that are still running at the timeout.
+
+        :param timeout: maximum time to wait, in seconds.
+        """
         end = time.monotonic() + timeout
         self.handlers.finish(timeout, self.callbacks.lanes, self.callbacks.shared)
         if self.observers is not None:
             self.observers.close(max(0.0, end - time.monotonic()))
 
     def reopen_lanes(self) -> None:
-        """Accept callbacks again."""
-        # Imported here because only a connection needs these modules, and the IO thread must not import anything.
+        """Start accepting callbacks again. Called before a connection opens."""
+        # Import the modules that a connection needs now, because the IO thread must not import anything.
         from .. import receivers  # noqa: F401
         from . import aftermath, resume_check  # noqa: F401
 
@@ -515,15 +533,15 @@ class Router:
             self.observers.open()
 
     def after_fork(self) -> None:
-        """In a child process: drop the parent's calls."""
-        # Replaced, because another thread may have held their locks at the fork.
+        """Discard the parent's calls in a forked child process."""
+        # Replace these objects, because another thread may have held their locks at the fork.
         self.calls = Table()
         self._elsewhere = Recent(REMEMBERED_CALLS)
         self._ended = Recent(REMEMBERED_CALLS)
         self._unattended = Unattended()
         self._troubles = RateLimitedLog(_log)
         self._aftermath = None
-        self._roll_call = None  # its questions belong to the parent's threads
+        self._roll_call = None  # its queries belong to threads of the parent process
         self._awaited = []
         self.changed = Bell()
         self.handlers = self._new_handlers()
@@ -538,7 +556,7 @@ class Router:
 
 
 def _take_off(remove: Callable[[], None], observers: Observers, of: weakref.ref[Router]) -> None:
-    """Remove an observer. The router is held weakly: the holder of this function need not keep the client alive."""
+    """Remove an observer. Takes a weak reference to the router, so that this function does not keep the client alive."""
     remove()
     router = of()
     if router is not None:

@@ -1,4 +1,4 @@
-"""Run a client until it is stopped, and end it: at once, or after its calls have ended."""
+"""Run, drain and stop a client."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ __all__ = ["Running", "loading"]
 
 _log = logs.get("relay_sync").later
 
-#: Seconds to wait for the end of calls that were hung up.
+#: Seconds to wait for calls to end after hanging them up.
 HANGUP_PATIENCE: Final = 2.0
-#: Seconds that handlers have to return after their calls have ended, before the log says that the client waits for them.
+#: Seconds to wait for handlers after their calls have ended before logging that the client is waiting for them.
 RETURN_PATIENCE: Final = 0.5
-#: The same number on every platform. Defined here because only run() imports ``signal``.
+#: The signal number, which is the same on all platforms. Defined here because only run() imports ``signal``.
 SIGINT: Final = 2
-#: How the caller of ``run()`` could have ended the calls that are still live, for the log.
+#: Hint for the warning about live calls when ``run()`` returns.
 RUN_ADVICE: Final = "run(drain=30) waits for calls to end, run(hangup_calls=True) hangs them up"
-#: What :meth:`Running.run` raises while a program is imported by a tool that runs its client; ``None`` otherwise.
+#: While a tool that runs clients imports a program: creates the exception that :meth:`Running.run` raises. Otherwise ``None``.
 loading: Final[ContextVar[Callable[[], Exception] | None]] = ContextVar("loading", default=None)
 CLOSE_ADVICE: Final = "drain() waits for calls to end, disconnect(hangup_calls=True) hangs them up"
 
 
 class Running:
-    """The part of :class:`RelayClient` that runs, drains and stops a client."""
+    """Methods of :class:`RelayClient` that run, drain and stop a client."""
 
     if TYPE_CHECKING:
         _link: Link
@@ -69,18 +69,20 @@ class Running:
     ) -> None:
         """Connect and handle calls until Ctrl-C, SIGTERM or :meth:`stop`, then disconnect.
 
-        Signals are handled on the main thread only, and only if Python's default handlers are installed. The first signal stops
-        the client. A second one stops waiting for calls and raises ``KeyboardInterrupt``, or ``SystemExit(143)`` for SIGTERM.
+        Signals are handled only on the main thread, and only if Python's default handlers are installed. The first signal stops
+        the client. A second signal interrupts any wait for calls and raises ``KeyboardInterrupt``, or ``SystemExit(143)`` for
+        SIGTERM.
 
-        By default, calls that are still live continue without this client, and a warning gives their number; ``relay-sync run``
-        hangs them up. Handlers get up to 2 s to return, as with :meth:`disconnect`. A program that ``relay-sync run`` loads must
-        call this method under ``if __name__ == "__main__":`` only.
+        By default, live calls continue without this client, and the client logs a warning with their number. ``relay-sync run``
+        hangs them up. The client waits up to 2 s for handlers to return, as in :meth:`disconnect`. In a program that is loaded by
+        ``relay-sync run``, call this method under ``if __name__ == "__main__":`` only.
 
-        :param hangup_calls: at the end, hang up the calls that are live or being dialed.
-        :param drain: seconds to wait at the end for live calls to end; see :meth:`drain`. Default: do not wait.
-        :param on_ready: a function without parameters, called in this thread once the client is connected.
-        :raises RelayError: on a fatal failure: refused credentials, no session before ``connect_timeout``, or a session that was
-            lost permanently.
+        :param hangup_calls: whether to hang up calls that are live or being dialed when the client stops.
+        :param drain: time to wait for live calls to end when the client stops, in seconds; see :meth:`drain`. By default the
+            client does not wait.
+        :param on_ready: a function without parameters that is called on this thread after the client has connected.
+        :raises RelayError: the server refused the credentials, no session was established before ``connect_timeout``, or the
+            session was permanently lost.
         """
         process.check_thread()
         refusal = loading.get()
@@ -117,13 +119,13 @@ class Running:
             try:
                 self._part(None, hangup_calls, RUN_ADVICE)
             finally:
-                self._stop_wanted = False  # done
+                self._stop_wanted = False
         return failure
 
     def _work(self, on_ready: Callable[[], object] | None) -> RelayError | None:
         """Connect, and wait until the client is stopped.
 
-        :return: why the session was lost permanently, if it was.
+        :return: the error if the session was permanently lost, otherwise ``None``.
         """
         if self._stop_wanted:
             _log.info("run() returns immediately: stop() was called before it")
@@ -140,14 +142,14 @@ class Running:
         return loop.session.last_error if failed and not self._stop_wanted else None
 
     def drain(self, timeout: float = 30.0) -> bool:
-        """Stop accepting calls. Wait until the live ones have ended and their handlers have returned.
+        """Stop accepting calls, and wait until live calls have ended and their handlers have returned.
 
-        The client unsubscribes from its contexts and returns calls that are still offered to the platform, for other clients.
-        Calls that are live or being dialed when the timeout expires are hung up. Commands still work. To accept calls again, call
-        :meth:`disconnect`, then :meth:`connect`.
+        The client unsubscribes from its contexts. If it still receives an inbound call, it returns the call to the platform for
+        other clients. When the timeout expires, the client hangs up the calls that are live or being dialed. Commands continue to
+        work. To accept calls again, call :meth:`disconnect` and then :meth:`connect`.
 
-        :param timeout: seconds to wait for the calls to end.
-        :return: whether the calls ended and their handlers returned before the timeout.
+        :param timeout: maximum time to wait for calls to end, in seconds.
+        :return: whether all calls ended and their handlers returned before the timeout.
         """
         process.check_thread()
         return self._drain(values.timeout(timeout, optional=False), logging.INFO)
@@ -155,22 +157,23 @@ class Running:
     def _drain(self, timeout: float, level: int, hint: str = "") -> bool:
         """Drain the client.
 
-        :param level: the log level of the lines that say what the client waits for.
-        :param hint: text to append to them.
+        :param timeout: maximum time to wait for calls to end, in seconds.
+        :param level: the level of log messages about the wait.
+        :param hint: a text to append to these messages.
         """
         router, loop = self._router, self._link.loop
         if loop is None or not loop.alive:
             return True
-        begun = Flag()
+        started = Flag()
 
-        def begin(session: Session) -> None:
-            # On the IO thread: no call is being accepted at this moment. The next session gets no contexts either.
+        def start(session: Session) -> None:
+            # This runs on the IO thread, which accepts calls, so no call is accepted at the same time.
             loop.draining = True
-            session.contexts.clear()
-            begun.set()
+            session.contexts.clear()  # a reconnection must not subscribe again
+            started.set()
 
-        loop.change(begin)
-        wait_for_event(begun, HANGUP_PATIENCE)
+        loop.change(start)
+        wait_for_event(started, HANGUP_PATIENCE)
         if self._link.contexts:
             self._link.promise(METHOD_UNRECEIVE, {"contexts": list(self._link.contexts)})
         if self._wait_until_quiet(timeout, level, hint):
@@ -196,7 +199,12 @@ class Running:
         return False
 
     def _wait_until_quiet(self, timeout: float, level: int, hint: str) -> bool:
-        """Wait for calls, then for handlers. Log it: a silent wait looks like a hang."""
+        """Wait until all calls have ended, then until their handlers have returned.
+
+        The waits are logged because a silent wait looks like a hang.
+
+        :return: whether both waits finished before the timeout.
+        """
         router, end = self._router, time.monotonic() + timeout
         if router.ours:
             what = counted(len(router.ours), "live call")
@@ -210,11 +218,11 @@ class Running:
         return wait_until(router.is_quiet, router.changed, end - time.monotonic())
 
     def stop(self) -> None:
-        """Make :meth:`run` return, or close a client that is not running.
+        """Make :meth:`run` return. If the client is not running, close it.
 
-        Safe to call from any thread and from signal handlers: it acquires no lock and does not block. If it is called before
-        :meth:`run`, for example while another thread is about to call that, ``run()`` returns immediately. :meth:`connect` resets
-        this.
+        This method may be called from any thread and from signal handlers, because it acquires no locks and does not block. If it
+        is called before :meth:`run`, for example while another thread is starting to run the client, ``run()`` returns
+        immediately. Calling :meth:`connect` in between cancels the effect of this method.
         """
         if self._link.closed and not self._running:
             return
@@ -225,14 +233,13 @@ class Running:
             self._link.request_stop()
 
     def _stop_asked(self) -> None:
-        # On the IO thread.
+        # Called on the IO thread.
         loop = self._link.loop
         if not self._stop_wanted or not self._running or loop is None:
-            return  # a client that is not running closes at once, with its state set before any waiter wakes
-        if (
-            loop.session.ever_ready or self._router.ours
-        ):  # a call may arrive before the reply that establishes the session
-            # run() disconnects, and may drain and hang up calls first: they are still live during a reconnection.
+            return  # stop() itself closes a client that is not running
+        # A call may arrive before the reply that establishes the session, so check for calls as well.
+        if loop.session.ever_ready or self._router.ours:
+            # Let run() close the connection. It may have to drain or hang up calls first, even while reconnecting.
             loop.stopped.set()
             loop.end_waits(client_closed())
         else:
@@ -257,7 +264,7 @@ class Running:
 
 
 class _Signals:
-    """The signals received during :meth:`Running.run`: the first stops the client, the second ends it immediately."""
+    """State of the signal handling during :meth:`Running.run`."""
 
     first = 0
     hurried = False
@@ -265,7 +272,7 @@ class _Signals:
 
     @property
     def hint(self) -> str:
-        """Return how an operator can end the wait."""
+        """A hint about ways to end the wait, for log messages."""
         if not self.handled:
             return ""
         if self.first == SIGINT:
@@ -275,13 +282,13 @@ class _Signals:
 
 @contextmanager
 def _stop_on_signals(client: Running) -> Iterator[_Signals]:
-    """Let Ctrl-C and SIGTERM stop the client if Python's default handlers are installed.
+    """Stop the client on Ctrl-C and SIGTERM. Does nothing if the program has installed its own signal handlers.
 
-    A second signal raises: the client ends immediately, but still hangs up calls and lets handlers close their files, unlike with
-    Python's default for SIGTERM. A third signal has its default effect.
+    A second signal raises an exception, so that the client ends immediately but still hangs up calls and lets handlers close
+    their files. Python's default action for SIGTERM would skip this. A third signal has its default action.
     """
     with descriptors_for("run()"):
-        import signal  # slow to import, and needed by run() only
+        import signal  # imported here because it is slow to import and only run() needs it
 
         from ..threads.signals import Handled
 

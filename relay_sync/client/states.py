@@ -1,4 +1,4 @@
-"""Reports the connection state: in :attr:`RelayClient.state`, to ``on_state``, and in the log."""
+"""Track the connection state and report it to ``on_state``, to observers and in the log."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _LAST: Final = (_PUBLIC[Phase.CLOSED], _PUBLIC[Phase.FAILED])
 
 
 class States:
-    """The connection state of one client. Changed on the IO thread, read on any thread.
+    """Connection state of one client. Only the IO thread changes it; any thread may read it.
 
-    :ivar now: ``idle``, ``connecting``, ``connected``, ``reconnecting``, ``closed`` or ``failed``.
+    :ivar now: the current state, with the same values as :attr:`RelayClient.state`.
     """
 
     def __init__(self, callbacks: Callbacks, on_state: Callable[[ConnectionState], object] | None) -> None:
@@ -37,19 +37,19 @@ class States:
         self._callbacks = callbacks
         self._on_state = None if on_state is None else InContext(on_state)
         self._was_ready = False
-        #: The last logged reason why there is no connection; ``""`` while connected.
+        #: The most recently logged connection error, or ``""`` while connected.
         self._no_connection = ""
         self._causes = RateLimitedLog(_log)
 
     @property
     def over(self) -> bool:
-        """Whether the state is final for this connection."""
+        """Whether the state is ``closed`` or ``failed``."""
         return self.now in _LAST
 
     def enter(self, phase: Phase) -> str:
-        """Enter a phase of the session.
+        """Update the state for a new phase of the session.
 
-        :return: the state before, for :meth:`say`.
+        :return: the previous state, which the caller passes to :meth:`say`.
         """
         before = self.now
         self.now = _PUBLIC.get(phase, "reconnecting" if self._was_ready else "connecting")
@@ -58,9 +58,9 @@ class States:
         return before
 
     def say(self, before: str, phase: Phase, error: RelayError | None) -> None:
-        """Log a change of state, and report it to observers and ``on_state``."""
+        """Log a state change, and notify observers and ``on_state``."""
         if phase is Phase.FAILED and error is not None and self._was_ready:
-            # connect() raises its failure. After that, no thread may be waiting, so log it.
+            # Before the first connection, connect() raises the error. After that, no thread may be waiting, so log it.
             _log.error("the session is permanently lost: %s", error.message)
         if phase is Phase.BACKING_OFF and error is not None:
             self._say_no_connection(error.message)
@@ -69,13 +69,13 @@ class States:
             if self._callbacks.observers is not None:
                 self._callbacks.observers.connection_changed(before, self.now)
             if self._on_state is not None:
-                # Final states are always delivered. Others may be dropped: a late handler would see an outdated state.
+                # Final states are always delivered. Other states may be dropped if the queue is full.
                 self._callbacks.in_lane(CLIENT_LANE, "on_state handler", self._on_state, self.now, final=self.over)
         if phase in (Phase.CLOSED, Phase.FAILED):
             self._was_ready, self._no_connection = False, ""
 
     def _say_no_connection(self, why: str) -> None:
-        """Log a cause once, then once a minute with the number of attempts."""
+        """Log a connection error when it first occurs, then once a minute with the number of attempts."""
         if why != self._no_connection:
             self._no_connection = why
             self._causes.forget()
@@ -88,7 +88,7 @@ class States:
             _log.debug("no connection (attempt %d): %s", attempts, why)
 
     def after_fork(self) -> None:
-        """In a child process: start without a connection."""
+        """Reset the state in a forked child process, which has no connection."""
         self.now = "idle"
         self._was_ready = False
-        self._causes = RateLimitedLog(_log)  # another thread may have held its lock at the fork
+        self._causes = RateLimitedLog(_log)  # another thread may have held the old one's lock at the fork

@@ -1,4 +1,4 @@
-"""Inbound calls that still ring after their handlers have returned: warn once."""
+"""Log a warning about inbound calls that handlers leave unanswered."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ __all__ = ["ATTENDED_WITHIN", "Unattended"]
 
 _log = logs.get("relay_sync").later
 
-#: Seconds that a call may keep ringing after its handler has returned: another thread may be about to answer it.
+#: Seconds to wait before logging a call that still rings after its handler has returned. Another thread may answer it.
 ATTENDED_WITHIN: Final = 5.0
 
 
 class Unattended:
-    """The calls of one client that were not answered when their handlers returned, and when that was. Thread-safe."""
+    """The calls of one client that were still unanswered when their handlers returned. Thread-safe."""
 
     def __init__(self) -> None:
         self._since: Table[Call, float] = Table()
         self._warned = False
 
     def handler_returned(self, call: Call) -> None:
-        """Remember a call that still rings when its handler returns."""
+        """Add a call if it still rings. Called when its handler returns."""
         if _is_unattended(call):
             self._since.put(call, time.monotonic())
 
     def check(self, now: float) -> None:
-        """Log the calls that have been ringing for too long."""
+        """Log the calls that have been ringing for too long. Called once a second."""
         for call, since in self._since.items():
             if not _is_unattended(call):
                 self._since.take(call)
@@ -41,25 +41,25 @@ class Unattended:
                 self.say_of(call)
 
     def call_over(self, call: Call) -> None:
-        """Log a call that has ended without an answer."""
+        """Handle the end of a call. Log it if it was never answered."""
         if self._since.take(call) is not None and CALL_STATE_ANSWERED not in core_of(call).reached:
             self.say_of(call)
 
     def let_go(self, call: Call) -> None:
-        """Forget a call that this client no longer follows."""
+        """Remove a call that this client no longer follows."""
         self._since.take(call)
 
     def take_all(self) -> list[Call]:
-        """Forget all calls.
+        """Remove all calls.
 
-        :return: the calls that still ring.
+        :return: the calls that were still ringing.
         """
         calls = [call for call, _ in self._since.items() if _is_unattended(call)]
         self._since.take_all()
         return calls
 
     def say_of(self, call: Call) -> None:
-        """Log that a call still rings, or rang until it ended. The first time is a warning, later ones are at debug level."""
+        """Log that a call was left unanswered. The first message is a warning, and later ones are at debug level."""
         if core_of(call).attended:
             return
         level = logging.DEBUG if self._warned else logging.WARNING
@@ -73,7 +73,7 @@ class Unattended:
 
 
 def _is_unattended(call: Call) -> bool:
-    """Return whether a call rings, or rang until it ended, and was not answered or otherwise handled."""
+    """Return whether a call rings, or rang until it ended, without being answered or otherwise handled."""
     core = core_of(call)
     if core.attended or CALL_STATE_ANSWERED in core.reached:
         return False
