@@ -88,8 +88,10 @@ def test_a_killed_receiver_leaves_all_but_the_last_second(tmp_path: Path) -> Non
         assert samples >= 2 * 8000
         saved = read_wav(path)
         assert saved.channels == 2
-        expected = bytes(b for number in range(150) for b in PAYLOADS[number % 100])
-        assert saved.channel(0) == saved.channel(1) == codec_for("PCMU").decode(expected)[: 2 * samples]
+        payloads = bytes(b for number in range(100) for b in PAYLOADS[number % 100])
+        expected = codec_for("PCMU").decode(payloads)
+        # In the last second, one track may have been written further than the other.
+        assert saved.channel(0)[: len(expected)] == saved.channel(1)[: len(expected)] == expected
 
 
 def _resident() -> int:
