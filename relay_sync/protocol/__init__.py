@@ -1,23 +1,18 @@
-"""The RELAY conversation without sockets, threads or clocks.
+"""The RELAY protocol as a state machine, without sockets, threads or clocks.
 
-``frames``
-    JSON-RPC frames: build, parse, reject malformed ones, mask secrets.
-``results``
-    maps a command's reply to success or an error.
-``backoff``
-    the delay before the next connection attempt; a pure function.
-``liveness``
-    when to send a ping, and when a connection is dead or half-dead.
-``effects``
-    the actions that the session requests from the IO thread.
-``command``, ``promises``, ``repeats``, ``ids``
-    commands, commands kept until they are answered, duplicate detection, and frame ids.
-``options``
-    the settings of a session.
-``standing``
-    the order of call and message states.
-``depth``
-    the nesting depth of a JSON text.
-``session``
-    the state machine: events and the current time go in, effects come out.
+============  ==================================================================================
+``session``   the state machine: events and the current time as input, effects as output
+``frames``    JSON-RPC frames: building, parsing, validation, and masking of secrets
+``results``   maps replies to results or errors
+``backoff``   computes the delay before the next connection attempt
+``liveness``  decides when to send a ping and when a connection is dead
+``effects``   actions that the session requests from the IO thread
+``command``   commands and session phases
+``promises``  commands that are kept until the server has answered them
+``repeats``   detection of duplicate events
+``ids``       frame ids
+``options``   settings of a session
+``standing``  order of call and message states
+``depth``     nesting depth of a JSON text
+============  ==================================================================================
 """

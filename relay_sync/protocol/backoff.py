@@ -12,13 +12,13 @@ LONGEST = 30.0
 
 
 def retry_delay(failures: int, random: float) -> float:
-    """Return the delay in seconds after a number of consecutive failures.
+    """Return the delay before the next connection attempt, in seconds.
 
-    The first retry is immediate, with up to 50 ms of jitter so that many clients do not reconnect at the same instant. Later
-    retries use full jitter below a limit that doubles up to 30 s.
+    The first retry is almost immediate. It is delayed by up to 50 ms of jitter, so that many clients do not reconnect
+    at the same instant. Later retries use full jitter with an upper limit that doubles with each failure, up to 30 s.
 
     :param failures: failed attempts since the last stable session; 0 right after a session was lost.
-    :param random: a number in [0, 1).
+    :param random: a random number in [0, 1).
     """
     if failures <= 0:
         return random * FIRST_JITTER
@@ -28,10 +28,11 @@ def retry_delay(failures: int, random: float) -> float:
 def failures_after(failures: int, held: float) -> int:
     """Return the failure count to continue with after a session is lost.
 
-    On a network that breaks every few seconds, the delay should not exceed the lifetime of a session. Sessions shorter than two
-    seconds do not reduce the count, so that a server that drops every client is not contacted at an increasing rate.
+    On a network that breaks every few seconds, the delay should not exceed the lifetime of a session. Sessions shorter
+    than two seconds do not reduce the count. Otherwise, the client would contact a server that drops every session more
+    and more often.
 
     :param failures: the count before the session.
-    :param held: seconds that the session lasted.
+    :param held: duration of the session, in seconds.
     """
     return failures if held < 2 else min(failures, 1 + int(math.log2(held)))

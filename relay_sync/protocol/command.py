@@ -1,4 +1,7 @@
-"""The parts of a session that its callers use: commands and phases. The first connection imports the rest."""
+"""Commands and session phases.
+
+Callers of a session need only this module. The other modules are imported with the first connection.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,15 @@ from ..deadline import Deadline
 
 __all__ = ["ANSWER_PATIENCE", "Command", "Phase", "loosely"]
 
-#: Seconds that a closing client waits for the replies to sent promises before it disconnects.
+#: Maximum time that a closing client waits for replies to promises that it has sent, in seconds.
 ANSWER_PATIENCE: Final = 1.0
 
 
 class Phase(enum.Enum):
-    """The phase of a session. ``READY`` means authenticated; before it, only ``signalwire.connect`` is sent."""
+    """The phase of a session.
+
+    ``READY`` means that the client is authenticated. Before that, only ``signalwire.connect`` is sent.
+    """
 
     IDLE = "idle"
     DIALING = "dialing"
@@ -31,15 +37,21 @@ class Phase(enum.Enum):
 class Command:
     """A request to the server.
 
-    :ivar text: the frame, already built and validated.
-    :ivar deadline: an unsent command is not sent after this.
-    :ivar patience: seconds to wait for the reply, counted from the last byte written.
-    :ivar moved_at: when the last byte was written; until then, the last progress of the outbox. On the monotonic clock.
-    :ivar idempotent: the command may be sent again if the session is lost before the reply.
-    :ivar only_in: the number of the only session in which the command is valid, such as that of its call; ``None``: any.
-    :ivar promised: no caller waits for the command; it is kept until it is sent and answered. See :mod:`.promises`.
-    :ivar sent: whether the command was handed to a transport, so that the server may have received it.
-    :ivar session: the number of the session that it was last sent in; ``None`` before.
+    :ivar id: the frame id.
+    :ivar method: the RELAY method.
+    :ivar text: the serialized frame, which has been validated.
+    :ivar deadline: time after which the command is no longer sent.
+    :ivar patience: maximum time to wait for the reply, in seconds, counted from the last byte written.
+    :ivar moved_at: time at which the last byte was written, or, until then, of the last progress of the outbox, on the
+        monotonic clock.
+    :ivar idempotent: whether the command may be sent again if the session is lost before the reply.
+    :ivar only_in: number of the only session in which the command is valid, such as the session of its call; ``None``
+        means any session.
+    :ivar promised: whether the command is kept until it has been sent and answered, although no caller waits for it;
+        see :mod:`.promises`.
+    :ivar abandoned: whether the caller has stopped waiting.
+    :ivar sent: whether the command was passed to a transport, so that the server may have received it.
+    :ivar session: number of the session in which the command was last sent, or ``None``.
     :ivar settle: called once, on the IO thread, with the result, a :class:`Failure` or an exception.
     :ivar late: called with the outcome if the caller has stopped waiting.
     """
@@ -94,7 +106,10 @@ class Command:
         return f"<Command {self.method} {self.id}>"
 
     def time_left(self, now: float) -> float:
-        """Return the seconds left for the reply; 0 if unsent. The period restarts whenever a part of the outbox is written."""
+        """Return the time left for the reply, in seconds, or 0 if the command has not been sent.
+
+        The waiting period restarts whenever part of the outbox is written.
+        """
         return self.moved_at + self.patience - now if self.sent else 0.0
 
     @property
@@ -103,10 +118,11 @@ class Command:
 
 
 def loosely(function: Callable[..., object], *held: object) -> Callable[[Any, int], object]:
-    """Wrap a function for :attr:`Command.late` without keeping its objects alive while the session waits for the reply.
+    """Return a callback for :attr:`Command.late` that does not keep its arguments alive while the session waits for the reply.
 
-    :param function: called with *held*, the outcome and the session's number.
-    :param held: the leading arguments, held by weak references. If one no longer exists, the reply is ignored.
+    :param function: the function to call with *held*, the outcome, and the number of the session.
+    :param held: leading arguments of the function, held by weak references. If one of them no longer exists, the reply
+        is ignored.
     """
     return partial(_if_held, function, tuple(map(weakref.ref, held)))
 

@@ -1,7 +1,7 @@
-"""The nesting depth of a JSON text, without parsing it.
+"""Measure the nesting depth of a JSON text without parsing it.
 
-Python's parser rejects deep nesting only when its stack is exhausted, and code that the garbage collector runs at that moment
-fails as well. Untrusted input is therefore checked before it is parsed.
+Python's parser rejects deep nesting only when its stack is exhausted. Code that the garbage collector runs at that
+moment then fails as well. Untrusted input is therefore checked before it is parsed.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Final
 
 __all__ = ["is_deeper"]
 
-# An unterminated string extends to the end of the text, so that the scan stays linear.
+# An unterminated string extends to the end of the text, which keeps the scan linear.
 _TOKENS: Final = re.compile(rb'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
 
 
 def is_deeper(text: bytes, most: int) -> bool:
-    """Return whether objects and arrays are nested more than ``most`` levels deep."""
+    """Return whether objects and arrays in *text* are nested more than *most* levels deep."""
     if text.count(b"[") + text.count(b"{") <= most:
         return False
     depth = 0

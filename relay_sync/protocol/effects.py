@@ -1,7 +1,7 @@
-"""Effects: the actions that the session requests. The IO thread performs them and makes no decisions.
+"""Effects: actions that the session requests from the IO thread, which performs them without making decisions.
 
-They are not attrs classes, because each of those adds 0.2 ms to the import. Effects that every frame needs use ``__slots__``,
-the fastest to set.
+They are not attrs classes, because each attrs class adds 0.2 ms to the import time. Effects that are created for every
+frame use ``__slots__``, which makes them the fastest to create.
 """
 
 from __future__ import annotations
@@ -34,13 +34,20 @@ class Dial:
 
 
 class Hangup(NamedTuple):
-    """Close the transport, by default after flushing its outbox."""
+    """Close the transport.
+
+    :ivar at_once: close immediately, without flushing the outbox.
+    """
 
     at_once: bool = False
 
 
 class Send:
-    """Write one frame. ``command`` is the command that it carries, if any; its ``moved_at`` follows the writing."""
+    """Write one frame.
+
+    :ivar text: the serialized frame.
+    :ivar command: the command in the frame, if any. Its ``moved_at`` is updated as the frame is written.
+    """
 
     __slots__ = ("command", "text")
 
@@ -50,7 +57,7 @@ class Send:
 
 
 class Settle:
-    """Give a command its outcome."""
+    """Complete a command with its outcome."""
 
     __slots__ = ("command", "outcome")
 
@@ -67,7 +74,10 @@ class Late(NamedTuple):
 
 
 class Deliver:
-    """Deliver an event's envelope to the calls."""
+    """Deliver an event to the calls.
+
+    :ivar payload: the params of the event frame.
+    """
 
     __slots__ = ("payload",)
 
@@ -76,21 +86,33 @@ class Deliver:
 
 
 class PhaseChanged(NamedTuple):
-    """The session entered another phase. ``error`` is the reason, if there is one."""
+    """Report that the session has entered another phase.
+
+    :ivar phase: the new phase.
+    :ivar error: the reason, if there is one.
+    """
 
     phase: Phase
     error: RelayError | None = None
 
 
 class SessionOver(NamedTuple):
-    """The server-side session and its calls are permanently lost. ``session`` is its number."""
+    """Report that the server-side session and its calls are permanently lost.
+
+    :ivar error: the reason.
+    :ivar session: the number of the session.
+    """
 
     error: RelayError
     session: int
 
 
 class Trouble(NamedTuple):
-    """Log a warning. ``kind`` is one of a few fixed texts, the key of the rate limit."""
+    """Log a warning.
+
+    :ivar kind: a short text from a fixed set, used as the key of the rate limit.
+    :ivar detail: additional text for the log.
+    """
 
     kind: str
     detail: str = ""

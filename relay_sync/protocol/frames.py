@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0 frames as RELAY uses them: one object per WebSocket text message."""
+"""JSON-RPC 2.0 frames as used by RELAY, with one object per WebSocket text message."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _IDS: Final = (str, int, float, type(None))
 
 
 class Hide(Protocol):
-    """Return a text without secrets; see :func:`relay_sync.text.secrecy.hide`."""
+    """A function that masks secrets in a text; see :func:`relay_sync.text.secrecy.hide`."""
 
     def __call__(self, text: str, *, theirs: bool = ...) -> str: ...
 
@@ -44,7 +44,10 @@ _WHOLE: Final = r"\s*[+-]?[0-9]{1,9}(?:\.0{0,9})?\s*"
 
 
 class Malformed(ValueError):
-    """A message that is not a valid frame. ``kind`` describes the fault in fixed words and holds no content of the message."""
+    """A message that is not a valid frame.
+
+    :ivar kind: a fixed description of the problem that contains no data from the message.
+    """
 
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
@@ -52,7 +55,7 @@ class Malformed(ValueError):
 
 
 class _Frame:
-    """Equality and repr of the frame classes. attrs would add as much to the import as nine modules."""
+    """Equality and repr of the frame classes. Using attrs here would add as much import time as nine modules."""
 
     __slots__: tuple[str, ...] = ()
 
@@ -64,7 +67,12 @@ class _Frame:
 
 
 class RequestFrame(_Frame):
-    """A request from the peer. ``id`` is ``None`` if it expects no reply."""
+    """A request from the peer.
+
+    :ivar id: the id to repeat in the reply, or ``None`` if no reply is expected.
+    :ivar method: the method.
+    :ivar params: the params, which may be of any type.
+    """
 
     __slots__ = ("id", "method", "params")
 
@@ -75,7 +83,7 @@ class RequestFrame(_Frame):
 
 
 class Reply(_Frame):
-    """A result for one of our requests."""
+    """A successful reply to a request of the client."""
 
     __slots__ = ("id", "result")
 
@@ -85,7 +93,13 @@ class Reply(_Frame):
 
 
 class Failure(_Frame):
-    """A JSON-RPC error for one of our requests. ``id`` is ``None`` if the peer could not read it."""
+    """An error reply to a request of the client.
+
+    :ivar id: the id of the request, or ``None`` if the peer could not read it.
+    :ivar code: the error code, or ``None`` if it is missing or not a number.
+    :ivar message: the error message.
+    :ivar data: additional data of any type.
+    """
 
     __slots__ = ("code", "data", "id", "message")
 
@@ -97,9 +111,11 @@ class Failure(_Frame):
 
 
 def parse(text: str) -> RequestFrame | Reply | Failure:
-    """Parse one frame. Lone surrogates become U+FFFD, except in the id, which the reply must repeat unchanged.
+    """Parse one frame.
 
-    :raises Malformed: the text is not a JSON-RPC object. No other exception is raised.
+    Lone surrogates are replaced by U+FFFD, except in the id, which the reply must repeat unchanged.
+
+    :raises Malformed: the text is not a valid JSON-RPC frame. No other exception is raised.
     """
     whole = mend_json(text) if "\\" in text else text
     try:
@@ -112,7 +128,7 @@ def parse(text: str) -> RequestFrame | Reply | Failure:
     if type(frame) is not dict:
         raise Malformed("not an object")
     frame_id = given.get("id")
-    # An exact type check: bool is a subclass of int, but not a valid JSON-RPC id.
+    # Check the exact type, because bool is a subclass of int but is not a valid id.
     if type(frame_id) not in _IDS:
         raise Malformed("the id has the wrong type")
     method = frame.get("method")
@@ -134,12 +150,12 @@ def _failure(frame_id: FrameId | None, error: Any) -> Failure:
     message = error.get("message")
     if not isinstance(message, str):
         message = ""
-    # Not truncated here: secrets are masked before it is shown, and a truncated secret would not be recognized.
+    # Do not truncate the message here. Secrets are masked later, and a truncated secret would not be recognized.
     return Failure(frame_id, whole_code(error.get("code")), message, error.get("data"))
 
 
 def whole_code(code: object) -> int | None:
-    """Return a code that is a whole number in any notation (``200``, ``"200"``, ``200.0``, ``"200.0"``); otherwise ``None``."""
+    """Return a code as an integer. ``200``, ``"200"``, ``200.0`` and ``"200.0"`` are accepted; other values return ``None``."""
     if isinstance(code, int) and not isinstance(code, bool):
         return code
     if isinstance(code, float) and code.is_integer() and abs(code) < 1e9:
@@ -162,7 +178,7 @@ def build_request(frame_id: str, method: str, params: Mapping[str, Any]) -> str:
     except (TypeError, ValueError, RecursionError):
         check_json("params", params)
         raise
-    if "\\" in body or len(body) >= HUGE:  # skips both checks for nearly every command
+    if "\\" in body or len(body) >= HUGE:  # nearly every command skips both checks
         for wrong, accepted in _REFUSED:
             if wrong(body):
                 raise _naming(params, wrong, accepted)
@@ -172,18 +188,19 @@ def build_request(frame_id: str, method: str, params: Mapping[str, Any]) -> str:
     )
 
 
-#: Values that Python serializes but other parsers reject, and the expectation to report.
+#: Checks for values that Python serializes but other parsers reject, each with the accepted values for the error
+#: message.
 _REFUSED: Final = ((has_half, WHOLE_TEXT), (has_huge, IN_RANGE))
 
 
 def _naming(params: Mapping[str, Any], wrong: Callable[[str], bool], accepted: str) -> InvalidParameter:
-    """Return the error for the first parameter at fault. It shows only the value's type, because the value may be secret."""
+    """Return the error for the first invalid parameter. It shows only the type of the value, which may be secret."""
     name = next((name for name, value in params.items() if wrong(_dump({name: value}))), "params")
     return unseen(name, params.get(name), accepted)
 
 
 def acknowledge(frame_id: FrameId) -> str:
-    """Build the empty reply that acknowledges an event. It is built often, so without intermediate dictionaries."""
+    """Build the empty reply that acknowledges an event. No intermediate dictionaries are created, because this runs often."""
     written = encode_basestring_ascii(frame_id) if type(frame_id) is str else _dump(frame_id)
     return f'{{"jsonrpc":"2.0","id":{written},"result":{{}}}}'
 
@@ -199,7 +216,7 @@ def build_error(frame_id: FrameId, code: int, message: str) -> str:
 
 
 def echo(params: object) -> dict[str, Any]:
-    """Return the result for a ping: its timestamp and payload. Objects and lists are not repeated."""
+    """Return the result for a ping, which repeats its timestamp and payload. Objects and lists are left out."""
     if not isinstance(params, dict):
         return {}
     return {
@@ -210,10 +227,12 @@ def echo(params: object) -> dict[str, Any]:
 
 
 def mask(value: Any, hidden: Hide = hide) -> Any:
-    """Return a copy of a parsed frame with its secrets masked: members with secret names, and secrets known to the process.
+    """Return a copy of a parsed frame with its secrets masked.
 
-    :param value: the frame, or a part of it.
-    :param hidden: masks the known secrets in a string.
+    This masks members with secret names, and the secrets that the process knows.
+
+    :param value: the frame, or part of it.
+    :param hidden: function that masks the known secrets in a string.
     """
     if isinstance(value, dict):
         return {
@@ -230,13 +249,13 @@ def mask(value: Any, hidden: Hide = hide) -> Any:
 
 
 class Masked:
-    """A frame to be logged; parsed and masked only when a log record is formatted."""
+    """A frame for the log. It is parsed and masked only when a log record is formatted."""
 
     __slots__ = ("_masked", "_text")
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._masked: str | None = None  # cached: every filter and handler formats the record
+        self._masked: str | None = None  # cached because every filter and handler formats the record
 
     def __str__(self) -> str:
         if self._masked is None:

@@ -1,23 +1,23 @@
-"""Detects dead connections in both directions: when to send a ping, and when to drop the connection.
+"""Detection of dead connections: when to send a ping, and when to drop the connection.
 
-Incoming data shows that the server reaches the client, not that the client reaches the server: a middlebox may pass only one
-direction. Only replies show that both work. After ``interval`` seconds without any reply the client sends a ping. It drops the
-connection
+Incoming data shows that the server can reach the client, but not that the client can reach the server. A middlebox may
+pass data in only one direction. Only replies show that both directions work. The client therefore sends a ping after
+``interval`` seconds without a reply. It drops the connection in two cases:
 
-* if no data arrives within ``timeout`` of a ping (the connection is dead), or
-* if other data arrives but :data:`MOST_UNANSWERED` consecutive pings, ``interval`` apart, get no reply (it is half-dead). One
-  ping is not enough, because its reply may be queued behind other data. Counting pings instead of seconds lets a process that
-  was suspended read its backlog first.
+* No data arrives within ``timeout`` of a ping. The connection is dead.
+* Other data arrives, but :data:`MOST_UNANSWERED` consecutive pings, sent ``interval`` apart, get no reply. The
+  connection is half-dead. A single ping is not enough, because its reply may be queued behind other data. Pings are
+  counted instead of seconds so that a process that was suspended can read its backlog first.
 
-A ping queued behind a long command has not been sent yet, so no pings are sent while the outbox holds data. Each write shows
-that the server is reading, and all timers start with the last byte written. The client drops the connection if it could
-write nothing for ``interval + timeout``.
+A ping that is queued behind a long command has not been sent yet, so the client sends no pings while the outbox holds
+data. Each write shows that the server is reading, and all timers start with the last byte written. If nothing could be
+written for ``interval + timeout`` seconds, the client drops the connection.
 
-A long message from the server delays its replies in the same way. While parts of one arrive between two pings, no ping counts as
-unanswered.
+A long message from the server delays replies in the same way. If parts of a message arrive between two pings, no ping
+counts as unanswered.
 
-Some servers never answer pings. An unanswered ping therefore counts only if the server has answered one before, or if
-:data:`COMMANDS` commands are unanswered too. A single unanswered command is not evidence.
+Some servers never answer pings. An unanswered ping therefore counts only if the server has answered a ping before, or
+if :data:`COMMANDS` commands are unanswered as well. A single unanswered command is not sufficient.
 """
 
 from __future__ import annotations
@@ -28,48 +28,49 @@ from typing import Final
 
 __all__ = ["COMMANDS", "MOST_UNANSWERED", "Liveness"]
 
-#: Consecutive unanswered pings after which the connection counts as half-dead.
+#: Number of consecutive unanswered pings after which the connection is considered half-dead.
 MOST_UNANSWERED: Final = 3
-#: Unanswered commands that make a ping count if the server has never answered one.
+#: Number of unanswered commands that make a ping count if the server has never answered a ping.
 COMMANDS: Final = 3
-#: Recent pings whose replies are recognized.
+#: Number of recent pings whose replies are recognized.
 REMEMBERED_PINGS: Final = 8
 
 
 class Liveness:
-    """The liveness of a session's current connection. Times are seconds on one monotonic clock.
+    """The liveness of a session's current connection. All times are seconds on one monotonic clock.
 
-    :param interval: seconds without any reply before a ping is sent.
-    :param timeout: seconds to wait for the reply.
+    :param interval: time without a reply after which a ping is sent, in seconds.
+    :param timeout: time to wait for the reply to a ping, in seconds.
     """
 
     def __init__(self, interval: float, timeout: float) -> None:
         self._interval = interval
         self._timeout = timeout
-        #: Kept across reconnects, which reach the same server.
+        #: Kept across reconnects, because they reach the same server.
         self._answers_pings = False
-        #: When data that was waiting in the outbox was last written.
+        #: Time at which data from the outbox was last written.
         self._moved = -math.inf
         self._behind = False
         self._pings: deque[str] = deque(maxlen=REMEMBERED_PINGS)
         self.begin(0.0)
 
     def begin(self, now: float) -> None:
-        """Start over: a reply arrived. The reply to ``signalwire.connect`` counts as one."""
+        """Restart the timers because a reply arrived. The reply to ``signalwire.connect`` counts as well."""
         self._answered = now
         self._asked = -math.inf
-        #: Whether nothing has arrived since the last ping.
+        #: Whether no data has arrived since the last ping.
         self._silent = False
         self._unanswered = 0
-        #: Commands sent since the last reply.
+        #: Number of commands sent since the last reply.
         self.commands = 0
 
     def shift(self, by: float) -> None:
-        """Compensate for a jump of the clock.
+        """Correct the timers after a jump of the clock.
 
-        After a jump by more than ``timeout`` the age of a ping is unknown. Another ping is sent, and its reply decides.
+        After a jump of more than ``timeout``, the age of a ping is unknown. The client then sends another ping and
+        waits for its reply.
 
-        :param by: seconds that the clock advanced beyond the elapsed time; negative if it advanced by less.
+        :param by: seconds that the clock advanced beyond the elapsed time; negative if it advanced less.
         """
         self._asked += by
         self._moved += by
@@ -80,32 +81,32 @@ class Liveness:
             self._unanswered = min(self._unanswered, MOST_UNANSWERED - 1)
 
     def heard(self, *, within: bool = False) -> None:
-        """Record that bytes arrived.
+        """Record that data arrived.
 
-        :param within: whether they are in the middle of a message, which a reply can only follow.
+        :param within: whether the data is part of a longer message, which delays any reply.
         """
         self._silent = False
         if within:
             self._unanswered = 0
 
     def outbox(self, now: float, *, empty: bool, moved: bool) -> None:
-        """Record that data is, or was, waiting in the outbox.
+        """Record that data is waiting in the outbox, or was waiting until now.
 
         :param now: the current time.
-        :param empty: whether all of it has been written.
-        :param moved: whether some of it was written just now.
+        :param empty: whether all of the data has been written.
+        :param moved: whether some of the data was written just now.
         """
         if moved or not self._behind:
             self._moved = now
         self._behind = not empty
 
     def answered(self, now: float, answer_id: object, *, ping: bool) -> bool:
-        """Record a reply to a command or a ping; late replies count too.
+        """Record a reply to a command or a ping, including late replies.
 
         :param now: the current time.
         :param answer_id: the id of the reply.
-        :param ping: whether it answers a ping that the user sent.
-        :return: whether it answers a ping, of the user or of the client.
+        :param ping: whether this is the reply to a ping sent by the user.
+        :return: whether this is the reply to a ping of the user or the client.
         """
         ping = ping or answer_id in self._pings
         self._answers_pings = self._answers_pings or ping
@@ -116,7 +117,7 @@ class Liveness:
         """Record that the client sent a ping.
 
         :param now: the current time.
-        :param ping: its id.
+        :param ping: the id of the ping.
         """
         self._pings.append(ping)
         self._asked = now
@@ -125,7 +126,7 @@ class Liveness:
             self._unanswered += 1
 
     def next_wake(self) -> float:
-        """Return when to check :meth:`verdict` next, and to send a ping if it is empty."""
+        """Return the time of the next check. If :meth:`verdict` is then empty, the client sends a ping."""
         if self._behind:
             return self._moved + self._interval + self._timeout
         if self._silent or self._unanswered >= MOST_UNANSWERED:
@@ -133,7 +134,7 @@ class Liveness:
         return max(self._answered, self._asked, self._moved) + self._interval
 
     def verdict(self, now: float) -> str:
-        """Return why the connection should be dropped, or ``""``."""
+        """Return the reason to drop the connection, or ``""`` to keep it."""
         if self._behind:
             return "" if now < self.next_wake() else "the server stopped reading from the connection"
         if now < max(self._asked, self._moved) + self._timeout:

@@ -1,4 +1,4 @@
-"""The settings of a session."""
+"""Settings of a session."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ __all__ = ["SessionOptions"]
 
 
 class SessionOptions:
-    """The credentials, contexts and time limits of a session.
+    """Credentials, contexts and time limits of a session.
 
-    :ivar secrets: secrets to keep out of logs; the session adds secrets issued by the server.
-    :ivar connect_patience: seconds to wait for the reply to ``signalwire.connect``.
-    :ivar holds_after: seconds after which a session counts as stable, and its loss resets the backoff.
-    :ivar farewell_patience: seconds to wait for pending replies after the server announced a disconnect, before the client
-        acknowledges the announcement.
-    :ivar leaving_patience: seconds that the server then has to close the connection, before the client does.
+    :ivar authentication: the credentials for ``signalwire.connect``.
+    :ivar secrets: secrets to mask in logs. The session adds the secrets issued by the server.
+    :ivar contexts: contexts to receive calls and messages from.
+    :ivar connect_patience: maximum time to wait for the reply to ``signalwire.connect``, in seconds.
+    :ivar ping_interval: time without a reply before a ping is sent, in seconds.
+    :ivar ping_timeout: time to wait for the reply to a ping, in seconds.
+    :ivar max_queue: maximum number of commands that wait for a session.
+    :ivar holds_after: duration after which a session is considered stable and its loss resets the backoff, in seconds.
+    :ivar farewell_patience: maximum time to wait for pending replies before the client acknowledges the server's
+        disconnect announcement, in seconds.
+    :ivar leaving_patience: time that the server then has to close the connection before the client closes it, in
+        seconds.
     """
 
     # Not an attrs class, which would add half a millisecond to the import.
@@ -51,9 +57,9 @@ class SessionOptions:
     def introduction(self, contexts: Iterable[str], protocol: str, state: str) -> dict[str, Any]:
         """Return the params of ``signalwire.connect``.
 
-        :param contexts: the contexts to receive calls and messages from.
-        :param protocol: the protocol of the session to resume; ``""`` starts a new one.
-        :param state: the authorization state of that session.
+        :param contexts: contexts to receive calls and messages from.
+        :param protocol: the protocol of the session to resume; ``""`` starts a new session.
+        :param state: the authorization state of the session to resume.
         """
         params: dict[str, Any] = {
             "version": PROTOCOL_VERSION,

@@ -1,7 +1,7 @@
-"""Promises: commands that must reach the server although no caller waits for them, such as a hangup, a cancel, or a stop.
+"""Promises: commands that must reach the server although no caller waits for them, such as a hangup or a stop.
 
-A promise is kept until it is sent and answered, or until its deadline. It survives a reconnect, and a closing client sends it
-before it disconnects. It is bound to one server-side session and dropped with it.
+A promise is kept until it has been sent and answered, or until its deadline. It survives a reconnect, and a closing
+client sends it before disconnecting. A promise belongs to one server-side session and is dropped with that session.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from .command import ANSWER_PATIENCE, Command
 
 __all__ = ["MOST_PROMISES", "Promises"]
 
-#: Most open promises: twice the calls of a busy process, so that all of them can be hung up while the network is down.
+#: Maximum number of open promises. This is twice the number of calls of a busy process, so that all of them can be hung
+#: up while the network is down.
 MOST_PROMISES: Final = 2000
 
 
 class Promises:
-    """The open promises of one session, in the order in which they were made. Times are seconds on one monotonic clock."""
+    """The open promises of one session, in order of creation. All times are seconds on one monotonic clock."""
 
     def __init__(self, most: int = MOST_PROMISES) -> None:
         self._most = most
         self._open: dict[str, Command] = {}
         self._sent_at = -math.inf
-        #: Since when the client expects legs that it must hang up as they appear; ``None`` if it expects none.
+        #: Time since which the client has expected legs that it must hang up as they appear, or ``None``.
         self.expecting_since: float | None = None
 
     def __bool__(self) -> bool:
@@ -47,7 +48,7 @@ class Promises:
 
         :param now: the current time.
         :param command: the command to keep.
-        :return: ``False`` if too many are open.
+        :return: ``False`` if too many promises are open.
         """
         if len(self._open) >= self._most:
             for old in [each for each in self._open.values() if each.deadline.passed(now)]:
@@ -58,7 +59,7 @@ class Promises:
         return True
 
     def sent(self, now: float, command: Command) -> None:
-        """Record that a command was sent. If it is a promise, the time for its reply starts."""
+        """Record that a command was sent. If it is a promise, this starts the time to wait for its reply."""
         if command.id in self._open:
             self._sent_at = now
 
@@ -67,16 +68,16 @@ class Promises:
         self._sent_at = max(self._sent_at, now) if self._open else self._sent_at
 
     def shift(self, by: float) -> None:
-        """Compensate for a jump of the clock; see :meth:`.Liveness.shift`."""
+        """Correct the timers after a jump of the clock; see :meth:`.Liveness.shift`."""
         self._sent_at += by
         if self.expecting_since is not None:
             self.expecting_since += by
 
     def open_until(self, under_way: Container[object], ready_since: float | None) -> float:
-        """Return until when a closing client waits for its promises.
+        """Return the time until which a closing client waits for its promises.
 
-        :param under_way: as for :meth:`unsent`.
-        :param ready_since: when the current connection became ready; ``None`` if there is none.
+        :param under_way: the ids of commands that await a reply on this connection.
+        :param ready_since: time at which the current connection became ready, or ``None`` if there is none.
         """
         if not self:
             return -math.inf
@@ -88,13 +89,13 @@ class Promises:
         return start + ANSWER_PATIENCE
 
     def end(self, command: Command) -> None:
-        """Remove a promise that was answered, or can no longer be."""
+        """Remove a promise that has been answered or can no longer be answered."""
         self._open.pop(command.id, None)
 
     def unsent(self, under_way: Container[object]) -> list[Command]:
-        """Return the promises to send, or to send again.
+        """Return the promises to send, including those to send again.
 
-        :param under_way: the ids of commands that were sent on this connection and await a reply.
+        :param under_way: the ids of commands that await a reply on this connection.
         """
         return [command for command in self._open.values() if command.id not in under_way]
 

@@ -1,4 +1,4 @@
-"""Detection of events and messages that the server sends twice."""
+"""Detection of duplicate events and messages."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ __all__ = ["Seen"]
 
 
 class Seen:
-    """The most recent items by id. A server may reuse an id, so the content is compared as well.
+    """A record of the most recent items by id. It also compares the content, because a server may reuse an id.
 
-    :param most: the number of items to keep.
+    :param most: maximum number of items to keep.
     """
 
     def __init__(self, most: int) -> None:
@@ -19,11 +19,11 @@ class Seen:
         self._said: OrderedDict[object, int] = OrderedDict()
 
     def again(self, name: object, said: Hashable) -> bool:
-        """Remember an item.
+        """Record an item and return whether it is a duplicate.
 
-        :param name: its id.
-        :param said: its content.
-        :return: whether the same item was already known.
+        :param name: the id of the item.
+        :param said: the content of the item.
+        :return: whether the same item was recorded before.
         """
         content = hash(said)
         if self._said.get(name) == content:
@@ -34,5 +34,5 @@ class Seen:
         return False
 
     def clear(self) -> None:
-        """Forget all items: a new session of the server may reuse the ids."""
+        """Discard all items, because a new session may reuse the ids."""
         self._said.clear()

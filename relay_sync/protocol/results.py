@@ -1,4 +1,4 @@
-"""The meaning of replies: success, or which error."""
+"""Interpretation of replies as results or errors."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ __all__ = [
     "says_gone",
 ]
 
-#: Codes that concern the credentials: another attempt would fail in the same way.
+#: Codes that refer to the credentials. Another attempt would fail in the same way.
 REFUSES_CREDENTIALS: Final = frozenset({-32002, -32003, 401, 403})
-#: Codes that reject the ``signalwire.connect`` frame: another attempt would fail in the same way.
+#: Codes that reject the ``signalwire.connect`` frame. Another attempt would fail in the same way.
 REFUSES_CONNECT: Final = frozenset({-32001, -32600, -32601, -32602})
-#: Codes of failures of the server itself, which may be temporary.
+#: Codes of server failures, which may be temporary.
 SERVER_TROUBLE: Final = frozenset({-32000, -32603, -32004, -32005, 408, 425, 429})
-#: Members of the reply to ``signalwire.connect`` that no refusal has.
+#: Members of the reply to ``signalwire.connect`` that occur in successful replies only.
 _OF_A_SESSION: Final = ("identity", "authorization", "ice_servers", "sessionid", "session_restored", "nodeid")
 
 
-#: The outcome of a command: its result, or the refusal.
+#: The outcome of a command: its result or its refusal.
 Outcome = dict[str, Any] | CommandRefused
 
 
 def read_code(result: object) -> int | None:
-    """Return the ``code`` of a result: usually a string, sometimes a number, sometimes absent (``None``)."""
+    """Return the ``code`` of a result, which is usually a string, or ``None`` if it is missing or not a number."""
     code = result.get("code") if isinstance(result, dict) else None
     return 200 if code == "200" else whole_code(code)  # nearly always the first case
 
@@ -63,14 +63,15 @@ def read_code(result: object) -> int | None:
 def result_or_error(
     result: object, *, method: str, call_id: str = "", sent: object = None
 ) -> dict[str, Any] | CommandRefused:
-    """Return a command's result, or the error that it represents. Any 2xx code means success, and so does a missing code.
+    """Return a command's result, or the error that it represents.
 
-    A result that is not an object becomes ``{"raw": result}``, as in the official SDK, and ``null`` becomes ``{}``.
+    Any 2xx code means success, and so does a missing code. As in the official SDK, a result that is not an object
+    becomes ``{"raw": result}``, and ``null`` becomes ``{}``.
 
     :param result: the result from the reply.
-    :param method: the command's method.
-    :param call_id: the id of its call, or ``""``.
-    :param sent: the command's params. Secrets in them are masked if the server repeats them.
+    :param method: the method of the command.
+    :param call_id: the id of the call, or ``""``.
+    :param sent: the params of the command. Secrets in them are masked if the server repeats them.
     """
     if not isinstance(result, dict):
         return {} if result is None else {"raw": result}
@@ -90,16 +91,16 @@ def result_or_error(
 
 
 def failure_to_error(failure: Failure, *, method: str, call_id: str = "", sent: object = None) -> CommandRefused:
-    """Return the exception for a JSON-RPC error. The other parameters are those of :func:`result_or_error`.
+    """Return the exception for a JSON-RPC error. The other parameters are described at :func:`result_or_error`.
 
-    :param failure: the error.
+    :param failure: the JSON-RPC error.
     """
     message = _hide(sent)(failure.message, theirs=True)[:500] or "no message"
     return CommandRefused(failure.code, _advice(failure.code, message, method), method=method, call_id=call_id)
 
 
 def read_reply(reply: object, *, method: str, call_id: str = "", sent: object = None) -> Outcome:
-    """Return the outcome of a command. The other parameters are those of :func:`result_or_error`.
+    """Return the outcome of a command. The other parameters are described at :func:`result_or_error`.
 
     :param reply: a result or a JSON-RPC error.
     """
@@ -111,17 +112,18 @@ def read_reply(reply: object, *, method: str, call_id: str = "", sent: object = 
 
 
 def is_server_trouble(code: int | None) -> bool:
-    """Return whether a refusal is due to a failure of the server, which may be temporary."""
+    """Return whether a code reports a server failure, which may be temporary."""
     return code is not None and (code >= 500 or code in SERVER_TROUBLE)
 
 
 def is_welcome(result: object, *, resuming: bool) -> bool:
-    """Return whether the result of ``signalwire.connect`` is a session.
+    """Return whether the result of ``signalwire.connect`` describes a session.
 
-    If there is a code, it decides. Otherwise, a session has a protocol or another member that no refusal has.
+    The code decides if there is one. Otherwise, the result describes a session if it contains a protocol or another
+    member that occurs in successful replies only.
 
-    :param result: the result.
-    :param resuming: whether the request named a protocol, which the server need not repeat.
+    :param result: the result of ``signalwire.connect``.
+    :param resuming: whether the request named a protocol, which the server does not have to repeat.
     """
     if not isinstance(result, dict):
         return False
@@ -133,7 +135,7 @@ def is_welcome(result: object, *, resuming: bool) -> bool:
 
 
 def refuses_credentials(code: int | None) -> bool:
-    """Return whether a refusal concerns the credentials, rather than the form of the frame or a failure of the server."""
+    """Return whether a code refuses the credentials, as opposed to an invalid frame or a server failure."""
     return code is not None and code not in REFUSES_CONNECT and not is_server_trouble(code)
 
 
@@ -166,19 +168,23 @@ def connect_refusal(code: int | None, said: str) -> RelayError:
 
 
 def is_gone(error: CommandRefused) -> bool:
-    """Return whether a refusal says that something does not exist: the call, since the remote party may hang up at any time, or
-    an object that the command names (a queue, an agent, a recording).
+    """Return whether a refusal means that the call or an object named by the command does not exist.
+
+    The remote party may hang up at any time. The object may be a queue, an agent or a recording.
     """
     return error.code in GONE_CODES
 
 
 def says_gone(reply: object) -> bool:
-    """Return whether an uninterpreted reply says that something does not exist."""
+    """Return whether an unprocessed reply means that the call or an object does not exist."""
     return (reply.code if isinstance(reply, Failure) else read_code(reply)) in GONE_CODES
 
 
 def call_goes_on(error: CommandRefused) -> CommandRefused:
-    """Return the same refusal for a call that is known to be live, so that an object named by the command must be missing."""
+    """Return the refusal with a message for a call that is known to be live.
+
+    In that case, an object named by the command must be missing.
+    """
     message = error.message.removesuffix(f"; {_NOT_THERE}")
     told = f"{message}; the call itself is live: check the queue, agent, conference, control_id, ... that the command names"
     return CommandRefused(error.code, told, method=error.method, call_id=error.call_id)
@@ -202,7 +208,7 @@ _ADVICE = {
 def _advice(code: int | None, message: str, method: str) -> str:
     advice = _ADVICE.get(code) if code is not None else None
     if code == 409 and "not answered" in message.lower():
-        advice = "use call.answer() first"  # the server's message gives the reason: no other advice
+        advice = "use call.answer() first"  # the server's message states the reason, so no further advice is needed
     return f"{method} was refused: {message}" + (f"; {advice}" if advice else "")
 
 
@@ -213,7 +219,7 @@ def _details(data: object, hidden: Hide) -> str:
 
 
 def _hide(sent: object) -> Hide:
-    """Return a function that masks the secrets known to the process and those of this command."""
+    """Return a function that masks the secrets known to the process and the secrets in this command."""
     custom = Secrets(*custom_values(sent))
 
     def hidden(text: str, *, theirs: bool = False) -> str:
@@ -223,19 +229,22 @@ def _hide(sent: object) -> Hide:
 
 
 def _told(value: object, most: int, hidden: Hide) -> str:
-    """Return the server's data as a string of at most *most* characters, with secrets from the request masked."""
+    """Return the server's data as a string of at most *most* characters, with secrets masked."""
     try:
         return str(mask(value, hidden))[:most]
     except RecursionError:
         return f"<{type(value).__name__}>"
 
 
-#: Cached errors by end reason. Only known reasons are cached: others come from the server and may contain secrets.
+#: Cached errors by end reason. Only known reasons are cached, because other reasons come from the server and may
+#: contain secrets.
 _ENDED: Final[dict[str, CallEnded]] = {}
 
 
 def call_ended(end_reason: str) -> CallEnded:
-    """Return the error for operations that a call's end interrupts. Calls share it: raise a :meth:`~RelayError.fresh` copy.
+    """Return the error for operations that are interrupted by the end of a call.
+
+    Calls share this object, so raise a :meth:`~RelayError.fresh` copy of it.
 
     :param end_reason: the server's reason, or ``""``.
     """
@@ -245,12 +254,12 @@ def call_ended(end_reason: str) -> CallEnded:
     why = f" ({end_reason})" if end_reason else ""
     text = f"the call ended{why} before the operation completed; no further events arrive"
     error = CallEnded(text, end_reason=end_reason)
-    whole = (error.message, error.end_reason) == (text, end_reason)  # False if a secret in it was masked
+    whole = (error.message, error.end_reason) == (text, end_reason)  # False if a secret in the text was masked
     return _ENDED.setdefault(end_reason, error) if whole and end_reason in END_REASONS else error
 
 
 def client_closed() -> ClientClosed:
-    """Return the error for operations of a closed client, pending or new."""
+    """Return the error for pending and new operations of a closed client."""
     return ClientClosed("the client was closed; call connect() to use it again")
 
 
@@ -264,12 +273,12 @@ def session_replaced() -> ConnectionLost:
 
 
 def never_sent(command: Command) -> RequestTimeout:
-    """Return the error for a command whose deadline passes before it is its turn to be sent."""
+    """Return the error for a command whose deadline passed while it was queued."""
     return RequestTimeout(f"{command.method} was not sent before its timeout; try again")
 
 
 def too_late(command: Command) -> ConnectionLost:
-    """Return the error for a command whose deadline passes before it can be sent, or sent again."""
+    """Return the error for a command whose deadline passed without a connection, before it could be sent or sent again."""
     if command.sent:
         return ConnectionLost(
             f"{command.method} was sent, but the connection closed before the reply and the timeout has passed; "

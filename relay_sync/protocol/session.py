@@ -1,7 +1,7 @@
-"""The RELAY session as a state machine: events and the current time go in, effects come out.
+"""The RELAY session as a state machine: events and the current time as input, effects as output.
 
-It uses no sockets, threads or clocks; ids and random numbers are passed to it. Times are seconds on one monotonic clock.
-No input from the peer makes a method raise.
+The session uses no sockets, threads or clocks. Ids and random numbers are supplied by the caller. All times are seconds
+on one monotonic clock. No input from the peer makes a method raise.
 """
 
 from __future__ import annotations
@@ -65,51 +65,56 @@ from .results import (
 
 __all__ = ["Session", "SessionOptions"]
 
-#: Session numbers, unique in the process: a later session has a higher number, even after a client was closed.
+#: Session numbers. They are unique in the process, and later sessions have higher numbers, even after a client was
+#: closed.
 _numbers = itertools.count(1)
 
 REMEMBERED_EVENTS: Final = 4096
-#: Most commands whose callers stopped waiting but whose late replies are still processed.
+#: Maximum number of abandoned commands whose late replies are still processed.
 REMEMBERED_LATE: Final = 256
-#: Pending commands above which expired ones are searched for and removed.
+#: Number of pending commands above which expired commands are removed.
 CROWD: Final = 1024
-#: Consecutive refusals after which the client stops connecting: any refusal before the first session; after it, refusals of the
-#: credentials only.
+#: Number of consecutive refusals after which the client stops connecting. Before the first session, any refusal counts;
+#: after it, only refusals of the credentials count.
 MOST_REFUSALS: Final = 3
 #: Events that report the legs of a dial.
 OF_LEGS: Final = (EVENT_CALL_DIAL, EVENT_CALL_STATE)
 
 
 class Session:
-    """The state machine of one client. Its owner reads :attr:`phase`, and drains :meth:`effects` after every call of a method."""
+    """The state machine of one client.
+
+    The owner reads :attr:`phase`, and processes :meth:`effects` after every method call.
+    """
 
     def __init__(self, options: SessionOptions, *, new_id: Callable[[], str], random: Callable[[], float]) -> None:
         self.options = options
         self.phase: Phase = Phase.IDLE
         self.contexts: dict[str, None] = dict.fromkeys(options.contexts)
-        #: The server's name for the session, sent again to resume it.
+        #: The server's name for the session. The client sends it again to resume the session.
         self.protocol: str = ""
-        #: The number of the server-side session, assigned before it exists. Sent commands and calls belong to one session.
+        #: Number of the server-side session, assigned before that session exists. Sent commands and calls belong to one
+        #: session.
         self.number: int = next(_numbers)
-        #: The most recent reason for not having a session.
+        #: The most recent reason why there is no session.
         self.last_error: RelayError | None = None
-        #: Whether a session was ever ready.
+        #: Whether a session has ever been ready.
         self.ever_ready: bool = False
         #: Set by the owner while the transport's outbox is full.
         self.congested = False
         self._authorization_state = ""
-        #: Whether not to resume the session: the server refused it, or wants a new one.
+        #: Whether the session must not be resumed, because the server refused it or requested a new one.
         self._forgotten = False
         self._new_id = new_id
         self._random = random
         self._effects: list[Effect] = []
         self._queue: deque[Command] = deque()
         self._pending: dict[object, Command] = {}
-        #: The owner may make them expect legs before it closes the session.
+        #: The owner may set these to expect legs before it closes the session.
         self.promises: Promises = Promises()
-        #: After close(): the latest time to disconnect, even if promises are still open.
+        #: The latest time to disconnect after close(), even if promises are still open.
         self._part_by: float | None = None
-        #: Whether the session is closed for callers, but still connected or connecting to keep promises.
+        #: Whether the session is closed for callers but stays connected, or reconnects, to keep promises.
         self.parting: bool = False
         self._crowd = CROWD
         self._seen = Seen(REMEMBERED_EVENTS)
@@ -119,13 +124,13 @@ class Session:
         self._liveness = Liveness(options.ping_interval, options.ping_timeout)
         self._failures = 0
         self._refusals = 0
-        #: Whether the server has announced a disconnect; no new commands are sent to it.
+        #: Whether the server has announced a disconnect. New commands are then not sent.
         self._leaving = False
-        #: Whether the announcement was acknowledged, with the last frame on this connection.
+        #: Whether the announcement has been acknowledged. The acknowledgment is the last frame on a connection.
         self._said_goodbye = False
-        #: The id of the announcement, for the acknowledgment.
+        #: Id of the announcement, needed for the acknowledgment.
         self._goodbye_id: frames.FrameId | None = None
-        #: Whether the server wants the next session to be a new one.
+        #: Whether the server requested a new session for the next connection.
         self._restart = False
         self._ready_since = 0.0
         #: The timer of the current phase, if it has one; see :meth:`next_wake`.
@@ -139,7 +144,7 @@ class Session:
         return out
 
     def next_wake(self) -> float | None:
-        """Return when to call :meth:`tick` next, or ``None``."""
+        """Return the time of the next call to :meth:`tick`, or ``None``."""
         wake = self._liveness.next_wake() if self.phase is Phase.READY and self._wake is None else self._wake
         if not self.parting:
             return wake
@@ -147,17 +152,17 @@ class Session:
 
     @property
     def unanswered(self) -> int:
-        """The number of commands that are queued or pending."""
+        """Number of queued and pending commands."""
         return len(self.commands())
 
     def commands(self) -> list[Command]:
-        """Return the commands that are queued or pending."""
+        """Return the queued and pending commands."""
         return [*self.promises.unsent(self._pending), *self._queue, *self._pending.values()]
 
-    # -- requests of the owner -----------------------------------------------------------------------------------
+    # -- requests from the owner ---------------------------------------------------------------------------------------
 
     def open(self, now: float) -> None:
-        """Start connecting. Does nothing after the first call."""
+        """Start connecting. Later calls have no effect."""
         if self.phase is Phase.IDLE:
             self._dial()
 
@@ -178,7 +183,7 @@ class Session:
             self._queue.append(command)
 
     def withdraw(self, command: Command) -> None:
-        """Stop waiting for a command: drop it if it is unsent, otherwise report its reply as :class:`Late`."""
+        """Stop waiting for a command. An unsent command is dropped; the reply to a sent one is reported as :class:`Late`."""
         command.abandoned = True
         if command in self._queue:
             self._queue.remove(command)
@@ -193,8 +198,9 @@ class Session:
         """Close the session permanently. Pending commands fail with :class:`ClientClosed` immediately.
 
         :param now: the current time.
-        :param patience: seconds to keep open promises, reconnecting if necessary. During this time the session still receives
-            events for legs that it must hang up, if its promises expect any.
+        :param patience: maximum time to keep open promises, in seconds. The client reconnects for them if necessary.
+            During this time, the session still processes events for legs that it must hang up, if its promises expect
+            any.
         """
         if self.phase in (Phase.CLOSED, Phase.FAILED) or self.parting:
             return
@@ -208,7 +214,7 @@ class Session:
             self._part()
 
     def _parts_at(self) -> float:
-        """Return when a closing client disconnects, even if promises are still open."""
+        """Return the time at which a closing client disconnects, even if promises are still open."""
         since = self._ready_since if self.phase is Phase.READY else None
         return min(self._part_by or -math.inf, self.promises.open_until(self._pending, since))
 
@@ -224,14 +230,14 @@ class Session:
             self._effects.append(Hangup())
 
     def fail(self, reason: str) -> None:
-        """Fail permanently because of an internal error. Pending commands fail with ``reason``."""
+        """Close the session permanently after an internal error. Pending commands fail with this reason."""
         if self.phase not in (Phase.CLOSED, Phase.FAILED):
             self._fail(ConnectionLost(reason) if self.ever_ready else ConnectError(reason))
 
-    # -- reports of the transport --------------------------------------------------------------------------------
+    # -- reports from the transport ------------------------------------------------------------------------------------
 
     def connected(self, now: float) -> None:
-        """Authenticate: the transport is connected."""
+        """Start authentication, because the transport is connected."""
         if self.phase is not Phase.DIALING:
             self._effects.append(Hangup(at_once=True))
             return
@@ -246,11 +252,12 @@ class Session:
         self._effects.append(Send(frames.build_request(self._connect_id, METHOD_CONNECT, params)))
 
     def dial_failed(self, now: float, error: RelayError, *, fatal: bool, refused: bool = False) -> None:
-        """Back off or fail: the transport could not connect.
+        """Back off or fail, because the transport could not connect.
 
         :param now: the current time.
         :param error: the reason.
-        :param fatal: whether a retry would fail in the same way (unknown host name, untrusted certificate).
+        :param fatal: whether a retry would fail in the same way, as with an unknown host name or an untrusted
+            certificate.
         :param refused: whether the peer answered and refused the connection.
         """
         if self.phase is Phase.DIALING:
@@ -262,11 +269,11 @@ class Session:
                 self._back_off(now, error)
 
     def lost(self, now: float, reason: str, *, refused: bool = False) -> None:
-        """Reconnect or fail: the transport was closed.
+        """Reconnect or fail, because the transport was closed.
 
         :param now: the current time.
-        :param reason: why it was closed.
-        :param refused: whether the server refused the session by closing it.
+        :param reason: the reason for the closure.
+        :param refused: whether the server refused the session by closing the connection.
         """
         if self.phase is Phase.AUTHENTICATING and refused and self._refused_enough():
             told = f"the server refused the session: {self._scrubbed(reason)}; check project, token and host"
@@ -275,21 +282,21 @@ class Session:
             self._lost(now, self._scrubbed(reason))
 
     def outbox(self, now: float, *, empty: bool, moved: bool) -> None:
-        """Record that data is, or was, waiting in the outbox.
+        """Record that data is waiting in the outbox, or was waiting until now.
 
         :param now: the current time.
-        :param empty: whether all of it has been written.
-        :param moved: whether some of it was written just now.
+        :param empty: whether all of the data has been written.
+        :param moved: whether some of the data was written just now.
         """
         self._liveness.outbox(now, empty=empty, moved=moved)
         if moved:
             self.promises.moved(now)
 
     def heard(self, now: float, *, within: bool = False) -> None:
-        """Record that bytes arrived, which shows that the peer is alive.
+        """Record that data arrived, which shows that the peer is alive.
 
         :param now: the current time.
-        :param within: whether they neither start nor end a message.
+        :param within: whether the data neither starts nor ends a message.
         """
         self._liveness.heard(within=within)
 
@@ -309,12 +316,12 @@ class Session:
                 self._requested(now, frame)
 
     def shift(self, by: float) -> None:
-        """Compensate for a jump of the clock.
+        """Correct the timers after a jump of the clock.
 
-        All timers here follow elapsed time, except that a forward jump makes the next connection attempt due. Deadlines of
-        commands belong to the callers and follow the clock.
+        All timers of the session follow the elapsed time. The exception is a forward jump while backing off, which
+        makes the next connection attempt due. Deadlines of commands belong to the callers and follow the clock.
 
-        :param by: seconds that the clock advanced beyond the elapsed time; negative if it advanced by less.
+        :param by: seconds that the clock advanced beyond the elapsed time; negative if it advanced less.
         """
         self._ready_since += by
         if self._wake is not None and (by < 0 or self.phase is not Phase.BACKING_OFF):
@@ -324,7 +331,7 @@ class Session:
         self.promises.shift(by)
 
     def tick(self, now: float) -> None:
-        """Do what is due now."""
+        """Process the timer if it is due."""
         wake = self.next_wake()
         if wake is None or now < wake:
             return
@@ -363,7 +370,7 @@ class Session:
         kind = payload.get("event_type")
         if self.parting and not (self.promises.expecting_since is not None and kind in OF_LEGS):
             return  # not acknowledged, so that the server offers a new call to another client
-        # Acknowledged first: the server must not wait for the processing.
+        # Acknowledge the event first, so that the server does not wait until it is processed.
         event_id = request.id
         if event_id is not None:
             if not self._said_goodbye:
@@ -387,7 +394,8 @@ class Session:
         if isinstance(params, dict) and params.get("restart") is True:
             self._restart = True
         if not self._leaving:
-            # The server closes once it has the acknowledgment, so the replies to pending commands are awaited first.
+            # The server closes the connection after the acknowledgment, so wait for the replies to pending commands
+            # first.
             self._leaving = True
             self._goodbye_id = request.id
             self._wake = now + self.options.farewell_patience
@@ -400,17 +408,17 @@ class Session:
         self._wake = now + self.options.leaving_patience
 
     def _answer(self, frame_id: frames.FrameId | None, build: Callable[..., str], *parts: object) -> None:
-        # The acknowledgment of signalwire.disconnect is the last frame of a connection.
+        # The acknowledgment of signalwire.disconnect is the last frame on a connection.
         if frame_id is not None and not self._said_goodbye:
             self._effects.append(Send(build(frame_id, *parts)))
 
     # -- replies from the server ---------------------------------------------------------------------------------
 
     def _answered(self, now: float, answer: frames.Reply | frames.Failure) -> None:
-        # An error without an id can only answer signalwire.connect, the only request so far on this connection.
+        # While authenticating, an error without an id must refer to signalwire.connect, the only request sent so far.
         if self.phase is Phase.AUTHENTICATING and answer.id in (self._connect_id, None):
             if self._leaving:
-                pass  # the session would close immediately
+                pass  # the session would end immediately
             elif isinstance(answer, frames.Reply):
                 self._connect_answered(now, answer.result)
             else:
@@ -438,7 +446,7 @@ class Session:
         named = members.get("protocol")
         protocol = named if isinstance(named, str) else ""
         if not protocol and members.get("session_restored") is not False:
-            protocol = self._resuming  # resumed: the server need not repeat the name
+            protocol = self._resuming  # the session was resumed, and the server does not have to repeat the name
         if self.ever_ready and (not protocol or protocol != self.protocol):
             self._replaced()
         elif not self._resuming:
@@ -461,7 +469,7 @@ class Session:
             self._part()  # the promises belonged to the previous session
 
     def _replaced(self) -> None:
-        """End the previous session: the server started a new one."""
+        """End the previous session, because the server started a new one."""
         self.promises.expect_nothing()
         self._seen.clear()
         self._authorization_state = ""
@@ -469,7 +477,7 @@ class Session:
         self.number = next(_numbers)
 
     def _connect_refused(self, now: float, code: int | None, message: str, *, result: bool = False) -> None:
-        """Back off or fail: the server refused the session.
+        """Back off or fail, because the server refused the session.
 
         :param now: the current time.
         :param code: the code of the refusal.
@@ -477,7 +485,7 @@ class Session:
         :param result: whether the refusal is a result instead of a JSON-RPC error.
         """
         if self._resuming and refuses_resume(code, result=result):
-            # The server refused to resume the old session, not the client: request a new one immediately.
+            # The server refused to resume the old session, so request a new one immediately.
             self._forget()
             self._hang_up_and_dial()
             return
@@ -493,7 +501,7 @@ class Session:
     def _refused_enough(self, *, ours: bool = False) -> bool:
         """Count a refusal. After the first session, only refusals of the credentials count.
 
-        :param ours: whether the credentials were refused.
+        :param ours: whether the server refused the credentials.
         :return: whether to stop connecting.
         """
         if not self.ever_ready or ours:
@@ -501,7 +509,8 @@ class Session:
         return self._refusals >= MOST_REFUSALS
 
     def _scrubbed(self, message: str) -> str:
-        # A server may repeat parts of the request. The project is not secret elsewhere, but part of the credentials here.
+        # A server may repeat parts of the request. The project is not treated as secret elsewhere, but here it is part
+        # of the credentials.
         credentials = Secrets(*self.options.authentication.values())
         return self.options.secrets.hide(credentials.hide(message, theirs=True), theirs=True)
 
@@ -536,7 +545,7 @@ class Session:
         again: list[Command] = []
         for command in self._pending.values():
             if command.promised:
-                continue  # stays in promises, and is sent again on the next connection
+                continue  # the promise is sent again on the next connection
             if command.idempotent and not command.abandoned:
                 again.append(command)
             else:
@@ -564,7 +573,7 @@ class Session:
         self._effects.append(SessionOver(error, self.number))
 
     def _forget(self) -> None:
-        # The protocol is kept, to recognize that the next session is a different one.
+        # Keep the protocol to detect that the next session is a different one.
         self._forgotten = True
         self._authorization_state = ""
 
@@ -593,7 +602,7 @@ class Session:
         self._effects.append(Send(command.text, command))
 
     def _thin_out(self, now: float) -> None:
-        """Remove expired commands that no caller waits for and will withdraw, so that unanswered ones do not fill the memory."""
+        """Remove expired commands that no caller will withdraw, so that unanswered commands do not accumulate."""
         for command in list(self._pending.values()):
             if command.late is None and command.deadline.passed(now) and command.time_left(now) <= 0:
                 del self._pending[command.id]
@@ -620,7 +629,7 @@ class Session:
     def _settle_all(self, error: RelayError, *, promises: bool = False) -> None:
         commands = [command for command in self.commands() if promises or command not in self.promises]
         self._queue.clear()
-        # While the session keeps promises, late replies are still processed.
+        # Late replies are still processed while the session keeps promises.
         kept = [] if promises else [each for each in self._pending.values() if each in self.promises or each.late]
         self._pending = {each.id: each for each in kept}
         for command in commands:

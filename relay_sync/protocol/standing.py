@@ -1,4 +1,4 @@
-"""The order of call and message states, for events that arrive out of order. Pure functions and values."""
+"""The order of call and message states, used for events that arrive out of order. No I/O."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..constants import (
 __all__ = ["OF_CALLS", "OF_MESSAGES", "Standing", "reaches"]
 
 _ON_ITS_WAY: Final = (MESSAGE_STATE_QUEUED, MESSAGE_STATE_INITIATED, MESSAGE_STATE_SENT)
-#: States by rank; later states have higher ranks.
+#: Ranks of the states. Later states have higher ranks.
 OF_CALLS: Final = {state: rank for rank, state in enumerate(CALL_STATES)}
 OF_MESSAGES: Final = {
     **{state: rank for rank, state in enumerate(_ON_ITS_WAY)},
@@ -29,7 +29,7 @@ OF_MESSAGES: Final = {
 class Standing:
     """The progress of a call or a message through its states.
 
-    :param order: the ranks of the states.
+    :param order: the rank of each state.
     :param state: the initial state, or ``""``.
     """
 
@@ -40,10 +40,10 @@ class Standing:
         self._rank = order.get(state, -1)
 
     def takes(self, state: str) -> bool:
-        """Record a state that the server reported.
+        """Record a state reported by the server.
 
-        :param state: the state; unknown states are accepted.
-        :return: ``False`` if it precedes the current state.
+        :param state: the state. Unknown states are accepted.
+        :return: ``False`` if the state precedes the current one.
         """
         rank = self._order.get(state, self._rank)
         if rank < self._rank:
@@ -53,10 +53,10 @@ class Standing:
 
 
 def reaches(seen: str, state: str) -> bool:
-    """Return whether a call that was in the state ``seen`` has reached ``state``."""
+    """Return whether a call that was in the state *seen* has reached the state *state*."""
     if seen == state:
         return True
-    # Later states imply earlier ones, except that a call may end without having been answered.
+    # A later state implies the earlier ones, except that a call may end without being answered.
     if OF_CALLS.get(seen, -1) < OF_CALLS[state]:
         return False
     return state == CALL_STATE_ENDING or seen == CALL_STATE_ANSWERED
