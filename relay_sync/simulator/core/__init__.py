@@ -1,1 +1,1 @@
-"""What all parts of the simulator share: settings, sessions, the journal, faults, clocks, schemas."""
+"""Shared infrastructure of the simulator: settings, sessions, the frame journal, faults, clocks and schemas."""

@@ -1,5 +1,6 @@
-"""Faults on demand: mistakes that the simulator makes because a test asked for them. Each is a value in a list, and is used up as
-it applies.
+"""Faults that tests inject into the simulator.
+
+Pending faults are kept in a list. A fault is removed from the list once it has been applied as often as requested.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from .names import check_breakable, check_event, check_method, check_state
 
 __all__ = ["EventFault", "Faults", "MediaFault", "RequestFault"]
 
-# Where the events carry their state, or what stands for it: that differs by event type.
+# Paths at which an event may contain its state or an equivalent value. The path depends on the event type.
 _STATES = (
     ("call_state",),
     ("state",),
@@ -33,12 +34,12 @@ _STATES = (
 )
 
 
-#: The orders of ``Controls`` by the kinds of faults of requests.
+#: Names of the ``Controls`` methods that create request faults, by kind.
 _ORDERS = {"refuse": "refuse", "fail": "fail", "drop": "drop_reply", "hold": "hold", "break": "break_action"}
 
 
 def _is_code(value: object) -> bool:
-    """Whether it is a whole number, or its digits, of a size that codes have."""
+    """Return whether a value is an integer of at most 15 digits, or a string of its digits."""
     if isinstance(value, str):
         return re.fullmatch("-?[0-9]{1,15}", value) is not None
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -54,11 +55,12 @@ def _at(params: Any, path: tuple[str, ...]) -> Any:
 
 @frozen(kw_only=True)
 class RequestFault:
-    """How requests of a method fail.
+    """Fault in the response to requests for a method.
 
-    :ivar kind: ``refuse`` (a result with a failing code), ``fail`` (a JSON-RPC error), ``drop`` (carried out, no reply), ``hold``
-        (carried out, the reply waits for a release) or ``break`` (acknowledged, then the action fails).
-    :raises InvalidParameter: the method is misspelled or starts no action, or the code does not refuse.
+    :ivar kind: ``refuse`` (reply with an error code in the result), ``fail`` (reply with a JSON-RPC error), ``drop`` (execute
+        the request without replying), ``hold`` (execute the request and hold the reply until it is released) or ``break``
+        (acknowledge the request, then make the action fail).
+    :raises InvalidParameter: the method is misspelled or does not start an action, or the code does not indicate an error.
     """
 
     kind: str
@@ -83,13 +85,13 @@ class RequestFault:
 
 @frozen(kw_only=True)
 class EventFault:
-    """How events of a type fail.
+    """Fault in the delivery of events of a type.
 
     :ivar kind: ``drop``, ``duplicate`` or ``delay``.
-    :ivar state: affect only events with this state; ``None`` for any.
+    :ivar state: state of the affected events; ``None`` matches any state.
     :ivar copies: number of additional copies.
-    :ivar same_id: whether copies repeat the frame's id instead of being new events.
-    :raises InvalidParameter: the type or the state is misspelled, or another value is invalid.
+    :ivar same_id: whether copies repeat the id of the original frame.
+    :raises InvalidParameter: the event type or the state is misspelled, or another value is invalid.
     """
 
     kind: str
@@ -110,7 +112,7 @@ class EventFault:
         given.yes("same_id", self.same_id)
 
     def meets(self, event_type: str, params: dict[str, Any]) -> bool:
-        """Return whether the fault affects an event."""
+        """Return whether the fault applies to an event."""
         if event_type != self.event_type:
             return False
         return self.state is None or any(_at(params, path) == self.state for path in _STATES)
@@ -118,12 +120,12 @@ class EventFault:
 
 @frozen(kw_only=True)
 class MediaFault:
-    """How the audio of a stream fails.
+    """Fault in the audio of a stream.
 
-    :ivar kind: see ``Controls.disturb_stream``.
-    :ivar at: first frame interval affected, from 0.
-    :ivar count: number of intervals.
-    :ivar error: ``StreamError`` of a refused stream.
+    :ivar kind: kind of fault; see ``Controls.disturb_stream``.
+    :ivar at: first frame interval affected, counted from 0.
+    :ivar count: number of frame intervals affected.
+    :ivar error: ``StreamError`` value of a refused stream.
     """
 
     kind: str
@@ -142,7 +144,7 @@ class _Rule:
     used: int = 0
 
     def unmet(self) -> str:
-        """Return a description of what has not happened of the fault; ``""`` if it is used up."""
+        """Return a description of the fault if it was not applied as often as requested, else ``""``."""
         if self.left is None:
             return f"{self.fault} (always): never" if not self.used else ""
         return f"{self.fault}: {self.used} of {self.left + self.used} times" if self.left else ""
@@ -150,28 +152,30 @@ class _Rule:
 
 @define(eq=False)
 class Faults:
-    """The pending faults. Safe from any thread."""
+    """Pending faults. Thread-safe."""
 
     _rules: list[_Rule] = field(factory=list, init=False)
     _missed: list[str] = field(factory=list, init=False)
     _lock: threading.Lock = field(factory=lambda: threading.Lock(), init=False, repr=False)
 
     def add(self, fault: RequestFault | EventFault | MediaFault, times: int | None) -> None:
-        """Add a fault that happens ``times`` times; ``None`` for always. Faults happen in the order in which they were added."""
+        """Add a fault that is applied ``times`` times, or always if ``times`` is ``None``. Faults are applied in the order of
+        addition.
+        """
         times = given.times(times)
         with self._lock:
             self._rules.append(_Rule(fault, times))
 
     def unused(self) -> list[str]:
-        """Return descriptions of the faults that have not happened as often as requested: a test with such faults has not tested
-        them.
-        Removed faults do not count.
+        """Return descriptions of the faults that were not applied as often as requested. Removed faults are not included.
+
+        A test can check that this list is empty, because an unused fault has not tested anything.
         """
         with self._lock:
             return [*filter(None, (rule.unmet() for rule in self._rules)), *self._missed]
 
     def missed(self, fault: MediaFault) -> None:
-        """Record that a stream ended before its fault could happen."""
+        """Record that a stream ended before its fault could be applied."""
         with self._lock:
             if not any(rule.fault is fault and rule.left is None for rule in self._rules):
                 self._missed.append(f"{fault}: the stream ended before")
@@ -184,7 +188,7 @@ class Faults:
                 self._rules.remove(rule)
 
     def for_request(self, method: str) -> RequestFault | None:
-        """Return the fault that affects a request now, and use it up once."""
+        """Return the first pending fault for a request and count its use, or return ``None``."""
         with self._lock:
             for rule in self._rules:
                 if isinstance(rule.fault, RequestFault) and rule.fault.method == method:
@@ -193,7 +197,7 @@ class Faults:
         return None
 
     def for_event(self, event_type: str, params: dict[str, Any]) -> EventFault | None:
-        """Return the fault that affects an event now, and use it up once."""
+        """Return the first pending fault for an event and count its use, or return ``None``."""
         with self._lock:
             for rule in self._rules:
                 if isinstance(rule.fault, EventFault) and rule.fault.meets(event_type, params):
@@ -202,7 +206,7 @@ class Faults:
         return None
 
     def for_stream(self) -> list[MediaFault]:
-        """Return the faults that affect a stream that starts now, and use each up once."""
+        """Return all pending faults for a new stream and count their use."""
         with self._lock:
             rules = [rule for rule in self._rules if isinstance(rule.fault, MediaFault)]
             for rule in rules:
@@ -210,7 +214,7 @@ class Faults:
             return [rule.fault for rule in rules if isinstance(rule.fault, MediaFault)]
 
     def lift(self, kind: str, name: str | None = None) -> None:
-        """Remove the faults of a kind: all, or those of one method or event type."""
+        """Remove faults of a kind, either all of them or only those for one method or event type."""
         with self._lock:
             self._rules = [rule for rule in self._rules if rule.fault.kind != kind or name not in (None, _name(rule))]
 

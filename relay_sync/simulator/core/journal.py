@@ -1,4 +1,4 @@
-"""The journal of the frames on RELAY connections, in both directions, for tests."""
+"""Journal of the frames sent and received on RELAY connections, for use in tests."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ _SECRETS = frozenset(
 
 
 def masked(value: Any, depth: int = 0) -> Any:
-    """Return a copy of a JSON value without the contents of secret members, credentials in URLs, and levels nested too deeply to
-    read.
+    """Return a copy of a JSON value that is safe to log.
 
-    Custom parameters count as secret, because they often carry one-time passwords.
+    Secret members and credentials in URLs are hidden, and deeply nested values are omitted. Custom parameters are treated as
+    secret, because they often contain one-time passwords.
     """
     if isinstance(value, Mapping | list) and depth > DEEPEST:
         return "<deeper>"
@@ -62,15 +62,16 @@ def masked(value: Any, depth: int = 0) -> Any:
 
 @frozen(kw_only=True)
 class Entry:
-    """One frame.
+    """Frame in the journal.
 
-    A frame is ``"lost"`` if it was not sent to its client: a dropped reply or event, or an event for a session without a socket.
+    The direction of a frame is ``"lost"`` if the frame was not sent, because a fault dropped the reply or event, or because the
+    session was disconnected.
 
     :ivar direction: ``"in"`` from a client, ``"out"`` to a client, or ``"lost"``.
-    :ivar time: ``time.monotonic()`` when the frame was read or passed to the socket.
-    :ivar connection: number of the socket, counted from 1; 0 where there was none.
-    :ivar frame: the parsed JSON, secrets included; ``None`` if it was not JSON.
-    :ivar text: the raw text, only where it was not JSON.
+    :ivar time: time when the frame was received or sent, from ``time.monotonic()``.
+    :ivar connection: number of the connection, counted from 1; 0 if there was none.
+    :ivar frame: parsed JSON, including secrets; ``None`` if the frame is not valid JSON.
+    :ivar text: raw text of a frame that is not valid JSON, otherwise empty.
     """
 
     direction: str
@@ -81,13 +82,13 @@ class Entry:
 
     @property
     def method(self) -> str:
-        """The JSON-RPC method, or ``""`` for a reply."""
+        """The JSON-RPC method; ``""`` for a reply."""
         value = self.frame.get("method") if isinstance(self.frame, dict) else None
         return value if isinstance(value, str) else ""
 
     @property
     def params(self) -> dict[str, Any]:
-        """The parameters of the request, or of the event in it; ``{}`` if there are none."""
+        """The parameters of the request, or those of the event in the request; ``{}`` if there are none."""
         params = self.frame.get("params") if isinstance(self.frame, dict) else None
         if self.method == "signalwire.event" and isinstance(params, dict):
             params = params.get("params")
@@ -95,7 +96,7 @@ class Entry:
 
     @property
     def event_type(self) -> str:
-        """The type of the event in the frame, or ``""``."""
+        """The type of the event in the frame; ``""`` if the frame is not an event."""
         if self.method != "signalwire.event":
             return ""
         params = self.frame.get("params")
@@ -104,13 +105,15 @@ class Entry:
 
 @frozen(kw_only=True)
 class Notice:
-    """A mistake of an audio receiver that the platform would silently drop or garble, or a request that the simulator does not
-    implement.
+    """Warning about a silent failure.
 
-    :ivar time: ``time.monotonic()`` of the notice.
+    The simulator records a notice when an audio receiver makes a mistake for which the platform would drop or garble audio
+    without an error, and when a request uses a feature that the simulator does not implement.
+
+    :ivar time: time of the notice, from ``time.monotonic()``.
     :ivar call_id: id of the call.
     :ivar control_id: control id of the stream or operation.
-    :ivar kind: see ``Stream.notices``; or ``not carried out``, ``not opened`` (the stream of a conference).
+    :ivar kind: a kind listed in ``Stream.notices``, ``not carried out``, or ``not opened`` (the stream of a conference).
     :ivar text: description of the mistake.
     """
 
@@ -123,27 +126,27 @@ class Notice:
 
 @define(eq=False)
 class Reader:
-    """Reads a journal incrementally: each entry is returned once. Waiting for an entry then costs at most the journal's
-    length,
-    however often the condition is checked.
+    """Incremental reader of a journal that returns each entry once.
+
+    When a wait checks its condition repeatedly, each check only examines new entries instead of the whole journal.
     """
 
     _journal: Journal
     _seen: int = field(default=0, init=False)
 
     def fresh(self) -> list[tuple[int, Entry]]:
-        """Return the entries since the last call, with their numbers; see :meth:`Journal.numbered`."""
+        """Return the entries added since the last call, with their numbers; see :meth:`Journal.numbered`."""
         found, self._seen = self._journal._since(self._seen)
         return found
 
     def wait_for(self, look: Callable[[], _T | None], timeout: float, what: str, *, every: float = SLICE) -> _T:
-        """Wait as :meth:`Noticeboard.wait_for` does; ``look``, which reads further, is called now and for each new entry."""
+        """Wait like :meth:`Noticeboard.wait_for`. ``look`` is called immediately and after each new entry."""
         return self._journal._board.wait_for(look, timeout, what, every=every)
 
     def wait_for_entry(self, fits: Callable[[int, Entry], bool], timeout: float) -> Entry:
-        """Wait for the next entry for which ``fits(number, entry)`` is true.
+        """Wait for the next entry for which ``fits(number, entry)`` returns true, and return it.
 
-        :raises WaitTimeout: there was none within ``timeout`` seconds.
+        :raises WaitTimeout: there was no such entry within ``timeout`` seconds.
         """
 
         def look() -> Entry | None:
@@ -154,16 +157,16 @@ class Reader:
 
 @define(eq=False)
 class Journal:
-    """The last frames, oldest first. May be read from any thread; iteration runs over a snapshot.
+    """The most recent frames, oldest first. Thread-safe; iteration uses a snapshot.
 
-    :ivar limit: number of frames kept.
-    :ivar dropped: number of frames dropped beyond the limit.
+    :ivar limit: maximum number of frames in the journal.
+    :ivar dropped: number of frames removed because the limit was exceeded.
     """
 
     limit: int = 10_000
     dropped: int = field(default=0, init=False)
     _notices: deque[Notice] = field(factory=lambda: deque(maxlen=MOST_NOTICES), init=False, repr=False)
-    _gone: int = field(default=0, init=False, repr=False)  # removed so far, by clear() too
+    _gone: int = field(default=0, init=False, repr=False)  # number of entries removed so far, including by clear()
     _entries: deque[Entry] = field(factory=deque, init=False, repr=False)
     _lock: threading.Lock = field(factory=lambda: threading.Lock(), init=False, repr=False)
     _board: Noticeboard = field(factory=Noticeboard, init=False, repr=False)
@@ -172,9 +175,9 @@ class Journal:
         """Record a frame.
 
         :param direction: ``"in"``, ``"out"`` or ``"lost"``; see :class:`Entry`.
-        :param connection: number of the socket; 0 for none.
-        :param frame: the parsed JSON; ``None`` if it is not JSON.
-        :param text: the raw text, if it is not JSON.
+        :param connection: number of the connection; 0 if there is none.
+        :param frame: parsed JSON; ``None`` if the frame is not valid JSON.
+        :param text: raw text of a frame that is not valid JSON.
         """
         entry = Entry(direction=direction, time=time.monotonic(), connection=connection, frame=frame, text=text)
         with self._lock:
@@ -187,9 +190,9 @@ class Journal:
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """The mistakes of audio receivers, one per kind and stream, and requests that the simulator does not implement: the last
-        1000. A
-        test of a receiver may assert that there are none.
+        """The last 1000 notices about mistakes of audio receivers and about features that the simulator does not implement.
+
+        Each mistake is reported once per kind and stream. Tests of a receiver can check that there are no notices.
         """
         return tuple(self._notices)
 
@@ -198,8 +201,8 @@ class Journal:
 
         :param call_id: id of the call.
         :param control_id: control id of the stream or operation.
-        :param kind: kind of the notice; see :class:`Notice`.
-        :param text: description.
+        :param kind: kind of notice; see :class:`Notice`.
+        :param text: description of the problem.
         """
         found = Notice(time=time.monotonic(), call_id=call_id, control_id=control_id, kind=kind, text=text)
         self._notices.append(found)
@@ -213,7 +216,7 @@ class Journal:
         return len(self._entries)
 
     def requests(self, method: str) -> list[dict[str, Any]]:
-        """Return the requests of clients for a method, as whole frames, in order.
+        """Return the requests for a method that clients have sent, as complete frames in the order of arrival.
 
         :param method: RELAY method, such as ``calling.play``.
         """
@@ -221,17 +224,17 @@ class Journal:
         return [entry.frame for entry in self if entry.direction == "in" and entry.method == method]
 
     def events(self, event_type: str) -> list[dict[str, Any]]:
-        """Return the inner parameters of the sent events of a type, in order.
+        """Return the parameters of the events of a type that were sent, in order.
 
-        :param event_type: type of the events, such as ``calling.call.play``.
+        :param event_type: event type, such as ``calling.call.play``.
         """
         given.words("event_type", event_type)
         return [entry.params for entry in self if entry.direction == "out" and entry.event_type == event_type]
 
     def reply_to(self, frame: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return the reply that was sent to a client's request, as a whole frame, or ``None``.
+        """Return the reply to a client's request as a complete frame, or ``None`` if none was sent.
 
-        :param frame: the request, as a whole frame.
+        :param frame: request, as a complete frame.
         """
         number = given.members("frame", frame).get("id")
         for entry in self:
@@ -240,33 +243,33 @@ class Journal:
         return None
 
     def wait_for(self, predicate: Callable[[Entry], bool], timeout: float = 5.0) -> Entry:
-        """Return the first entry for which ``predicate`` is true; wait for it if necessary.
+        """Return the first entry for which ``predicate`` returns true. If there is none, wait for it.
 
-        :param predicate: called with each :class:`Entry`.
-        :param timeout: seconds to wait.
+        :param predicate: function called with each :class:`Entry`.
+        :param timeout: maximum time to wait, in seconds.
         :raises WaitTimeout: there was no such entry within ``timeout`` seconds.
         """
         given.function("predicate", predicate)
         return Reader(self).wait_for_entry(lambda _, entry: predicate(entry), timeout)
 
     def numbered(self) -> list[tuple[int, Entry]]:
-        """Return the entries, each with its number: how many preceded it, dropped ones included."""
+        """Return all entries with their numbers. The number of an entry is the number of entries recorded before it."""
         with self._lock:
             return list(enumerate(self._entries, self._gone))
 
     def _since(self, number: int) -> tuple[list[tuple[int, Entry]], int]:
-        """Return the numbered entries from a number on, and the number of the next entry."""
+        """Return the entries from a number onward with their numbers, and the number of the next entry to be recorded."""
         with self._lock:
             first = max(number, self._gone)
             found = list(enumerate(itertools.islice(self._entries, first - self._gone, None), first))
             return found, self._gone + len(self._entries)
 
     def wait_until(self, look: Callable[[list[tuple[int, Entry]]], bool], timeout: float = 5.0) -> None:
-        """Wait until ``look`` is true of the numbered entries.
+        """Wait until ``look`` returns true.
 
-        :param look: called with the result of :meth:`numbered`.
-        :param timeout: seconds to wait.
-        :raises WaitTimeout: it was not true within ``timeout`` seconds.
+        :param look: function called with the result of :meth:`numbered`.
+        :param timeout: maximum time to wait, in seconds.
+        :raises WaitTimeout: ``look`` did not return true within ``timeout`` seconds.
         """
         given.function("look", look)
         self._board.wait_for(lambda: look(self.numbered()), timeout, "a frame in the journal")
@@ -280,7 +283,7 @@ class Journal:
             self.dropped = 0
 
     def dump(self) -> str:
-        """Return all entries as lines of JSON, with secrets hidden."""
+        """Return all entries as text, one line per entry, with secrets hidden."""
         lines = []
         for entry in self:
             shown = evolve(entry, frame=masked(entry.frame))
@@ -290,5 +293,5 @@ class Journal:
 
 
 def settle_with(journal: Journal, settle: Callable[[], object]) -> None:
-    """Let waits for entries return once ``settle`` has returned; see :class:`Noticeboard`."""
+    """Set the function that waits on the journal call before they return; see :class:`Noticeboard`."""
     journal._board.settle = settle

@@ -1,21 +1,24 @@
-"""The RELAY methods with their parameters and the texts of their acknowledgments.
+"""RELAY methods with their parameters and acknowledgments.
 
-The table below is the simulator's own reading of the canonical schema types and of the vendor's AsyncAPI description
-(required where either requires it; acknowledgment texts from AsyncAPI, else from the porting guide). It is kept apart
-from what the SDK sends on purpose: with one table for both, both sides would share one misreading.
+The table in this module is the simulator's own reading of the vendor's JSON schemas and AsyncAPI description. A parameter is
+required if either source requires it. The text of an acknowledgment is copied from AsyncAPI, or from the porting guide if
+AsyncAPI has none. The table is intentionally independent of the SDK. If both shared a definition, a mistake in it would go
+unnoticed.
 
-One method a line, indented lines continue it: ``name | acknowledgment | scope | parameters``.
+Each entry has the form ``name | acknowledgment | scope | parameters``. Indented lines continue the previous line.
 
-* scope: ``call`` (addressed by ``node_id`` and ``call_id``, which are required and not repeated here; the reply
-  echoes ``call_id`` and ``control_id``), ``mute`` (the same, but the documented reply echoes neither), or empty.
-* parameter: ``name``, ``!`` if required, ``:`` and a type, ``?`` if null is allowed, ``{a,b}`` allowed values,
-  ``[low..high]`` limits, or ``(low..high]`` where the low one itself is not allowed. Limits bound a number's value
-  and the length of a text or list.
-* types: ``s`` text, ``d`` text of decimal digits, ``i`` integer (``1.0`` is read as ``1``, see ``frames``), ``n`` number,
-  ``b`` boolean, ``o`` object, ``a`` list, ``as`` list of texts, ``ao`` list of objects, ``aao`` list of lists of objects,
-  ``x`` anything; ``a|o|s`` one of several.
+* The scope is ``call`` for methods that are addressed to a call. They require ``node_id`` and ``call_id``, which the table does
+  not repeat, and their reply echoes ``call_id`` and ``control_id``. The scope ``mute`` is the same, except that the documented
+  reply echoes neither. The scope of other methods is empty.
+* A parameter consists of its name, ``!`` if it is required, ``:`` and a type, ``?`` if it is nullable, the allowed values
+  ``{a,b}``, and limits ``[low..high]``, or ``(low..high]`` to exclude the lower limit. Limits apply to the value of a number
+  and to the length of a string or list.
+* The types are ``s`` string, ``d`` string of decimal digits, ``i`` integer (``1.0`` is read as ``1``, see ``frames``), ``n``
+  number, ``b`` boolean, ``o`` object, ``a`` list, ``as`` list of strings, ``ao`` list of objects, ``aao`` list of lists of
+  objects and ``x`` any type. ``a|o|s`` is a union.
 
-Parameters that the table does not know pass (schemas are open), unless the simulator was started with ``strict=True``.
+Parameters that are not in the table are accepted, because the schemas are open, unless the simulator was started with
+``strict=True``.
 """
 
 from __future__ import annotations
@@ -159,8 +162,8 @@ def _is_object(value: Any) -> bool:
     return isinstance(value, dict)
 
 
-# The letters of the table: a test, and how a refusal names the type. JSON's true and false are not numbers, though
-# Python's are.
+# Types by their code in the table: a predicate, and the name of the type in error messages. JSON booleans are not numbers,
+# although bool is a subclass of int in Python.
 _TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "s": (_is_text, "a string"),
     "d": (lambda value: isinstance(value, str) and value.isascii() and value.isdigit(), "a string of digits"),
@@ -178,7 +181,7 @@ _TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 @frozen(kw_only=True)
 class Parameter:
-    """One parameter of a method: what it may hold."""
+    """Parameter of a method, with the constraints on its value."""
 
     name: str
     types: tuple[str, ...]
@@ -190,7 +193,7 @@ class Parameter:
     open_low: bool = False
 
     def malformed(self, value: Any) -> str | None:
-        """Why ``value`` has the wrong shape, or ``None``."""
+        """Return an error message if the value has the wrong type, else ``None``."""
         if value is None:
             return None if self.nullable else f"{self.name} must not be null"
         if any(_TYPES[name][0](value) for name in self.types):
@@ -198,7 +201,7 @@ class Parameter:
         return f"{self.name} must be {' or '.join(_TYPES[name][1] for name in self.types)}"
 
     def impossible(self, value: Any) -> str | None:
-        """Why ``value``, which has the right shape, cannot be accepted, or ``None``."""
+        """Return an error message if the value violates a constraint, else ``None``. The value must have the right type."""
         if value is None:
             return None
         if self.choices and value not in self.choices:
@@ -217,11 +220,11 @@ class Parameter:
 
 @frozen(kw_only=True)
 class Method:
-    """A RELAY method as the simulator accepts it.
+    """RELAY method that the simulator supports.
 
-    :ivar message: text of its acknowledgment.
-    :ivar on_call: whether it is addressed to a call.
-    :ivar echoes: whether the acknowledgment repeats ``call_id`` and ``control_id``.
+    :ivar message: text of the acknowledgment.
+    :ivar on_call: whether the method is addressed to a call.
+    :ivar echoes: whether the acknowledgment echoes ``call_id`` and ``control_id``.
     """
 
     name: str
@@ -232,15 +235,18 @@ class Method:
 
     @property
     def schema_error(self) -> str:
-        """The text of a schema violation. One such text is documented (``Invalid CallTapParams``); the others follow its form."""
+        """The error message for malformed parameters.
+
+        Only ``Invalid CallTapParams`` is documented. Messages for other methods follow the same pattern.
+        """
         room, _, name = self.name.partition(".")
         words = name.replace(".", "_").split("_")
         return f"Invalid {'Call' if room == 'calling' else room.title()}{''.join(map(str.title, words))}Params"
 
     def malformed(self, params: Mapping[str, Any], *, strict: bool = False) -> list[str]:
-        """Return what is missing or has the wrong JSON type. With ``strict``, also the unknown parameters, each with the name
-        that was
-        probably meant.
+        """Return an error message for each parameter that is missing or has the wrong type.
+
+        With ``strict``, unknown parameters are reported as well, with the most similar known name as a suggestion.
         """
         problems = [
             f"{name} is required" for name, wanted in self.parameters.items() if wanted.required and name not in params
@@ -257,7 +263,7 @@ class Method:
         return f"{name} is unknown" + (f"; did you mean {near[0]}?" if near else "")
 
     def impossible(self, params: Mapping[str, Any]) -> dict[str, str]:
-        """The parameters of the right type whose values cannot be accepted, each with the reason."""
+        """Return an error message for each parameter whose value violates a constraint, by name of the parameter."""
         found = {name: wanted.impossible(params[name]) for name, wanted in self.parameters.items() if name in params}
         return {name: reason for name, reason in found.items() if reason}
 
@@ -280,7 +286,7 @@ def _parameter(match: re.Match[str]) -> Parameter:
 
 
 def parse_table(text: str) -> dict[str, Method]:
-    """Read a table as the module docstring describes it."""
+    """Parse a table in the format described in the module docstring."""
     methods = {}
     for line in re.sub(r"\n[ \t]+", " ", text).splitlines():
         if not line.strip():
@@ -296,4 +302,4 @@ def parse_table(text: str) -> dict[str, Method]:
 
 
 METHODS: Mapping[str, Method] = parse_table(_TABLE)
-"""Every method that a client may send, by name. ``signalwire.execute`` is not among them: it only wraps another one."""
+"""RELAY methods by name. ``signalwire.execute`` is not included, because it only wraps another method."""

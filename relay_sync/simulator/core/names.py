@@ -1,4 +1,7 @@
-"""The names that a test passes to a simulator: methods and types of events. A misspelled one would never match. Pure."""
+"""Validation of the names of methods, events and states that tests pass to a simulator.
+
+A fault or a wait with a misspelled name would never match anything, so misspelled names are rejected.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ _CALL_EVENTS: Final = """
 ai ai_sidecar collect connect denoise detect dial echo fax hold live_transcribe live_translate pay play queue receive record
 refer room send_digits state stream tap transcribe
 """
-#: The types of events that a simulator sends, automatically or on demand.
+#: Types of the events that a simulator can send.
 EVENTS: Final = frozenset(
     {
         *(f"calling.call.{name}" for name in _CALL_EVENTS.split()),
@@ -39,7 +42,7 @@ EVENTS: Final = frozenset(
     }
 )
 
-#: The states (or their equivalents) that events of a type carry. Types that are missing carry none.
+#: States or equivalent values by event type. Events of other types have no state.
 _STATES: Final = {
     line.split()[0]: frozenset(line.split()[1:])
     for line in """
@@ -72,7 +75,7 @@ messaging.state queued initiated sent delivered undelivered failed
 }
 _ANY_STATE: Final = frozenset().union(*_STATES.values())
 
-#: The methods that ``Phone.activities`` lists.
+#: Methods that ``Phone.activities`` can list.
 ACTIVITIES: Final = frozenset(
     {
         "calling.ai",
@@ -102,14 +105,14 @@ ACTIVITIES: Final = frozenset(
 )
 
 
-#: The methods whose actions can be made to fail.
+#: Methods whose actions can be made to fail with ``Simulator.break_action()``.
 BREAKABLE: Final = (ACTIVITIES - {"calling.bind_digit"}) | {"calling.dial", "messaging.send"}
 
 
 def check_breakable(value: str) -> str:
-    """Return the name of a method whose action can be made to fail.
+    """Return the name of a method if its action can be made to fail.
 
-    :raises InvalidParameter: there is no such method.
+    :raises InvalidParameter: the method does not start such an action.
     """
     if value in BREAKABLE:
         return value
@@ -123,22 +126,22 @@ def check_breakable(value: str) -> str:
 
 
 def check_method(value: str, name: str = "method") -> str:
-    """Return a method unless it looks misspelled: unknown methods are accepted.
+    """Return the name of a method unless it appears to be misspelled. Names that do not resemble a known method are accepted.
 
-    :raises InvalidParameter: it resembles a RELAY method, but is none.
+    :raises InvalidParameter: the name is unknown but resembles a RELAY method.
     """
     return _check(value, name, METHODS)
 
 
 def check_event(value: str, name: str = "event_type") -> str:
-    """Return the type of an event, checked as :func:`check_method` does."""
+    """Return an event type unless it appears to be misspelled. The rules are those of :func:`check_method`."""
     return _check(value, name, EVENTS)
 
 
 def check_state(value: str | None, event_type: str) -> None:
-    """Check the state of events of a type; ``None`` is any. Unknown states are accepted.
+    """Check the state of events of a type; ``None`` matches any state. States that do not resemble a known one are accepted.
 
-    :raises InvalidParameter: it is misspelled, or only events of other types have it.
+    :raises InvalidParameter: the state appears to be misspelled, or only events of other types have it.
     """
     if value is None:
         return
@@ -154,9 +157,9 @@ def check_state(value: str | None, event_type: str) -> None:
 
 
 def check_activity(value: str, name: str = "method") -> str:
-    """Return the method of an operation on a call.
+    """Return the name of a method if ``Phone.activities`` can list it.
 
-    :raises InvalidParameter: there is no such method. For streams, use :meth:`Phone.wait_for_stream`.
+    :raises InvalidParameter: the method is not such a method. For streams, use :meth:`Phone.wait_for_stream`.
     """
     if not isinstance(value, str):
         raise InvalidParameter(name, value, f"one of {', '.join(sorted(ACTIVITIES))}")
@@ -177,7 +180,7 @@ def _check(value: str, name: str, known: Collection[str]) -> str:
 
 
 def _near(value: object, known: Collection[str], alike: float = 0.85) -> str | None:
-    """Return the name that was probably meant."""
+    """Return the most similar known name, or ``None`` if no name is similar enough."""
     if not isinstance(value, str):
         return None
     for prefix in ("calling.", "calling.call.", "signalwire.", "messaging."):

@@ -1,8 +1,9 @@
-"""The shapes of the objects inside parameters: media, devices, collectors and others. Pure.
+"""Schemas of objects in parameters, such as media, devices and collectors.
 
-A table as in ``method_table``, whose first column names the object. As with whole methods, missing members and wrong types are
-malformed (-32602), and invalid values are refused (400). Unknown members are accepted unless the simulator is strict. Objects
-without a shape belong to the client, such as custom parameters and AI prompts.
+The table has the same format as the table in ``method_table``; its first column contains the name of the object. Objects are
+validated like the parameters of a method: missing members and wrong types are malformed (-32602), and invalid values are
+refused (400). Unknown members are accepted unless the simulator is strict. Objects whose contents the client defines, such as
+custom parameters and AI prompts, have no schema.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ translate.inject | | | direction!:s{local-caller,remote-caller} message!:s
 
 _WITH_HEADERS = frozenset({"phone", "sip", "refer"})
 
-#: What reads as a number or an address, by shape and member; the platform is sent nothing that it would have to guess at.
+#: Members that contain a phone number or an address, by schema: a predicate, and the expected kind of value for error messages.
 PARTIES: Mapping[str, Mapping[str, tuple[Callable[[str], bool], str]]] = {
     "phone": {
         "to_number": (is_phone_number, "telephone number"),
@@ -82,11 +83,11 @@ PARTIES: Mapping[str, Mapping[str, tuple[Callable[[str], bool], str]]] = {
 
 @define
 class Findings:
-    """The problems found in a request. False if there are none.
+    """Problems found in the parameters of a request. Falsy if there are none.
 
-    :ivar strict: whether unknown members are a problem.
-    :ivar malformed: descriptions of schema violations.
-    :ivar impossible: reasons, by the place of the value.
+    :ivar strict: whether unknown members are reported.
+    :ivar malformed: error messages for schema violations.
+    :ivar impossible: error messages for invalid values, by path of the value.
     """
 
     strict: bool = False
@@ -98,9 +99,10 @@ class Findings:
         return bool(self.malformed or self.impossible)
 
     def look(self, shape: str, value: Any, where: str = "") -> bool:
-        """Compare an object with a shape of the table. Return whether its members may be checked further.
+        """Validate an object against a schema. Return ``False`` if it is malformed, in which case its members cannot be validated
+        further.
 
-        :param where: place of the object, as refusals name it; ``""`` for the parameters themselves.
+        :param where: path of the object for error messages; ``""`` for the parameters of the request.
         """
         if not isinstance(value, Mapping):
             self.malformed.append(f"{where} must be an object")
@@ -117,7 +119,7 @@ class Findings:
         return not problems
 
     def look_at_all(self, shape: str, items: Sequence[Any] | None, where: str) -> None:
-        """Compare a list of objects with a shape; ``None`` is an empty one."""
+        """Validate each object in a list against a schema. ``None`` is treated as an empty list."""
         for index, item in enumerate(items or ()):
             self.look(shape, item, f"{where}[{index}]")
 
@@ -127,9 +129,9 @@ class Findings:
                 self.impossible[f"{dot}{name}"] = f"{dot}{name} is not a {accepted}"
 
     def look_at_one_of(self, shapes: Mapping[str, str] | Iterable[str], value: Any, where: str) -> bool:
-        """Compare an object that has ``type`` and ``params`` with the shape for its type.
+        """Validate an object with the members ``type`` and ``params``. The schema of ``params`` depends on the type.
 
-        :param shapes: the types, with the shapes of their ``params`` (a list: shapes of the same names).
+        :param shapes: names of the schemas by type, or a list of types whose schemas have the same name.
         """
         known = shapes if isinstance(shapes, Mapping) else {name: name for name in shapes}
         if not isinstance(value, Mapping) or not isinstance(value.get("type"), str):
@@ -143,12 +145,12 @@ class Findings:
         return self.look(known[value["type"]], value.get("params"), f"{where}.params")
 
     def look_at_media(self, items: Sequence[Any], where: str = "play") -> None:
-        """Compare a list of media."""
+        """Validate a list of media."""
         for index, item in enumerate(items):
             self.look_at_one_of(("tts", "audio", "silence", "ringtone"), item, f"{where}[{index}]")
 
     def look_at_devices(self, groups: Sequence[Sequence[Any]], kinds: Iterable[str]) -> None:
-        """Compare groups of devices."""
+        """Validate a list of groups of devices."""
         for number, group in enumerate(groups):
             for index, device in enumerate(group):
                 self.look_at_one_of(kinds, device, f"devices[{number}][{index}]")

@@ -1,4 +1,4 @@
-"""The settings of a simulator."""
+"""Settings of a simulator."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _positive(_: object, attribute: Attribute[float], value: float) -> None:
 
 
 def _speed(_: object, attribute: Attribute[float], value: float) -> None:
-    if not _is_positive(value) or not 0.001 <= value <= 1_000_000:  # the clock cannot represent more
+    if not _is_positive(value) or not 0.001 <= value <= 1_000_000:  # limits of the clock
         raise InvalidParameter(attribute.name, value, "a number from 0.001 to 1000000")
 
 
@@ -84,7 +84,7 @@ def _context(_: object, attribute: Attribute[Any], value: Any) -> None:
 
 @frozen(kw_only=True)
 class Settings:
-    """The parameters of :class:`~relay_sync.simulator.Simulator`, checked; see there for their meaning."""
+    """Validated parameters of :class:`~relay_sync.simulator.Simulator`, which documents their meaning."""
 
     host: str = field(default="127.0.0.1", validator=_host)
     port: int = field(default=0, validator=_whole(0, 65535))
@@ -118,7 +118,10 @@ class Settings:
     node: str = field(factory=lambda: f"{uuid.uuid4()}@sim")
 
     def page_refusal(self, request: HttpRequest) -> str | None:
-        """Return why a request without valid credentials is refused as a web page's; see :mod:`relay_sync.hosts.origins`."""
+        """Return why a request without valid credentials is refused as coming from a web page, or ``None`` if it is allowed.
+
+        See :mod:`relay_sync.hosts.origins` for the rules.
+        """
         return refusal(
             request.headers.get("origin"),
             request.headers.get("host"),

@@ -1,1 +1,1 @@
-"""The simulator over HTTP: the REST API, downloads of recordings, webhooks, and the control API."""
+"""HTTP interfaces of the simulator: REST API, recordings, webhooks and control API."""

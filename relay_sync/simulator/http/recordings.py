@@ -1,7 +1,7 @@
-"""Finished recordings, served as ``GET /recordings/<id>.wav`` with support for range requests. Pure.
+"""Storage of finished recordings, served at ``/recordings/<id>.wav`` with support for range requests.
 
-A recording's URL follows from its id, so it is known before the file is added. As on the platform, only its unguessable URL
-protects a recording: no credentials are required.
+The URL of a recording is derived from its id, so it is known before the recording finishes. Downloads require no credentials.
+As on the platform, recordings are protected only by their unguessable URLs.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from ...server.http import HttpRequest, Response
 __all__ = ["Recordings"]
 
 PLACE = "/recordings/"
-MOST_BYTES = 256 * 2**20  # of all recordings together; beyond that, the oldest are dropped
+MOST_BYTES = 256 * 2**20  # maximum total size; when it is exceeded, the oldest recordings are removed
 _RANGE = re.compile(r"bytes=([0-9]{1,15})-([0-9]{0,15})")
 
 
 @define(eq=False)
 class Recordings:
-    """The finished files by id. Used on the loop's thread.
+    """Finished recordings by id. Used on the loop thread.
 
-    :ivar base: scheme, host and port of the URLs, set once the simulator listens.
+    :ivar base: scheme, host and port of the URLs; set when the simulator starts listening.
     """
 
     base: str = ""
@@ -38,11 +38,11 @@ class Recordings:
         return str(uuid.uuid4())
 
     def url(self, recording_id: str) -> str:
-        """Return the URL of a recording, whether or not it has finished."""
+        """Return the URL of a recording, which may still be in progress."""
         return f"{self.base}{PLACE}{recording_id}.wav"
 
     def add(self, recording_id: str, wav: bytes) -> str:
-        """Serve a finished recording, and return its URL."""
+        """Store a finished recording and return its URL."""
         self._size += len(wav) - len(self._files.pop(recording_id, b""))
         self._files[recording_id] = wav
         while self._size > MOST_BYTES and len(self._files) > 1:
@@ -50,7 +50,7 @@ class Recordings:
         return self.url(recording_id)
 
     def answer(self, request: HttpRequest) -> Response | None:
-        """Return the response, or ``None`` if the path is not below ``/recordings/``."""
+        """Return the response to a request, or ``None`` if its path is not below ``/recordings/``."""
         if not request.path.startswith(PLACE):
             return None
         if request.method not in ("GET", "HEAD"):

@@ -1,13 +1,14 @@
-"""The call commands over HTTP: ``POST /api/calling/calls`` with ``{"id", "command", "params"}``, Basic authentication.
+"""REST API for calls: ``POST /api/calling/calls`` with a body ``{"id", "command", "params"}`` and HTTP Basic authentication.
 
-The commands are those of the REST description, with the same handlers as RELAY's. Documented are status 200 with a call object,
-and 400, 401, 404, 422 and 500 with ``errors``. The simulator's choices where the sources are silent:
+Commands are executed by the same handlers as RELAY requests. The documented responses are status 200 with a call object, and
+400, 401, 404, 422 and 500 with ``errors``. Where the documentation is incomplete, the simulator behaves as follows:
 
-* A missing or ended call, or an action that is not running, gives 404. A refusal for which RELAY has another code (such as 409)
-  gives 422, with that code in the error.
-* ``dial`` rings the phone at that number (``Simulator.expect_phone``). No client receives the call's events, and the document in
-  ``url`` or ``swml`` is not run. ``update`` with a ``status`` ends the call; with a document it has no effect.
-* Faults of a method also affect its REST command; a command whose reply is dropped or held is answered with 504.
+* If a call does not exist or has ended, or an action is not running, the response is 404. If RELAY refuses the command with
+  another code, such as 409, the response is 422 and the error contains that code.
+* ``dial`` calls the phone configured with ``Simulator.expect_phone``. The events of the call are not sent to any client, and
+  the document in ``url`` or ``swml`` is not executed. ``update`` ends the call if it contains a ``status``; a document has no
+  effect.
+* Faults for a RELAY method also apply to the REST command. If the reply is dropped or held, the response is 504.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ PLACE = "/api/calling/calls"
 MOST_BODY = 2**20
 DEEPEST = 64
 
-# The two commands that RELAY has under another name or does not have.
+# Commands that do not exist in RELAY or have a different name there.
 _OWN = parse_table("""
 dial | | | from!:s to!:s caller_id:s url:s swml:s|o fallback_url:s status_url:s status_events:as url_method:s codecs:s|as
 update | | | id!:s url:s swml:s|o fallback_url:s status:s{canceled,completed}
@@ -57,7 +58,7 @@ _ON_CALLS = frozenset(_WORDS.split())
 
 
 class Refusal(Exception):
-    """A command that is answered with an error."""
+    """Error response to a command."""
 
     def __init__(self, status: int, message: str, *, code: str = "", attribute: str = "") -> None:
         super().__init__(message)
@@ -71,13 +72,13 @@ class Refusal(Exception):
 
 @define(eq=False, kw_only=True)
 class _Command(CommandRequest):
-    """A command whose reply is kept for the HTTP response."""
+    """Command whose reply is stored for the HTTP response."""
 
     outcome: dict[str, Any] | None = field(default=None, init=False)
 
     @property
     def session(self) -> ServerSession:
-        """The client that has the call, or a placeholder if there is none."""
+        """The session that controls the call, or a placeholder if no session does."""
         settings = self.world.settings
         return self.call.owner or ServerSession(project=settings.project, protocol="rest", identity="rest")
 
@@ -91,7 +92,7 @@ class _Command(CommandRequest):
 
 @define(eq=False)
 class Rest:
-    """Answers call commands. Runs on the loop's thread."""
+    """Handler of REST requests. Runs on the loop thread."""
 
     _platform: Platform = field(repr=False)
 
@@ -100,7 +101,7 @@ class Rest:
         return self._platform.world
 
     def answer(self, request: http.HttpRequest) -> tuple[Any, http.Response]:
-        """Return the request's body, as far as it could be read, and the response."""
+        """Return the parsed body of a request and the response. The body is ``None`` if it could not be parsed."""
         body = None
         try:
             if request.method != "POST":
@@ -117,7 +118,7 @@ class Rest:
             raise Refusal(401, "Unauthorized", code="unauthorized")
 
     def knows_credentials(self, request: http.HttpRequest) -> bool:
-        """Return whether a request has valid credentials: the project and its token."""
+        """Return whether a request contains the project id and the token of the simulator."""
         settings = self._world.settings
         wanted = base64.b64encode(f"{settings.project}:{settings.token}".encode()).decode()
         kind, _, given = request.headers.get("authorization", "").partition(" ")
@@ -146,8 +147,8 @@ class Rest:
     def _carry_out(self, spec: Method, call: NetworkCall, params: dict[str, Any]) -> None:
         fault = self._world.faults.for_request(spec.name)
         if fault is not None and fault.kind in ("refuse", "fail"):
-            code = int(fault.code)
-            raise Refusal(code if 400 <= code < 600 else 422, fault.message, code=str(code))
+            status = int(fault.code)
+            raise Refusal(status if 400 <= status < 600 else 422, fault.message, code=str(status))
         addressed = {**params, "node_id": call.node_id, "call_id": call.call_id}
         _check(spec, addressed, strict=self._world.settings.strict)
         command = _Command(
@@ -161,10 +162,10 @@ class Rest:
         )
         self._platform.handlers.get(spec.name, CommandRequest.accept)(command)
         outcome = command.outcome or {"code": "500", "message": "the simulator did not answer the command"}
-        told = str(outcome.get("code", "200"))
-        if not told.startswith("2"):
-            status = int(told) if told in ("400", "404", "500") else 422
-            raise Refusal(status, str(outcome.get("message", "")), code=told)
+        code = str(outcome.get("code", "200"))
+        if not code.startswith("2"):
+            status = int(code) if code in ("400", "404", "500") else 422
+            raise Refusal(status, str(outcome.get("message", "")), code=code)
         if fault is not None and fault.kind in ("drop", "hold"):
             raise Refusal(504, "the reply was dropped or held by an injected fault")
 
@@ -173,11 +174,11 @@ class Rest:
         _check_document(params)
         leg = Leg(platform=self._platform, device=device(params["to"], params["from"]), owner=None)
         Hunt([[leg]], lambda _: None, lambda _: None).begin()
-        self._tell("dial", leg.call, params)
+        self._note_ignored("dial", leg.call, params)
         return leg.call
 
-    def _tell(self, command: str, call: NetworkCall, params: Mapping[str, Any]) -> None:
-        """Note the parameters that have no effect in the journal."""
+    def _note_ignored(self, command: str, call: NetworkCall, params: Mapping[str, Any]) -> None:
+        """Add a notice to the journal for each parameter that has no effect."""
         for text in not_carried_out(command, params):
             self._world.journal.notice(call.call_id, "", NOT_CARRIED_OUT, text)
 
@@ -187,7 +188,7 @@ class Rest:
         status = params.get("status")
         if status is None:
             _check_document(params)
-            self._tell("update", call, params)
+            self._note_ignored("update", call, params)
         elif status == "canceled" and call.state == "answered":
             raise Refusal(422, "the call is answered: expected status 'completed'", attribute="status")
         else:
@@ -222,7 +223,7 @@ def _check_document(params: Mapping[str, Any]) -> None:
 
 
 def _described(call: NetworkCall) -> dict[str, Any]:
-    """Return the call object of the REST description. Durations and prices are placeholders."""
+    """Return the call object of the REST API. Durations and charges are placeholders."""
     numbers = call.device["params"]
     return {
         "id": call.call_id,

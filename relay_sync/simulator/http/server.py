@@ -1,7 +1,7 @@
-"""The simulator's HTTP requests on its RELAY port.
+"""HTTP requests on the RELAY port of the simulator.
 
-Recordings and call commands are answered here; other requests may open a WebSocket. Requests of web pages are refused, because a
-browser lets any page reach any port of a developer's machine.
+Requests for recordings and REST commands are handled here. Other requests are passed on to the WebSocket server. Requests from
+web pages are refused, because any page in a developer's browser could connect to a server on the same machine.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ __all__ = ["Door", "RestEntry"]
 
 @frozen(kw_only=True)
 class RestEntry:
-    """One HTTP request and its response status.
+    """HTTP request and the status of its response.
 
-    :ivar authorized: whether it had an ``Authorization`` header.
-    :ivar body: its JSON body, secrets included; ``None`` if there was none.
+    :ivar authorized: whether the request had an ``Authorization`` header.
+    :ivar body: parsed JSON body, including secrets; ``None`` if there was none.
     """
 
     method: str
@@ -39,23 +39,23 @@ class RestEntry:
 
     @property
     def command(self) -> str:
-        """The command, or ``""`` if there was none."""
+        """The REST command; ``""`` if there is none."""
         value = self.body.get("command") if isinstance(self.body, dict) else None
         return value if isinstance(value, str) else ""
 
     @property
     def params(self) -> dict[str, Any]:
-        """The command's parameters, or ``{}`` if there were none."""
+        """The parameters of the command; ``{}`` if there are none."""
         value = self.body.get("params") if isinstance(self.body, dict) else None
         return value if isinstance(value, dict) else {}
 
 
 @define(eq=False, kw_only=True)
 class Door:
-    """Answers HTTP requests. Runs on the loop's thread.
+    """Handler of HTTP requests. Runs on the loop thread.
 
-    :ivar refusing: whether a test has every request answered with 503.
-    :ivar entries: the last requests other than WebSockets, oldest first.
+    :ivar refusing: whether all requests are refused with status 503, as set by ``Simulator.refuse_connections()``.
+    :ivar entries: most recent requests other than WebSocket handshakes, oldest first.
     """
 
     _world: World = field(repr=False)
@@ -66,13 +66,13 @@ class Door:
     entries: deque[RestEntry] = field(factory=lambda: deque(maxlen=1_000), init=False, repr=False)
 
     def answer(self, request: HttpRequest) -> Response | None:
-        """Return the response, or ``None`` if the request may open a WebSocket."""
+        """Return the response to a request, or ``None`` to continue with the WebSocket handshake."""
         if self.refusing:
             return Response(503, {"Retry-After": "1"}, b"refused: the simulator is set to refuse connections\n")
         return self._judge(request) or self._route(request)
 
     def _judge(self, request: HttpRequest) -> Response | None:
-        """Refuse web pages. A request with an ``Authorization`` header is not from a page."""
+        """Refuse requests from web pages, except those with an ``Authorization`` header, which are checked later."""
         if "authorization" in request.headers and not request.is_upgrade:
             return None
         why = self._world.settings.page_refusal(request)
@@ -99,7 +99,7 @@ class Door:
         return response
 
     def _of_a_page(self, request: HttpRequest) -> Response | None:
-        """Refuse a web page without credentials, by the origin that its browser sends."""
+        """Refuse requests from web pages to the REST API and to recordings, unless they have valid credentials."""
         ours = request.path.startswith((COMMANDS, RECORDINGS))
         if not ours or request.is_upgrade or self._rest.knows_credentials(request):
             return None

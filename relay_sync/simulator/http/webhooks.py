@@ -1,15 +1,16 @@
-"""Status webhooks: events that are also sent over HTTP.
+"""Status webhooks, which deliver events over HTTP.
 
-The body of a ``POST`` is the event's envelope as JSON, without the JSON-RPC wrapper (documented). The encoding for ``GET`` is not
-documented; the simulator sends flat query parameters: the members of the envelope and of its ``params``, with values other than
-strings as JSON.
+The body of a ``POST`` request is the envelope of the event as JSON, without the JSON-RPC frame, as documented. The encoding of
+``GET`` requests is not documented. The simulator sends the members of the envelope and of its ``params`` as query parameters,
+and encodes all values except strings as JSON.
 
-Requests connect directly, never through a proxy, and only to loopback hosts unless remote hosts are allowed. The webhooks of one
-lane (such as a stream) are sent in order; lanes do not wait for each other.
+Requests are sent without a proxy and, unless remote hosts are allowed, only to loopback addresses. Webhooks in the same lane,
+such as all webhooks of a stream, are delivered in order. Different lanes are independent.
 
-With a signing key, requests have a header ``X-SignalWire-Signature``: the hex HMAC-SHA1 of URL and body; for ``GET``, of the URL
-with its query. Forms (cXML) are signed by their fields: the base64 HMAC-SHA1 of the URL followed by each name and value, sorted
-by name. The vendor's documentation does not say which status callbacks the platform signs.
+With a signing key, requests have an ``X-SignalWire-Signature`` header. It contains the hex-encoded HMAC-SHA1 of the URL and the
+body, or of the URL including its query for ``GET``. For forms (cXML), it contains the base64-encoded HMAC-SHA1 of the URL
+followed by the name and value of each field, sorted by name. The vendor does not document which status callbacks the platform
+signs.
 """
 
 from __future__ import annotations
@@ -41,18 +42,18 @@ if TYPE_CHECKING:
 __all__ = ["Delivery", "WebhookSender"]
 
 _log = log_of("relay_sync.simulator").later
-TIMEOUTS = (2.0, 5.0)  # seconds to connect and to respond, as on the platform
+TIMEOUTS = (2.0, 5.0)  # timeouts for connecting and for the response, in seconds, as on the platform
 MOST_WAITING = 10_000
 
 
 @frozen(kw_only=True)
 class Delivery:
-    """One webhook and its outcome.
+    """Webhook and the outcome of its delivery.
 
-    :ivar body: the event's envelope, or the fields of a form.
+    :ivar body: envelope of the event, or the fields of a form.
     :ivar form: whether the body is a form.
-    :ivar status: HTTP status of the response, or ``None``.
-    :ivar error: why there was no response.
+    :ivar status: HTTP status of the response; ``None`` if there was no response.
+    :ivar error: why there was no response; ``""`` if there was one.
     """
 
     url: str = field(repr=place)
@@ -81,7 +82,7 @@ def _written(item: Delivery, key: str) -> requests.Request:
         url = item.url
         body, headers = json.dumps(item.body).encode(), {"Content-Type": "application/json"}
     if key:
-        signed = re.sub("//[^/@]*@", "//", url, count=1)  # the signature does not cover credentials
+        signed = re.sub("//[^/@]*@", "//", url, count=1)  # credentials are not signed
         headers["X-SignalWire-Signature"] = _signature(key, signed, body, item)
     return requests.Request(item.method, url, headers, data=body)
 
@@ -102,7 +103,7 @@ def _session() -> requests.Session:
 
 
 def _deliver(session: requests.Session, item: Delivery, key: str = "") -> Delivery:
-    """Send one webhook, and return its outcome. Never raises, whatever the endpoint does."""
+    """Send a webhook and return it with its outcome. Never raises."""
     try:
         written = session.prepare_request(_written(item, key))
         with session.send(written, timeout=TIMEOUTS, allow_redirects=False, stream=True) as answer:
@@ -113,7 +114,9 @@ def _deliver(session: requests.Session, item: Delivery, key: str = "") -> Delive
 
 @define(eq=False)
 class WebhookSender:
-    """Sends webhooks on daemon threads, which start on demand and stop when no webhook is left. :meth:`close` waits for them.
+    """Sends webhooks on daemon threads.
+
+    Threads are started on demand and stop when all webhooks have been sent. :meth:`close` waits for them.
 
     :ivar most_threads: maximum number of threads.
     """
@@ -133,10 +136,10 @@ class WebhookSender:
     _troubles: RateLimitedLog = field(factory=lambda: RateLimitedLog(_log), init=False, repr=False)
 
     def send(self, lane: str, url: str, method: str, body: dict[str, Any], *, form: bool = False) -> None:
-        """Queue a webhook behind the others of its lane. Returns at once.
+        """Queue a webhook for delivery and return immediately.
 
-        :param lane: webhooks of the same lane are sent in order.
-        :param form: send the body as form fields instead of JSON.
+        :param lane: name of the lane. Webhooks in the same lane are sent in order.
+        :param form: whether to send the body as form fields instead of JSON.
         """
         item = Delivery(url=url, method=method, body=body, form=form)
         if not self.allow_remote and not is_loopback(urlsplit(url).hostname):
@@ -160,7 +163,7 @@ class WebhookSender:
         self._threads.add(thread)
         try:
             thread.start()
-        except RuntimeError:  # thread limit: the other threads, or the next webhook, take over
+        except RuntimeError:  # thread limit reached; another thread or the next webhook continues
             self._threads.discard(thread)
             self._troubles.warning("threads", "cannot start a thread for status webhooks")
 
@@ -168,7 +171,7 @@ class WebhookSender:
         try:
             with _session() as session:
                 self._serve(lambda item: _deliver(session, item, self.signing_key))
-        except BaseException as error:  # requests cannot be imported: waits for a webhook must see the error
+        except BaseException as error:  # requests cannot be imported; report it as the outcome of each webhook
             why = f"cannot use requests: {type(error).__name__}: {error}"
             self._serve(lambda item: evolve(item, error=why))
         self._board.changed()
@@ -179,7 +182,10 @@ class WebhookSender:
             self._step(lane)
 
     def _next(self) -> str | None:
-        """Return a lane to serve. With no work left, remove the thread from the list under the same lock, and return ``None``."""
+        """Return the next lane to process. If there is none, unregister the current thread and return ``None``.
+
+        Both happen under the same lock. Otherwise :meth:`send` could rely on a thread that is about to stop.
+        """
         with self._lock:
             if self._ready:
                 return self._ready.popleft()
@@ -199,16 +205,16 @@ class WebhookSender:
     def _done(self, delivery: Delivery) -> None:
         if delivery.error:
             where = place(delivery.url)
-            kind = f"{delivery.error} at {urlsplit(where).netloc}"  # one log line for all events to an unreachable host
+            kind = f"{delivery.error} at {urlsplit(where).netloc}"  # log an unreachable host once, not for every event
             self._troubles.warning(kind, "cannot deliver status webhook to %s: %s", where, delivery.error)
         self.deliveries.append(delivery)
         self._board.changed()
 
     def wait_for(self, count: int, timeout: float = 5.0) -> list[Delivery]:
-        """Return the webhooks so far, once there are at least ``count``.
+        """Wait until at least ``count`` webhooks have been sent or have failed, and return all of them.
 
-        :raises InvalidParameter: ``count`` is not a whole number of at least 0.
-        :raises WaitTimeout: there were fewer after ``timeout`` seconds.
+        :raises InvalidParameter: ``count`` is not an integer of at least 0.
+        :raises WaitTimeout: there were fewer webhooks after ``timeout`` seconds.
         """
         given.number("count", count)
         return self._board.wait_for(
@@ -216,7 +222,7 @@ class WebhookSender:
         )
 
     def close(self, timeout: float) -> None:
-        """Accept no further webhooks, and wait up to ``timeout`` seconds for the current ones."""
+        """Stop accepting webhooks, and wait up to ``timeout`` seconds until all queued webhooks are sent."""
         with self._lock:
             self._closed = True
             threads = list(self._threads)

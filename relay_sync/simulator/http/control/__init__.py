@@ -1,1 +1,1 @@
-"""The control API of ``relay-sync simulate``: requests to a simulator over HTTP, and their responses."""
+"""Control API of ``relay-sync simulate``, which exposes a simulator over HTTP."""

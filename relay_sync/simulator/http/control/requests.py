@@ -1,4 +1,4 @@
-"""The requests of the control interface: JSON members are checked and converted to parameters of the simulator. Pure."""
+"""Request bodies of the control API: validation of JSON members and conversion to arguments of the simulator's methods."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ Check = Callable[[str, Any], Any]
 
 @frozen
 class Member:
-    """One member of a request. Omitted members are not passed to the simulator.
+    """Schema of one member of a request. Omitted members are not passed to the simulator.
 
-    :ivar check: checks and converts a value.
-    :ivar name: the simulator's parameter, if its name differs.
-    :ivar required: whether the member may not be omitted.
-    :ivar nullable: whether the member may be ``null``, which becomes ``None``.
+    :ivar check: function that validates and converts the value.
+    :ivar name: name of the simulator's parameter, if it differs from the name of the member.
+    :ivar required: whether the member must be present.
+    :ivar nullable: whether the member can be ``null``, which is converted to ``None``.
     """
 
     check: Check
@@ -53,7 +53,7 @@ class Member:
 def bind(members: Mapping[str, Member], body: Any) -> dict[str, Any]:
     """Convert a JSON object to keyword arguments.
 
-    :raises InvalidParameter: it is not an object, or a member is unknown, missing or invalid.
+    :raises InvalidParameter: the body is not an object, or a member is unknown, missing or invalid.
     """
     if not isinstance(body, dict):
         raise values.unseen("body", body, "a JSON object")
@@ -84,7 +84,7 @@ def _above(name: str, value: Any) -> Any:
 
 
 def _whole(name: str, value: Any, low: int | None = None) -> Any:
-    """Check a whole number; JSON may write it as ``1.0``."""
+    """Check an integer, which may also be a float such as ``1.0``."""
     return values.whole(name, int(value) if isinstance(value, float) and value.is_integer() else value, low=low)
 
 
@@ -118,7 +118,9 @@ _SPEECHES: Final = {"caller": speech.caller, "greeting": speech.greeting}
 
 
 def _sound(name: str, value: Any) -> Any:
-    """Check a sound: the path of a WAV file on the simulator's machine, a WAV file in base64, or the simulator's own speech."""
+    """Check a sound: the path of a WAV file on the simulator's machine, a base64-encoded WAV file, or one of the built-in speech
+    samples.
+    """
     if isinstance(value, str) and value:
         return value
     if isinstance(value, dict) and set(value) == {"speech"} and value["speech"] in list(_SPEECHES):
@@ -195,7 +197,7 @@ EVENT: Final[dict[str, Member]] = {"event_type": _NEEDED, "params": Member(_obje
 _METHOD: Final = {"method": _NEEDED, **_TIMES}
 _EVENTS: Final = {"event_type": _NEEDED, "state": Member(values.text, nullable=True), **_TIMES}
 _ANSWER: Final = {"code": Member(_code), "message": _TEXT, "data": Member(values.json_value, nullable=True)}
-#: By name of the method of ``Simulator``.
+#: Members by name of the ``Simulator`` method that the request calls.
 FAULTS: Final[dict[str, dict[str, Member]]] = {
     "refuse": {**_METHOD, **_ANSWER},
     "fail": {**_METHOD, **_ANSWER},

@@ -1,4 +1,4 @@
-"""The responses of the control interface: the simulator's objects as JSON. Pure."""
+"""Response bodies of the control API: conversion of the simulator's objects to JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["call", "delivery", "entry", "rest_request", "stream"]
 
 
 def call(phone: Phone) -> dict[str, Any]:
-    """Return a call as the remote party sees it."""
+    """Return a call, as seen by the remote party."""
     return {
         "id": phone.call_id,
         "node_id": phone.node_id,
@@ -33,7 +33,7 @@ def call(phone: Phone) -> dict[str, Any]:
 
 
 def stream(one: Stream) -> dict[str, Any]:
-    """Return a stream. Of its URL, only scheme, host and port are included; the rest may be secret."""
+    """Return a stream. Its URL is reduced to scheme, host and port, because the rest may contain secrets."""
     return {
         "control_id": one.control_id,
         "name": one.name,
@@ -47,7 +47,10 @@ def stream(one: Stream) -> dict[str, Any]:
 
 
 def entry(number: int, one: Entry) -> dict[str, Any]:
-    """Return a frame of the journal with secrets hidden. ``number`` counts all frames from 0, dropped ones included."""
+    """Return a journal entry with secrets hidden.
+
+    :param number: number of the entry, as returned by ``Journal.numbered()``.
+    """
     return {
         "number": number,
         "direction": one.direction,
@@ -70,7 +73,7 @@ def delivery(one: Delivery) -> dict[str, Any]:
 
 
 def rest_request(one: RestEntry) -> dict[str, Any]:
-    """Return a request to the REST API."""
+    """Return a REST request."""
     return {
         "method": one.method,
         "path": one.path,

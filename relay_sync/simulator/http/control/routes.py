@@ -1,4 +1,4 @@
-"""The paths of the control interface and their actions."""
+"""Routes of the control API and their handlers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Work = Callable[..., Reply]
 
 
 class Refused(Exception):
-    """A request that gets an error response."""
+    """Error that is sent to the client as the response to its request."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -33,11 +33,11 @@ class Refused(Exception):
 
 
 class Desk:
-    """Carries out requests. May be used from several threads, like the simulator."""
+    """Handler of control requests. Thread-safe."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._sim = simulator
-        self._known: dict[str, Phone] = {}  # requested calls, which stay available after their end
+        self._known: dict[str, Phone] = {}  # calls returned to clients, kept after they end
         self._lock = threading.Lock()  # guards _known
         one = "([^/]+)"
         table: list[tuple[str, str, Work]] = [
@@ -63,7 +63,7 @@ class Desk:
         self._table = [(method, re.compile(path), work) for method, path, work in table]
 
     def work(self, method: str, path: str, query: Mapping[str, str], body: Any) -> Reply:
-        """Carry out a request, and return the status and the body of the response.
+        """Handle a request, and return the status and the body of the response.
 
         :raises Refused: the path, the method or the call is unknown.
         :raises InvalidParameter: the query or the body is invalid.
