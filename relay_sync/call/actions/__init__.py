@@ -1,4 +1,7 @@
-"""Handles for running operations. Each class declares its method, its event type, and which events report progress or the end."""
+"""Handles for operations that run on a call, such as playback and recording.
+
+Each class declares the method that starts the action, the type of its events, and the events that end it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The common part of all actions: a single end, reported to every waiter, and the commands that control them."""
+"""Base classes of actions: their life cycle, and the commands that stop, pause and resume them."""
 
 from __future__ import annotations
 
@@ -51,22 +51,24 @@ E = TypeVar("E", bound=RelayEvent)
 W = TypeVar("W")
 S = TypeVar("S", bound="StoppableAction[Any]")
 
-#: Seconds that the terminal event may take beyond the action's time limit.
+#: How long ``wait()`` waits for the final event after the time limit of an action, in seconds.
 REPORT_PATIENCE: Final = 10.0
-#: Seconds beyond its time limit after which an action has certainly ended.
+#: Time after the time limit of an action at which the action must have ended, in seconds.
 OVERDUE: Final = 3.0
-#: Seconds that the end of a ``with`` block waits for the terminal event.
+#: How long the end of a ``with`` block waits for the final event, in seconds.
 EXIT_PATIENCE: Final = 5.0
-#: Whether an action is paused after a command, by the last part of the method.
+#: The paused state after each command. The key is the last part of the method name.
 _SWITCHES: Final = {"pause": True, "resume": False}
 
 
 class Question(NamedTuple):
-    """A command that changes nothing while an action is running, and is refused with 404 when the action is over.
+    """A command that checks whether an action is still running.
 
-    :ivar method: the method, or ``""`` if the action is over without a command.
-    :ivar params: the parameters of the command.
-    :ivar after: seconds since the action's last event before which the command is not sent.
+    The command has no effect on a running action. The server replies 404 if the action has ended.
+
+    :ivar method: method of the command; ``""`` if no command is needed because the action must have ended.
+    :ivar params: parameters of the command.
+    :ivar after: minimum time since the last event of the action, in seconds. The command is not sent earlier.
     """
 
     method: str
@@ -75,19 +77,19 @@ class Question(NamedTuple):
 
 
 class OnCompleted(Protocol):
-    """A callback that takes the terminal event; its return value is ignored."""
+    """A callback that receives the final event. Its return value is ignored."""
 
     def __call__(self, event: Any, /) -> Any: ...
 
 
 class ActionHost(Protocol):
-    """The call, as an action needs it."""
+    """The methods of ``CallCore`` that actions use."""
 
-    #: Held while the end and the return of the verb decide which of the two reports the end.
+    #: Ensures that ``on_completed`` runs only once if the action ends while the method that started it returns.
     lock: threading.RLock
 
     def check_process(self) -> None:
-        """Check that the call belongs to this process.
+        """Raise :exc:`Forked` in a child process.
 
         :raises Forked: the call belongs to the parent process.
         """
@@ -95,34 +97,35 @@ class ActionHost(Protocol):
     def command(
         self, method: str, params: Mapping[str, Any] | None = None, *, idempotent: bool = False
     ) -> dict[str, Any]:
-        """Send a command for the call."""
+        """Send a command for the call and return the result."""
 
     def action_ended(self, control_id: str, action: Action[Any]) -> None:
-        """Free the control id."""
+        """Remove the action from the running actions."""
 
     def callback(self, what: str, function: Callable[..., object], *args: Any, final: bool = True) -> None:
-        """Run user code in the call's lane."""
+        """Run a user callback in the lane of the call."""
 
 
 class Action(Generic[E]):
-    """An operation on a call that runs until it ends on its own, is stopped, or the call ends.
+    """An operation that runs on a call, such as a playback or a recording.
 
-    Created by the verbs of :class:`Call`. An action always ends; :meth:`wait` returns its result or raises its error.
+    Methods of :class:`Call` create actions. An action ends when the operation completes, when it is stopped, or when the call
+    ends. :meth:`wait` returns the final event, or raises the error that ended the action.
 
-    :ivar call: the call.
-    :ivar control_id: id that connects this action's commands and events.
-    :ivar state: the latest state, as the platform sent it; ``starting`` (never on the wire) before the first event.
-    :ivar reply: the server's reply to the command that started it; empty until the reply arrives.
-    :ivar latest: its latest event, or ``None``.
-    :param on_completed: called once with the terminal event.
-    :param params: the parameters that the action was started with.
-    :param host: the part of the call that runs the action.
+    :ivar call: the call that the action runs on.
+    :ivar control_id: ID of the action in commands and events.
+    :ivar state: latest state reported by the platform, or ``starting`` before the first event.
+    :ivar reply: the server's reply to the command that started the action; empty until the reply arrives.
+    :ivar latest: latest event of the action; ``None`` before the first event.
+    :param on_completed: function that is called with the final event.
+    :param params: parameters of the command that started the action.
+    :param host: internal part of the call.
     """
 
-    #: The RPC that starts the action.
+    #: The method that starts the action.
     method: ClassVar[str] = ""
     event_type: ClassVar[str] = ""
-    #: States after which no further events follow.
+    #: States that end the action.
     end_states: ClassVar[frozenset[str]] = frozenset({"finished"})
     #: States that end the action with an error.
     error_states: ClassVar[frozenset[str]] = frozenset({"error"})
@@ -142,18 +145,18 @@ class Action(Generic[E]):
         self.state: ActionState | str = "starting"
         self.reply: dict[str, Any] = {}
         self.latest: RelayEvent | None = None
-        #: The parameters that the action was started with.
+        #: Parameters of the command that started the action.
         self._params: Mapping[str, Any] = params or {}
-        # Event and error in one value, so that no thread sees only one of them.
+        # The event and the error are set together, so that other threads never see only one of them.
         self._ended: Waiter[tuple[RelayEvent, RelayError | None]] = Waiter()
         self._on_completed = on_completed
         self._handed_out = False
-        #: When the action was started or its latest event arrived.
+        #: Time of the start or of the latest event, on the monotonic clock.
         self._heard = time.monotonic()
         self._prepare()
 
     def _prepare(self) -> None:
-        """Initialize the attributes of a kind of action; called at the end of the constructor."""
+        """Initialize the attributes of a subclass. The constructor calls this method last."""
 
     def __repr__(self) -> str:
         result = self.result
@@ -161,7 +164,7 @@ class Action(Generic[E]):
         return f"<{type(self).__name__} {self.control_id} of call {self.call.call_id}: {how}>"
 
     def _repr_html_(self) -> str:
-        """Show the action and its state in a notebook."""
+        """Return the HTML representation for notebooks."""
         result = self.result
         about: list[tuple[str, object]] = [("state", self.state), ("call", self.call.call_id)]
         if result is not None:
@@ -172,19 +175,20 @@ class Action(Generic[E]):
 
     @property
     def is_done(self) -> bool:
-        """Whether the action has ended, for any reason."""
+        """Whether the action has ended, successfully or not."""
         return self._ended.over
 
     @property
     def result(self) -> E | None:
-        """The terminal event, or ``None`` while the action is running."""
+        """The final event; ``None`` while the action is running."""
         outcome = self._ended.peek()
         return cast("E", outcome[0]) if isinstance(outcome, tuple) else None
 
     @property
     def error(self) -> RelayError | None:
-        """The exception that ended the action, or ``None``. In a child process: :class:`Forked` for an action that ran in the
-        parent.
+        """The error that ended the action; ``None`` if it is running or ended without an error.
+
+        In a forked child process, this is :class:`Forked` if the action was still running at the fork.
         """
         outcome = self._ended.peek()
         if isinstance(outcome, tuple):
@@ -193,20 +197,19 @@ class Action(Generic[E]):
 
     @property
     def completed(self) -> bool:
-        """Alias of :attr:`is_done`, under the name of the official SDK."""
+        """Alias of :attr:`is_done`, for compatibility with the official SDK."""
         return self.is_done
 
     def wait(self, timeout: float | None = None) -> E:
         """Block until the action ends.
 
-        :param timeout: seconds to wait. ``None`` waits until the action, its call, its session or the client ends. If the action
-            has a time limit (``max_length``, the ``timeout`` of a detector, the timeouts of ``collect``, the ``duration`` of
-            silence), ``None`` waits for that limit plus 10 s and then raises ``WaitTimeout``. Ends that occurred while the
-            connection was down are detected for some kinds of actions only: see docs/threads.md.
-        :return: the terminal event. If the call ended first, ``synthetic`` is set on it, with a ``reason``.
-        :raises WaitTimeout: the action is still running; you can wait again.
-        :raises RelayError: the error that ended the action (:attr:`error`): the session was lost permanently, the client was
-            closed, the process was forked, or the server reported a failure.
+        :param timeout: maximum time to wait, in seconds. ``None`` waits until the action ends. If the action has a time limit,
+            such as ``max_length`` or the ``timeout`` of a detector, ``None`` waits until 10 s after the limit and then raises
+            ``WaitTimeout``. If the action ends while the connection is down, the SDK may not notice: see docs/threads.md.
+        :return: the final event. If the call ended first, the event is ``synthetic`` and has a ``reason``.
+        :raises WaitTimeout: the action is still running. You can wait again.
+        :raises RelayError: the error that ended the action (:attr:`error`): the session was lost, the client was closed, the
+            process was forked, or the server reported a failure.
         """
         event, error = self._wait_for(self._ended, timeout)
         if error is not None:
@@ -214,13 +217,16 @@ class Action(Generic[E]):
         return cast("E", event)
 
     def _wait_for(self, waiter: Waiter[W], timeout: float | None) -> W:
-        """Wait for a number of seconds; without a limit, for the longest time that the action can take."""
+        """Wait for an event of the action.
+
+        If there is no timeout, wait for the maximum duration of the action.
+        """
         timeout = values.timeout(timeout)
         if timeout is not None or waiter.done:
             return waiter.wait(paced(timeout), self._still_running(timeout))
         began = time.monotonic()
         while (longest := self._longest()) is not None:
-            # An event may arrive during the wait and extend the limit.
+            # Events that arrive during the wait extend the deadline.
             heard = self._heard
             left = max(began, heard) + longest + REPORT_PATIENCE - time.monotonic()
             if left <= 0:
@@ -239,17 +245,17 @@ class Action(Generic[E]):
         )
 
     def _longest(self) -> float | None:
-        """Return the most seconds from the last event to the end, by the action's parameters; ``None`` if unknown."""
+        """Return the maximum time from the latest event to the end of the action, in seconds; ``None`` if it is unknown."""
         return None
 
     def _longest_for_certain(self) -> float | None:
-        """Return the same only if the action has certainly ended by then."""
+        """Return the time after the latest event at which the action must have ended, in seconds; ``None`` if it is unknown."""
         return self._longest()
 
     def _question(self) -> Question | None:
-        """Return the command that finds out whether the action is still running; ``None`` if there is none at the moment.
+        """Return the command that checks whether the action is still running; ``None`` if there is no such command.
 
-        An action with a time limit can be stopped when that has passed: it has ended anyway.
+        By default, this is the stop command. It is sent only after the time limit, when the action must have ended anyway.
         """
         longest, stop = self._longest_for_certain(), self._stop_command()
         return None if longest is None else Question(*(stop or ("", {})), after=longest + OVERDUE)
@@ -265,13 +271,13 @@ class Action(Generic[E]):
         return self.method.removeprefix("calling.")
 
     def _stop_command(self) -> tuple[str, dict[str, Any]] | None:
-        """Return the method and params that stop the action, or ``None`` if the protocol has no such method."""
+        """Return the method and the parameters of the stop command; ``None`` if the action cannot be stopped."""
         return None
 
     def _control(
         self, method: str, params: Mapping[str, Any] | None = None, *, idempotent: bool = False
     ) -> dict[str, Any] | None:
-        """Send a command about this action. ``None`` means that the server no longer knows the action."""
+        """Send a command for this action and return the result, or ``None`` if the server no longer knows the action."""
         if self._ended.done:
             return {}
         try:
@@ -282,16 +288,16 @@ class Action(Generic[E]):
             return None
 
     def _meaning(self, method: str, params: Mapping[str, Any]) -> Callable[[Outcome, int], object] | None:
-        """Prepare for a command about this action that is about to be sent.
+        """Prepare for a command that is about to be sent for this action.
 
-        :return: what applies the reply, on the IO thread, or ``None`` if the reply has no effect.
+        :return: function that applies the reply on the IO thread; ``None`` if the reply does not change the action.
         """
         return None
 
-    # -- called by the call, on the IO thread or in the verb that started it ----------------------------------------
+    # -- called by the call, on the IO thread or on the thread that started the action -------------------------------
 
     def _on_event(self, event: RelayEvent) -> None:
-        """Handle an event with this action's ``control_id``."""
+        """Process an event with the ``control_id`` of this action."""
         if event.event_type != self.event_type or self._ended.done:
             return
         self.latest = event
@@ -299,7 +305,7 @@ class Action(Generic[E]):
         self._progress(event)
 
     def _progress(self, event: Any) -> None:
-        """Handle an event of this action's own type: its state tells whether the action has ended."""
+        """Process an event of the type of this action: update the state, and end the action in a final state."""
         state = event.state
         if not state:
             return
@@ -315,7 +321,11 @@ class Action(Generic[E]):
         )
 
     def _end_early(self, reason: str, error: RelayError | None = None) -> None:
-        """End the action without an event from the server: the call ended or disappeared, or the session is over."""
+        """End the action with a synthetic event, because the server will not send a final event.
+
+        :param reason: reason for the synthetic event.
+        :param error: error that :meth:`Action.wait` raises, if any.
+        """
         if self.is_done:
             return
         params = {"call_id": self.call.call_id, "node_id": self.call.node_id, "control_id": self.control_id}
@@ -327,37 +337,37 @@ class Action(Generic[E]):
         self._ended.settle((event, error), self._before_waking)
 
     def _before_waking(self) -> None:
-        """Free the control id and queue ``on_completed`` before a waiter resumes."""
+        """Release the control ID and queue ``on_completed`` before waiting threads resume."""
         self._host.action_ended(self.control_id, self)
         try:
-            self._tell_completed()
+            self._report_completed()
         finally:
             self._settled()
 
     def _hand_out(self) -> None:
-        """Called when the verb that started the action is about to return it: from now on its end is reported."""
+        """Enable ``on_completed``. Called right before the method that started the action returns it."""
         self._handed_out = True
-        self._tell_completed()
+        self._report_completed()
 
-    def _tell_completed(self) -> None:
-        # If the verb raises there is no action, and the exception is the only report.
+    def _report_completed(self) -> None:
+        # If the method that starts the action raises, the caller gets the exception and on_completed is not called.
         result = self.result
         if result is None or not self._handed_out:
             return
-        with self._host.lock:  # the end and the verb's return may coincide
+        with self._host.lock:  # the action may end on the IO thread while the method that started it returns
             function, self._on_completed = self._on_completed, None
         if function is not None:
             self._host.callback("on_completed", function, result)
 
     def _settled(self) -> None:
-        """Called when the action has ended: release threads that wait for something earlier than the end."""
+        """Release threads that wait for other events. Called when the action has ended."""
 
 
 class RunningAction:
-    """An action, as the call that runs it needs it. Not visible to users.
+    """The internal interface of an action, for the call that it runs on.
 
-    :ivar action: the action.
-    :ivar on_event: handles an event with the action's control id.
+    :ivar action: the public action object.
+    :ivar on_event: function that processes an event with the control ID of the action.
     """
 
     __slots__ = ("action", "on_event")
@@ -368,38 +378,42 @@ class RunningAction:
 
     @property
     def heard(self) -> float:
-        """When the action was started or its latest event arrived, on the monotonic clock."""
+        """Time of the start or of the latest event, on the monotonic clock."""
         return self.action._heard
 
     def stop_command(self) -> tuple[str, dict[str, Any]] | None:
-        """Return the method and params that stop the action, or ``None`` if the protocol has no such method."""
+        """Return the method and the parameters of the stop command; ``None`` if the action cannot be stopped."""
         return self.action._stop_command()
 
     def meaning(self, method: str, params: Mapping[str, Any]) -> Callable[[Outcome, int], object] | None:
-        """Prepare for a command about the action that is about to be sent.
+        """Prepare for a command that is about to be sent for the action.
 
-        :return: what applies the reply, on the IO thread, or ``None`` if the reply has no effect.
+        :return: function that applies the reply on the IO thread; ``None`` if the reply does not change the action.
         """
         return self.action._meaning(method, params)
 
     def question(self) -> Question | None:
-        """Return the command that finds out whether the action is still running; ``None`` if there is none at the moment."""
+        """Return the command that checks whether the action is still running; ``None`` if there is no such command."""
         return self.action._question()
 
     def end_early(self, reason: str, error: RelayError | None = None) -> None:
-        """End the action without an event from the server: the call ended or disappeared, or the session is over."""
+        """End the action with a synthetic event, because the server will not send a final event.
+
+        :param reason: reason for the synthetic event.
+        :param error: error that :meth:`Action.wait` raises, if any.
+        """
         self.action._end_early(reason, error)
 
     def hand_out(self) -> None:
-        """Called when the verb that started the action is about to return it: from now on its end is reported."""
+        """Enable ``on_completed``. Called right before the method that started the action returns it."""
         self.action._hand_out()
 
 
 class PromiseSender(Protocol):
-    """The connection, as needed for an action without a handle."""
+    """The method of the connection that :func:`stop_late` uses."""
 
     def promise(self, method: str, params: Mapping[str, Any], *, session: int | None = None) -> None:
-        """Send a command without waiting; send it again if its reply is lost with the connection."""
+        """Send a command without waiting for the reply. Send it again if the connection is lost before the reply arrives."""
 
 
 def stop_late(
@@ -409,11 +423,13 @@ def stop_late(
     session: int | None,
     outcome: object,
 ) -> None:
-    """Stop an action that started, or may have started, after its verb raised.
+    """Stop an action that may have started although the method that started it raised an exception.
 
-    :param of: the connection.
-    :param command: the command that stops the action, if there is one.
-    :param outcome: the outcome of the command that started it.
+    :param of: weak reference to the connection.
+    :param command: method and parameters of the stop command, or ``None``.
+    :param address: parameters that identify the action.
+    :param session: number of the session in which the action was started.
+    :param outcome: the outcome of the command that started the action.
     """
     line = of()
     started = isinstance(outcome, dict) or (isinstance(outcome, ConnectionLost) and outcome.sent)
@@ -422,44 +438,47 @@ def stop_late(
 
 
 class StoppableAction(Action[E]):
-    """An action that can be stopped. As a context manager it stops at the end of the block."""
+    """An action that can be stopped. It is also a context manager that stops the action at the end of the block."""
 
     def _prepare(self) -> None:
         super()._prepare()
         self._stopped = False
-        self._stop_sent = False  # the reply may be pending
-        # Reentrant: a signal handler may stop the same action as the code that it interrupts.
+        self._stop_sent = False  # the reply may still be pending
+        # Reentrant, because a signal handler may interrupt stop() and call it for the same action.
         self._stopping = threading.RLock()
 
     def _stop_command(self) -> tuple[str, dict[str, Any]] | None:
         return f"{self.method}.stop", {}
 
     def stop(self) -> dict[str, Any]:
-        """Stop the action; the terminal event follows. Does nothing if the action was stopped before or has ended.
+        """Stop the action.
 
-        If the server no longer knows the action, no terminal event follows, and the action has ended when this returns. When
-        several threads call this, one command is sent, and the others wait for its reply; they send it again only if there was
-        none.
+        The server then sends the final event. If the server no longer knows the action, the action has ended when this method
+        returns. If the action has ended or was stopped before, this method does nothing.
 
-        :return: the server's result; ``{}`` if nothing had to be sent.
-        :raises CommandRefused: the server rejected the command, other than because the action or call no longer exists.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        When several threads call this method at the same time, only one of them sends the command. The others wait for the reply,
+        and send the command again only if there was no reply.
+
+        :return: the server's result; ``{}`` if no command was sent.
+        :raises CommandRefused: the server rejected the command, although the action and the call exist.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         command = self._stop_command()
         if command is None or self._ended.done:
             return {}
-        check_thread()  # before any lock, like the next check
+        # Check before acquiring the lock: another thread may have held it when the process was forked.
+        check_thread()
         self._host.check_process()
         with self._stopping:
             if self._stopped:
                 return {}
-            self._stop_sent = True  # first: the terminal event may arrive before the reply
+            self._stop_sent = True  # set first, because the final event may arrive before the reply
             result = self._control(*command, idempotent=True)
             if result is None:
-                # Frames arrive in order: a terminal event would have arrived before this reply.
+                # Frames arrive in order, so a final event would have arrived before this reply.
                 self._end_early("call_gone")
                 return {}
             self._stopped = True
@@ -471,7 +490,7 @@ class StoppableAction(Action[E]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop, and wait for the end for at most 5 s. An exception of the block is never replaced."""
+        """Stop the action and wait up to 5 s for the end. An exception from the block takes precedence over other errors."""
         try:
             self.stop()
             self._ended.wait(EXIT_PATIENCE, self._still_running(EXIT_PATIENCE))
@@ -486,13 +505,13 @@ class StoppableAction(Action[E]):
 class PausableAction(StoppableAction[E]):
     """An action that can be paused and resumed."""
 
-    #: The behaviors that ``pause`` accepts.
+    #: Values that ``pause`` accepts for ``behavior``.
     behaviors: ClassVar[tuple[str, ...]] = ()
-    #: Whether the action has been paused, so that its length is unknown.
+    #: Whether the action has ever been paused. Its duration is then unknown.
     _was_paused = False
-    #: Whether the action is paused; ``None`` while a command about that has no reply.
+    #: Whether the action is paused; ``None`` while the reply to a pause or resume command is pending.
     _is_paused: bool | None = False
-    #: The parameters of the last pause.
+    #: Parameters of the latest pause command.
     _paused_with: Mapping[str, Any] = MappingProxyType({})
 
     def _progress(self, event: Any) -> None:
@@ -502,16 +521,16 @@ class PausableAction(StoppableAction[E]):
         super()._progress(event)
 
     def pause(self, behavior: Literal["skip", "silence"] | str | None = None) -> dict[str, Any]:
-        """Pause the action; the state ``paused`` follows.
+        """Pause the action. The server then reports the state ``paused``.
 
-        :param behavior: for recordings only: ``skip`` omits the pause from the recording (the platform's default), ``silence``
-            records silence.
+        :param behavior: behavior of a recording: ``skip`` omits the pause from the recording (the platform's default), and
+            ``silence`` records silence. Not supported by other actions.
         :return: the server's result; ``{}`` if the action has ended.
         :raises InvalidParameter: this action does not support the behavior.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         if behavior is not None and not self.behaviors:
@@ -524,9 +543,9 @@ class PausableAction(StoppableAction[E]):
 
         :return: the server's result; ``{}`` if the action has ended.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self._control(f"{self.method}.resume") or {}
@@ -535,7 +554,7 @@ class PausableAction(StoppableAction[E]):
         paused = _SWITCHES.get(method.removeprefix(f"{self.method}."))
         if paused is None:
             return super()._meaning(method, params)
-        self._is_paused = None  # first: the event may arrive before the reply
+        self._is_paused = None  # set first, because the event may arrive before the reply
         if paused:
             self._was_paused = True
             self._paused_with = {name: params[name] for name in ("behavior",) if name in params}
@@ -549,20 +568,20 @@ class PausableAction(StoppableAction[E]):
 class VolumeAction(StoppableAction[E]):
     """An action whose volume can be changed."""
 
-    #: The volume set last, once confirmed; ``None``: the volume that the action was started with.
+    #: Latest volume that the server has confirmed; ``None`` if the initial volume was not changed.
     _volume: float | None = None
     _volume_known = True
 
     def volume(self, volume: float) -> dict[str, Any]:
         """Change the volume.
 
-        :param volume: volume in decibels, -40 to 40; 0 leaves the sound unchanged.
+        :param volume: volume change in decibels, from -40 to 40.
         :return: the server's result; ``{}`` if the action has ended.
-        :raises InvalidParameter: the volume is not a number from -40 to 40.
+        :raises InvalidParameter: the volume is not a number between -40 and 40.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         decibels = values.number("volume", volume, low=-40, high=40, optional=False)
@@ -586,7 +605,7 @@ class VolumeAction(StoppableAction[E]):
 
 
 def reason_of(error: RelayError) -> str:
-    """Return the ``reason`` for the synthetic event of an action that an error ended."""
+    """Return the reason for the synthetic event when an error ends an action."""
     if isinstance(error, CallEnded):
         return "call_ended"
     return "client_closed" if isinstance(error, ClientClosed) else "session_lost"

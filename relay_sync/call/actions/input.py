@@ -1,7 +1,7 @@
-"""Actions on the remote party's input: digits, speech, answering machines.
+"""Actions that collect digits and speech, run detectors, and send digits.
 
-Their events carry no state. A collector ends by the type of its result, a detector by its event ``finished``; earlier results are
-kept and can be waited for.
+Events of collectors and detectors usually do not have a state. The type of the result determines whether a collector has ended,
+and a detector ends with the event ``finished``.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ if TYPE_CHECKING:
 
 __all__ = ["CollectAction", "DetectAction", "SendDigitsAction", "StandaloneCollectAction"]
 
-#: The platform's default seconds to wait for another digit, and for the end of speech.
+#: The platform's default timeouts for the next digit and for the end of speech, in seconds.
 DIGIT_PATIENCE: Final = 5.0
 SPEECH_PATIENCE: Final = 60.0
-#: The platform's default seconds to wait for the first input.
+#: The platform's default timeout for the first input, in seconds.
 INITIAL_PATIENCE: Final = 4.0
-#: Default seconds that a detector runs: 30 by the platform's porting guide, doubled to be sure.
+#: Twice the default timeout of detectors, which is 30 s according to the platform's porting guide.
 DETECT_PATIENCE: Final = 60.0
-#: Maximum seconds for one digit, or a pause between two.
+#: Maximum duration of a digit or of a pause between digits, in seconds.
 TONE_PATIENCE: Final = 1.0
-#: Number of results kept; the oldest are dropped first. A session of continuous dictation has hundreds.
+#: Maximum number of results to keep. Continuous dictation produces hundreds of results.
 KEPT: Final = 10_000
 
 
 class _Collecting(StoppableAction["CollectEvent"]):
-    """The common part of both collectors: how their events mean progress or end."""
+    """Base class of the actions that collect input."""
 
     event_type = EVENT_CALL_COLLECT
 
     def _prepare(self) -> None:
         super()._prepare()
-        # "continue" is the schema's old name.
+        # Older versions of the schema call this parameter "continue".
         self._continuous = True in (self._params.get("continuous"), self._params.get("continue"))
         self._partials: deque[CollectEvent] = deque(maxlen=KEPT)
         self._results: deque[CollectEvent] = deque(maxlen=KEPT)
         self._started = False
-        #: Whether ``initial_timeout`` is known to be running.
+        #: Whether the initial timeout has certainly been started.
         self._clock_runs = self._params.get("start_input_timers") is True
 
     def _progress(self, event: CollectEvent) -> None:
@@ -67,13 +67,13 @@ class _Collecting(StoppableAction["CollectEvent"]):
                 self._end(event, None)
 
     def start_input_timers(self) -> dict[str, Any]:
-        """Start the ``initial_timeout`` now, if it is not running from the start.
+        """Start the initial timeout, if ``start_input_timers`` was not set.
 
         :return: the server's result; ``{}`` if the action has ended.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         reply = self._control("calling.collect.start_input_timers") or {}
@@ -83,17 +83,20 @@ class _Collecting(StoppableAction["CollectEvent"]):
 
     @property
     def partials(self) -> list[CollectEvent]:
-        """Results that may still change (``partial_results``), oldest first; the latest 10,000 are kept."""
+        """The latest 10,000 partial results, oldest first."""
         return list(self._partials)
 
     @property
     def results(self) -> list[CollectEvent]:
-        """Final results, oldest first: at most one or, with ``continuous``, the latest 10,000."""
+        """Final results, oldest first.
+
+        There is at most one result, unless ``continuous`` is set. Then the latest 10,000 results are kept.
+        """
         return list(self._results)
 
     @property
     def has_started(self) -> bool:
-        """Whether input has started, if the server reports that (``send_start_of_input``)."""
+        """Whether input has started. Without ``send_start_of_input``, this is only known once there is a result."""
         return self._started or bool(self._partials or self._results)
 
     @property
@@ -105,40 +108,41 @@ class _Collecting(StoppableAction["CollectEvent"]):
 
     @property
     def type(self) -> str:
-        """The kind of result: ``digit``, ``speech``, ``no_input`` or ``no_match``; ``""`` before the first."""
+        """Type of the latest result: ``digit``, ``speech``, ``no_input`` or ``no_match``; ``""`` before the first result."""
         return self._answer.type if self._answer else ""
 
     @property
     def digits(self) -> str:
-        """The keys pressed, without the terminator; ``""`` if none."""
+        """Digits that the caller entered, without the terminator; ``""`` if there are none."""
         return self._answer.digits if self._answer else ""
 
     @property
     def terminator(self) -> str:
-        """The key that ended the input, or ``""``."""
+        """Key that ended the input; ``""`` if there is none."""
         return self._answer.terminator if self._answer else ""
 
     @property
     def text(self) -> str:
-        """The recognized text; ``""`` if there is none."""
+        """Text of the recognized speech; ``""`` if there is none."""
         return self._answer.text if self._answer else ""
 
     @property
     def confidence(self) -> float:
-        """The recognizer's confidence in :attr:`text`, 0 to 100."""
+        """Confidence of the speech recognition, from 0 to 100."""
         return self._answer.confidence if self._answer else 0.0
 
 
 class StandaloneCollectAction(_Collecting):
-    """Input without a prompt (``calling.collect``).
+    """An action that collects input without a prompt (``calling.collect``).
 
-    It ends with its first final result or, with ``continuous``, when it is stopped; :attr:`results` has all results.
+    The action ends with the first final result. If ``continuous`` is set, it runs until it is stopped, and :attr:`results`
+    contains all results.
     """
 
     method = "calling.collect"
 
     def _longest(self) -> float | None:
-        """Return the sum of its timeouts; timeouts that were not set are no longer than these."""
+        """Return the sum of all timeouts in seconds. Use the platform's default for timeouts that are not set."""
         given = self._params
         if self._continuous or not given.get("initial_timeout") or given.get("start_input_timers") is False:
             return None
@@ -152,7 +156,7 @@ class StandaloneCollectAction(_Collecting):
         return float(given["initial_timeout"] + keys + words)
 
     def _question(self) -> Question | None:
-        # This command starts nothing once there was input or the timeout has expired.
+        # This command has no effect after the first input, or after the initial timeout has expired.
         if not (self.has_started or self._clock_runs):
             return None
         after = 0.0 if self.has_started else (self._params.get("initial_timeout") or INITIAL_PATIENCE) + OVERDUE
@@ -160,10 +164,10 @@ class StandaloneCollectAction(_Collecting):
 
 
 class CollectAction(_Collecting, VolumeAction["CollectEvent"]):
-    """A prompt and the input that follows (``calling.play_and_collect``).
+    """An action that plays a prompt and collects input (``calling.play_and_collect``).
 
-    The end of the prompt does not end the action. If the prompt cannot be played, the action ends with an error, and
-    :attr:`result` is the playback event. The protocol has no command that pauses the prompt.
+    The action continues after the prompt. If the prompt cannot be played, the action ends with an error, and :attr:`result` is
+    the playback event. The prompt cannot be paused.
     """
 
     method = "calling.play_and_collect"
@@ -174,7 +178,7 @@ class CollectAction(_Collecting, VolumeAction["CollectEvent"]):
             self._heard = time.monotonic()
             state = getattr(event, "state", "")
             if state:
-                # The prompt has finished, not the action: the input follows.
+                # The prompt has finished, but the action continues to collect input.
                 self.state: ActionState | str = "collecting" if state == "finished" else state
             if state == "error":
                 self._end(event, self._failure(state))
@@ -183,7 +187,10 @@ class CollectAction(_Collecting, VolumeAction["CollectEvent"]):
 
 
 class DetectAction(StoppableAction["DetectEvent"]):
-    """A detector (``calling.detect``). :meth:`wait` waits for its end, :meth:`wait_for_result` for its first result."""
+    """A detector for answering machines, fax machines or digits (``calling.detect``).
+
+    :meth:`wait_for_result` waits for the first result, and :meth:`wait` for the end of the detector.
+    """
 
     method = "calling.detect"
     event_type = EVENT_CALL_DETECT
@@ -212,9 +219,9 @@ class DetectAction(StoppableAction["DetectEvent"]):
     def wait_for_result(self, timeout: float | None = None) -> DetectEvent:
         """Block until the detector reports a result.
 
-        :param timeout: seconds to wait; ``None`` waits until the detector or the call ends.
-        :return: the first result, or the terminal event if there was no result.
-        :raises WaitTimeout: there is no result yet; you can wait again.
+        :param timeout: maximum time to wait, in seconds; ``None`` waits until the detector or the call ends.
+        :return: the first result, or the final event if there was no result.
+        :raises WaitTimeout: there is no result yet. You can wait again.
         :raises RelayError: the error that ended the action.
         """
         return self._wait_for(self._found, timeout)
@@ -233,7 +240,7 @@ class DetectAction(StoppableAction["DetectEvent"]):
 
     @property
     def results(self) -> list[DetectEvent]:
-        """All results so far, oldest first; the latest 10,000 are kept."""
+        """The latest 10,000 results, oldest first."""
         return list(self._results)
 
     def _any(self, *words: str) -> bool:
@@ -241,12 +248,12 @@ class DetectAction(StoppableAction["DetectEvent"]):
 
     @property
     def is_human(self) -> bool:
-        """Whether a person answered."""
+        """Whether a human answered."""
         return self._first_word("HUMAN")
 
     @property
     def is_machine(self) -> bool:
-        """Whether a machine answered."""
+        """Whether an answering machine answered."""
         return self._first_word("MACHINE")
 
     def _first_word(self, word: str) -> bool:
@@ -254,7 +261,7 @@ class DetectAction(StoppableAction["DetectEvent"]):
 
     @property
     def is_ready(self) -> bool:
-        """Whether the machine has finished its greeting, so that you can leave a message."""
+        """Whether the answering machine has finished its greeting. You can then leave a message."""
         return self._any("READY")
 
     @property
@@ -269,17 +276,17 @@ class DetectAction(StoppableAction["DetectEvent"]):
 
     @property
     def tone(self) -> str:
-        """The detected fax tone: ``CED``, ``CNG`` or ``""``."""
+        """Detected fax tone, ``CED`` or ``CNG``; ``""`` if none was detected."""
         return next((one.event for one in self.results if one.event in ("CED", "CNG")), "")
 
     @property
     def digits(self) -> str:
-        """The digits detected, in order."""
+        """Detected digits, in order."""
         return "".join(one.event for one in self.results if one.type == "digit")
 
 
 class SendDigitsAction(ReadableAsReply, Action["events.SendDigitsEvent"]):
-    """Digits being sent (``calling.send_digits``). It ends as ``finished`` or with an error, and cannot be stopped."""
+    """An action that sends digits (``calling.send_digits``). It cannot be stopped."""
 
     method = "calling.send_digits"
     event_type = EVENT_CALL_SEND_DIGITS

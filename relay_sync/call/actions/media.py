@@ -1,4 +1,4 @@
-"""Actions on audio and documents: they end by the state in their events, or by the type of a fax event."""
+"""Actions that play, record, stream, tap and transcribe audio, and fax actions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ __all__ = [
 
 
 class PlayAction(PausableAction["events.PlayEvent"], VolumeAction["events.PlayEvent"]):
-    """Playback (``calling.play``). It ends as ``finished`` or with an error."""
+    """A playback (``calling.play``). Its final state is ``finished`` or ``error``."""
 
     method = "calling.play"
     event_type = EVENT_CALL_PLAY
@@ -50,12 +50,12 @@ class PlayAction(PausableAction["events.PlayEvent"], VolumeAction["events.PlayEv
             item.get("params", {}).get("duration") for item in items if item.get("type") in ("silence", "ringtone")
         ]
         if self._was_paused or not loop or len(times) < len(items) or not times or None in times:
-            return None  # only the platform knows how long audio and speech last
+            return None  # the duration of audio files and speech is unknown
         return float(sum(times) * loop)
 
 
 class _Recording(StoppableAction[E]):
-    """An action that makes a file. Its events may omit values that earlier events had."""
+    """Base class of actions that create a recording. It keeps values that later events omit."""
 
     _url = ""
     _duration = 0.0
@@ -69,7 +69,7 @@ class _Recording(StoppableAction[E]):
 
 
 class RecordAction(_Recording["events.RecordEvent"], PausableAction["events.RecordEvent"]):
-    """A recording (``calling.record``). It ends as ``finished`` or ``no_input``."""
+    """A recording (``calling.record``). Its final state is ``finished`` or ``no_input``."""
 
     method = "calling.record"
     event_type = EVENT_CALL_RECORD
@@ -93,35 +93,35 @@ class RecordAction(_Recording["events.RecordEvent"], PausableAction["events.Reco
     @property
     def url(self) -> str:
         """URL of the recording; ``""`` until the server reports it."""
-        told = self.reply.get("url")
-        return self._url or (told if isinstance(told, str) else "")
+        url = self.reply.get("url")
+        return self._url or (url if isinstance(url, str) else "")
 
     @property
     def duration(self) -> float:
-        """Seconds recorded; 0 before the end."""
+        """Duration of the recording, in seconds; 0 until the recording has ended."""
         return self._duration
 
     @property
     def size(self) -> int:
-        """Bytes recorded; 0 before the end."""
+        """Size of the recording, in bytes; 0 until the recording has ended."""
         return self._size
 
 
 class StreamAction(StoppableAction["events.StreamEvent"]):
-    """A stream of a call's audio to a WebSocket (``calling.stream``).
+    """An audio stream to a WebSocket (``calling.stream``).
 
-    A stream that the platform could not open also ends as ``finished``. Its result then has the reason ``never_streamed``,
-    because no ``streaming`` event preceded it, and a warning names the host of the URL.
+    The final state is ``finished``, even if the platform could not connect to the WebSocket. In that case there is no
+    ``streaming`` event, the SDK logs a warning, and the reason of the result is ``never_streamed``.
     """
 
     method = "calling.stream"
     event_type = EVENT_CALL_STREAM
-    # Only "finished" is documented; as a precaution, the others count as errors.
+    # The platform documents only "finished". The other states are treated as errors as a precaution.
     error_states: ClassVar[frozenset[str]] = frozenset({"error", "failed", "stopped", "disconnected"})
     _streamed = False
 
     def _progress(self, event: events.StreamEvent) -> None:
-        # An unreachable address has no state of its own: the stream finishes without a "streaming" event.
+        # The platform does not report a failed connection. The stream finishes without a "streaming" event.
         if event.state == "streaming":
             self._streamed = True
         elif event.state in self.end_states and not self._streamed and not self._stop_sent:
@@ -131,13 +131,13 @@ class StreamAction(StoppableAction["events.StreamEvent"]):
         super()._progress(event)
 
     def _warn(self) -> None:
-        from ...receivers import asleep_at  # imported with the loop
+        from ...receivers import asleep_at  # imported on first use
 
         url = self._params.get("url")
         asleep = asleep_at(url) if isinstance(url, str) else ""
         if asleep:
-            told = "stream %s of call %s finished without ever streaming: an AudioServer of this program has that address, but %s"
-            _log.warning(told, self.control_id, self.call.call_id, asleep)
+            text = "stream %s of call %s finished without ever streaming: an AudioServer of this program has that address, but %s"
+            _log.warning(text, self.control_id, self.call.call_id, asleep)
             return
         _log.warning(
             "stream %s of call %s finished without ever streaming, and the call continues: check that the platform can open a"
@@ -154,20 +154,20 @@ class StreamAction(StoppableAction["events.StreamEvent"]):
 
 
 class TapAction(StoppableAction["events.TapEvent"]):
-    """A copy of a call's audio to an RTP address or a WebSocket (``calling.tap``)."""
+    """A tap, which copies the audio of a call to an RTP address or a WebSocket (``calling.tap``)."""
 
     method = "calling.tap"
     event_type = EVENT_CALL_TAP
 
     @property
     def source_device(self) -> dict[str, Any]:
-        """The source of the tapped media, if the server's reply contains it."""
-        told = self.reply.get("source_device")
-        return told if isinstance(told, dict) else {}
+        """Source of the tapped audio, from the server's reply; empty if the reply does not contain it."""
+        device = self.reply.get("source_device")
+        return device if isinstance(device, dict) else {}
 
 
 class TranscribeAction(_Recording["events.TranscribeEvent"]):
-    """A background transcription (``calling.transcribe``); one per call."""
+    """A transcription in the background (``calling.transcribe``)."""
 
     method = "calling.transcribe"
     event_type = EVENT_CALL_TRANSCRIBE
@@ -180,29 +180,29 @@ class TranscribeAction(_Recording["events.TranscribeEvent"]):
 
     @property
     def url(self) -> str:
-        """URL of the transcribed recording; ``""`` before the end."""
+        """URL of the transcribed recording; ``""`` until the transcription has ended."""
         return self._url
 
     @property
     def recording_id(self) -> str:
-        """Id of the recording in the platform's records."""
+        """ID of the recording in the platform's records."""
         return self._recording_id
 
     @property
     def duration(self) -> float:
-        """Seconds transcribed; 0 before the end."""
+        """Duration of the recording, in seconds; 0 until the transcription has ended."""
         return self._duration
 
     @property
     def size(self) -> int:
-        """Size of the recording in bytes; 0 before the end."""
+        """Size of the recording, in bytes; 0 until the transcription has ended."""
         return self._size
 
 
 class FaxAction(StoppableAction["FaxEvent"]):
-    """A fax being sent or received. Its events carry a type instead of a state; it ends as ``finished``.
+    """Base class of fax actions.
 
-    ``finished`` does not mean that the fax was transmitted: see :attr:`success`.
+    The final state is ``finished``, whether or not the fax was transmitted. Use :attr:`success` to check the result.
     """
 
     event_type = EVENT_CALL_FAX
@@ -226,27 +226,27 @@ class FaxAction(StoppableAction["FaxEvent"]):
 
     @property
     def pages(self) -> int:
-        """Number of pages transmitted so far."""
+        """Number of pages that have been transmitted."""
         return self._detail("pages", int) or self._page
 
     @property
     def success(self) -> bool:
-        """Whether the fax has ended successfully."""
+        """Whether the fax was transmitted successfully; ``False`` until the fax has ended."""
         return bool(self._detail("success", bool))
 
     @property
     def document(self) -> str:
-        """URL of the document, available at the end."""
+        """URL of the document; ``""`` until the fax has ended."""
         return str(self._detail("document", str))
 
     @property
     def remote_identity(self) -> str:
-        """Name of the remote machine, available at the end."""
+        """Name of the remote fax machine; ``""`` until the fax has ended."""
         return str(self._detail("remote_identity", str))
 
     @property
     def result_text(self) -> str:
-        """Description of the result, as reported by the platform."""
+        """The platform's description of the result; ``""`` until the fax has ended."""
         return str(self._detail("result_text", str))
 
 

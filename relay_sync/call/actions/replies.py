@@ -1,4 +1,4 @@
-"""Actions of verbs for which the official SDK returns the server's reply."""
+"""Mix-in for actions that can be used like the server's reply."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["ReadableAsReply"]
 
 
 class ReadableAsReply:
-    """Lets an action be indexed like the server's reply, so that programs written for the official SDK keep working."""
+    """Mix-in that makes an action behave like the server's reply, which the official SDK returns instead of an action."""
 
     reply: dict[str, Any]
 
@@ -19,9 +19,9 @@ class ReadableAsReply:
         return name in self.reply
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return a member of the server's reply, such as ``code`` or ``message``.
+        """Return an item of the server's reply, such as ``code`` or ``message``.
 
-        :param name: name of the member.
-        :param default: returned if the reply has no such member.
+        :param name: name of the item.
+        :param default: value to return if the reply does not have the item.
         """
         return self.reply.get(name, default)

@@ -1,4 +1,4 @@
-"""Actions of the platform's services: payments, AI agents, waiting queues. Each has its own rule for its end."""
+"""Actions for payments, AI agents and queues."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ __all__ = ["AIAction", "PayAction", "QueueAction"]
 
 
 class PayAction(StoppableAction["PayEvent"]):
-    """A payment (``calling.pay``). Several progress events are followed by a single event with a result.
+    """A payment (``calling.pay``).
 
-    :ivar state: ``starting``, then the requested entry (``payment-card-number``, ...), then the result.
+    The platform sends several progress events, and then one event with the result.
+
+    :ivar state: ``starting``, then the requested input, such as ``payment-card-number``, and finally the result.
     """
 
     method = "calling.pay"
@@ -31,24 +33,24 @@ class PayAction(StoppableAction["PayEvent"]):
 
     @property
     def success(self) -> bool:
-        """Whether the payment was made."""
+        """Whether the payment succeeded; ``False`` until the payment has ended."""
         return self.result is not None and self.result.result == "success"
 
     @property
     def outcome(self) -> str:
-        """``success``, ``too-many-failed-attempts``, ``caller-hung-up``, ...; ``""`` before the end."""
+        """Result, such as ``success`` or ``too-many-failed-attempts``; ``""`` until the payment has ended."""
         return self.result.result if self.result is not None else ""
 
     @property
     def confirmation_code(self) -> str:
-        """The payment connector's confirmation code, available at the end."""
+        """Confirmation code of the payment connector; ``""`` until the payment has ended."""
         return self.result.payment_confirmation_code if self.result is not None else ""
 
 
 class AIAction(StoppableAction["events.AIEvent"]):
-    """An AI agent on the call (``calling.ai``). It ends as ``finished`` or with an error.
+    """An AI agent (``calling.ai``). Its final state is ``finished`` or ``error``.
 
-    The conversation arrives as events of the call (``calling.ai.*``), which carry no ``control_id``.
+    The platform reports the conversation with ``calling.ai.*`` events of the call. These events do not have a ``control_id``.
     """
 
     method = "calling.ai"
@@ -56,13 +58,13 @@ class AIAction(StoppableAction["events.AIEvent"]):
 
 
 class QueueAction(ReadableAsReply, StoppableAction["events.QueueEvent"]):
-    """The call's place in a waiting queue (``calling.queue.enter``). It ends when the call is dequeued or leaves."""
+    """A call's stay in a queue (``calling.queue.enter``). It ends when the call is dequeued or leaves the queue."""
 
     method = "calling.queue.enter"
     event_type = EVENT_CALL_QUEUE
     end_states: ClassVar[frozenset[str]] = frozenset({"dequeue", "leave"})
 
-    # Events may omit values of earlier events. A reported position of 0 means that the call has left.
+    # Events may omit values that earlier events contained. A position of 0 means that the call has left the queue.
     _queue_id = ""
     _position = 0
     _size = 0
@@ -87,22 +89,22 @@ class QueueAction(ReadableAsReply, StoppableAction["events.QueueEvent"]):
 
     @property
     def queue_id(self) -> str:
-        """Id of the queue, once the server has reported it."""
+        """ID of the queue; ``""`` until the server reports it."""
         return self._queue_id
 
     @property
     def position(self) -> int:
-        """The call's position, starting at 1; 0 if unknown or no longer in the queue."""
+        """Position of the call in the queue, starting at 1; 0 if the position is unknown or the call has left the queue."""
         return self._position
 
     @property
     def size(self) -> int:
-        """Number of calls in the queue when the server last reported it."""
+        """Number of calls in the queue, as last reported by the server."""
         return self._size
 
     @property
     def was_dequeued(self) -> bool:
-        """Whether the call was taken out of the queue by another party."""
+        """Whether another party took the call out of the queue."""
         return self.result is not None and self.result.status == "dequeue"
 
 

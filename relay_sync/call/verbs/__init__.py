@@ -1,1 +1,1 @@
-"""Mix-ins that give :class:`relay_sync.Call` its verbs, grouped by theme."""
+"""Mix-ins with the methods of :class:`relay_sync.Call` that send commands, grouped by topic."""

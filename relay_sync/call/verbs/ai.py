@@ -1,4 +1,4 @@
-"""AI agents on the call, and custom events."""
+"""Call methods for AI agents, sidecars and custom events."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["AIVerbs"]
 
 
 class AIVerbs(Verbs):
-    """AI agents (``calling.ai``, ``calling.amazon_bedrock``), sidecars (``calling.ai_sidecar``), and messages to them."""
+    """Methods that start and control AI agents and sidecars."""
 
     def ai(
         self,
@@ -34,29 +34,31 @@ class AIVerbs(Verbs):
         on_completed: OnCompleted | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> AIAction:
-        """Start an AI agent on the call (``calling.ai``). Parameters that are objects have the form of SWML's ``ai`` method.
+        """Start an AI agent on the call (``calling.ai``).
 
-        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
-        :param agent: id of an agent defined on the platform, instead of ``prompt``.
-        :param prompt: prompt that defines the agent, as in SWML.
-        :param post_prompt: prompt that the agent answers after the conversation, as in SWML.
-        :param post_prompt_url: http(s) URL that receives the answer to ``post_prompt``.
-        :param post_prompt_auth_user: user name for HTTP basic authentication at ``post_prompt_url``.
-        :param post_prompt_auth_password: password for HTTP basic authentication at ``post_prompt_url``.
-        :param global_data: data available to the agent during the session.
-        :param pronounce: ``{"replace": ..., "with": ...}`` objects that correct the pronunciation.
-        :param hints: words that the agent should expect to hear.
-        :param languages: objects that describe the agent's languages, as in SWML.
+        Arguments that are mappings have the same format as in the ``ai`` method of SWML.
+
+        :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
+        :param agent: ID of an agent that is defined on the platform. Use it instead of ``prompt``.
+        :param prompt: prompt for the agent, as in SWML.
+        :param post_prompt: prompt for the agent after the conversation, such as a request for a summary, as in SWML.
+        :param post_prompt_url: HTTP(S) URL that receives the answer to ``post_prompt``.
+        :param post_prompt_auth_user: user name for HTTP basic authentication with ``post_prompt_url``.
+        :param post_prompt_auth_password: password for HTTP basic authentication with ``post_prompt_url``.
+        :param global_data: data that is available to the agent during the session.
+        :param pronounce: pronunciation rules, as a list of ``{"replace": ..., "with": ...}`` objects.
+        :param hints: words and phrases that help the agent recognize speech.
+        :param languages: languages that the agent speaks, as in SWML.
         :param SWAIG: functions that the agent may call, as in SWML.
-        :param ai_params: settings of the agent; sent as ``params``.
-        :param on_completed: called once with the terminal event, however the action ends.
-        :param extra: additional wire parameters that this SDK does not define.
-        :return: the running action. It ends as ``finished`` or with an error.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :param ai_params: settings of the agent. The wire name is ``params``.
+        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param extra: additional command parameters, for options that this method does not support.
+        :return: the running action. Its final state is ``finished``, unless it fails.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -90,21 +92,22 @@ class AIVerbs(Verbs):
     ) -> dict[str, Any]:
         """Start an Amazon Bedrock agent on the call (``calling.amazon_bedrock``).
 
-        The command has no ``control_id``, so this returns no action: :class:`AIStopEvent` marks the end.
+        This method does not return an action, because the command has no ``control_id``. :class:`AIStopEvent` reports the end of
+        the session.
 
-        :param prompt: prompt that defines the agent; any JSON value.
+        :param prompt: prompt for the agent, which may be any JSON value.
         :param SWAIG: functions that the agent may call, as in SWML.
-        :param ai_params: settings of the agent; sent as ``params``.
-        :param global_data: data available to the agent during the session.
-        :param post_prompt: prompt that the agent answers after the conversation, as in SWML.
-        :param post_prompt_url: http(s) URL that receives the answer to ``post_prompt``.
-        :param extra: additional wire parameters that this SDK does not define.
+        :param ai_params: settings of the agent. The wire name is ``params``.
+        :param global_data: data that is available to the agent during the session.
+        :param post_prompt: prompt for the agent after the conversation, such as a request for a summary, as in SWML.
+        :param post_prompt_url: HTTP(S) URL that receives the answer to ``post_prompt``.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -126,20 +129,20 @@ class AIVerbs(Verbs):
         global_data: Mapping[str, Any] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Send the AI agent a message, which the caller does not hear (``calling.ai_message``).
+        """Send a message to the AI agent (``calling.ai_message``). The caller does not hear it.
 
         :param message_text: text of the message.
-        :param role: role of the message's author: ``system``, ``user`` or ``assistant``.
-        :param reset: what the agent forgets: a mapping with ``full_reset`` (a boolean), ``system_prompt`` and ``user_prompt``
-            (texts).
-        :param global_data: data to add to the agent's session.
-        :param extra: additional wire parameters that this SDK does not define.
+        :param role: role of the author of the message: ``system``, ``user`` or ``assistant``.
+        :param reset: parts of the conversation to reset: a mapping with ``full_reset`` (a boolean), ``system_prompt`` and
+            ``user_prompt`` (strings).
+        :param global_data: data to add to the session of the agent.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -155,15 +158,15 @@ class AIVerbs(Verbs):
     ) -> dict[str, Any]:
         """Put the AI agent on hold (``calling.ai_hold``).
 
-        :param timeout: whole seconds after which the agent resumes automatically, as a number or text.
-        :param prompt: text that the agent speaks before it is put on hold.
-        :param extra: additional wire parameters that this SDK does not define.
+        :param timeout: time after which the agent resumes automatically, in whole seconds, as a number or a string.
+        :param prompt: text that the agent speaks before the hold.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"timeout": values.decimal("timeout", timeout), "prompt": values.text("prompt", prompt)}
@@ -172,14 +175,14 @@ class AIVerbs(Verbs):
     def ai_unhold(self, *, prompt: str | None = None, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Resume the AI agent (``calling.ai_unhold``).
 
-        :param prompt: text that the agent speaks first.
-        :param extra: additional wire parameters that this SDK does not define.
+        :param prompt: text that the agent speaks when it resumes.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"prompt": values.text("prompt", prompt)}
@@ -202,27 +205,29 @@ class AIVerbs(Verbs):
         url: str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Start an AI that listens to the call (``calling.ai_sidecar``). It reports with :class:`AISidecarEvent`.
+        """Start an AI sidecar, which listens to the call without taking part in it (``calling.ai_sidecar``).
+
+        The sidecar reports its results as :class:`AISidecarEvent`.
 
         :param lang: language of the conversation, such as ``en-US``.
-        :param prompt: prompt that defines the sidecar.
+        :param prompt: prompt for the sidecar.
         :param model: name of the language model.
-        :param direction: the parties it listens to: a list of ``remote-caller`` and ``local-caller``.
-        :param customer_role: which party is the customer: ``remote-caller`` or ``local-caller``.
-        :param hints: words that the sidecar should expect to hear.
-        :param global_data: data available to the sidecar during the session.
-        :param permissions: object that describes the sidecar's permissions, as in SWML.
-        :param action: object that describes the sidecar's action, as in SWML.
+        :param direction: the parties that the sidecar listens to: a list of ``remote-caller`` and ``local-caller``.
+        :param customer_role: the party that is the customer: ``remote-caller`` or ``local-caller``.
+        :param hints: words and phrases that help the sidecar recognize speech.
+        :param global_data: data that is available to the sidecar during the session.
+        :param permissions: permissions of the sidecar, as in SWML.
+        :param action: action of the sidecar, as in SWML.
         :param SWAIG: functions that the sidecar may call, as in SWML.
-        :param ai_params: settings of the sidecar; sent as ``params``.
-        :param url: http(s) URL that the platform notifies of the sidecar's events.
-        :param extra: additional wire parameters that this SDK does not define.
+        :param ai_params: settings of the sidecar. The wire name is ``params``.
+        :param url: HTTP(S) URL that receives the events of the sidecar.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         sides = ("remote-caller", "local-caller")
@@ -246,12 +251,12 @@ class AIVerbs(Verbs):
         """Ask the sidecar a question (``calling.ai_sidecar.ask``).
 
         :param text: the question.
-        :return: the server's reply; its ``ask_id`` is also in the event that answers. ``{}`` if the call has already ended.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :return: the server's reply. The event with the answer has the same ``ask_id``. ``{}`` if the call has already ended.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self._core.command("calling.ai_sidecar.ask", {"text": values.text("text", text, optional=False)})
@@ -261,11 +266,11 @@ class AIVerbs(Verbs):
 
         :param text: the message.
         :return: the server's reply; ``{}`` if the call has already ended.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self._core.command("calling.ai_sidecar.poke", {"text": values.text("text", text, optional=False)})
@@ -275,9 +280,9 @@ class AIVerbs(Verbs):
 
         :return: the server's reply; ``{}`` if the call has already ended.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self._core.command("calling.ai_sidecar.status")
@@ -287,9 +292,9 @@ class AIVerbs(Verbs):
 
         :return: the server's reply; ``{}`` if the call or the sidecar has already ended.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self._core.command("calling.ai_sidecar.stop", idempotent=True)
@@ -297,16 +302,16 @@ class AIVerbs(Verbs):
     def user_event(
         self, *, event: Mapping[str, Any] | str | None = None, extra: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Send a custom event to the call's listeners (``calling.user_event``).
+        """Send a custom event to the listeners of the call (``calling.user_event``).
 
-        :param event: content of the event: a mapping or text (the vendor documents it inconsistently).
-        :param extra: additional wire parameters that this SDK does not define.
+        :param event: content of the event: a mapping or a string. The platform's documentation is inconsistent about the type.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"event": nested.own_event("event", event)}

@@ -1,4 +1,4 @@
-"""The interface between verbs and the call that they are mixed into."""
+"""Base class of the mix-ins with the methods of a call."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ __all__ = ["ADDRESS", "VerbHost", "Verbs"]
 
 A = TypeVar("A", bound=Action[Any])
 
-#: The members that address a command; ``extra`` may not contain them.
+#: Parameters that identify the call and the action. They are not allowed in ``extra``.
 ADDRESS: Final = ("node_id", "call_id", "control_id")
 
 
 class VerbHost(Protocol):
-    """Send plain commands and commands that start actions."""
+    """The methods of ``CallCore`` that the mix-ins use."""
 
     def command(
         self, method: str, params: Mapping[str, Any] | None = None, *, idempotent: bool = False
     ) -> dict[str, Any]:
-        """Send a command for the call and return the server's result."""
+        """Send a command for this call and return the result."""
 
     def start(
         self, kind: type[A], params: Mapping[str, Any], *, control_id: str | None, on_completed: OnCompleted | None
     ) -> A:
-        """Start an action. It is registered before the command is sent, since its first event may arrive before the reply."""
+        """Send a command that starts an action, and return the action."""
 
     def running(self, kind: type[A]) -> list[A]:
-        """Return the running actions of a kind."""
+        """Return the running actions of a class."""
 
     def denoise_asked(self) -> None:
-        """Record that noise reduction is about to be turned on."""
+        """Record that noise reduction is being turned on."""
 
 
 class Verbs:
-    """Base class of the mix-ins. :class:`relay_sync.Call` provides the host."""
+    """Base class of the mix-ins. :class:`relay_sync.Call` sets ``_core``."""
 
     _core: VerbHost

@@ -1,4 +1,4 @@
-"""Conferences, video rooms and waiting queues."""
+"""Call methods for conferences, video rooms and queues."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EventType = Literal["relay", "cxml", "laml"]
 
 
 class ConferenceVerbs(Verbs):
-    """Conferences (``calling.join_conference``), video rooms and waiting queues."""
+    """Methods that join and leave conferences, video rooms and queues."""
 
     def join_conference(
         self,
@@ -48,41 +48,42 @@ class ConferenceVerbs(Verbs):
         stream_obj: Mapping[str, Any] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Join an audio conference (``calling.join_conference``). The platform creates it if no conference of that name exists.
+        """Join an audio conference (``calling.join_conference``).
 
-        :class:`ConferenceEvent` arrives only if ``status_callback_event_type`` is ``relay`` and ``status_callback_event`` lists
-        the events, separated by spaces.
+        If there is no conference with this name, the platform creates it. To receive :class:`ConferenceEvent`, set
+        ``status_callback_event_type`` to ``relay`` and list the events in ``status_callback_event``.
 
         :param name: name of the conference.
         :param muted: whether this call joins muted.
-        :param beep: when to play a beep: ``true``, ``false``, ``onEnter`` or ``onExit``.
+        :param beep: when a beep is played: ``true``, ``false``, ``onEnter`` or ``onExit``.
         :param start_on_enter: whether the conference starts when this call joins.
         :param end_on_exit: whether the conference ends when this call leaves.
-        :param wait_url: http(s) URL of the audio to play before the conference starts.
-        :param max_participants: maximum number of participants, 1 to 250.
-        :param record: ``do-not-record`` or ``record-from-start``.
-        :param region: region that hosts the conference: ``global``, ``us``, ``eu`` or ``ch``.
-        :param trim: whether to trim silence at the ends of the recording: ``trim-silence`` or ``do-not-trim``.
-        :param coach: id of the only call that hears this one.
-        :param acl: access to the conference's records: ``private`` or ``public-read``.
-        :param emit_call_quality: whether to report the quality of the line.
-        :param status_callback: http(s) URL that the platform notifies of conference events.
+        :param wait_url: HTTP(S) URL of the audio that is played until the conference starts.
+        :param max_participants: maximum number of participants, from 1 to 250.
+        :param record: whether the conference is recorded: ``do-not-record`` or ``record-from-start``.
+        :param region: region in which the conference is hosted: ``global``, ``us``, ``eu`` or ``ch``.
+        :param trim: whether silence is trimmed from the recording: ``trim-silence`` or ``do-not-trim``.
+        :param coach: ID of the call to coach. No other participant hears this call.
+        :param acl: access control for the records of the conference: ``private`` or ``public-read``.
+        :param emit_call_quality: whether call quality statistics are reported.
+        :param status_callback: HTTP(S) URL that receives conference events.
         :param status_callback_event: names of the conference events to report, separated by spaces.
         :param status_callback_event_type: format of the conference events: ``relay``, ``cxml`` or ``laml``.
-        :param status_callback_method: HTTP method of the conference notifications: ``GET`` or ``POST``.
-        :param recording_status_callback: http(s) URL that the platform notifies of recording events.
+        :param status_callback_method: HTTP method of the conference callbacks: ``GET`` or ``POST``.
+        :param recording_status_callback: HTTP(S) URL that receives recording events.
         :param recording_status_callback_event: names of the recording events to report, separated by spaces.
         :param recording_status_callback_event_type: format of the recording events: ``relay``, ``cxml`` or ``laml``.
-        :param recording_status_callback_method: HTTP method of the recording notifications: ``GET`` or ``POST``.
-        :param stream_obj: a two-way audio stream to the conference: ``devices.stream(...)``, or only its ``params``.
-        :param extra: additional wire parameters that this SDK does not define.
-        :return: the server's reply, with the ``conference_id`` that :meth:`leave_conference` needs; ``{}`` if the call has
-            already ended.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :param recording_status_callback_method: HTTP method of the recording callbacks: ``GET`` or ``POST``.
+        :param stream_obj: a two-way audio stream to connect to the conference: ``devices.stream(...)``, or the ``params`` of the
+            device.
+        :param extra: additional command parameters, for options that this method does not support.
+        :return: the server's reply, with the ``conference_id`` for :meth:`leave_conference`; ``{}`` if the call has already
+            ended.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -120,16 +121,16 @@ class ConferenceVerbs(Verbs):
     def leave_conference(self, conference_id: str, *, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Leave a conference (``calling.leave_conference``).
 
-        Conference events that name no call are no longer delivered to this call.
+        The call no longer receives events about the conference as a whole.
 
-        :param conference_id: id from the reply of :meth:`join_conference`, or from a :class:`ConferenceEvent`.
-        :param extra: additional wire parameters that this SDK does not define.
+        :param conference_id: ID of the conference, from the reply of :meth:`join_conference` or from a :class:`ConferenceEvent`.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call or the conference has already ended.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"conference_id": values.text("conference_id", conference_id, optional=False)}
@@ -138,17 +139,19 @@ class ConferenceVerbs(Verbs):
     def join_room(
         self, name: str, *, status_url: str | None = None, extra: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Join a video room (``calling.join_room``). Progress arrives as :class:`RoomEvent`.
+        """Join a video room (``calling.join_room``).
+
+        The platform reports the progress as :class:`RoomEvent`.
 
         :param name: name of the room.
-        :param status_url: http(s) URL that the platform notifies of state changes.
-        :param extra: additional wire parameters that this SDK does not define.
+        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -160,13 +163,13 @@ class ConferenceVerbs(Verbs):
     def leave_room(self, *, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Leave the video room (``calling.leave_room``).
 
-        :param extra: additional wire parameters that this SDK does not define.
-        :return: the server's reply; ``{}`` if the call has already ended or is in no room.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :param extra: additional command parameters, for options that this method does not support.
+        :return: the server's reply; ``{}`` if the call has already ended or is not in a room.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self._core.command("calling.leave_room", values.merge_extra({}, extra, ADDRESS))
@@ -184,24 +187,24 @@ class ConferenceVerbs(Verbs):
         on_completed: OnCompleted | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> QueueAction:
-        """Put the call in a waiting queue (``calling.queue.enter``).
+        """Put the call into a queue (``calling.queue.enter``).
 
         :param queue_name: name of the queue.
-        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
-        :param wait_url: http(s) URL of the audio to play while the call waits.
-        :param wait_time: maximum waiting time in whole seconds, at least 1.
-        :param whisper_url: http(s) URL of the audio that the answering party hears first.
-        :param execute_after_queue: what the call continues with after the queue.
-        :param status_url: http(s) URL that the platform notifies of state changes.
-        :param on_completed: called once with the terminal event, however the action ends.
-        :param extra: additional wire parameters that this SDK does not define.
-        :return: the running action. It ends when the call is dequeued or leaves; ``stop()`` leaves the queue. You can also index
-            it like the server's reply, which the official SDK returns here.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
+        :param wait_url: HTTP(S) URL of the audio that is played while the call waits.
+        :param wait_time: maximum time in the queue, in whole seconds, at least 1.
+        :param whisper_url: HTTP(S) URL of the audio that is played to the other party before the calls are connected.
+        :param execute_after_queue: instructions for the call after it has left the queue, sent to the platform unchanged.
+        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param extra: additional command parameters, for options that this method does not support.
+        :return: the running action. It ends when the call is dequeued or leaves the queue; ``stop()`` leaves the queue. The
+            action can be indexed like the server's reply, for compatibility with the official SDK.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -228,20 +231,19 @@ class ConferenceVerbs(Verbs):
         status_url: str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Take the call out of a waiting queue (``calling.queue.leave``).
+        """Remove the call from a queue (``calling.queue.leave``).
 
         :param queue_name: name of the queue.
-        :param control_id: control id that the call entered the queue with; defaults to that of the call's running action in this
-            queue.
-        :param queue_id: id of the queue, if known.
-        :param status_url: http(s) URL that the platform notifies of state changes.
-        :param extra: additional wire parameters that this SDK does not define.
-        :return: the server's reply; ``{}`` if the call is no longer in that queue.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :param control_id: ID of the action that entered the queue; defaults to the running action of this queue.
+        :param queue_id: ID of the queue, if known.
+        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param extra: additional command parameters, for options that this method does not support.
+        :return: the server's reply; ``{}`` if the call has already ended or left the queue.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         name = values.text("queue_name", queue_name, optional=False) or ""

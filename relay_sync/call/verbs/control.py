@@ -1,4 +1,4 @@
-"""Answer a call, hang it up, or return it to the platform."""
+"""Call methods that answer a call, end it, or return it to the platform."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .base import ADDRESS, Verbs
 
 __all__ = ["ControlVerbs"]
 
-#: Reasons for ending a call that a client may give.
+#: Reasons that a client may specify when it ends a call.
 _REASONS: Final = get_args(CallEndReason)
 
 AudioCodec = Literal["PCMU", "PCMA", "OPUS", "G729", "G722", "AMR-WB", "VP8", "H264"]
@@ -19,7 +19,10 @@ _CODECS: Final = ("PCMU", "PCMA", "OPUS", "G729", "G722", "AMR-WB", "VP8", "H264
 
 
 class ControlVerbs(Verbs):
-    """Verbs that act on the call as a whole. If the call no longer exists (404, 410), the verb returns ``{}``."""
+    """Methods that answer, end or return the call.
+
+    They return ``{}`` if the server replies that the call no longer exists (404 or 410).
+    """
 
     def answer(
         self,
@@ -30,19 +33,19 @@ class ControlVerbs(Verbs):
     ) -> dict[str, Any]:
         """Answer an inbound call (``calling.answer``).
 
-        The state ``answered`` arrives as an event, possibly before this method returns.
+        The server reports the state ``answered`` with an event, which may arrive before this method returns.
 
         :param codecs: accepted codecs in order of preference: ``PCMU``, ``PCMA``, ``OPUS``, ``G729``, ``G722``, ``AMR-WB``,
             ``VP8``, ``H264``.
-        :param max_duration: maximum length of the call, sent unchanged; the vendor documents the unit inconsistently (seconds
-            here, minutes for comparable commands).
-        :param extra: additional wire parameters that this SDK does not define.
+        :param max_duration: maximum duration of the call, sent to the server unchanged. The platform's documentation is
+            inconsistent about the unit: seconds for this command, minutes for similar commands.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -54,14 +57,14 @@ class ControlVerbs(Verbs):
     def hangup(self, reason: CallEndReason | str = "hangup") -> dict[str, Any]:
         """End the call, or reject an inbound call that has not been answered (``calling.end``).
 
-        :param reason: ``hangup`` (the default); ``busy`` or ``decline`` to reject a call; ``cancel``, ``noAnswer``, ``error``,
-            ``abandoned``, ``maxDuration`` or ``notFound``.
+        :param reason: reason to report: ``hangup`` (the default), ``busy`` or ``decline`` to reject a call, ``cancel``,
+            ``noAnswer``, ``error``, ``abandoned``, ``maxDuration`` or ``notFound``.
         :return: the server's reply; ``{}`` if the call has already ended.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self._core.command("calling.end", {"reason": values.choice("reason", reason, _REASONS) or "hangup"})
@@ -69,13 +72,13 @@ class ControlVerbs(Verbs):
     def pass_(self) -> dict[str, Any]:
         """Return an inbound call to the platform, which offers it to another client (``calling.pass``).
 
-        The call is then over for this client: pending waits and actions end as if the call had ended.
+        This client no longer controls the call. Its waits and actions end as if the call had ended.
 
         :return: the server's reply; ``{}`` if the call has already ended.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self._core.command("calling.pass")

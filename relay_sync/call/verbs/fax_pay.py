@@ -1,4 +1,4 @@
-"""Fax and payment."""
+"""Call methods for faxes and payments."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _ACCOUNTS: Final = ("consumer-checking", "consumer-savings", "commercial-checkin
 
 
 def _yes_no(name: str, value: Any) -> str | None:
-    """Return a boolean as text, which the wire requires; check a text."""
+    """Convert a boolean to ``"true"`` or ``"false"``, as the server expects. Validate any other value as a string."""
     return str(value).lower() if isinstance(value, bool) else values.text(name, value)
 
 
 class FaxPayVerbs(Verbs):
-    """``calling.send_fax``, ``calling.receive_fax``, ``calling.pay``."""
+    """Methods that send and receive faxes, and collect payments."""
 
     def send_fax(
         self,
@@ -35,19 +35,19 @@ class FaxPayVerbs(Verbs):
     ) -> FaxAction:
         """Send a document as a fax (``calling.send_fax``).
 
-        :param document: http(s) URL of a PDF file.
-        :param identity: name of the sender, as announced to the receiving machine.
+        :param document: HTTP(S) URL of a PDF file.
+        :param identity: name of the sender, shown to the receiving fax machine.
         :param header_info: text at the top of each page.
-        :param status_url: http(s) URL that the platform notifies of each page and of the end.
-        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
-        :param on_completed: called once with the terminal event, however the action ends.
-        :param extra: additional wire parameters that this SDK does not define.
-        :return: the running action; when it has ended, ``success`` tells whether the fax was transmitted.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :param status_url: HTTP(S) URL that receives a status callback for each page and at the end.
+        :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
+        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param extra: additional command parameters, for options that this method does not support.
+        :return: the running action. After the end, ``success`` indicates whether the fax was transmitted.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -73,16 +73,16 @@ class FaxPayVerbs(Verbs):
     ) -> FaxAction:
         """Receive a fax (``calling.receive_fax``).
 
-        :param status_url: http(s) URL that the platform notifies of each page and of the end.
-        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
-        :param on_completed: called once with the terminal event, however the action ends.
-        :param extra: additional wire parameters that this SDK does not define.
-        :return: the running action; when it has ended, ``document`` is the URL of the received fax.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :param status_url: HTTP(S) URL that receives a status callback for each page and at the end.
+        :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
+        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param extra: additional command parameters, for options that this method does not support.
+        :return: the running action. After the end, ``document`` is the URL of the received fax.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"status_url": values.http_url("status_url", status_url)}
@@ -120,40 +120,40 @@ class FaxPayVerbs(Verbs):
         on_completed: OnCompleted | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> PayAction:
-        """Collect card data from the caller and pass it to a payment connector (``calling.pay``).
+        """Collect payment details from the caller and send them to a payment connector (``calling.pay``).
 
-        The wire represents numbers as text; whole numbers are also accepted here.
+        The server expects numbers as strings. This method also accepts whole numbers.
 
-        :param payment_connector_url: http(s) URL of the payment connector.
-        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
-        :param input_method: ``dtmf`` or ``voice``.
-        :param status_url: http(s) URL that the platform notifies of the payment's progress.
-        :param payment_method: ``credit-card``.
-        :param timeout: seconds to wait for the next digit.
-        :param max_attempts: number of attempts per entry.
-        :param security_code: whether to ask for the card's security code.
-        :param postal_code: whether to ask for the postal code, or the postal code itself.
-        :param min_postal_code_length: minimum number of characters of the postal code.
-        :param token_type: ``one-time`` or ``reusable``.
-        :param charge_amount: the amount to charge, such as ``"20.45"``.
+        :param payment_connector_url: HTTP(S) URL of the payment connector.
+        :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
+        :param input_method: how the caller enters the details: ``dtmf`` or ``voice``.
+        :param status_url: HTTP(S) URL that receives callbacks about the progress of the payment.
+        :param payment_method: payment method. Only ``credit-card`` is documented.
+        :param timeout: maximum time to wait for the next digit, in seconds.
+        :param max_attempts: maximum number of attempts for each input.
+        :param security_code: whether to ask for the security code of the card.
+        :param postal_code: whether to ask for the postal code, or the postal code if it is already known.
+        :param min_postal_code_length: minimum length of the postal code.
+        :param token_type: type of the payment token: ``one-time`` or ``reusable``.
+        :param charge_amount: amount to charge, such as ``"20.45"``.
         :param currency: currency of the amount, such as ``usd``.
         :param language: language of the prompts, such as ``en-US``.
         :param voice: voice of the prompts.
-        :param say_voice: voice of spoken prompts.
+        :param say_voice: voice of the spoken prompts.
         :param description: description of the payment.
         :param valid_card_types: accepted card types, separated by spaces.
         :param bank_account_type: ``consumer-checking``, ``consumer-savings`` or ``commercial-checking``.
-        :param parameters: ``{"name": ..., "value": ...}`` objects for the payment connector.
-        :param prompts: prompts that replace the platform's: ``{"for": ..., "actions": [{"type": ..., "phrase": ...}]}`` objects.
-        :param on_completed: called once with the terminal event, however the action ends.
-        :param extra: additional wire parameters that this SDK does not define.
-        :return: the running action. It ends with the first event that carries a result; ``success`` tells whether the payment was
-            made.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :param parameters: parameters for the payment connector, as a list of ``{"name": ..., "value": ...}`` objects.
+        :param prompts: custom prompts, as a list of ``{"for": ..., "actions": [{"type": ..., "phrase": ...}]}`` objects.
+        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param extra: additional command parameters, for options that this method does not support.
+        :return: the running action. It ends with the first event that has a result. ``success`` indicates whether the payment
+            succeeded.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {

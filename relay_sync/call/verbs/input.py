@@ -1,4 +1,4 @@
-"""Collect input, detect answering machines, send digits."""
+"""Call methods that collect input, run detectors and send digits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["InputVerbs"]
 
 
 class InputVerbs(Verbs):
-    """Verbs for DTMF digits, speech and detectors."""
+    """Methods for DTMF digits, speech and detectors."""
 
     def play_and_collect(
         self,
@@ -30,23 +30,23 @@ class InputVerbs(Verbs):
     ) -> CollectAction:
         """Play a prompt and collect digits or speech (``calling.play_and_collect``).
 
-        :param media: items to play in order, each ``{"type": ..., "params": {...}}``: ``audio`` (``url``), ``tts`` (``text``,
-            ``language``, ``gender``, ``voice``), ``silence`` (``duration`` in seconds) or ``ringtone`` (``name``, ``duration`` in
-            seconds).
-        :param collect: a mapping with ``digits`` (``max``, ``min``, ``digit_timeout`` in seconds, ``terminators``), ``speech``
-            (``language``, ``hints``, ``model``, ``engine``, ``end_silence_timeout`` and ``speech_timeout`` in seconds) or both,
-            and ``initial_timeout``: seconds to wait for the first input (the platform's default is 4).
-        :param volume: volume in decibels, -40 to 40; 0 (the default) leaves the sound unchanged.
-        :param status_url: http(s) URL that the platform notifies of state changes.
-        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
-        :param on_completed: called once with the terminal event, however the action ends.
-        :param extra: additional wire parameters that this SDK does not define.
-        :return: the running action. It ends with the result of the input, or with an error if the prompt cannot be played.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :param media: items to play in order, as ``{"type": ..., "params": {...}}``. The types are ``audio`` (``url``), ``tts``
+            (``text``, ``language``, ``gender``, ``voice``), ``silence`` (``duration`` in seconds) or ``ringtone`` (``name``,
+            ``duration`` in seconds).
+        :param collect: a mapping with ``digits`` (``max``, ``min``, ``digit_timeout``, ``terminators``), ``speech``
+            (``language``, ``hints``, ``model``, ``engine``, ``end_silence_timeout``, ``speech_timeout``) or both, and
+            ``initial_timeout``, the time to wait for the first input (4 s by default). All timeouts are in seconds.
+        :param volume: volume change in decibels, from -40 to 40; defaults to 0.
+        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
+        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param extra: additional command parameters, for options that this method does not support.
+        :return: the running action. It ends with the collected input, or with an error if the prompt cannot be played.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -73,23 +73,25 @@ class InputVerbs(Verbs):
         volume: float | None = None,
         on_completed: OnCompleted | None = None,
     ) -> CollectAction:
-        """Speak a text and collect input: :meth:`play_and_collect` with one text.
+        """Speak a text and collect input.
 
-        :param text: the text to speak.
-        :param collect: a mapping with ``digits`` (``max``, ``min``, ``digit_timeout`` in seconds, ``terminators``), ``speech``
-            (``language``, ``hints``, ``model``, ``engine``, ``end_silence_timeout`` and ``speech_timeout`` in seconds) or both,
-            and ``initial_timeout``: seconds to wait for the first input (the platform's default is 4).
+        This is a shortcut for :meth:`play_and_collect` with a single ``tts`` item.
+
+        :param text: text to speak.
+        :param collect: a mapping with ``digits`` (``max``, ``min``, ``digit_timeout``, ``terminators``), ``speech``
+            (``language``, ``hints``, ``model``, ``engine``, ``end_silence_timeout``, ``speech_timeout``) or both, and
+            ``initial_timeout``, the time to wait for the first input (4 s by default). All timeouts are in seconds.
         :param language: language of the speech, such as ``en-US`` (the platform's default).
         :param gender: ``female`` (the platform's default) or ``male``.
-        :param voice: a voice of the platform, such as ``en-US-Neural2-F``.
-        :param volume: volume in decibels, -40 to 40; 0 (the default) leaves the sound unchanged.
-        :param on_completed: called once with the terminal event, however the action ends.
-        :return: the running action. It ends with the result of the input, or with an error if the prompt cannot be played.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :param voice: name of the voice, such as ``en-US-Neural2-F``.
+        :param volume: volume change in decibels, from -40 to 40; defaults to 0.
+        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :return: the running action. It ends with the collected input, or with an error if the prompt cannot be played.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         said = {"text": text, "language": language, "gender": gender, "voice": voice}
@@ -105,20 +107,22 @@ class InputVerbs(Verbs):
         volume: float | None = None,
         on_completed: OnCompleted | None = None,
     ) -> CollectAction:
-        """Play an audio file and collect input: :meth:`play_and_collect` with one file.
+        """Play an audio file and collect input.
 
-        :param url: absolute http(s) URL of an MP3 or WAV file.
-        :param collect: a mapping with ``digits`` (``max``, ``min``, ``digit_timeout`` in seconds, ``terminators``), ``speech``
-            (``language``, ``hints``, ``model``, ``engine``, ``end_silence_timeout`` and ``speech_timeout`` in seconds) or both,
-            and ``initial_timeout``: seconds to wait for the first input (the platform's default is 4).
-        :param volume: volume in decibels, -40 to 40; 0 (the default) leaves the sound unchanged.
-        :param on_completed: called once with the terminal event, however the action ends.
-        :return: the running action. It ends with the result of the input, or with an error if the prompt cannot be played.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        This is a shortcut for :meth:`play_and_collect` with a single ``audio`` item.
+
+        :param url: absolute HTTP(S) URL of an MP3 or WAV file.
+        :param collect: a mapping with ``digits`` (``max``, ``min``, ``digit_timeout``, ``terminators``), ``speech``
+            (``language``, ``hints``, ``model``, ``engine``, ``end_silence_timeout``, ``speech_timeout``) or both, and
+            ``initial_timeout``, the time to wait for the first input (4 s by default). All timeouts are in seconds.
+        :param volume: volume change in decibels, from -40 to 40; defaults to 0.
+        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :return: the running action. It ends with the collected input, or with an error if the prompt cannot be played.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         file = {"type": "audio", "params": {"url": url}}
@@ -139,27 +143,29 @@ class InputVerbs(Verbs):
         on_completed: OnCompleted | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> StandaloneCollectAction:
-        """Collect digits or speech without playing a prompt (``calling.collect``). Pass ``digits``, ``speech`` or both.
+        """Collect digits or speech without playing a prompt (``calling.collect``).
 
-        :param digits: a mapping with ``max``, ``digit_timeout`` (seconds) and ``terminators``.
-        :param speech: a mapping with ``language``, ``hints``, ``model``, ``engine``, ``end_silence_timeout`` and
-            ``speech_timeout`` (seconds).
-        :param initial_timeout: seconds to wait for the first input; the platform's default is 4.
-        :param partial_results: whether to report results that may still change.
-        :param continuous: whether to keep collecting after each result, until stopped.
-        :param send_start_of_input: whether to report the start of input.
-        :param start_input_timers: whether ``initial_timeout`` starts running at once; if not, call the action's
-            ``start_input_timers()``.
-        :param status_url: http(s) URL that the platform notifies of state changes.
-        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
-        :param on_completed: called once with the terminal event, however the action ends.
-        :param extra: additional wire parameters that this SDK does not define.
-        :return: the running action. It ends with the first final result or, with ``continuous``, when it is stopped.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        At least one of ``digits`` and ``speech`` is required.
+
+        :param digits: options for digits, with ``max``, ``digit_timeout`` (in seconds) and ``terminators``.
+        :param speech: options for speech, with ``language``, ``hints``, ``model``, ``engine``, ``end_silence_timeout`` and
+            ``speech_timeout`` (both in seconds).
+        :param initial_timeout: maximum time to wait for the first input, in seconds; the platform's default is 4.
+        :param partial_results: whether to report partial results, which may still change.
+        :param continuous: whether to continue collecting after a result, until the action is stopped.
+        :param send_start_of_input: whether to report when input starts.
+        :param start_input_timers: whether the initial timeout starts immediately. Otherwise, call ``start_input_timers()`` of the
+            action to start it.
+        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
+        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param extra: additional command parameters, for options that this method does not support.
+        :return: the running action. It ends with the first final result, or, if ``continuous`` is set, when it is stopped.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         if digits is None and speech is None:
@@ -193,18 +199,18 @@ class InputVerbs(Verbs):
     ) -> DetectAction:
         """Start a detector (``calling.detect``).
 
-        :param detect: ``{"type": "machine" | "fax" | "digit", "params": {...}}``.
-        :param timeout: seconds that the detector runs at most; the platform's default is 30. 0 sets no limit.
-        :param status_url: http(s) URL that the platform notifies of state changes.
-        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
-        :param on_completed: called once with the terminal event, however the action ends.
-        :param extra: additional wire parameters that this SDK does not define.
-        :return: the running action; ``wait_for_result()`` waits for the first result, ``wait()`` for the end.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :param detect: type and options of the detector: ``{"type": "machine" | "fax" | "digit", "params": {...}}``.
+        :param timeout: maximum time that the detector runs, in seconds; 0 means no limit. The platform's default is 30.
+        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
+        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param extra: additional command parameters, for options that this method does not support.
+        :return: the running action. ``wait_for_result()`` waits for the first result, and ``wait()`` for the end.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -222,17 +228,19 @@ class InputVerbs(Verbs):
     def detect_digit(
         self, *, digits: str | None = None, timeout: float | None = None, on_completed: OnCompleted | None = None
     ) -> DetectAction:
-        """Detect DTMF tones; the same as :meth:`detect` of type ``digit``.
+        """Detect DTMF digits.
 
-        :param digits: the digits to detect, of ``0-9``, ``*``, ``#``; all of them by default.
-        :param timeout: seconds that the detector runs at most; the platform's default is 30. 0 sets no limit.
-        :param on_completed: called once with the terminal event, however the action ends.
-        :return: the running action; ``wait_for_result()`` waits for the first result, ``wait()`` for the end.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        This is a shortcut for :meth:`detect` with the type ``digit``.
+
+        :param digits: digits to detect, from ``0-9``, ``*`` and ``#``; defaults to all of them.
+        :param timeout: maximum time that the detector runs, in seconds; 0 means no limit. The platform's default is 30.
+        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :return: the running action. ``wait_for_result()`` waits for the first result, and ``wait()`` for the end.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         wanted = {"digits": digits}
@@ -250,22 +258,24 @@ class InputVerbs(Verbs):
         timeout: float | None = None,
         on_completed: OnCompleted | None = None,
     ) -> DetectAction:
-        """Tell people from answering machines: :meth:`detect` of type ``machine``.
+        """Detect whether a human or an answering machine answered.
 
-        :param timeout: seconds that the detector runs at most; the platform's default is 30. 0 sets no limit.
-        :param initial_timeout: seconds to wait for a voice.
-        :param end_silence_timeout: seconds of silence that end a greeting.
-        :param machine_voice_threshold: seconds of continuous voice from which the callee is considered a machine.
-        :param machine_words_threshold: number of words from which the callee is considered a machine, at least 1.
-        :param detect_interruptions: whether to continue the detection when it is interrupted.
-        :param detect_message_end: whether to report the end of the greeting (``READY``).
-        :param on_completed: called once with the terminal event, however the action ends.
-        :return: the running action; ``wait_for_result()`` waits for the first result, ``wait()`` for the end.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        This is a shortcut for :meth:`detect` with the type ``machine``.
+
+        :param timeout: maximum time that the detector runs, in seconds; 0 means no limit. The platform's default is 30.
+        :param initial_timeout: maximum time to wait for a voice, in seconds.
+        :param end_silence_timeout: silence that marks the end of a greeting, in seconds.
+        :param machine_voice_threshold: continuous speech, in seconds, after which the callee is considered a machine.
+        :param machine_words_threshold: number of words after which the callee is considered a machine, at least 1.
+        :param detect_interruptions: whether to continue the detection after an interruption.
+        :param detect_message_end: whether to report the end of the greeting, as ``READY``.
+        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :return: the running action. ``wait_for_result()`` waits for the first result, and ``wait()`` for the end.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         wanted = {
@@ -285,17 +295,19 @@ class InputVerbs(Verbs):
         timeout: float | None = None,
         on_completed: OnCompleted | None = None,
     ) -> DetectAction:
-        """Detect a fax machine: :meth:`detect` of type ``fax``.
+        """Detect a fax machine.
 
-        :param tone: ``CED`` (sent by a called machine) or ``CNG`` (sent by a calling machine).
-        :param timeout: seconds that the detector runs at most; the platform's default is 30. 0 sets no limit.
-        :param on_completed: called once with the terminal event, however the action ends.
-        :return: the running action; ``wait_for_result()`` waits for the first result, ``wait()`` for the end.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        This is a shortcut for :meth:`detect` with the type ``fax``.
+
+        :param tone: tone to detect: ``CED`` (sent by the called machine) or ``CNG`` (sent by the calling machine).
+        :param timeout: maximum time that the detector runs, in seconds; 0 means no limit. The platform's default is 30.
+        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :return: the running action. ``wait_for_result()`` waits for the first result, and ``wait()`` for the end.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self.detect({"type": "fax", "params": {"tone": tone}}, timeout=timeout, on_completed=on_completed)
@@ -310,17 +322,17 @@ class InputVerbs(Verbs):
     ) -> SendDigitsAction:
         """Send DTMF tones (``calling.send_digits``).
 
-        :param digits: ``0-9``, ``*``, ``#``, ``A-D``, and the pauses ``w`` (0.5 s) and ``W`` (1 s).
-        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
-        :param on_completed: called once with the terminal event, however the action ends.
-        :param extra: additional wire parameters that this SDK does not define.
-        :return: the running action; it ends when the digits have been sent. You can also index it like the server's reply, which
-            the official SDK returns here.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :param digits: digits to send, from ``0-9``, ``*``, ``#`` and ``A-D``. ``w`` pauses for 0.5 s and ``W`` for 1 s.
+        :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
+        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param extra: additional command parameters, for options that this method does not support.
+        :return: the running action. It ends when the digits have been sent. The action can be indexed like the server's reply,
+            for compatibility with the official SDK.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"digits": values.dtmf("digits", digits, pauses=True, optional=False)}
@@ -341,20 +353,22 @@ class InputVerbs(Verbs):
         max_triggers: int | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Make the platform run a method each time the remote party presses a digit sequence (``calling.bind_digit``).
+        """Bind a digit sequence to a RELAY method (``calling.bind_digit``).
 
-        :param digits: the digit sequence, of ``0-9``, ``*``, ``#``, ``A-D``.
-        :param bind_method: the RELAY method to run, such as ``calling.play``.
-        :param bind_params: parameters of that method.
-        :param realm: name of a group of bindings that can be cleared together.
-        :param max_triggers: how many times the binding fires, at least 1.
-        :param extra: additional wire parameters that this SDK does not define.
+        The platform executes the method each time the remote party enters the sequence.
+
+        :param digits: digit sequence, from ``0-9``, ``*``, ``#`` and ``A-D``.
+        :param bind_method: RELAY method to execute, such as ``calling.play``.
+        :param bind_params: parameters of the method.
+        :param realm: name of a group of bindings that can be removed together.
+        :param max_triggers: maximum number of times that the binding is triggered, at least 1.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -371,14 +385,14 @@ class InputVerbs(Verbs):
     ) -> dict[str, Any]:
         """Remove digit bindings (``calling.clear_digit_bindings``).
 
-        :param realm: the group of bindings to remove; all bindings by default.
-        :param extra: additional wire parameters that this SDK does not define.
+        :param realm: group of bindings to remove; defaults to all bindings.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"realm": values.text("realm", realm)}

@@ -1,4 +1,4 @@
-"""Tap, transcribe, translate, echo and denoise the call's audio."""
+"""Call methods that tap, transcribe, translate, echo and denoise the audio."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["ListeningVerbs"]
 
 
 class ListeningVerbs(Verbs):
-    """Taps, transcriptions, translations, echo and noise reduction."""
+    """Methods for taps, transcription, translation, echo and noise reduction."""
 
     def tap(
         self,
@@ -25,21 +25,21 @@ class ListeningVerbs(Verbs):
         on_completed: OnCompleted | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> TapAction:
-        """Copy the call's audio to an RTP address or a WebSocket (``calling.tap``).
+        """Send a copy of the call's audio to an RTP address or a WebSocket (``calling.tap``).
 
-        :param tap: ``{"type": "audio", "params": {"direction": "listen" | "speak" | "both"}}``.
-        :param device: ``{"type": "rtp", "params": {"addr", "port", "codec", "ptime"}}`` or ``{"type": "ws", "params": {"uri",
-            "codec"}}``. The codecs are ``PCMU``, ``PCMA`` and ``OPUS``; ``ptime`` is in milliseconds.
-        :param status_url: http(s) URL that the platform notifies of state changes.
-        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
-        :param on_completed: called once with the terminal event, however the action ends.
-        :param extra: additional wire parameters that this SDK does not define.
+        :param tap: audio to tap: ``{"type": "audio", "params": {"direction": "listen" | "speak" | "both"}}``.
+        :param device: destination: ``{"type": "rtp", "params": {"addr", "port", "codec", "ptime"}}`` or ``{"type": "ws",
+            "params": {"uri", "codec"}}``. The codec is ``PCMU``, ``PCMA`` or ``OPUS``, and ``ptime`` is in milliseconds.
+        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
+        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the running action.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -59,18 +59,20 @@ class ListeningVerbs(Verbs):
         on_completed: OnCompleted | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> TranscribeAction:
-        """Record and transcribe the call in the background (``calling.transcribe``), one transcription at a time.
+        """Record and transcribe the call in the background (``calling.transcribe``).
 
-        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
-        :param status_url: http(s) URL that the platform notifies of state changes and of the text.
-        :param on_completed: called once with the terminal event, however the action ends.
-        :param extra: additional wire parameters that this SDK does not define.
+        A call can have only one transcription at a time.
+
+        :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
+        :param status_url: HTTP(S) URL that receives status callbacks and the transcript.
+        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the running action.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 409 if a transcription is already running.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
+        :raises CommandRefused: the server rejected the command. The code is 409 if a transcription is already running.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"status_url": values.http_url("status_url", status_url)}
@@ -86,17 +88,17 @@ class ListeningVerbs(Verbs):
     ) -> dict[str, Any]:
         """Start, stop or summarize a live transcription (``calling.live_transcribe``).
 
-        The text arrives as :class:`AITranscribeUtteranceEvent` and related events.
+        The transcript arrives as :class:`AITranscribeUtteranceEvent` and related events.
 
-        :param action: ``{"start": {"lang": "en-US", "direction": ["remote-caller"], ...}}``, ``"stop"``, ``"summarize"`` or
-            ``{"summarize": {...}}``.
-        :param extra: additional wire parameters that this SDK does not define.
+        :param action: action to perform: ``{"start": {"lang": "en-US", "direction": ["remote-caller"], ...}}``, ``"stop"``,
+            ``"summarize"`` or ``{"summarize": {...}}``.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"action": nested.live_action("action", action, nested.TRANSCRIPTION)}
@@ -109,20 +111,20 @@ class ListeningVerbs(Verbs):
         status_url: str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Start, stop, summarize or add text to a live translation (``calling.live_translate``).
+        """Start, stop or summarize a live translation, or add a message to it (``calling.live_translate``).
 
-        The text arrives as :class:`AITranslateDeltaEvent` and related events.
+        The translation arrives as :class:`AITranslateDeltaEvent` and related events.
 
-        :param action: ``{"start": {"from_lang": "en-US", "to_lang": "es-ES", "direction": [...], ...}}``, ``"stop"``,
-            ``"summarize"`` or ``{"inject": {"message": ..., "direction": ...}}``.
-        :param status_url: http(s) URL that the platform notifies of state changes.
-        :param extra: additional wire parameters that this SDK does not define.
+        :param action: action to perform: ``{"start": {"from_lang": "en-US", "to_lang": "es-ES", "direction": [...], ...}}``,
+            ``"stop"``, ``"summarize"`` or ``{"inject": {"message": ..., "direction": ...}}``.
+        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -138,17 +140,19 @@ class ListeningVerbs(Verbs):
         status_url: str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Echo the caller's audio (``calling.echo``). :class:`EchoEvent` reports the start and the end.
+        """Play the caller's audio back to the caller (``calling.echo``).
 
-        :param timeout: seconds after which the echo ends, 5 to 120.
-        :param status_url: http(s) URL that the platform notifies of state changes.
-        :param extra: additional wire parameters that this SDK does not define.
+        The platform reports the start and the end as :class:`EchoEvent`.
+
+        :param timeout: maximum duration of the echo, in seconds, from 5 to 120.
+        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -161,10 +165,10 @@ class ListeningVerbs(Verbs):
         """Turn noise reduction on (``calling.denoise``).
 
         :return: the server's reply; ``{}`` if the call has already ended.
-        :raises CommandRefused: the server rejected the command; code 409 if noise reduction is already on.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 409 if noise reduction is already on.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         self._core.denoise_asked()
@@ -174,10 +178,10 @@ class ListeningVerbs(Verbs):
         """Turn noise reduction off (``calling.denoise.stop``).
 
         :return: the server's reply; ``{}`` if the call has already ended.
-        :raises CommandRefused: the server rejected the command; code 409 if noise reduction is already off.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 409 if noise reduction is already off.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self._core.command("calling.denoise.stop", idempotent=True)

@@ -1,4 +1,4 @@
-"""Play audio into the call, and record the call."""
+"""Call methods that play audio and record the call."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MEDIA_DIRECTIONS = ("listen", "speak", "both")
 
 
 class MediaVerbs(Verbs):
-    """``calling.play`` and ``calling.record``. Several of each may run on one call."""
+    """Methods that play audio and record the call. Several playbacks and recordings can run at the same time."""
 
     def play(
         self,
@@ -35,27 +35,27 @@ class MediaVerbs(Verbs):
         on_completed: OnCompleted | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> PlayAction:
-        """Play a list of media into the call (``calling.play``).
+        """Play audio files, text-to-speech, silence or ringtones (``calling.play``).
 
-        :param media: items to play in order, each ``{"type": ..., "params": {...}}``: ``audio`` (``url``), ``tts`` (``text``,
-            ``language``, ``gender``, ``voice``), ``silence`` (``duration`` in seconds) or ``ringtone`` (``name``, ``duration`` in
-            seconds).
-        :param volume: volume in decibels, -40 to 40; 0 (the default) leaves the sound unchanged.
-        :param direction: who hears it: ``listen`` (the party on this call; the default), ``speak`` or ``both``.
-        :param loop: how many times to play the list; 0 repeats until stopped.
+        :param media: items to play in order, as ``{"type": ..., "params": {...}}``. The types are ``audio`` (``url``), ``tts``
+            (``text``, ``language``, ``gender``, ``voice``), ``silence`` (``duration`` in seconds) or ``ringtone`` (``name``,
+            ``duration`` in seconds).
+        :param volume: volume change in decibels, from -40 to 40; defaults to 0.
+        :param direction: who hears the audio: ``listen`` (the party on this call; the default), ``speak`` or ``both``.
+        :param loop: number of times to play the list; 0 repeats it until the action is stopped.
         :param language: default language of the ``tts`` items, such as ``en-US``.
         :param gender: default gender of the ``tts`` items: ``female`` or ``male``.
         :param voice: default voice of the ``tts`` items.
-        :param status_url: http(s) URL that the platform notifies of state changes.
-        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
-        :param on_completed: called once with the terminal event, however the action ends.
-        :param extra: additional wire parameters that this SDK does not define.
+        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
+        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the running action.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -82,20 +82,22 @@ class MediaVerbs(Verbs):
         volume: float | None = None,
         on_completed: OnCompleted | None = None,
     ) -> PlayAction:
-        """Speak text; the same as :meth:`play` with one item.
+        """Speak a text.
 
-        :param text: the text to speak.
+        This is a shortcut for :meth:`play` with a single ``tts`` item.
+
+        :param text: text to speak.
         :param language: language of the speech, such as ``en-US`` (the platform's default).
         :param gender: ``female`` (the platform's default) or ``male``.
-        :param voice: a voice of the platform, such as ``en-US-Neural2-F``.
-        :param volume: volume in decibels, -40 to 40; 0 (the default) leaves the sound unchanged.
-        :param on_completed: called once with the terminal event, however the action ends.
+        :param voice: name of the voice, such as ``en-US-Neural2-F``.
+        :param volume: volume change in decibels, from -40 to 40; defaults to 0.
+        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :return: the running action.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         said = {"text": text, "language": language, "gender": gender, "voice": voice}
@@ -104,32 +106,36 @@ class MediaVerbs(Verbs):
     def play_audio(
         self, url: str, *, volume: float | None = None, on_completed: OnCompleted | None = None
     ) -> PlayAction:
-        """Play an audio file: :meth:`play` with one item.
+        """Play an audio file.
 
-        :param url: absolute http(s) URL of an MP3 or WAV file.
-        :param volume: volume in decibels, -40 to 40; 0 (the default) leaves the sound unchanged.
-        :param on_completed: called once with the terminal event, however the action ends.
+        This is a shortcut for :meth:`play` with a single ``audio`` item.
+
+        :param url: absolute HTTP(S) URL of an MP3 or WAV file.
+        :param volume: volume change in decibels, from -40 to 40; defaults to 0.
+        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :return: the running action.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self.play([{"type": "audio", "params": {"url": url}}], volume=volume, on_completed=on_completed)
 
     def play_silence(self, duration: float, *, on_completed: OnCompleted | None = None) -> PlayAction:
-        """Play silence: :meth:`play` with one item.
+        """Play silence.
 
-        :param duration: seconds, more than 0.
-        :param on_completed: called once with the terminal event, however the action ends.
+        This is a shortcut for :meth:`play` with a single ``silence`` item.
+
+        :param duration: duration in seconds, greater than 0.
+        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :return: the running action.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self.play([{"type": "silence", "params": {"duration": duration}}], on_completed=on_completed)
@@ -142,18 +148,20 @@ class MediaVerbs(Verbs):
         volume: float | None = None,
         on_completed: OnCompleted | None = None,
     ) -> PlayAction:
-        """Play a country's ringback tone: :meth:`play` with one item.
+        """Play the ringback tone of a country.
+
+        This is a shortcut for :meth:`play` with a single ``ringtone`` item.
 
         :param name: two-letter country code, such as ``us``, or ``bong``.
-        :param duration: seconds, more than 0.
-        :param volume: volume in decibels, -40 to 40; 0 (the default) leaves the sound unchanged.
-        :param on_completed: called once with the terminal event, however the action ends.
+        :param duration: duration in seconds, greater than 0.
+        :param volume: volume change in decibels, from -40 to 40; defaults to 0.
+        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :return: the running action.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         tone = {"name": name, "duration": duration}
@@ -170,21 +178,22 @@ class MediaVerbs(Verbs):
     ) -> RecordAction:
         """Record the call (``calling.record``).
 
-        The vendor documents the defaults of the timeouts and terminators inconsistently: set them explicitly where they matter.
+        The platform's documentation is inconsistent about the default timeouts and terminators. Set them explicitly if they
+        matter.
 
-        :param audio: options: ``beep``, ``format`` (``mp3``, ``wav``, ``mp4``), ``stereo``, ``direction`` (``listen``, ``speak``,
-            ``both``), ``initial_timeout``, ``end_silence_timeout`` and ``max_length`` in seconds (0: no limit), ``terminators``
-            (keys that end the recording; ``""`` for none), ``input_sensitivity`` (0 to 100).
-        :param status_url: http(s) URL that the platform notifies of state changes.
-        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
-        :param on_completed: called once with the terminal event, however the action ends.
-        :param extra: additional wire parameters that this SDK does not define.
-        :return: the running action. It ends as ``finished`` or ``no_input``; its ``url`` locates the recording.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :param audio: recording options: ``beep``, ``format`` (``mp3``, ``wav``, ``mp4``), ``stereo``, ``direction`` (``listen``,
+            ``speak``, ``both``), ``initial_timeout``, ``end_silence_timeout`` and ``max_length`` in seconds (0: no limit),
+            ``terminators`` (keys that end the recording; ``""`` for none), and ``input_sensitivity`` (0 to 100).
+        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
+        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param extra: additional command parameters, for options that this method does not support.
+        :return: the running action. Its final state is ``finished`` or ``no_input``, and ``url`` is the URL of the recording.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {

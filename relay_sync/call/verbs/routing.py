@@ -1,4 +1,4 @@
-"""Bridge, transfer and hold calls."""
+"""Call methods that bridge, transfer and hold a call."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["RoutingVerbs"]
 
 
 class RoutingVerbs(Verbs):
-    """Verbs that connect the call with other parties. On a call that has ended they do nothing and return ``{}``."""
+    """Methods that bridge, transfer and hold the call. They return ``{}`` if the call has already ended."""
 
     def connect(
         self,
@@ -30,26 +30,26 @@ class RoutingVerbs(Verbs):
     ) -> dict[str, Any]:
         """Bridge the call to another party, or to a two-way audio stream (``calling.connect``).
 
-        Progress arrives as :class:`ConnectEvent`; the other leg becomes a call of the client, too.
+        The platform reports the progress as :class:`ConnectEvent`. The other leg also becomes a call of this client.
 
-        :param devices: a list of lists of devices (see :mod:`relay_sync.devices`): the inner lists are tried in turn, and the
-            devices of one inner list ring at the same time.
-        :param ringback: items to play to the caller until the other party answers, in the format of ``play``.
-        :param tag: label for the new legs.
-        :param max_duration: maximum length of the bridge, sent unchanged; the vendor documents the unit (seconds or minutes)
-            inconsistently.
-        :param max_price_per_minute: highest price per minute of a leg; more expensive legs are not dialed.
-        :param send_digits: DTMF digits to send when the other party answers: ``0-9``, ``*``, ``#``, ``A-D``, ``w`` (0.5 s pause),
-            ``W`` (1 s pause).
-        :param timeout: seconds that the platform tries to connect the call.
-        :param status_url: http(s) URL that the platform notifies of state changes.
-        :param extra: additional wire parameters that this SDK does not define.
+        :param devices: a list of lists of devices (see :mod:`relay_sync.devices`). The inner lists are tried one after another.
+            The devices of an inner list ring at the same time.
+        :param ringback: items to play to the caller until the other party answers, in the same format as for :meth:`play`.
+        :param tag: tag for the new legs.
+        :param max_duration: maximum duration of the bridge, sent to the server unchanged. The platform's documentation is
+            inconsistent about the unit (seconds or minutes).
+        :param max_price_per_minute: maximum price per minute. Legs that cost more are not dialed.
+        :param send_digits: DTMF digits to send when the other party answers, from ``0-9``, ``*``, ``#`` and ``A-D``. ``w`` pauses
+            for 0.5 s and ``W`` for 1 s.
+        :param timeout: maximum time for connecting the call, in seconds.
+        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 409 if the call is already being connected.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
+        :raises CommandRefused: the server rejected the command. The code is 409 if the call is already being connected.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -65,16 +65,16 @@ class RoutingVerbs(Verbs):
         return self._core.command("calling.connect", values.merge_extra(params, extra, ADDRESS))
 
     def disconnect(self, *, reason: str | None = None, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Disconnect the bridge that :meth:`connect` made (``calling.disconnect``). Both legs stay up.
+        """Disconnect the bridge that :meth:`connect` created (``calling.disconnect``). Both legs remain active.
 
-        :param reason: a reason, as free text.
-        :param extra: additional wire parameters that this SDK does not define.
+        :param reason: reason, as free text.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"reason": values.text("reason", reason)}
@@ -83,17 +83,19 @@ class RoutingVerbs(Verbs):
     def refer(
         self, device: Mapping[str, Any], *, status_url: str | None = None, extra: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Transfer a SIP call with SIP REFER (``calling.refer``). Progress arrives as :class:`ReferEvent`.
+        """Transfer a SIP call with SIP REFER (``calling.refer``).
 
-        :param device: the SIP device to transfer to, as built by ``devices.sip``.
-        :param status_url: http(s) URL that the platform notifies of state changes.
-        :param extra: additional wire parameters that this SDK does not define.
+        The platform reports the progress as :class:`ReferEvent`.
+
+        :param device: the SIP device to transfer to, created with ``devices.sip``.
+        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -105,31 +107,33 @@ class RoutingVerbs(Verbs):
     def transfer(self, dest: str | Mapping[str, Any], *, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Transfer control of the call to another application (``calling.transfer``).
 
-        Events of the call may stop arriving, so pass a timeout when you wait for its end. The call no longer counts toward
-        ``max_active_calls`` and is not hung up when this client drains or disconnects. The platform may offer it to this client
-        again, as a new call.
+        This client may not receive further events for the call, so use a timeout when you wait for the end of the call. The call
+        no longer counts toward ``max_active_calls``, and the client does not hang it up when it drains or disconnects. The
+        platform may offer the call to this client again as a new call.
 
-        :param dest: a URL, a SWML document as text or as a mapping, or ``context:<name>``.
-        :param extra: additional wire parameters that this SDK does not define.
+        :param dest: destination: a URL, a SWML document as a string or a mapping, or ``context:<name>``.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"dest": nested.destination("dest", dest)}
         return self._core.command("calling.transfer", values.merge_extra(params, extra, ADDRESS))
 
     def hold(self) -> dict[str, Any]:
-        """Put the call on hold (``calling.hold``). The official SDKs have this method; the vendor's newest schema does not.
+        """Put the call on hold (``calling.hold``).
+
+        The official SDKs have this method, but the current RELAY schema does not define the command.
 
         :return: the server's reply; ``{}`` if the call has already ended.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self._core.command("calling.hold")
@@ -139,9 +143,9 @@ class RoutingVerbs(Verbs):
 
         :return: the server's reply; ``{}`` if the call has already ended.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self._core.command("calling.unhold")

@@ -1,4 +1,4 @@
-"""Stream a call's audio to a WebSocket."""
+"""Call method that streams the audio to a WebSocket."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Codec = Literal["PCMU", "PCMA", "OPUS", "L16", "G722", "L16@16000h", "L16@24000h
 
 
 class StreamVerbs(Verbs):
-    """``calling.stream``: a one-way copy of the call's audio. To send audio back, connect the call to a stream device instead."""
+    """Method that streams a one-way copy of the audio. For a two-way stream, connect the call to a stream device."""
 
     def stream(
         self,
@@ -33,33 +33,34 @@ class StreamVerbs(Verbs):
         on_completed: OnCompleted | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> StreamAction:
-        """Start streaming the call's audio to a WebSocket (``calling.stream``). Several streams may run on one call.
+        """Stream the audio of the call to a WebSocket (``calling.stream``).
 
-        A stream whose URL the platform cannot open also ends as ``finished``; its result then has the ``reason``
-        ``never_streamed``. ``docs/wire.md`` describes the stream's messages.
+        Several streams can run at the same time. If the platform cannot connect to the WebSocket, the final state of the stream
+        is ``finished`` too, but the ``reason`` of the result is ``never_streamed``. ``docs/wire.md`` describes the messages that
+        the platform sends over the WebSocket.
 
-        :param url: absolute ``wss://host[:port]/path``; ``ws://`` only for loopback.
-        :param name: label that the stream's events repeat.
-        :param codec: ``PCMU``, ``PCMA``, ``OPUS``, ``L16`` or ``G722`` in any case, optionally with ``@<hz>h`` and ``@<ms>i``, as
-            in ``L16@16000h@40i``; defaults to the call's codec.
+        :param url: absolute URL, ``wss://host[:port]/path``. ``ws://`` is only allowed for loopback addresses.
+        :param name: name of the stream, included in its events.
+        :param codec: ``PCMU``, ``PCMA``, ``OPUS``, ``L16`` or ``G722`` (case-insensitive), optionally with a sample rate and a
+            ptime, as in ``L16@16000h@40i``; defaults to the codec of the call.
         :param track: ``inbound`` (audio from the party on this call; the default), ``outbound`` (audio that this party hears) or
             ``both``.
-        :param status_url: http(s) URL that the platform notifies of the states ``streaming`` and ``finished``.
-        :param status_url_method: HTTP method of these notifications: ``POST`` (the default) or ``GET``.
-        :param authorization_bearer_token: bare token, sent as ``Authorization: Bearer ...`` in the upgrade request.
-        :param custom_parameters: JSON object that the receiver gets in the ``start`` message. Use text values: others may not
-            arrive unchanged.
-        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
-        :param on_completed: called once with the terminal event, however the action ends.
-        :param extra: additional wire parameters that this SDK does not define.
-        :return: the action; it ends as ``finished``, with the call, or with the session. It has already ended if the call has, or
-            if the server answered 404 or 410 for a live call (``error`` is then the refusal).
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command (400, 402, 409, ...); no action was started.
-        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
-            received.
-        :raises NotConnected: the call's session is over; nothing was sent.
-        :raises RequestTimeout: the server did not reply within the request timeout; a stream that starts late is stopped.
+        :param status_url: HTTP(S) URL that receives status callbacks for the states ``streaming`` and ``finished``.
+        :param status_url_method: HTTP method of the status callbacks: ``POST`` (the default) or ``GET``.
+        :param authorization_bearer_token: token that is sent in the ``Authorization: Bearer`` header of the upgrade request.
+        :param custom_parameters: JSON object that the receiver gets in the ``start`` message. Use strings as values, because the
+            platform may convert other types.
+        :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
+        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param extra: additional command parameters, for options that this method does not support.
+        :return: the running action. It ends when the stream, the call or the session ends. If the call has already ended, the
+            returned action has ended too. If the server replied 404 or 410 although the call is active, ``error`` is set.
+        :raises InvalidParameter: an argument is invalid; no command was sent.
+        :raises CommandRefused: the server rejected the command, for example with the code 400, 402 or 409; no action was started.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
+            the server.
+        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout. If the stream starts later, it is stopped.
         """
         params = {
             "url": values.stream_url(url),
