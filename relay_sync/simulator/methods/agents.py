@@ -42,9 +42,9 @@ class Agent(NetworkOperation):
     on_hold: bool = field(default=False, init=False)
     _began: int = field(factory=_milliseconds, init=False)
 
-    def report(self, name: str, **told: Any) -> None:
+    def report(self, name: str, **members: Any) -> None:
         """Send an AI event. These events do not have a ``control_id``."""
-        self.world.emit(self.call.owner, f"calling.ai.{name}", {**self.call.address(), **told})
+        self.world.emit(self.call.owner, f"calling.ai.{name}", {**self.call.address(), **members})
 
     def begin(self) -> None:
         self.report("start")
@@ -67,7 +67,7 @@ class Agent(NetworkOperation):
         self.report("begin_speaking")
         self.report("response_utterance", utterance=text)
         said = Played(type="tts", text=text, duration=estimate(text))
-        self.let_hear("spoken", said, partial(self._spoken, text))
+        self.play_to_party("spoken", said, partial(self._spoken, text))
 
     def _spoken(self, text: str) -> None:
         self.report("completion", text=text, type="normal")
@@ -78,13 +78,13 @@ class Agent(NetworkOperation):
         if self.params.get("post_prompt"):
             self.report("post_prompt", summary="The simulator has no summary.")
 
-    def finish(self, **told: Any) -> None:
+    def finish(self, **members: Any) -> None:
         self._stopped()
-        super().finish(**told)
+        super().finish(**members)
 
     def break_down(self, details: Mapping[str, Any]) -> None:
-        told = {"error": "model unavailable", "fatal": True, **details}
-        self.world.emit(self.call.owner, "calling.error", {**self.call.address(), **told})
+        members = {"error": "model unavailable", "fatal": True, **details}
+        self.world.emit(self.call.owner, "calling.error", {**self.call.address(), **members})
         self.close(state="error")
 
     def hold(self, request: CommandRequest) -> None:
@@ -123,7 +123,7 @@ class Agent(NetworkOperation):
 class BedrockAgent(Agent):
     """An Amazon Bedrock agent. It has no ``control_id``, and its last event is ``calling.ai.stop``."""
 
-    def close(self, **told: Any) -> None:
+    def close(self, **members: Any) -> None:
         self.drop()
 
 
@@ -134,7 +134,7 @@ class Sidecar(NetworkOperation):
     event_type = "calling.ai.sidecar"
     _ticks: int = field(default=0, init=False)
 
-    def report(self, kind: str, /, **told: Any) -> None:
+    def report(self, kind: str, /, **members: Any) -> None:
         """Send a sidecar event."""
         self._ticks += 1
         event = {
@@ -142,7 +142,7 @@ class Sidecar(NetworkOperation):
             "tick_id": self._ticks,
             "ts": _milliseconds(),
             "channel_data": channel_data(self.world, self.call),
-            **told,
+            **members,
         }
         address = self.call.address()
         params = {**address, "call_info": call_info(self.world, self.call), "sidecar_event": event}
@@ -176,9 +176,9 @@ class Sidecar(NetworkOperation):
         """Confirm that the sidecar is running."""
         request.accept()
 
-    def finish(self, **told: Any) -> None:
+    def finish(self, **members: Any) -> None:
         if not self.over:
-            self.hush()
+            self.cancel_steps()
             self.report("stop", reason="stopped")
             self.report("final", summary="The simulator has no summary.")
             self.drop()

@@ -127,7 +127,7 @@ class LivePeer(Peer):
         call = self.platform.network.calls.get(params["call_id"])
         if call is None or call is self.bridge.call or call.state != "answered":
             self.failed("notFound")
-        elif _taken(call):
+        elif _is_busy(call):
             self.failed("busy")
         else:
             self.join(call)
@@ -170,7 +170,7 @@ class QueuedPeer(LivePeer):
             self.join(call)
 
     def _may_join(self, call: NetworkCall) -> bool:
-        return call is not self.bridge.call and not _taken(call)
+        return call is not self.bridge.call and not _is_busy(call)
 
 
 @frozen(kw_only=True)
@@ -198,7 +198,7 @@ class Bridge(NetworkOperation):
     """A call that is connected to another device, or is being connected."""
 
     event_type = "calling.call.connect"
-    goes_wrong: ClassVar[Mapping[str, Any]] = {"connect_state": "failed", "failed_reason": "error"}
+    failure: ClassVar[Mapping[str, Any]] = {"connect_state": "failed", "failed_reason": "error"}
     hunt: Hunt = field(init=False)
     peer: Peer | None = field(default=None, init=False)
 
@@ -211,7 +211,7 @@ class Bridge(NetworkOperation):
             for group in self.params["devices"]
         ]
         self.hunt = Hunt(groups, self._won, self._lost)
-        self.tell(connect_state="connecting")
+        self.send_event(connect_state="connecting")
         items = [self.platform.sounds.item(media) for media in self.params.get("ringback", ())]
         self._ring_back([item for item in items if item is not None])
         self.hunt.begin()
@@ -219,7 +219,7 @@ class Bridge(NetworkOperation):
     def _ring_back(self, items: list[Played]) -> None:
         """Play a list of ringback items to the party."""
         if items:
-            self.let_hear("ringback", items[0], partial(self._ring_back, items[1:]))
+            self.play_to_party("ringback", items[0], partial(self._ring_back, items[1:]))
 
     def stop(self) -> None:
         if self.peer is not None:
@@ -234,11 +234,11 @@ class Bridge(NetworkOperation):
         self.engages: str = "Call is already in a bridge"
         self.cancel("ringback")
         for call in filter(None, (self.call, attempt.other)):
-            _take_out(call)
+            _remove(call)
         if attempt.other is not None:
             attempt.other.bridge = self
             meet(self.call, attempt.other)
-        self.tell(connect_state="connected", peer=attempt.describe())
+        self.send_event(connect_state="connected", peer=attempt.describe())
         if self.params.get("max_duration"):
             self.await_others("max_duration", self.params["max_duration"], self.disconnected)
 
@@ -246,7 +246,7 @@ class Bridge(NetworkOperation):
         self.close(connect_state="failed", failed_reason=reason)
 
     def break_down(self, details: Mapping[str, Any]) -> None:
-        self.tell(connect_state="connecting")
+        self.send_event(connect_state="connecting")
         super().break_down(details)
 
     def drop(self) -> None:
@@ -275,12 +275,12 @@ class Bridge(NetworkOperation):
         elif self.world.settings.finish_streams:
             self.disconnected()
         elif peer is not None:
-            self.hush()  # prevents an event when the peer ends
+            self.cancel_steps()  # prevents an event when the peer ends
             peer.release(hang_up=True)
         self.drop()
 
 
-def _take_out(call: NetworkCall) -> None:
+def _remove(call: NetworkCall) -> None:
     """Remove a call from its queue or conference."""
     for each in list(call.operations):
         if isinstance(each, Waiting):
@@ -289,7 +289,7 @@ def _take_out(call: NetworkCall) -> None:
             each.drop()
 
 
-def _taken(call: NetworkCall) -> bool:
+def _is_busy(call: NetworkCall) -> bool:
     """Return whether a call is busy, that is, in a bridge or conference or being connected."""
     return bool(engaged(call) or running(call, Bridge))
 
@@ -306,7 +306,7 @@ def _check(findings: Findings, params: Mapping[str, Any]) -> None:
 def _connect(request: CommandRequest) -> None:
     calls, devices = request.platform.network.calls, [each for group in request.params["devices"] for each in group]
     live = [calls.get(str(each["params"]["call_id"])) for each in devices if _names_a_call(each)]
-    if live and len(live) == len(devices) and all(call is not None and _taken(call) for call in live):
+    if live and len(live) == len(devices) and all(call is not None and _is_busy(call) for call in live):
         request.refuse(409, "Bridging busy: the other call is already in a bridge")
     else:
         start(Bridge, check=_check, only_one="Call is already being connected", if_free=True)(request)

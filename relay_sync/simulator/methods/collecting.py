@@ -40,9 +40,9 @@ class Collector(NetworkOperation):
     """A running collector of digits or speech."""
 
     event_type = "calling.call.collect"
-    goes_wrong: ClassVar[Mapping[str, Any]] = {"result": {"type": "error"}}
+    failure: ClassVar[Mapping[str, Any]] = {"result": {"type": "error"}}
     _typed: str = field(default="", init=False)
-    _begun: bool = field(default=False, init=False)
+    _input_started: bool = field(default=False, init=False)
 
     @property
     def wanted(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class Collector(NetworkOperation):
 
     def start_timer(self) -> None:
         """Start the initial timeout, unless the party has already started to enter digits or speak."""
-        if not self._begun:
+        if not self._input_started:
             seconds = self.wanted.get("initial_timeout") or INITIAL_TIMEOUT
             self.await_party("initial", seconds, self.complete, {"type": "no_input"})
 
@@ -90,8 +90,8 @@ class Collector(NetworkOperation):
     def _input(self) -> None:
         """Handle the start of digits or speech."""
         self.cancel("initial")
-        if not self._begun:
-            self._begun = True
+        if not self._input_started:
+            self._input_started = True
             if self.wanted.get("send_start_of_input"):
                 self._result({"type": "start_of_input"}, final=None)
 
@@ -142,27 +142,27 @@ class Collector(NetworkOperation):
 
     def _result(self, result: dict[str, Any], *, final: bool | None) -> None:
         if final is None or not (self._partial or self._continuous):
-            self.tell(result=result)
+            self.send_event(result=result)
         else:
             over = final and not self._continuous
-            self.tell(result=result, final=final, state="finished" if over else "collecting")
+            self.send_event(result=result, final=final, state="finished" if over else "collecting")
 
     def complete(self, result: dict[str, Any]) -> None:
         """Report a complete result. Then stop, or wait for the next input if the collector is continuous."""
         for name in ("initial", "digit", "speech", "reaction"):
             self.cancel(name)
-        self._typed, self._begun = "", False
+        self._typed, self._input_started = "", False
         if self._continuous:
             self._result(result, final=True)
             self.begin()
         else:
-            self.hush()
+            self.cancel_steps()
             self._result(result, final=True)
             self.drop()
 
-    def finish(self, **told: Any) -> None:
+    def finish(self, **members: Any) -> None:
         state = {"state": "finished"} if self._partial or self._continuous else {}
-        super().finish(**{"result": {"type": "finished"}, **state, **told})
+        super().finish(**{"result": {"type": "finished"}, **state, **members})
 
     def start_input_timers(self, request: CommandRequest) -> None:
         """Handle a ``calling.collect.start_input_timers`` command."""
@@ -223,9 +223,9 @@ class PromptedCollector(Collector):
         self._prompt.finish()
         super()._input()
 
-    def finish(self, **told: Any) -> None:
+    def finish(self, **members: Any) -> None:
         self._prompt.finish()
-        super().finish(**told)
+        super().finish(**members)
 
     def volume(self, request: CommandRequest) -> None:
         """Change the volume of the prompt."""

@@ -67,7 +67,7 @@ class Conference:
     recording: float | None = field(default=None, init=False)
     over: bool = field(default=False, init=False)
 
-    def tell(
+    def send_event(
         self, status: str, about: Participant | None = None, *, others: Sequence[Participant] = (), **more: Any
     ) -> None:
         """Send an event to the participants that subscribed to it.
@@ -75,7 +75,7 @@ class Conference:
         :param about: participant that the event describes; it receives the event even if it has already left.
         :param others: further participants that have left and still receive the event.
         """
-        told = {
+        members = {
             "conference_id": self.conference_id,
             "name": self.name,
             "region": self.region,
@@ -83,7 +83,7 @@ class Conference:
             **more,
         }
         for each in dict.fromkeys([*self.people, *([about] if about is not None else []), *others]):
-            each.hear(status, told, about)
+            each.hear(status, members, about)
 
     def join(self, one: Participant) -> None:
         """Add a participant. The first participant starts the conference."""
@@ -94,11 +94,11 @@ class Conference:
                     hear(listener.call, speaker.call)
         self.people.append(one)
         if first:
-            self.tell("conference-start")
-        self.tell("participant-join", one)
+            self.send_event("conference-start")
+        self.send_event("participant-join", one)
         if first and one.params.get("record") == "record-from-start":
             self.recording = one.world.clock.now
-            self.tell("record-start")
+            self.send_event("record-start")
 
     def leave(self, one: Participant) -> None:
         """Remove a participant.
@@ -106,7 +106,7 @@ class Conference:
         The conference ends if this was the last participant or if it joined with ``end_on_exit``.
         """
         self._part(one)
-        self.tell("participant-leave", one)
+        self.send_event("participant-leave", one)
         ends = bool(one.params.get("end_on_exit"))
         if (ends or not self.people) and not self.over:
             self.end(one, "participant-with-end-conference-on-exit-left" if ends else "last-participant-left")
@@ -122,17 +122,17 @@ class Conference:
         rest = list(self.people)
         if self.recording is not None:
             seconds = (last.world.clock.now - self.recording) / last.call.clock.second
-            told: dict[str, Any] = {
+            members: dict[str, Any] = {
                 "recording_url": f"{FILES}/{self.conference_id}.mp3",
                 "recording_duration": round(seconds),
                 "recording_file_size": int(seconds * 4_000),
             }
-            self.tell("record-stop", last, **told)
+            self.send_event("record-stop", last, **members)
         for each in rest:
-            each.hush()
+            each.cancel_steps()
             self._part(each)
-            self.tell("participant-leave", each)
-        self.tell("conference-end", last, others=rest, reason_ended=reason, call_id_ending_conf=last.call.call_id)
+            self.send_event("participant-leave", each)
+        self.send_event("conference-end", last, others=rest, reason_ended=reason, call_id_ending_conf=last.call.call_id)
         last.platform.shared(Conferences).pop(self.name, None)
         for each in rest:
             each.drop()
@@ -172,14 +172,14 @@ class Participant(NetworkOperation):
             text = f"the stream of conference {self.params['name']!r} was not opened: {stream.end_reason}"
             self.world.journal.notice(self.call.call_id, stream.control_id, "not opened", text)
 
-    def hear(self, status: str, told: Mapping[str, Any], about: Participant | None) -> None:
+    def hear(self, status: str, members: Mapping[str, Any], about: Participant | None) -> None:
         """Send a conference event to the client of this call if the client subscribed to it."""
         given = self.params
         if given.get("status_callback_event_type") != "relay":
             return
         if "status_callback_event" in given and status not in _wanted(given["status_callback_event"]):
             return
-        params = {**told, "status": status, **(about.describe() if about is not None else {})}
+        params = {**members, "status": status, **(about.describe() if about is not None else {})}
         self.world.emit(self.call.owner, self.event_type, params)
 
     def describe(self) -> dict[str, Any]:
@@ -198,14 +198,14 @@ class Participant(NetworkOperation):
 
     def drop(self) -> None:
         here = not self.over and self in self.conference.people
-        self.hush()
+        self.cancel_steps()
         if self._stream is not None:
             self._stream.finish("the call left the conference")
         if here:
             self.conference.leave(self)
         super().drop()
 
-    def finish(self, **told: Any) -> None:
+    def finish(self, **members: Any) -> None:
         self.drop()
 
     def break_down(self, details: Mapping[str, Any]) -> None:
@@ -237,16 +237,16 @@ class RoomStay(NetworkOperation):
     """A call in a video room."""
 
     event_type = "calling.call.room"
-    goes_wrong: ClassVar[Mapping[str, Any]] = {"join_status": "failed"}
+    failure: ClassVar[Mapping[str, Any]] = {"join_status": "failed"}
 
     def in_events(self) -> dict[str, Any]:
         return {"room_name": self.params["name"]}
 
     def begin(self) -> None:
-        self.tell(join_status="joined")
+        self.send_event(join_status="joined")
 
-    def finish(self, **told: Any) -> None:
-        self.close(**{"join_status": "leave", **told})
+    def finish(self, **members: Any) -> None:
+        self.close(**{"join_status": "leave", **members})
 
 
 HANDLERS: Mapping[str, Handler] = {

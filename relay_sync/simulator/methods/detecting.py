@@ -50,7 +50,7 @@ class Detector(NetworkOperation):
         return found
 
     def _found(self, event: str, **more: Any) -> None:
-        self.tell(detect={"type": self._kind, "params": {"event": event, **more}})
+        self.send_event(detect={"type": self._kind, "params": {"event": event, **more}})
 
     def begin(self) -> None:
         wait = self.await_party if self._kind == "digit" else self.after
@@ -116,8 +116,8 @@ class Detector(NetworkOperation):
     def break_down(self, details: Mapping[str, Any]) -> None:
         self.close(**(details or {"detect": {"type": self._kind, "params": {"event": "error"}}}))
 
-    def finish(self, **told: Any) -> None:
-        super().finish(**{"detect": {"type": self._kind, "params": {"event": "finished"}}, **told})
+    def finish(self, **members: Any) -> None:
+        super().finish(**{"detect": {"type": self._kind, "params": {"event": "finished"}}, **members})
 
 
 def _check(findings: Findings, params: Mapping[str, Any]) -> None:

@@ -64,32 +64,32 @@ class NetworkDial:
         ]
         self.hunt = Hunt(legs, self._won, self._lost)
         self.platform.network.dials.add(self.tag)
-        self.tell("dialing")
+        self.send_event("dialing")
         self.hunt.begin()
 
-    def tell(self, state: str, /, **more: Any) -> None:
+    def send_event(self, state: str, /, **more: Any) -> None:
         """Send an event with a new state of the dial."""
-        told = {"node_id": self.world.settings.node, "tag": self.tag, "dial_state": state, **more}
-        self.world.emit(self.session, "calling.call.dial", told)
+        members = {"node_id": self.world.settings.node, "tag": self.tag, "dial_state": state, **more}
+        self.world.emit(self.session, "calling.call.dial", members)
 
     def _won(self, attempt: Attempt) -> None:
         assert isinstance(attempt, Leg)
         self.platform.network.dials.discard(self.tag)
         call = attempt.call
         call.party.digits += self.params.get("send_digits", "")
-        self.tell("answered", call=call.body())
+        self.send_event("answered", call=call.body())
 
     def _lost(self, reason: str) -> None:
         self.platform.network.dials.discard(self.tag)
-        self.tell("failed", reason=reason, source="outbound")
+        self.send_event("failed", reason=reason, source="outbound")
 
     def break_down(self, details: Mapping[str, Any]) -> None:
         """Fail because of an injected fault.
 
         :param details: additional members of the last event.
         """
-        self.tell("dialing")
-        self.tell("failed", **{"reason": "error", "source": "none", **details})
+        self.send_event("dialing")
+        self.send_event("failed", **{"reason": "error", "source": "none", **details})
 
 
 def _dial(request: CommandRequest) -> None:

@@ -47,7 +47,7 @@ class _Fax(NetworkOperation):
     def _page(self) -> None:
         self._pages += 1
         params = {"direction": self._direction, "number": self._pages}
-        self.tell(fax={"type": "page", "params": params})
+        self.send_event(fax={"type": "page", "params": params})
         if self._pages < PAGES:
             self.after("page", PAGE, self._page)
         else:
@@ -78,7 +78,7 @@ class _Fax(NetworkOperation):
         else:
             self._over(50, "The call dropped prematurely")
 
-    def finish(self, **told: Any) -> None:
+    def finish(self, **members: Any) -> None:
         self._over(49, "The fax was stopped")
 
 

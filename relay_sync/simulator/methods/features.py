@@ -39,7 +39,7 @@ _OUTCOMES = {
 }
 
 
-def _switch(feature: str, on: bool, event_type: str, told: Mapping[str, Any]) -> Handler:
+def _switch(feature: str, on: bool, event_type: str, members: Mapping[str, Any]) -> Handler:
     """Return a handler that switches a call feature on or off."""
 
     def handler(request: CommandRequest) -> None:
@@ -50,12 +50,12 @@ def _switch(feature: str, on: bool, event_type: str, told: Mapping[str, Any]) ->
             request.refuse(409, f"Call is already {feature}" if on else f"Call is not {feature}")
         else:
             request.accept()
-            request.world.emit(call.owner, event_type, {**call.address(), **told})
+            request.world.emit(call.owner, event_type, {**call.address(), **members})
             (call.features.add if on else call.features.discard)(feature)
             call.board.changed()
             place = running(call, Participant) if feature == "on hold" else None
             if place is not None:
-                place.conference.tell(f"participant-{told['state']}", place)
+                place.conference.send_event(f"participant-{members['state']}", place)
 
     return handler
 
@@ -65,10 +65,10 @@ class Echo(NetworkOperation):
     """An echo that plays the party's audio back to the party."""
 
     event_type = "calling.call.echo"
-    goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "finished"}
+    failure: ClassVar[Mapping[str, Any]] = {"state": "finished"}
 
     def begin(self) -> None:
-        self.tell(state="echoing")
+        self.send_event(state="echoing")
         hear(self.call, self.call)
         self.await_party("timeout", self.params.get("timeout") or ECHO, self.finish)
 
@@ -85,7 +85,7 @@ class Refer(NetworkOperation):
     """A SIP REFER that makes the party call another address."""
 
     event_type = "calling.call.refer"
-    goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "error", "sip_refer_response_code": "500"}
+    failure: ClassVar[Mapping[str, Any]] = {"state": "error", "sip_refer_response_code": "500"}
     hunt: Hunt = field(init=False)
 
     @property
@@ -96,7 +96,7 @@ class Refer(NetworkOperation):
         return {"sip_refer_to": self._target}
 
     def begin(self) -> None:
-        self.tell(state="inProgress", sip_refer_response_code="202")
+        self.send_event(state="inProgress", sip_refer_response_code="202")
         device = {"type": "sip", "params": {"to": self._target, "from": self.call.number}}
         leg = Leg(platform=self.platform, device=device, owner=None, context=self.call.context)
         self.hunt = Hunt([[leg]], lambda _: self._decided("success"), self._decided)
@@ -122,8 +122,8 @@ def _check_refer(findings: Findings, params: Mapping[str, Any]) -> None:
 def _user_event(request: CommandRequest) -> None:
     request.accept()
     call, event = request.call, request.params["event"]
-    told = event if isinstance(event, dict) else {"event": event}
-    request.world.emit(call.owner, "calling.user_event", {**told, **call.address()})
+    members = event if isinstance(event, dict) else {"event": event}
+    request.world.emit(call.owner, "calling.user_event", {**members, **call.address()})
 
 
 def _transfer(request: CommandRequest) -> None:

@@ -73,7 +73,7 @@ class Binding(NetworkOperation):
     It sends no events. It ends when it is cleared, when it reaches ``max_triggers``, or when the call ends.
     """
 
-    goes_on = False
+    counts_as_running = False
     _last: str = field(default="", init=False)
     _fired: int = field(default=0, init=False)
 

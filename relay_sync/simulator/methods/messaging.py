@@ -28,13 +28,13 @@ def _send(request: CommandRequest) -> None:
     if request.fault is not None and request.fault.kind == "break":
         details = {"message_state": "failed", "reason": "error", **(request.fault.data or {})}
         plan = MessagePlan(ends=details.pop("message_state"), reason=details.pop("reason"), details=details)
-    told: Any = (request.session, params, message_id, plan)
+    arguments: Any = (request.session, params, message_id, plan)
     if plan.before_reply:
-        post.send(*told)
+        post.send(*arguments)
         request.accept(message_id=message_id)
     else:
         request.accept(message_id=message_id)
-        post.send(*told)
+        post.send(*arguments)
 
 
 HANDLERS: Mapping[str, Handler] = {"messaging.send": _send}

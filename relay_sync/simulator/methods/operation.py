@@ -56,15 +56,15 @@ class NetworkOperation:
     """An operation, from its acknowledgment to its last event.
 
     :cvar event_type: type of the events that the operation sends.
-    :cvar goes_wrong: members of the last event if the operation fails.
-    :cvar goes_on: whether the operation counts as running; ``False`` for an operation that only waits for a trigger.
+    :cvar failure: members of the last event if the operation fails.
+    :cvar counts_as_running: whether the operation counts as running; ``False`` for an operation that only waits for a trigger.
     :ivar over: whether the operation has ended. An operation that has ended sends no events.
     :ivar engages: error message for commands that need the call's audio while this operation connects it elsewhere, or ``""``.
     """
 
     event_type: ClassVar[str] = ""
-    goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "error"}
-    goes_on: ClassVar[bool] = True
+    failure: ClassVar[Mapping[str, Any]] = {"state": "error"}
+    counts_as_running: ClassVar[bool] = True
 
     platform: Platform = field(repr=False)
     call: NetworkCall = field(repr=False)
@@ -104,19 +104,19 @@ class NetworkOperation:
         """Stop the operation at the client's request."""
         self.finish()
 
-    def finish(self, /, **told: Any) -> None:
+    def finish(self, /, **members: Any) -> None:
         """End the operation and send its last event.
 
-        :param told: members of the event; defaults to ``state="finished"``.
+        :param members: members of the event; defaults to ``state="finished"``.
         """
-        self.close(**(told or {"state": "finished"}))
+        self.close(**(members or {"state": "finished"}))
 
     def break_down(self, details: Mapping[str, Any]) -> None:
         """Fail because of an injected fault.
 
         :param details: additional members of the last event.
         """
-        self.close(**{**self.goes_wrong, **details})
+        self.close(**{**self.failure, **details})
 
     def call_ended(self) -> None:
         """End the operation because the call is ending."""
@@ -135,10 +135,10 @@ class NetworkOperation:
 
     # -- events ---------------------------------------------------------------------------------------------------------
 
-    def tell(self, /, **told: Any) -> None:
+    def send_event(self, /, **members: Any) -> None:
         """Send an event to the client that owns the call, and to the ``status_url`` if the client specified one."""
         address = {"control_id": self.control_id} if self.control_id else {}
-        params = {**self.call.address(), **address, **self.in_events(), **told}
+        params = {**self.call.address(), **address, **self.in_events(), **members}
         self.world.emit(self.call.owner, self.event_type, params)
         url = self.params.get("status_url")
         if isinstance(url, str) and url:
@@ -152,14 +152,14 @@ class NetworkOperation:
             )
             self.world.webhooks.send(f"{self.call.call_id} {self.control_id}", url, "POST", body)
 
-    def close(self, /, **told: Any) -> None:
+    def close(self, /, **members: Any) -> None:
         """Send the last event and end the operation. Do nothing if the operation has already ended."""
         if not self.over:
-            self.hush()
-            self.tell(**told)
+            self.cancel_steps()
+            self.send_event(**members)
             self.drop()
 
-    def hush(self) -> None:
+    def cancel_steps(self) -> None:
         """Cancel all steps and mark the operation as ended, but keep it on the call until :meth:`drop`.
 
         This allows the last event to be sent before the operation is removed.
@@ -170,7 +170,7 @@ class NetworkOperation:
 
     def drop(self) -> None:
         """End the operation without sending an event."""
-        self.hush()
+        self.cancel_steps()
         if self in self.call.operations:
             self.call.operations.remove(self)
         self.call.board.changed()
@@ -196,7 +196,7 @@ class NetworkOperation:
         """Schedule a timeout that does not depend on the party. It has the same length whether or not the party is silent."""
         self._set(name, seconds, self.world.pace.timeout(1.0), False, partial(then, *args))
 
-    def let_hear(
+    def play_to_party(
         self, name: str, item: Played, then: Callable[[], object], *, carries: bool = True, again: bool = False
     ) -> None:
         """Play an item to the party, and then call ``then``.

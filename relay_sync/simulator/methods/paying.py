@@ -62,7 +62,7 @@ class Payment(NetworkOperation):
     """A card payment over the phone."""
 
     event_type = "calling.call.pay"
-    goes_wrong: ClassVar[Mapping[str, Any]] = {"result": "internal-error"}
+    failure: ClassVar[Mapping[str, Any]] = {"result": "internal-error"}
     _steps: list[str] = field(init=False)
     _given: dict[str, str] = field(factory=dict, init=False, repr=False)
     _typed: str = field(default="", init=False, repr=False)
@@ -79,7 +79,7 @@ class Payment(NetworkOperation):
 
     def _ask(self, **more: Any) -> None:
         self._typed = ""
-        self.tell(**{"for": self._steps[0], "attempt": str(self._attempt), **more})
+        self.send_event(**{"for": self._steps[0], "attempt": str(self._attempt), **more})
         self.await_party("timeout", float(self.params.get("timeout") or TIMEOUT), self._wrong, "timeout")
         self.ask_party(keys=True, words=False)
 
@@ -106,12 +106,12 @@ class Payment(NetworkOperation):
         if self._steps:
             self._ask()
         else:
-            self.tell(**{"for": "payment-processing"})
+            self.send_event(**{"for": "payment-processing"})
             self.after("processing", PROCESSING, self._paid)
 
     def _wrong(self, error: str) -> None:
         if self._attempt >= int(self.params.get("max_attempts") or 1):
-            self.tell(**{"for": self._steps[0], "attempt": str(self._attempt), "error_type": error})
+            self.send_event(**{"for": self._steps[0], "attempt": str(self._attempt), "error_type": error})
             self.close(result="too-many-failed-attempts", payment_error=error)
             return
         self._attempt += 1
@@ -123,7 +123,7 @@ class Payment(NetworkOperation):
 
     def _paid(self) -> None:
         card = self._given["payment-card-number"]
-        told = {
+        members = {
             "payment_card_number": "x" * (len(card) - 4) + card[-4:],
             "payment_card_expiration_date": self._given["expiration-date"],
             "payment_card_security_code": "x" * len(self._given.get("security-code", "")),
@@ -135,11 +135,11 @@ class Payment(NetworkOperation):
             payment_card_type=_TYPES.get(card[0], "maestro"),
             payment_confirmation_code=f"ch_{secrets.token_hex(4)}",
             payment_token=self.params.get("token_type", "reusable"),
-            **{name: value for name, value in told.items() if value},
+            **{name: value for name, value in members.items() if value},
         )
 
-    def finish(self, **told: Any) -> None:
-        self.close(**{"result": "relay-pay-stop", **told})
+    def finish(self, **members: Any) -> None:
+        self.close(**{"result": "relay-pay-stop", **members})
 
     def call_ended(self) -> None:
         if self.world.settings.finish_streams:

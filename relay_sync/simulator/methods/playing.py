@@ -28,7 +28,7 @@ class Playback(NetworkOperation):
     _position: int = field(default=0, init=False)
 
     def begin(self) -> None:
-        self.tell(state="playing")
+        self.send_event(state="playing")
         self._next()
 
     @property
@@ -52,7 +52,7 @@ class Playback(NetworkOperation):
             self.after("item", item.duration, self._next, carries=not endless)
         else:
             again = endless and self._position > len(items)
-            self.let_hear("item", item, self._next, carries=not endless, again=again)
+            self.play_to_party("item", item, self._next, carries=not endless, again=again)
 
     def played(self) -> None:
         """Finish the playback after the last item."""
@@ -65,7 +65,7 @@ class Playback(NetworkOperation):
             return
         self.paused = True
         self.pause_timers()
-        self.tell(state="paused")
+        self.send_event(state="paused")
 
     def resume(self, request: CommandRequest) -> None:
         """Resume the playback at the position where it was paused."""
@@ -73,7 +73,7 @@ class Playback(NetworkOperation):
         if not self.paused:
             return
         self.paused = False
-        self.tell(state="playing")
+        self.send_event(state="playing")
         self.resume_timers()
 
 

@@ -66,7 +66,7 @@ class Waiting(NetworkOperation):
     """A call waiting in a queue."""
 
     event_type = "calling.call.queue"
-    goes_wrong: ClassVar[Mapping[str, Any]] = {"status": "leave"}
+    failure: ClassVar[Mapping[str, Any]] = {"status": "leave"}
     since: int = field(factory=_now, init=False)
     queue: Queue = field(init=False)
 
@@ -97,21 +97,21 @@ class Waiting(NetworkOperation):
 
     def report(self, status: str) -> None:
         """Send an event with the current position of the call."""
-        self.tell(**self._body(status))
+        self.send_event(**self._body(status))
 
-    def depart(self, status: str, /, **told: Any) -> None:
+    def depart(self, status: str, /, **members: Any) -> None:
         """Leave the queue and send the last event.
 
         :param status: ``"dequeue"`` or ``"leave"``.
-        :param told: members of the event to add or replace.
+        :param members: members of the event to add or replace.
         """
         if self.over:
             return
         self.queue.left(self)
         times = {"dequeue_ts" if status == "dequeue" else "leave_ts": _now()}
-        self.close(**{**self._body(status, **times), **told})
+        self.close(**{**self._body(status, **times), **members})
 
-    def finish(self, **told: Any) -> None:
+    def finish(self, **members: Any) -> None:
         self.depart("leave")
 
     def drop(self) -> None:

@@ -121,7 +121,7 @@ class Recording(_Taped):
     """A recording of a call."""
 
     event_type = "calling.call.record"
-    goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "no_input"}
+    failure: ClassVar[Mapping[str, Any]] = {"state": "no_input"}
     _skips: bool = field(default=False, init=False)  # whether the last pause was cut from the file
     _ear: Ear = field(init=False, repr=False)
 
@@ -150,10 +150,10 @@ class Recording(_Taped):
         audio = self._audio
         self.start_clock()
         self._listen()
-        self.tell(state="recording", url=self.url, recording_id=self.recording_id)
+        self.send_event(state="recording", url=self.url, recording_id=self.recording_id)
         party = self.call.party
         if audio["beep"]:
-            self.let_hear("beep", Played(type="beep", name="beep", duration=0.5), lambda: None)
+            self.play_to_party("beep", Played(type="beep", name="beep", duration=0.5), lambda: None)
         if audio["max_length"]:
             self.after("max_length", audio["max_length"], self.finish)
         if party.behavior.voice.pcm:
@@ -204,11 +204,11 @@ class Recording(_Taped):
             self._taken += self.left("silence") if self.waits_for("silence") else self.left("voice") + silence
             self.finish()
 
-    def finish(self, **told: Any) -> None:
+    def finish(self, **members: Any) -> None:
         outcome = self.outcome()
         if self.format["format"] == "wav":
             self.platform.recordings.add(self.recording_id, self._wav(outcome["duration"]))
-        self.close(**{"state": "finished", **outcome, **told})
+        self.close(**{"state": "finished", **outcome, **members})
 
     def _wav(self, seconds: float) -> bytes:
         """Return the contents of the WAV file."""
@@ -235,8 +235,8 @@ class Recording(_Taped):
             self.stop_clock()
             self.pause_timers()
         self.paused: bool = True
-        told = {"url": self.url, "recording_id": self.recording_id, "pause_behavior": behavior}
-        self.tell(state="paused", **told)
+        members = {"url": self.url, "recording_id": self.recording_id, "pause_behavior": behavior}
+        self.send_event(state="paused", **members)
 
     def resume(self, request: CommandRequest) -> None:
         """Resume the recording. Resuming a running recording is acknowledged and has no effect."""
@@ -248,7 +248,7 @@ class Recording(_Taped):
             self.start_clock()
             self.resume_timers()
         self._listen()
-        self.tell(state="recording", url=self.url, recording_id=self.recording_id)
+        self.send_event(state="recording", url=self.url, recording_id=self.recording_id)
 
 
 @define(eq=False, kw_only=True)
@@ -256,14 +256,14 @@ class Transcription(_Taped):
     """A recording of a call for later transcription."""
 
     event_type = "calling.call.transcribe"
-    goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "finished"}
+    failure: ClassVar[Mapping[str, Any]] = {"state": "finished"}
 
     def begin(self) -> None:
         self.start_clock()
-        self.tell(state="transcribing", recording_id=self.recording_id)
+        self.send_event(state="transcribing", recording_id=self.recording_id)
 
-    def finish(self, **told: Any) -> None:
-        self.close(**{"state": "finished", **self.outcome(), **told})
+    def finish(self, **members: Any) -> None:
+        self.close(**{"state": "finished", **self.outcome(), **members})
 
 
 def _check(findings: Findings, params: Mapping[str, Any]) -> None:

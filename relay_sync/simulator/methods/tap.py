@@ -25,7 +25,7 @@ class Tap(NetworkOperation):
     """A tap on the audio of a call."""
 
     event_type = "calling.call.tap"
-    goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "finished"}
+    failure: ClassVar[Mapping[str, Any]] = {"state": "finished"}
 
     def in_reply(self) -> dict[str, Any]:
         device = self.params["device"]
@@ -40,7 +40,7 @@ class Tap(NetworkOperation):
         return {"tap": self.params["tap"], "device": self.params["device"]}
 
     def begin(self) -> None:
-        self.tell(state="tapping")
+        self.send_event(state="tapping")
 
 
 def _check(findings: Findings, params: Mapping[str, Any]) -> None:

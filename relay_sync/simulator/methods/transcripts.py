@@ -69,10 +69,10 @@ class LiveTranscription(NetworkOperation):
     options: dict[str, Any] = field(factory=dict)
     _log: list[dict[str, Any]] = field(factory=list, init=False)
 
-    def report(self, name: str, **told: Any) -> None:
+    def report(self, name: str, **members: Any) -> None:
         """Send an AI event of the transcription."""
         about = {"call_info": call_info(self.world, self.call), "channel_data": channel_data(self.world, self.call)}
-        params = {**self.call.address(), **about, **told}
+        params = {**self.call.address(), **about, **members}
         self.world.emit(self.call.owner, f"calling.ai.{name}", params)
 
     @property
@@ -124,15 +124,15 @@ class LiveTranscription(NetworkOperation):
         summary = {"conversation_summary": SUMMARY} if self.options.get("ai_summary") else {}
         self.report("transcribe.conversation_log", conversation_log=self._log, metrics=metrics, **summary)
 
-    def finish(self, **told: Any) -> None:
+    def finish(self, **members: Any) -> None:
         if not self.over:
-            self.hush()
+            self.cancel_steps()
             self.log()
             self.drop()
 
     def break_down(self, details: Mapping[str, Any]) -> None:
-        told = {"error": "transcriber unavailable", "fatal": True, **details}
-        self.world.emit(self.call.owner, "calling.error", {**self.call.address(), **told})
+        members = {"error": "transcriber unavailable", "fatal": True, **details}
+        self.world.emit(self.call.owner, "calling.error", {**self.call.address(), **members})
         self.drop()
 
 
@@ -150,9 +150,9 @@ class LiveTranslation(LiveTranscription):
         return f"[{self.options['to_lang']}: {text}]"
 
     def utter(self, text: str) -> None:
-        heard = {"delta": text, "language": self.language}
-        told = {"delta": self._translated(text), "language": self.options["to_lang"]}
-        self.report("translate.transcript_delta", input_utterance=heard, output_utterance=told)
+        spoken = {"delta": text, "language": self.language}
+        output = {"delta": self._translated(text), "language": self.options["to_lang"]}
+        self.report("translate.transcript_delta", input_utterance=spoken, output_utterance=output)
 
     def _logs(self) -> dict[str, Any]:
         there = [
@@ -180,7 +180,7 @@ class LiveTranslation(LiveTranscription):
             text = wanted["message"]
             said = Played(type="tts", text=text, duration=estimate(text))
             self._injected += 1
-            self.let_hear(f"injected {self._injected}", said, lambda: None)
+            self.play_to_party(f"injected {self._injected}", said, lambda: None)
 
 
 def _active(call: NetworkCall, kind: type[LiveTranscription]) -> LiveTranscription | None:

@@ -44,7 +44,7 @@ from .party import Party
 __all__ = ["Activity", "Network", "NetworkCall", "device"]
 
 _log = log_of("relay_sync.simulator").later
-MOST_TOLD = 1_000
+MOST_LOGGED = 1_000
 # Names of the parameters for the caller's and the callee's address, by device type.
 _NUMBERS = {"phone": ("from_number", "to_number"), "sip": ("from", "to")}
 
@@ -75,7 +75,7 @@ class Activity(Protocol):
         """The control id chosen by the client, or ``""`` if the method has none."""
 
     @property
-    def goes_on(self) -> bool:
+    def counts_as_running(self) -> bool:
         """Whether the operation counts as running. ``False`` for an operation that only waits for a trigger."""
 
     @property
@@ -223,7 +223,7 @@ class NetworkCall:
 
         :param state: state to report; defaults to the current state.
         """
-        told = {
+        members = {
             **self.address(),
             "call_state": state or self.state,
             "direction": self.direction,
@@ -233,12 +233,12 @@ class NetworkCall:
             "end_time": self.end_time,
         }
         if self.parent is not None:
-            told["parent"] = self.parent
+            members["parent"] = self.parent
         if self.winner is not None:
-            told["dial_winner"] = self.winner
+            members["dial_winner"] = self.winner
         if self.end_reason:
-            told.update(end_reason=self.end_reason, end_source=self.end_source)
-        return told
+            members.update(end_reason=self.end_reason, end_source=self.end_source)
+        return members
 
     def offer(self) -> dict[str, Any]:
         """Return the parameters of a ``calling.call.receive`` event."""
@@ -283,7 +283,7 @@ class Network:
     calls: dict[str, NetworkCall] = field(factory=dict, init=False)
     dials: set[str] = field(factory=set, init=False, repr=False)
     #: Pairs of item type and context for which a warning was logged.
-    _told: set[tuple[str, str]] = field(factory=set, init=False, repr=False)
+    _logged: set[tuple[str, str]] = field(factory=set, init=False, repr=False)
     _turns: itertools.count[int] = field(factory=lambda: itertools.count(1), init=False, repr=False)
 
     def find(self, call_id: str, node_id: str, session: ServerSession) -> NetworkCall | None:
@@ -320,7 +320,7 @@ class Network:
         if not candidates:
             call.owner = None
             if call.on_offer:
-                self.tell_waiting("the call from {} to {}".format(*call.numbers), "call", call.context)
+                self.log_waiting("the call from {} to {}".format(*call.numbers), "call", call.context)
             return
         session = call.owner = self.next_one(candidates)
         call.transferred = False
@@ -328,13 +328,13 @@ class Network:
         if call.state == "created":
             self.move(call, "ringing")
 
-    def unheard(self, call: NetworkCall) -> str:
+    def waiting_reason(self, call: NetworkCall) -> str:
         """Return why a call is waiting for a client, or ``""`` if it is not waiting. May be called from any thread."""
         if not call.on_offer or call.owner is not None:
             return ""
-        return self.unheard_context(call.context)
+        return self.missing_subscriber(call.context)
 
-    def unheard_context(self, context: str) -> str:
+    def missing_subscriber(self, context: str) -> str:
         """Return an error message if no client has subscribed to a context, or ``""``. May be called from any thread."""
         sessions = [client.session for client in list(self._world.clients.values()) if not client.leaving]
         contexts = {each for session in sessions if session is not None for each in list(session.contexts)}
@@ -344,16 +344,16 @@ class Network:
         others = f"clients have subscribed to {known}" if contexts else "clients have subscribed to none"
         return f"no client has subscribed to context {context!r}; {others}"
 
-    def tell_waiting(self, what: str, kind: str, context: str) -> None:
+    def log_waiting(self, what: str, kind: str, context: str) -> None:
         """Log a warning that an item waits for a subscriber.
 
         The warning is logged once per item type and context, and only if a client is connected.
         """
-        reason = self.unheard_context(context)
+        reason = self.missing_subscriber(context)
         connected = any(each.session for each in self._world.clients.values())
-        if reason and connected and (kind, context) not in self._told:
-            if len(self._told) < MOST_TOLD:
-                self._told.add((kind, context))
+        if reason and connected and (kind, context) not in self._logged:
+            if len(self._logged) < MOST_LOGGED:
+                self._logged.add((kind, context))
             _log.warning("%s waits: %s", what, reason)
 
     def next_one(self, candidates: Iterable[ServerSession]) -> ServerSession | None:

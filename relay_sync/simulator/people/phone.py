@@ -251,7 +251,7 @@ class Phone:
         A call waits if no client has subscribed to its context. The explanation lists the contexts that clients have subscribed
         to.
         """
-        return self._network.unheard(self._call)
+        return self._network.waiting_reason(self._call)
 
     @property
     def _why(self) -> str:
@@ -360,10 +360,10 @@ class Phone:
                 raise CallEnded(f"the call ended before {words!r} was heard", end_reason=call.end_reason)
             return found
 
-        def told() -> str:
+        def message() -> str:
             return f"{words!r} to be heard; heard so far: {[item.words for item in self.heard]}{self._why}"
 
-        return call.board.wait_for(look, timeout, told, every=GLANCE)
+        return call.board.wait_for(look, timeout, message, every=GLANCE)
 
     def wait_until_idle(self, timeout: float = 10.0) -> None:
         """Wait until no operation is running on the call.
@@ -375,7 +375,7 @@ class Phone:
         """
 
         def running() -> list[str]:
-            return [operation.method for operation in list(self._call.operations) if operation.goes_on]
+            return [operation.method for operation in list(self._call.operations) if operation.counts_as_running]
 
         self._call.board.wait_for(lambda: not running(), timeout, lambda: f"the end of {', '.join(running())}")
 

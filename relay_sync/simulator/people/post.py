@@ -108,22 +108,22 @@ class Post:
             about["tag"] = params["tag"]
         ways = [*WAYS.get(plan.ends, WAYS["failed"]), plan.ends]
         for number, state in enumerate(ways):
-            told = {**about, "message_state": state}
+            members = {**about, "message_state": state}
             if state == plan.ends and plan.reason:
-                told["reason"] = plan.reason
+                members["reason"] = plan.reason
             if state == plan.ends:
-                told |= plan.details
+                members |= plan.details
             if number == 0:
-                self._state(sender, told)
+                self._state(sender, members)
             else:
-                self._world.clock.after(self._world.pace.media(number * STEP), self._state, sender, told)
+                self._world.clock.after(self._world.pace.media(number * STEP), self._state, sender, members)
 
-    def _state(self, sender: ServerSession, told: dict[str, Any]) -> None:
-        context = told["context"]
+    def _state(self, sender: ServerSession, members: dict[str, Any]) -> None:
+        context = members["context"]
         named = self._world.sessions.find(context)
         others = self._world.subscribers(context)
         owner = named or (sender if context in sender.contexts else next(iter(others), None))
-        self._world.emit(owner, "messaging.state", told, context=context, event_channel=None)
+        self._world.emit(owner, "messaging.state", members, context=context, event_channel=None)
 
     # -- inbound messages and tasks ------------------------------------------------------------------------------------
 
@@ -151,7 +151,7 @@ class Post:
             self._waiting.append((kind, context, params))
             message = kind == "messaging.receive"
             what = f"the message from {params['from_number']} to {params['to_number']}" if message else "the task"
-            self._network.tell_waiting(what, kind, context)
+            self._network.log_waiting(what, kind, context)
         elif kind == "queuing.relay.tasks":
             settings = self._world.settings
             body = {
