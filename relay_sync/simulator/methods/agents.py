@@ -1,12 +1,12 @@
 """AI agents: ``calling.ai`` and its control methods, ``calling.amazon_bedrock``, and the observer ``calling.ai_sidecar``.
 
-The simulator has no language model. Details that SignalWire does not document are implemented as follows:
+The simulator has no language model. The following behavior is specific to the simulator, because SignalWire does not document it:
 
 * An agent responds to the party's speech with the text ``You said: ...``. It responds to messages with the role ``user`` in the
   same way, speaks messages with the role ``assistant``, and ignores messages with the role ``system``.
 * An agent on hold ignores speech. If the client specifies a ``timeout``, the hold ends after that many seconds.
-* An agent that ends sends ``calling.ai.stop``, then ``post_prompt`` if the client requested it, and finally ``calling.call.ai``.
-  A Bedrock agent does not send the last event.
+* When an agent ends, the client receives ``calling.ai.stop``, then ``post_prompt`` if it was requested, and finally
+  ``calling.call.ai``. The last event is not sent for Bedrock agents.
 * Commands to an agent fail with code 404 if the call has no agent.
 """
 

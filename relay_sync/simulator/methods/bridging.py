@@ -1,15 +1,16 @@
 """Bridges between calls: ``calling.connect`` and ``calling.disconnect``.
 
-The server sends a ``connecting`` event immediately. It then sends ``connected`` with the peer, or ``failed`` with the reason. A
-``connected`` event is followed by ``disconnected`` when the bridge ends. A dialed peer is a separate call, and its state events
-include the requested ``tag`` and the ``parent`` call. Details that SignalWire does not document are implemented as follows:
+The server sends a ``connecting`` event immediately. It then sends ``connected`` with the peer, or ``failed`` with the reason.
+When an established bridge ends, it sends ``disconnected``. A dialed peer is a separate call. Its state events include the
+requested ``tag`` and the ``parent`` call.
+
+The following behavior is specific to the simulator, because SignalWire does not document it:
 
 * A call is busy while it is being connected or is on either side of a bridge. A connect command for a busy call fails with code
-  409, and so does a command whose devices are all busy calls. Otherwise, a device that is a busy call when the simulator tries it
-  fails with ``busy``.
-* A call that is connected leaves its queue or conference.
-* The bridge ends when either side ends. If a peer was dialed for the bridge, it ends too. The original call continues.
-  ``calling.disconnect`` works for both sides.
+  409. So does a command whose devices are all busy calls. If only some devices are busy calls, these devices fail with ``busy``.
+* Connecting a call removes it from its queue or conference.
+* The bridge ends when either side ends. If the peer was dialed for the bridge, it ends too. The original call continues.
+* ``calling.disconnect`` can be sent for either side.
 
 :data:`CONNECTORS` maps each device type to its implementation.
 """
@@ -275,7 +276,7 @@ class Bridge(NetworkOperation):
         elif self.world.settings.finish_streams:
             self.disconnected()
         elif peer is not None:
-            self.cancel_steps()  # prevents an event when the peer ends
+            self.cancel_steps()  # mark the operation as ended, so that the end of the peer does not send an event
             peer.release(hang_up=True)
         self.drop()
 

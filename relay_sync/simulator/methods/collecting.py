@@ -1,16 +1,19 @@
 """Collection of digits and speech: ``calling.collect`` and ``calling.play_and_collect``.
 
-By default, a collector sends exactly one event, which has no ``state`` and ``final``. With ``partial_results`` or ``continuous``,
-result events have both members. ``calling.play_and_collect`` supports neither option. Of its ``collect`` object, only ``digits``,
-``speech`` and ``initial_timeout`` are used. Details that SignalWire does not document are implemented as follows:
+By default, a collector sends exactly one event, which has no ``state`` and no ``final`` member. With ``partial_results`` or
+``continuous``, result events have both members. ``calling.play_and_collect`` supports neither option. Of its ``collect`` object,
+the simulator uses only ``digits``, ``speech`` and ``initial_timeout``.
+
+The following behavior is specific to the simulator, because SignalWire does not document it:
 
 * The ``initial_timeout`` of ``calling.collect`` starts immediately if ``start_input_timers`` is true. Otherwise, it starts with
   the command ``calling.collect.start_input_timers``. For ``calling.play_and_collect``, it starts at the end of the prompt.
 * Input during a prompt ends the prompt. The ``finished`` event of the prompt is sent before the input is processed.
-* A collector that is stopped sends a result of type ``finished``. If its prompt is still playing, the ``finished`` event of the
-  prompt comes first.
-* If the prompt cannot be played, its ``error`` event is the only event.
-* Unintelligible speech gives the result ``no_match``. So does ``calling.play_and_collect`` with fewer than ``min`` digits.
+* When a collector is stopped, it sends a result of type ``finished``. If the prompt is still playing, the prompt sends its own
+  ``finished`` event first.
+* If the prompt cannot be played, the client receives only the ``error`` event of the prompt.
+* Unintelligible speech produces the result ``no_match``. For ``calling.play_and_collect``, so does input of fewer than ``min``
+  digits.
 * A collector without the option ``digits`` ignores digits, and a collector without ``speech`` ignores speech.
 """
 

@@ -1,19 +1,20 @@
 """Conferences and video rooms: ``calling.join_conference``, ``calling.join_room``, and the methods for leaving them.
 
 As documented, a client receives conference events only if ``status_callback_event_type`` is ``relay``. If the client specifies
-``status_callback_event``, it receives only the events listed there. Details that SignalWire does not document are implemented as
-follows:
+``status_callback_event``, it receives only the events listed there.
+
+The following behavior is specific to the simulator, because SignalWire does not document it:
 
 * Event names in ``status_callback_event`` are separated by spaces or commas. The simulator accepts the states from the AsyncAPI
   document, and the names ``start``, ``end``, ``join``, ``leave``, ``mute``, ``hold``, ``modify``, ``speaker``, ``announcement``
   and ``record`` from other SignalWire products. By default, the client receives all events.
 * The default ``region`` is ``us``.
-* The first call starts the conference. It ends when the last call leaves, or when a call with ``end_on_exit`` leaves. Joining a
-  full conference fails with code 409.
+* The first call starts the conference. It ends when the last call leaves, or when a call with ``end_on_exit`` leaves.
+* Joining a full conference fails with code 409.
 * If the first call requests ``record``, the whole conference is recorded.
 * A ``stream`` is a two-way stream of the joining call and ends when that call leaves. Its events are sent only to its
   ``status_url``. If the stream cannot be opened, the error is recorded in ``Journal.notices``.
-* Rooms send the events ``joined`` and ``leave``.
+* A client with a call in a room receives the events ``joined`` and ``leave``.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ class Conference:
     def leave(self, one: Participant) -> None:
         """Remove a participant.
 
-        The conference ends if this was the last participant or if it joined with ``end_on_exit``.
+        The conference ends if the participant was the last one or had joined with ``end_on_exit``.
         """
         self._part(one)
         self.send_event("participant-leave", one)

@@ -1,13 +1,13 @@
 """Answering machine, fax and digit detection: ``calling.detect``.
 
-A detector sends one event for each finding and then ``finished``. Details that SignalWire does not document are implemented as
-follows:
+A detector sends an event for each result, followed by ``finished``. The following behavior is specific to the simulator, because
+SignalWire does not document it:
 
-* A person or a machine is detected after one second. For a person, the detector then finishes. For a machine, it reports
-  ``READY`` at the end of the greeting, with ``beep`` if the machine plays one. If ``detect_message_end`` is false, it finishes
-  without waiting for the greeting.
+* A person is detected after one second, and the detector finishes.
+* A machine is also detected after one second. At the end of its greeting, the detector reports ``READY``, with ``beep`` if the
+  machine plays a beep. If ``detect_message_end`` is false, the detector does not wait for the greeting.
 * Any other party is reported as ``UNKNOWN`` after ``initial_timeout``, which defaults to 4.5 seconds.
-* A fax machine that was called sends the tone ``CED``, and a fax machine that is calling sends ``CNG``. A detector for the other
+* A fax machine sends the tone ``CED`` when it is called, and ``CNG`` when it is the caller. A detector configured for the other
   tone finds nothing.
 * A digit detector reports each requested digit until it is stopped or its ``timeout`` expires. The default is 30 seconds.
 """

@@ -4,10 +4,12 @@ As documented, the acknowledgment has no ``call_id``. The ``dialing`` event come
 legs, which contain the tag of the dial and the ``call_id`` of the leg. The ``answered`` event of the winning leg precedes the
 ``answered`` event of the dial. The remaining legs then end.
 
-Events of an answered leg contain ``dial_winner``. It is the string ``"true"``, as in AsyncAPI, or a boolean, as in the porting
-guide, with ``Simulator(dial_winner="boolean")``. The ``failed`` event of a dial has a ``reason`` and the ``source`` ``outbound``.
+Events of an answered leg contain ``dial_winner``. Its value is the string ``"true"``, as in AsyncAPI. With
+``Simulator(dial_winner="boolean")``, it is a boolean, as in the porting guide.
 
-The error for a duplicate tag is not documented. The simulator returns 409 while a dial with the same tag is running.
+If no device answers, the dial sends ``failed`` with a ``reason`` and the ``source`` ``outbound``.
+
+A dial with the same tag as a running dial fails with code 409. SignalWire does not document an error for this case.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """Fax transmission: ``calling.send_fax`` and ``calling.receive_fax``.
 
-Details that SignalWire does not document are implemented as follows: A fax has two pages, and each page takes five seconds. The
-transmission succeeds if the party is a fax machine (``answered_by="fax"``), and fails after ten seconds otherwise. It also fails
-if it is stopped or if the call ends.
+The following behavior is specific to the simulator, because SignalWire does not document it:
+
+* A fax has two pages. Each page takes five seconds.
+* The transmission succeeds if the party is a fax machine (``answered_by="fax"``). Otherwise, it fails after ten seconds.
+* A transmission that is stopped fails. It also fails if the call ends.
 """
 
 from __future__ import annotations

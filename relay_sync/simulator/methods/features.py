@@ -1,11 +1,11 @@
 """Hold, noise suppression, echo, user events, SIP REFER and transfer.
 
-Details that SignalWire does not document are implemented as follows:
+The following behavior is specific to the simulator, because SignalWire does not document it:
 
-* Switching a feature to the state that it already has fails with code 409. This is documented only for noise suppression.
-* ``calling.echo`` runs for 30 seconds if the client specifies no ``timeout``.
-* After a REFER, the party dials the target. A test can configure the target with ``expect_phone``. No client receives events for
-  this new call. Once the target answers, the party leaves the original call.
+* Switching a feature to its current state fails with code 409. SignalWire documents this only for noise suppression.
+* ``calling.echo`` runs for 30 seconds if the client does not specify a ``timeout``.
+* After a REFER, the party dials the target, which a test can configure with ``expect_phone``. No client receives events for the
+  new call. When the target answers, the party leaves the original call.
 * Commands to a transferred call fail with code 404. The call sends no events until its party hangs up. If the destination is
   ``context:NAME``, the call is offered to another client in that context.
 * A call in a bridge or conference cannot be transferred. The command fails with code 409.

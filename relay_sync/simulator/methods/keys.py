@@ -1,13 +1,13 @@
 """DTMF digits: ``calling.send_digits``, ``calling.bind_digit`` and ``calling.clear_digit_bindings``.
 
 ``calling.send_digits`` sends digits to the party. ``calling.bind_digit`` runs a method when the party presses certain digits.
-Details that SignalWire does not document are implemented as follows:
 
-* A digit takes 0.2 seconds. The pauses ``w`` and ``W`` are documented as 0.5 seconds and one second.
+The following behavior is specific to the simulator, because SignalWire does not document it:
+
+* Sending a digit takes 0.2 seconds. Only the pauses are documented: ``w`` takes 0.5 seconds, and ``W`` takes one second.
 * A binding is triggered when the most recent digits match its digits.
-* All methods that act on a call and have a call id can be bound, except ``calling.answer``, ``calling.pass`` and the two binding
-  methods themselves.
-* The reply of a bound method is discarded, and its events are sent as usual.
+* All methods that operate on a call can be bound, except ``calling.answer``, ``calling.pass`` and the two binding methods.
+* The reply of a bound method is discarded. Its events are sent as usual.
 """
 
 from __future__ import annotations

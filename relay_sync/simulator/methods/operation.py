@@ -1,14 +1,15 @@
 """Base class and helpers for operations on a call, such as playbacks, recordings and collectors.
 
-Most operations have a ``control_id``. Everything here runs on the loop's thread unless noted otherwise. Details that SignalWire
-does not document are implemented as follows:
+Most operations have a ``control_id``. All code in this module runs on the loop's thread unless noted otherwise.
+
+The following behavior is specific to the simulator, because SignalWire does not document it:
 
 * Starting an operation on a call that is not answered fails with code 409.
-* A ``control_id`` must be unique among the running operations of the same type. A duplicate fails with code 409. A command to an
-  unknown or finished operation fails with code 404.
+* A ``control_id`` must be unique among the running operations of the same type. A duplicate fails with code 409.
+* A command to an unknown or finished operation fails with code 404.
 * When a call ends, its running operations send their last events before the call does, unless ``finish_streams`` is off.
-* A call can be in only one bridge or conference at a time. Joining a second one fails with code 409, for which "bridging busy" is
-  a documented reason.
+* A call can be in only one bridge or conference at a time. Joining a second one fails with code 409. SignalWire documents the
+  reason "bridging busy" for this error.
 """
 
 from __future__ import annotations
@@ -57,9 +58,9 @@ class NetworkOperation:
 
     :cvar event_type: type of the events that the operation sends.
     :cvar failure: members of the last event if the operation fails.
-    :cvar counts_as_running: whether the operation counts as running; ``False`` for an operation that only waits for a trigger.
+    :cvar counts_as_running: whether :meth:`Phone.wait_until_idle` waits for the operation.
     :ivar over: whether the operation has ended. An operation that has ended sends no events.
-    :ivar engages: error message for commands that need the call's audio while this operation connects it elsewhere, or ``""``.
+    :ivar engages: error message for bridge and conference commands while the operation uses the call's audio; ``""`` allows them.
     """
 
     event_type: ClassVar[str] = ""
@@ -201,8 +202,8 @@ class NetworkOperation:
     ) -> None:
         """Play an item to the party, and then call ``then``.
 
-        The item is added to the list of items that the party has heard. If playback is interrupted, only the part played is
-        added.
+        When playback ends, the item is recorded as heard by the party. If playback is interrupted, only the part played so far is
+        recorded.
 
         :param again: whether the operation has already played the item; if so, only its repeat count is incremented.
         """
@@ -220,12 +221,12 @@ class NetworkOperation:
         self._sound(name)
 
     def hearing(self) -> list[Played]:
-        """Return the parts of the current items that have been played so far. May be called from any thread."""
+        """Return the items now playing to the party, cut at the current position. May be called from any thread."""
         playing = [(item, self.left(name)) for name, (item, again) in list(self._played.items()) if not again]
         return [part for item, left in playing if (part := part_of(item, item.duration - left)) is not None]
 
     def sounds(self) -> list[tuple[tuple[int, str], Voice, float]]:
-        """Return the audible voices of this operation. Each entry has a key, the voice, and the seconds already played."""
+        """Return the voices that are now audible. Each entry has a key, the voice, and the seconds already played."""
         voices = [(name, item, self.platform.sounds.voice(item)) for name, (item, _) in self._played.items()]
         return [
             ((id(self), name), voice, item.duration - self.left(name))

@@ -1,16 +1,17 @@
 """Card payments: ``calling.pay``.
 
 As documented, progress events contain the requested field (``for``) and the number of the ``attempt``. After invalid input, they
-also contain an ``error_type``. The last event contains the ``result``. Details that SignalWire does not document are implemented
-as follows:
+also contain an ``error_type``. The last event contains the ``result``.
+
+The following behavior is specific to the simulator, because SignalWire does not document it:
 
 * The party is asked for the card number, expiration date, security code and postal code, in this order. The last two questions
   can be disabled.
-* Each answer ends with ``#``. With ``presses=["4111...", "1229", ...]``, each entry answers one question. Without an answer, the
-  attempt times out. The party can press ``*`` to cancel the payment.
+* Each answer ends with ``#``. Without an answer, the attempt times out. The party can press ``*`` to cancel the payment. A test
+  can prepare the answers with ``presses=["4111...", "1229", ...]``.
 * A card number is valid if its check digit is correct. An expiration date has four digits and starts with a month. A security
   code has three or four digits.
-* After ``max_attempts`` attempts (by default, one), the result is ``too-many-failed-attempts``.
+* After ``max_attempts`` failed attempts, the result is ``too-many-failed-attempts``. The default is one attempt.
 * No card is charged, and the simulator never sends a request to the payment connector.
 """
 

@@ -1,8 +1,9 @@
 """Media playback: ``calling.play`` and its control methods.
 
 A playback sends ``playing`` when it starts or resumes, ``paused`` when it is paused, and ``finished`` at the end. If an item
-cannot be played, it sends ``error``. Pausing a paused playback or resuming a running one is acknowledged and has no effect. One
-detail is not documented: in the simulator, the party does not hear media played with ``direction`` set to ``speak``.
+cannot be played, it sends ``error``. Pausing a paused playback or resuming a running one is acknowledged and has no effect.
+
+SignalWire does not document whether the party hears media played with the direction ``speak``. In the simulator, it does not.
 """
 
 from __future__ import annotations

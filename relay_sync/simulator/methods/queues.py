@@ -1,9 +1,10 @@
 """Call queues: ``calling.queue.enter`` and ``calling.queue.leave``.
 
 The client receives ``enqueue`` when a call enters a queue, ``stats`` when its position changes, and ``leave`` when it leaves. If
-``calling.connect`` with a queue device removes the call, the client receives ``dequeue``. Two details are not documented: in the
-simulator, a call leaves automatically after ``wait_time``, and ``avg_time`` is the average waiting time of all calls that have
-left.
+``calling.connect`` with a queue device removes the call, the client receives ``dequeue``.
+
+Two details are not documented by SignalWire. In the simulator, a call leaves automatically after ``wait_time``, and ``avg_time``
+is the average waiting time of all calls that have left the queue.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """Call recording: ``calling.record`` and its control methods, and ``calling.transcribe``.
 
 The default options are those of AsyncAPI: no time limits, and the terminator ``#``. The porting guide lists different defaults.
-Details that SignalWire does not document are implemented as follows:
+
+The following behavior is specific to the simulator, because SignalWire does not document it:
 
 * The simulator serves finished WAV recordings over HTTP, as 16-bit PCM at 8 kHz. A recording contains the audio set with ``says``
   and ``hears``, and everything else that the party hears. See :mod:`relay_sync.simulator.media.hearing`.
 * MP3 and MP4 recordings have a URL but no file. Their reported size is 4000 bytes per second.
-* With ``initial_timeout``, a recording ends with ``no_input`` if the party does not speak.
-* With ``end_silence_timeout``, a recording ends when the party has been silent for that time.
+* If the party does not speak within ``initial_timeout``, the recording ends with ``no_input``.
+* If the party stops speaking for ``end_silence_timeout`` seconds, the recording ends.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ class Recording(_Taped):
 
     event_type = "calling.call.record"
     failure: ClassVar[Mapping[str, Any]] = {"state": "no_input"}
-    _skips: bool = field(default=False, init=False)  # whether the last pause was cut from the file
+    _skips: bool = field(default=False, init=False)  # whether the last pause was omitted from the file
     _ear: Ear = field(init=False, repr=False)
 
     @_ear.default
@@ -177,8 +178,8 @@ class Recording(_Taped):
     def _quiet(self, wait: Callable[..., None]) -> None:
         """Start the timer for silence after speech.
 
-        :param wait: scheduling method. Use ``after`` after the prepared voice, which is the only speech. Use ``await_party``
-            after :meth:`Phone.say`, because the test may make the party speak again.
+        :param wait: scheduling method. Use ``after`` after the prepared voice, because no other speech follows it. Use
+            ``await_party`` after :meth:`Phone.say`, because the test may make the party speak again.
         """
         silence = self._audio["end_silence_timeout"]
         if silence:
@@ -223,7 +224,8 @@ class Recording(_Taped):
     def pause(self, request: CommandRequest) -> None:
         """Pause the recording. Pausing a paused recording has no effect.
 
-        With the behavior ``silence``, the file contains silence for the time of the pause. With ``skip``, the pause is cut.
+        With the behavior ``silence``, the file contains silence for the duration of the pause. With ``skip``, the pause is
+        omitted.
         """
         request.accept()
         if self.paused:

@@ -65,7 +65,7 @@ class Platform:
         self.post = Post(self.world, self.network)
 
     def shared(self, kind: type[_T]) -> _T:
-        """Return the instance of a class that several methods share, such as :class:`Queues`. It is created on first use."""
+        """Return the shared instance of a class, such as :class:`Queues`. It is created on first use."""
         if kind not in self._shared:
             self._shared[kind] = kind()
         found: _T = self._shared[kind]

@@ -1,9 +1,9 @@
 """Stream devices: ``calling.connect`` to a WebSocket endpoint, with audio in both directions.
 
-Details that SignalWire does not document are implemented as follows:
+The following behavior is specific to the simulator, because SignalWire does not document it:
 
 * The stream is not a leg and has no ``call_id``. Events describe it in ``peer``, without its secrets.
-* If the stream cannot be opened, connecting fails with ``error``.
+* If the stream cannot be opened, the connect operation fails with ``error``.
 * The bridge ends when the endpoint closes the socket.
 * The client receives only ``calling.call.connect`` events. The ``status_url`` receives the same webhooks as for
   ``calling.stream``.

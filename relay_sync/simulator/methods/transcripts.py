@@ -1,14 +1,15 @@
 """Live transcription and translation: ``calling.live_transcribe`` and ``calling.live_translate``.
 
 The ``action`` parameter is ``start``, ``stop`` or ``summarize``. Translations also support ``inject``. As in AsyncAPI, an action
-without options may be a string instead of an object. Details that SignalWire does not document are implemented as follows:
+without options may be a string instead of an object.
+
+The following behavior is specific to the simulator, because SignalWire does not document it:
 
 * Only text from :meth:`Phone.say` is transcribed. Utterance events are sent only if ``live_events`` is true. The default is
   false.
-* Text is not really translated. The "translation" is the original text in brackets, preceded by the target language.
+* Text is not really translated. The "translation" is the target language followed by the original text, in brackets.
 * The conversation log is sent at the end. It contains a summary if ``ai_summary`` is set.
-* ``start`` fails with code 409 if a transcription or translation of the same type is running. Other actions fail with code 404 if
-  none is running.
+* ``start`` fails with code 409 if an operation of the same type is running. Other actions fail with code 404 if none is running.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """The simulated telephone network: calls, their states, and the clients that receive them. Methods must be called on the loop's
-thread unless they say otherwise.
+thread unless noted otherwise.
 
 As documented, the server offers an inbound call to one of the clients that share its context. The offer is a
 ``calling.call.receive`` event with the state ``created``. Later states are reported with ``calling.call.state`` events. A client
 that sends ``calling.pass`` declines the offer, and the call is offered to another client.
 
-Details that SignalWire does not document are implemented as follows:
+The following behavior is specific to the simulator, because SignalWire does not document it:
 
 * A call is offered to the client whose last offer was longest ago. If no client is available, calls wait in order of arrival.
 * The state changes to ``ringing`` immediately after the offer. If a call is offered again, the ``calling.call.receive`` event has
@@ -13,11 +13,10 @@ Details that SignalWire does not document are implemented as follows:
 * After passing a call, a client is not offered the call again. Its commands for the call fail with code 404.
 * If the client of an unanswered call loses its socket, the call is offered to the next client that connects. If the original
   client resumes its session first, it keeps the call.
-* The caller gives up after ``ring_timeout`` seconds. The end reason is ``noAnswer`` if a client has the call and ``abandoned``
-  otherwise.
-* ``end_source`` is ``inbound`` if the caller ended the call, ``outbound`` if the callee ended it, and ``none`` if the network
-  did.
-* An answered call stays up without its client until the caller hangs up.
+* The caller gives up after ``ring_timeout`` seconds. The end reason is ``noAnswer`` if a client has the call. Otherwise, it is
+  ``abandoned``.
+* ``end_source`` is ``inbound`` if the caller ended the call, ``outbound`` if the callee did, and ``none`` if the network did.
+* An answered call whose client is gone stays up until the caller hangs up.
 """
 
 from __future__ import annotations
@@ -50,9 +49,7 @@ _NUMBERS = {"phone": ("from_number", "to_number"), "sip": ("from", "to")}
 
 
 def device(to: str, from_: str) -> dict[str, Any]:
-    """Return the ``device`` object of events. The device is a SIP device if either address is a SIP address, and a phone
-    otherwise.
-    """
+    """Return the ``device`` object of events. Its type is ``sip`` if either address is a SIP address, and ``phone`` otherwise."""
     kind = "sip" if to.startswith(("sip:", "sips:")) or from_.startswith(("sip:", "sips:")) else "phone"
     origin, target = _NUMBERS[kind]
     return {"type": kind, "params": {origin: from_, target: to}}
@@ -76,7 +73,7 @@ class Activity(Protocol):
 
     @property
     def counts_as_running(self) -> bool:
-        """Whether the operation counts as running. ``False`` for an operation that only waits for a trigger."""
+        """Whether :meth:`Phone.wait_until_idle` waits for the operation."""
 
     @property
     def over(self) -> bool:
@@ -84,12 +81,10 @@ class Activity(Protocol):
 
     @property
     def engages(self) -> str:
-        """Error message for commands that cannot run while this operation connects the call's audio elsewhere; ``""`` if it does
-        not.
-        """
+        """Error message for bridge and conference commands while the operation uses the call's audio; ``""`` allows them."""
 
     def hearing(self) -> list[Played]:
-        """Return the items that the operation is playing to the party."""
+        """Return the items now playing to the party, cut at the current position."""
 
     def sounds(self) -> Sequence[tuple[Hashable, Voice, float]]:
         """Return the voices that the operation is playing. See :class:`~relay_sync.simulator.media.hearing.Sounding`."""
@@ -257,13 +252,11 @@ class NetworkCall:
         return (now - self.speaking_since) / self.clock.second
 
     def heard(self) -> list[Played]:
-        """Return all items that the party has heard, including the audible parts of items now playing. May be called from any
-        thread.
-        """
+        """Return the items that the party has heard, including the items now playing. May be called from any thread."""
         return [*self.party.heard, *self.hearing()]
 
     def hearing(self) -> list[Played]:
-        """Return the audible parts of the items that are now playing to the party. May be called from any thread."""
+        """Return the items now playing to the party, cut at the current position. May be called from any thread."""
         return [item for operation in list(self.operations) for item in operation.hearing()]
 
     def flowing(self, control_id: str) -> Stream | None:

@@ -1,6 +1,6 @@
 """The party at the far end of a call: its configured behavior, and what it has heard. This module performs no I/O.
 
-Parties follow these rules, which are not based on any documentation:
+The simulator applies the following rules to all parties:
 
 * An operation that starts to wait for digits or speech gets the next entry of ``presses`` or ``says``. A tap, a transcription and
   a recording without ``initial_timeout`` and ``end_silence_timeout`` do not wait for input, so they do not use an entry.
@@ -38,10 +38,9 @@ Speech = Audio | Sequence[str]
 
 @define(eq=False)
 class Memory:
-    """The last 1000 items that a party has heard.
+    """The last 1000 items that a party has heard. Only the loop's thread may change this object, but any thread may read it.
 
-    When the limit is exceeded, repeated items are removed first, starting with the oldest. Only the loop's thread may change this
-    object. Any thread may read it.
+    When the limit is exceeded, the oldest repeated item is removed, or the oldest item if there are no repeated items.
     """
 
     _entries: list[tuple[int, Played]] = field(factory=list, init=False)
@@ -95,7 +94,7 @@ class Behavior:
     :ivar sentences: sentences to say, one for each operation that asks for speech.
     :ivar voice: audio of the party.
     :ivar hangs_up_after: seconds after the answer, or words to hear, before the party hangs up; ``None`` if it does not hang up.
-    :ivar silent: whether the party gives no input.
+    :ivar silent: whether the party never gives any input.
     """
 
     refuses: str = ""

@@ -61,7 +61,7 @@ class Phone:
 
     @property
     def end_reason(self) -> str:
-        """Reason for the end of the call, as events report it (``hangup``, ``busy``, ``noAnswer``, ...). Empty until the call
+        """Reason for the end of the call, as reported in events (``hangup``, ``busy``, ``noAnswer``, ...). Empty until the call
         ends.
         """
         return self._call.end_reason if self._call.over else ""
@@ -96,9 +96,7 @@ class Phone:
             if state in call.reached:
                 return True
             if call.state == "ended":
-                raise CallEnded(
-                    f"the call ended ({call.end_reason}) without ever being {state}", end_reason=call.end_reason
-                )
+                raise CallEnded(f"the call ended ({call.end_reason}) before it was {state}", end_reason=call.end_reason)
             return None
 
         call.board.wait_for(look, timeout, lambda: f"the call to be {state} (it is {call.state}){self._why}")
@@ -119,10 +117,10 @@ class Phone:
             if len(call.streams) > index:
                 return call.streams[index]
             if call.state == "ended":
-                raise CallEnded(f"the call ended without a stream number {index}", end_reason=call.end_reason)
+                raise CallEnded(f"the call ended before stream {index} was requested", end_reason=call.end_reason)
             return None
 
-        return call.board.wait_for(look, timeout, lambda: f"stream number {index} of the call{self._why}")
+        return call.board.wait_for(look, timeout, lambda: f"stream {index} of the call{self._why}")
 
     def wait_for_two_way_stream(self, index: int = 0, timeout: float = 10.0) -> TwoWayStream:
         """Wait until a client has requested a two-way stream of the call.
@@ -141,10 +139,12 @@ class Phone:
             if len(found) > index:
                 return found[index]
             if call.state == "ended":
-                raise CallEnded(f"the call ended without a two-way stream number {index}", end_reason=call.end_reason)
+                raise CallEnded(
+                    f"the call ended before two-way stream {index} was requested", end_reason=call.end_reason
+                )
             return None
 
-        return call.board.wait_for(look, timeout, lambda: f"two-way stream number {index} of the call{self._why}")
+        return call.board.wait_for(look, timeout, lambda: f"two-way stream {index} of the call{self._why}")
 
     def hang_up(self, reason: str = "hangup", timeout: float = 5.0) -> None:
         """Hang up, and wait until the call has ended. Do nothing if the call is already over.
@@ -236,20 +236,19 @@ class Phone:
 
     @property
     def heard(self) -> PlayedSoFar:
-        """The items that were played to the party, in order.
+        """The items that were played to the party, in order. Typical use: ``assert phone.heard("Welcome")``.
 
-        If playback was interrupted, the item ends at the interruption; for text, only the words spoken before it are included.
-        The sequence holds the last 1000 items and drops repeated items first. Endlessly repeated media is listed once. Typical
-        use: ``assert phone.heard("Welcome")``.
+        If playback was interrupted, the item ends at the interruption. Interrupted text contains only the words spoken before it.
+
+        The sequence holds the last 1000 items. Repeated items are removed first, and endlessly repeated media is listed once.
         """
         return PlayedSoFar(lambda: self._world.look(self._call.heard), self.wait_until_heard)
 
     @property
     def waits_because(self) -> str:
-        """Explanation of why the call has not been offered to a client, or ``""`` if it is not waiting for one.
+        """Reason that the call has not been offered to a client, or ``""`` if it is not waiting for a client.
 
-        A call waits if no client has subscribed to its context. The explanation lists the contexts that clients have subscribed
-        to.
+        A call waits if no client has subscribed to its context. The text lists the contexts that clients have subscribed to.
         """
         return self._network.waiting_reason(self._call)
 
@@ -368,7 +367,7 @@ class Phone:
     def wait_until_idle(self, timeout: float = 10.0) -> None:
         """Wait until no operation is running on the call.
 
-        Digit bindings are ignored because they run until the call ends. See :attr:`activities`.
+        Digit bindings are ignored, because they have no defined end. See :attr:`activities`.
 
         :param timeout: maximum time to wait, in seconds.
         :raises WaitTimeout: an operation was still running after ``timeout`` seconds.

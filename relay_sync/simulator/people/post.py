@@ -1,11 +1,12 @@
-"""Delivery of messages and tasks. Methods must be called on the loop's thread unless they say otherwise.
+"""Delivery of messages and tasks. Methods must be called on the loop's thread unless noted otherwise.
 
 As documented, the envelope of a message event has a ``context`` but no ``event_channel``, and task events have no nested
 ``params``. The ``context`` of an outbound message determines which client receives its events. If the context is the protocol of
 a client, that client receives them. Otherwise a subscriber of the context receives them, preferably the sender.
 
-Some details are not documented. In the simulator, the state of a message changes every 0.1 seconds. Inbound messages and tasks
-wait until a client subscribes to their context. A text of more than 160 characters is split into segments of 153 characters.
+Some details are not documented by SignalWire. In the simulator, the state of a message changes every 0.1 seconds. Inbound
+messages and tasks wait until a client subscribes to their context. A text of more than 160 characters is split into segments of
+153 characters.
 """
 
 from __future__ import annotations
