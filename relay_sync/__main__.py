@@ -1,4 +1,4 @@
-"""``python -m relay_sync`` is ``relay-sync``."""
+"""Run the ``relay-sync`` command with ``python -m relay_sync``."""
 
 from __future__ import annotations
 

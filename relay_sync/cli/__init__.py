@@ -1,34 +1,40 @@
-"""The command ``relay-sync``.
+"""The ``relay-sync`` command.
 
 ================  ==================================================================================================
-``__init__``      entry points; install signal handlers before other modules are imported
-``early``         signals before and after a command
-``command``       select and run a command; exit codes
-``arguments``     options and help texts
-``demo``          ``relay-sync demo``: check the arguments, make a call, print the result
-``conversation``  the call of the demo: simulator, client and receiver in one process
-``run``           ``relay-sync run``: a client in one or several processes
-``doctor``        ``relay-sync doctor``: show and test the configuration
-``checkup``       the checks of the doctor
-``teststream``    the doctor's test call
-``target``        load the client that ``module:client`` names
-``ending``        SIGINT, SIGTERM and SIGHUP during a command
-``listen``        ``relay-sync listen``: a receiver of streams
-``meters``        its level meters, with and without rich
-``simulate``      ``relay-sync simulate``: the simulator as a server
-``supervisor``    start, watch and stop several processes
-``reports``       reports of a process to its supervisor: ready, or invalid configuration
-``mistakes``      errors that end a command with one line
-``check``         compare the saved audio with the sent audio
-``timeline``      moments with their time and thread
-``progress``      the progress bar, with and without rich
-``streams``       standard streams that are absent, closed, full or without a reader
+``__init__``      entry points, which install signal handlers before they import other modules
+``early``         handling of signals during startup and shutdown
+``ending``        handling of signals while a command runs
+``command``       selects and runs a command, and determines the exit code
+``arguments``     command-line options and help texts
+``mistakes``      exceptions that are reported as a single line
+``streams``       handling of standard streams that are missing, closed or not writable
+``demo``          ``relay-sync demo``: makes a simulated call and verifies its audio
+``conversation``  runs the simulator, the client and the receiver for the demo
+``check``         compares the saved audio with the sent audio
+``timeline``      logs the steps of the demo, with time and thread
+``progress``      progress bar, with or without rich
+``run``           ``relay-sync run``: runs a client in one or more processes
+``supervisor``    starts, monitors and stops the processes
+``reports``       status reports from a process to its supervisor
+``target``        loads a client from ``module:client``
+``doctor``        ``relay-sync doctor``: shows and tests the configuration
+``checkup``       the individual checks
+``teststream``    the check that makes a test call
+``listen``        ``relay-sync listen``: receives streams and shows their levels
+``meters``        level meters, with or without rich
+``simulate``      ``relay-sync simulate``: runs the simulator as a server
 ================  ==================================================================================================
 
-Exit codes: 0 success; 1 failure, with a line on stderr that gives the reason; 2 invalid argument or configuration; 130, 143, 129
-interrupted by SIGINT (Ctrl-C), SIGTERM, SIGHUP (the terminal was closed). ``run``, ``listen`` and ``simulate`` serve until one of
-these signals and then exit with 0. If the reader of the output closes, as in ``relay-sync demo | head -1``, the command continues
-and its exit code does not change. If the output cannot be written for another reason, such as a full disk, the exit code is 1.
+Exit codes:
+
+* 0: success. ``run``, ``listen`` and ``simulate`` also exit with 0 after a signal, which is the normal way to stop them.
+* 1: failure. A line on stderr gives the reason. The exit code is also 1 if the output cannot be written, for example because the
+  disk is full.
+* 2: invalid argument or configuration.
+* 130, 143, 129: interrupted by SIGINT (Ctrl-C), SIGTERM or SIGHUP.
+
+If the reader of the output exits early, as in ``relay-sync demo | head -1``, the command continues and the exit code stays the
+same.
 """
 
 from __future__ import annotations
@@ -45,8 +51,8 @@ __all__ = ["entry", "main"]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
-    :param argv: the arguments without the program's name. Default: those of the process.
-    :return: the exit code; see the module.
+    :param argv: the arguments, without the program name. Defaults to the arguments of the process.
+    :return: the exit code.
     :raises SystemExit: for ``--help``, ``--version`` and unknown arguments.
     """
     with Early() as early:
@@ -54,17 +60,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def entry() -> NoReturn:
-    """Run the command and exit. A signal that arrives after the command has finished does not change the exit code."""
+    """Run the command and exit. Signals that arrive after the command has finished do not change the exit code."""
     early = Early().to_the_end()
     try:
         early.code = _run(None, early)
-    except SystemExit as end:  # possibly raised by the user's program; Python prints its message
+    except SystemExit as end:  # May be raised by the user's program. Python prints the message.
         early.code = end.code if isinstance(end.code, int) else int(end.code is not None)
         raise
     sys.exit(early.code)
 
 
 def _run(argv: Sequence[str] | None, early: Early) -> int:
-    from .command import run  # slow
+    from .command import run  # Imported late because it is slow.
 
     return run(argv, early)

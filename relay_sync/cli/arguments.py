@@ -1,7 +1,9 @@
-"""Options of the commands. Imports only argparse, so that ``--help`` is fast and needs no extra.
+"""Command-line options.
 
-Each command has a function here that adds its options, and a module that is imported when the command runs. The module's
-``run(arguments)`` returns the exit code.
+This module imports only argparse. As a result, ``--help`` is fast and works without optional dependencies.
+
+Each command has a function in this module that defines its options, and a module of its own that is imported when the command
+runs. The ``run(arguments)`` function of that module returns the exit code.
 """
 
 from __future__ import annotations
@@ -13,18 +15,18 @@ from .._version import __version__
 
 __all__ = ["CODECS", "build_parser", "doctor_options"]
 
-#: Codecs that the demo can play and receive.
+#: Codecs supported by the demo.
 CODECS: Final = "PCMU, PCMA, L16, G722 or OPUS"
 
 DEFAULT_OUT: Final = "relay-sync-demo.wav"
 _DESCRIPTION: Final = "Synchronous Python SDK for SignalWire RELAY: control live calls and stream their audio."
 _DEMO: Final = """\
-Makes a complete phone call on this machine. It needs no account and no network.
+Makes a complete phone call on this machine, without an account or a network.
 
 A simulated caller dials in and speaks. A blocking handler answers, streams
 the call's audio to a receiver in the same process, stops the stream, saves a
 WAV file and hangs up. The received audio is then compared with the sent audio,
-sample for sample.
+sample by sample.
 """
 _DOCTOR: Final = """\
 Shows the configuration and the source of each value, then tests it: the host
@@ -44,8 +46,8 @@ distributes calls among them. A process that dies is restarted.
 _LISTEN: Final = """\
 Receives the audio that call.stream() sends, until Ctrl-C or SIGTERM. It shows
 a level meter, frames, gaps and delay for each stream, and can save a WAV file
-for each call. It needs no account and no code. Common mistakes (wrong codec or
-byte order, a header in the audio, only silence) are reported when detected.
+for each call. No account and no code are required. Common problems, such as a
+wrong codec or byte order, a header in the audio, or silence, are reported.
 """
 _LISTEN_EXAMPLES: Final = """\
 examples:
@@ -65,9 +67,9 @@ generated; --credentials FILE writes them and --show-tokens prints them.
 """
 _EXAMPLES: Final = """\
 examples:
-  relay-sync demo                           eight seconds, both sides of a call
-  relay-sync demo --fast --codec L16        not in real time, without rounding
-  relay-sync demo --says me.wav --track inbound   your recording, caller only
+  relay-sync demo                           stream both sides of a call for 8 s
+  relay-sync demo --fast --codec L16        faster than real time, lossless
+  relay-sync demo --says me.wav --track inbound   stream your own recording
 """
 
 
@@ -78,7 +80,10 @@ def _no_secret(value: str) -> None:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the parser. Parsed arguments contain the ``command`` and the name of its ``module`` in this package."""
+    """Return the parser.
+
+    The parsed arguments include ``command``, and ``module``, the name of the module in this package that implements it.
+    """
     parser = argparse.ArgumentParser(
         prog="relay-sync",
         description=_DESCRIPTION,
@@ -115,9 +120,9 @@ def _demo(commands: Any) -> None:
         "--track",
         choices=("inbound", "outbound", "both"),
         default="both",
-        help="the caller, what the caller hears, or both in stereo with the caller left (default: %(default)s)",
+        help="stream the caller's audio, the audio played to the caller, or both in stereo (default: %(default)s)",
     )
-    demo.add_argument("--fast", action="store_true", help="send the audio as fast as possible, not in real time")
+    demo.add_argument("--fast", action="store_true", help="send the audio as fast as possible instead of in real time")
     demo.set_defaults(module="demo")
 
 
@@ -167,7 +172,8 @@ def _listen(commands: Any) -> None:
         help="file with the bearer token that senders must present (authorization_bearer_token of call.stream);"
         " default: $RELAY_AUDIO_TOKEN",
     )
-    listen.add_argument("--token", type=_no_secret, help=argparse.SUPPRESS)  # otherwise an abbreviation of --token-file
+    # Without this option, argparse would accept --token as an abbreviation of --token-file.
+    listen.add_argument("--token", type=_no_secret, help=argparse.SUPPRESS)
     listen.add_argument(
         "--reorder",
         metavar="SECONDS",
@@ -201,11 +207,13 @@ def _doctor(commands: Any) -> None:
 
 
 def doctor_options(doctor: argparse.ArgumentParser) -> None:
-    """Add the options that the doctor has under every framework.
+    """Add the options of ``doctor`` that are also available in the framework integrations.
 
-    :param doctor: the parser to add them to.
+    :param doctor: the parser to add the options to.
     """
-    doctor.add_argument("--timeout", metavar="SECONDS", type=float, default=10.0, help="of each step (default: 10)")
+    doctor.add_argument(
+        "--timeout", metavar="SECONDS", type=float, default=10.0, help="timeout of each step (default: 10)"
+    )
     doctor.add_argument("--call", metavar="NUMBER", help="make a test call to this number; answer it and speak")
     doctor.add_argument("--from", metavar="NUMBER", dest="from_", help="the caller ID: a number of the project")
     doctor.add_argument(

@@ -1,4 +1,4 @@
-"""Compare a recording with the sent audio, sample for sample. Pure."""
+"""Compare a recording with the sent audio."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ __all__ = ["differences"]
 
 
 def differences(recorded: WavAudio, sent: Mapping[str, bytes]) -> list[str]:
-    """Return the differences between a recording and the sent audio, in words.
+    """Describe the differences between a recording and the sent audio, sample by sample.
 
-    :param sent: 16-bit PCM by track, in the order of the channels.
-    :return: an empty list if they are identical.
+    :param recorded: the recording.
+    :param sent: the sent audio for each track, as 16-bit PCM. The tracks are in the order of the channels.
+    :return: descriptions of the differences. The list is empty if the audio is identical.
     """
     if recorded.channels != len(sent):
         return [f"the file has {recorded.channels} channels, but {len(sent)} tracks were sent"]

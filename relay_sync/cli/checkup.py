@@ -1,4 +1,4 @@
-"""The checks of ``relay-sync doctor``. Each returns findings: the result, and the advice if it is bad."""
+"""Checks run by ``relay-sync doctor``. Each check returns one or more :class:`Finding` objects."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..threads.starting import in_time
 
 __all__ = ["EXTRAS", "Finding", "connection", "extras", "library", "name", "session", "values"]
 
-#: Extra -> its distribution and purpose.
+#: Distribution and purpose of each extra.
 EXTRAS: Final = {
     "audio, simulator": ("websockets", "the receiver, the simulator"),
     "codecs": ("av", "G.722 and Opus"),
@@ -30,7 +30,7 @@ EXTRAS: Final = {
     "flask": ("flask", "relay_sync.contrib.flask"),
     "django": ("django", "relay_sync.contrib.django"),
 }
-#: Minimum versions, as in the extras of the package.
+#: Minimum versions, the same as in pyproject.toml.
 _LEAST: Final = {
     "websockets": ">=13.1",
     "av": ">=13",
@@ -48,12 +48,12 @@ _LIMITS: Final = ("connect_timeout", "request_timeout", "ping_interval", "ping_t
 
 @frozen
 class Finding:
-    """The result of a check.
+    """Result of a check.
 
-    :ivar verdict: ``ok``, ``bad``, or ``note`` for a result that may be intended.
-    :ivar what: the checked item.
-    :ivar seen: the result, in words.
-    :ivar advice: what to do about it, or ``""``.
+    :ivar verdict: ``ok``, ``bad``, or ``note`` if the result may be intended.
+    :ivar what: name of the check.
+    :ivar seen: description of the result.
+    :ivar advice: suggested fix, or ``""``.
     """
 
     verdict: Literal["ok", "note", "bad"]
@@ -63,7 +63,7 @@ class Finding:
 
 
 def values(config: Config) -> list[tuple[str, str, str]]:
-    """Return the name, value and source of each setting. Only the length of a secret is shown."""
+    """Return the name, value and source of each setting. Secrets are replaced by their length."""
     shown: dict[str, object] = {
         "host": config.address.url,
         "project": config.project or "not set",
@@ -85,7 +85,7 @@ def values(config: Config) -> list[tuple[str, str, str]]:
             origins[name] = "argument"
     try:
         found = config.way()
-    except Unusable:  # the connection check reports the reason
+    except Unusable:  # The connection check reports the reason.
         shown["proxy"] = "cannot be used"
     else:
         if found is not None:
@@ -98,7 +98,7 @@ def values(config: Config) -> list[tuple[str, str, str]]:
 def _proxied(config: Config) -> bool:
     try:
         return config.way() is not None
-    except Unusable:  # a proxy is set; the connection check reports the reason
+    except Unusable:  # A proxy is configured. The connection check reports why it cannot be used.
         return True
 
 
@@ -107,18 +107,19 @@ def _hidden(secret: str) -> str:
 
 
 def library() -> Iterator[Finding]:
-    """Check that the WebSocket library can be imported. Yields nothing if it can."""
+    """Check that the WebSocket library can be imported. Yield a finding only if it cannot."""
     try:
         check_library()
         from ..connection import transport  # noqa: F401
-    except (Exception, SystemExit) as error:  # an unrelated module of that name may raise anything
+    except (Exception, SystemExit) as error:  # An unrelated module with the same name may raise any exception.
         yield Finding("bad", "websocket-client", unusable(error).message)
 
 
 def name(config: Config, timeout: float) -> Finding:
     """Check that the host name resolves.
 
-    :param timeout: seconds.
+    :param config: the configuration of the client.
+    :param timeout: maximum time to wait, in seconds.
     """
     host = unbracketed(config.address.host)
     if _proxied(config):
@@ -133,9 +134,10 @@ def name(config: Config, timeout: float) -> Finding:
 
 
 def connection(config: Config, timeout: float) -> Finding:
-    """Check that a WebSocket server answers and that its certificate is trusted.
+    """Check that the host accepts WebSocket connections and has a trusted certificate.
 
-    :param timeout: seconds.
+    :param config: the configuration of the client.
+    :param timeout: maximum time to wait, in seconds.
     """
     from ..connection import transport
 
@@ -147,7 +149,7 @@ def connection(config: Config, timeout: float) -> Finding:
         )
     except ConnectError as error:
         advice = "check for a firewall or proxy, and that host is the address of a space"
-        if type(error.__cause__).__name__ == "SSLCertVerificationError":  # by name: ssl may not be importable
+        if type(error.__cause__).__name__ == "SSLCertVerificationError":  # Python may have been built without ssl.
             advice = (
                 "check the spelling of host; ca_file (SIGNALWIRE_RELAY_CA_FILE) adds your own certificate authority"
             )
@@ -171,9 +173,10 @@ def _certificate(sock: Any) -> str:
 
 
 def session(client: RelayClient, timeout: float) -> Iterator[Finding]:
-    """Check that the server accepts the credentials and answers commands.
+    """Check that the server accepts the credentials and responds to commands.
 
-    :param timeout: seconds of each step.
+    :param client: the client, which this function connects.
+    :param timeout: maximum time for each step, in seconds.
     """
     started = time.monotonic()
     try:
@@ -201,7 +204,7 @@ def session(client: RelayClient, timeout: float) -> Iterator[Finding]:
 
 
 def extras() -> Iterator[Finding]:
-    """List the optional dependencies and their installed versions."""
+    """Report which optional dependencies are installed."""
     for extra, (distribution, purpose) in EXTRAS.items():
         try:
             version = importlib.metadata.version(distribution)

@@ -18,13 +18,17 @@ __all__ = ["run"]
 
 
 def run(argv: Sequence[str] | None, early: Early) -> int:
-    """See :func:`relay_sync.cli.main`."""
+    """Parse the arguments, run the command and return its exit code.
+
+    :param argv: the arguments, without the program name. Defaults to the arguments of the process.
+    :param early: the signal handlers installed at startup.
+    """
     with standard_streams():
         parser = build_parser()
         try:
             arguments = parser.parse_args(argv)
         except SystemExit as end:
-            if not end.code:  # --help and --version
+            if not end.code:  # --help or --version
                 raise SystemExit(_delivered("relay-sync", 0)) from None
             raise
         if arguments.command is None:
@@ -37,41 +41,41 @@ def run(argv: Sequence[str] | None, early: Early) -> int:
 def _guarded(name: str, arguments: argparse.Namespace, early: Early) -> int:
     try:
         command = _imported(arguments)
-        if arguments.command == "run":  # its client, or its supervisor, handles signals
+        if arguments.command == "run":  # The client or the supervisor handles signals.
             with early.lifted():
                 return int(command.run(arguments))
         with interruptible():
             early.raise_noted()
             return int(command.run(arguments))
     except Mistake as mistake:
-        _tell(f"{name}: error: argument {mistake}\nTry: {name} --help")
+        _print_error(f"{name}: error: argument {mistake}\nTry: {name} --help")
         return 2
     except Unsuccessful as failed:
-        _tell(f"{name}: {failed}")
+        _print_error(f"{name}: {failed}")
         return failed.code
     except KeyboardInterrupt as end:
-        _tell(f"\n{name}: {', '.join(['interrupted', *getattr(end, '__notes__', ())])}")
+        _print_error(f"\n{name}: {', '.join(['interrupted', *getattr(end, '__notes__', ())])}")
         return end.code if isinstance(end, Interrupted) else INTERRUPTED
 
 
 def _delivered(name: str, code: int) -> int:
-    """Return the exit code after the output has been written."""
+    """Flush the output and return the exit code, which is 1 if the output could not be written."""
     reason = failure()
     if not reason:
         return code
-    _tell(f"{name}: the output could not be written: {reason}")
+    _print_error(f"{name}: the output could not be written: {reason}")
     return code or 1
 
 
 def _imported(arguments: argparse.Namespace) -> ModuleType:
-    # Imported late: it is slow, and needs an extra that --help and --version do not need.
+    # Import the command late, because it is slow and may require an extra. --help and --version must work without it.
     try:
         return importlib.import_module(f"{__package__}.{arguments.module}")
     except ImportError as missing:
         raise Unsuccessful(str(missing)) from missing
 
 
-def _tell(line: str) -> None:
-    # One write: another thread may be logging.
+def _print_error(line: str) -> None:
+    # Write the line and its newline together, because another thread may be logging.
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()

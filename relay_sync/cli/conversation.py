@@ -1,4 +1,4 @@
-"""A call within this process: the simulator, the client that answers, and the receiver of the audio."""
+"""Simulated call for the demo, with the simulator, the client and the audio receiver in one process."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ __all__ = ["Outcome", "Scene", "converse"]
 
 CALLER: Final = "+15550199"
 OFFICE: Final = "+15550100"
-#: Maximum seconds of each step that is immediate on an idle machine.
+#: Timeout in seconds for steps that are normally immediate.
 PATIENCE: Final = 15.0
 _NAMES: Final = {"inbound": "caller", "outbound": "far side"}
 
 
 @frozen(kw_only=True)
 class Scene:
-    """The plan of the call.
+    """Parameters of the call.
 
     :ivar says: speech of the caller.
-    :ivar hears: speech that the caller hears.
-    :ivar track: the streamed track: ``inbound``, ``outbound`` or ``both``.
-    :ivar codec: as for ``call.stream``.
-    :ivar out: the file to save the audio to.
+    :ivar hears: speech played to the caller.
+    :ivar track: the track to stream: ``inbound``, ``outbound`` or ``both``.
+    :ivar codec: the codec, as accepted by ``call.stream``.
+    :ivar out: the WAV file to save.
     :ivar fast: whether to send audio as fast as possible.
-    :ivar voices: the streamed speech by track, in the order of the channels in the file.
+    :ivar voices: the speech for each streamed track, in the order of the channels in the file.
     """
 
     says: Voice
@@ -57,17 +57,17 @@ class Scene:
 
     @property
     def seconds(self) -> float:
-        """Duration of the longest speech in seconds."""
+        """Duration of the longer speech, in seconds."""
         return max(voice.duration for voice in self.voices.values())
 
 
 @frozen(kw_only=True)
 class Outcome:
-    """The result of the call.
+    """Result of the call.
 
-    :ivar sent: the audio that the simulator sent, by track: PCM after the rounding of the codec.
-    :ivar stats: the counters of the receiver.
-    :ivar end_reason: why the stream ended, according to the receiver.
+    :ivar sent: the audio sent by the simulator for each track, as PCM decoded from the sent frames.
+    :ivar stats: statistics of the receiver.
+    :ivar end_reason: the receiver's reason for the end of the stream.
     """
 
     sent: dict[str, bytes] = field(repr=False)
@@ -77,7 +77,7 @@ class Outcome:
 
 @define(eq=False)
 class _Answering:
-    """The handler of the call. It runs in its own thread and may block."""
+    """Handler for the call. It runs in its own thread and may block."""
 
     scene: Scene
     audio: AudioServer
@@ -91,7 +91,7 @@ class _Answering:
         try:
             self._answer(call)
         except Exception as error:
-            # Not re-raised: the client would log a traceback, and the command prints one line.
+            # Do not re-raise the exception. The client would log a traceback, and the command prints a single line instead.
             self.error = error
             self._give_up(call)
         finally:
@@ -102,7 +102,7 @@ class _Answering:
         try:
             call.hangup("error")
         except RelayError:
-            pass  # the first error is the relevant one
+            pass  # The first error is more relevant.
 
     def _answer(self, call: Call) -> None:
         note = self.timeline.note
@@ -128,7 +128,7 @@ class _Answering:
         note(f"hung up: the call has ended ({call.end_reason})")
 
     def _hear(self, stream: AudioStream) -> None:
-        """Receive the audio until its end."""
+        """Receive audio until the speech has been received or the stream ends."""
         levels: dict[str, str] = {}
         while stream.stats.seconds < self.scene.seconds - 0.001:
             frame = stream.read_frame(PATIENCE)
@@ -143,9 +143,12 @@ class _Answering:
 
 
 def converse(scene: Scene, timeline: MomentLog, progress: Progress) -> Outcome:
-    """Make the call. Nothing of it is left when this function returns or raises.
+    """Make the call, then close the client, the receiver and the simulator.
 
-    :raises Unsuccessful: a step failed; the cause is chained.
+    :param scene: parameters of the call.
+    :param timeline: log for the steps of the call.
+    :param progress: progress display.
+    :raises Unsuccessful: a step failed. The original exception is chained.
     """
     media = "fast" if scene.fast else "realtime"
     before = set(threading.enumerate())
@@ -165,7 +168,7 @@ def converse(scene: Scene, timeline: MomentLog, progress: Progress) -> Outcome:
 
 
 def _left_over(before: set[threading.Thread]) -> list[str]:
-    """Return the names of relay-sync threads that have not ended."""
+    """Return the names of threads started by relay_sync that are still running."""
     ours = [each for each in threading.enumerate() if each not in before and each.name.startswith("relay-")]
     return [thread.name for thread in join_all(ours, PATIENCE)]
 
@@ -188,8 +191,8 @@ def _converse(
         phone.wait_until("ended", PATIENCE)
         sent = phone.streams[0].sent
     finally:
-        client.disconnect(hangup_calls=True)  # a call is live only after an error or Ctrl-C
+        client.disconnect(hangup_calls=True)  # The call is only live at this point after an error or Ctrl-C.
     timeline.note("disconnected")
     stream = answering.stream
-    assert stream is not None  # without a stream the handler has failed
+    assert stream is not None  # The handler has succeeded, so there was a stream.
     return Outcome(sent=sent, stats=stream.stats, end_reason=stream.end_reason)

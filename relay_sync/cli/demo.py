@@ -1,4 +1,4 @@
-"""``relay-sync demo``: check the arguments, make one call, print and verify the result."""
+"""The ``relay-sync demo`` command, which makes a simulated call and verifies its audio."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ from .timeline import MomentLog
 __all__ = ["run"]
 
 _LABELS: Final = {"inbound": "caller", "outbound": "far side"}
-#: Width of the labels in columns.
+#: Number of columns used by the labels.
 _BESIDE: Final = 10
 _NEXT: Final = 'Next:    README.md, "A first program"; every parameter: python -m pydoc relay_sync.Call.stream'
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make the call and show the result.
+    """Make the call and print the result.
 
-    :return: 0.
+    :param arguments: the parsed arguments.
+    :return: the exit code 0.
     :raises Mistake: an argument is invalid.
     :raises Unsuccessful: the call failed, or the received audio differs from the sent audio.
     """
@@ -54,13 +55,13 @@ def run(arguments: argparse.Namespace) -> int:
             outcome = converse(scene, timeline, progress)
         return _shown(arguments.out, scene, timeline, outcome)
     except KeyboardInterrupt as end:
-        saved = _version(scene.out) != before  # the handler may have saved it, even after the interrupt
+        saved = _version(scene.out) != before  # The handler may have saved the file before or after the interrupt.
         end.add_note(f"the audio is in {arguments.out}" if saved else "nothing was saved")
         raise
 
 
 def _version(path: Path) -> tuple[int, int] | None:
-    """Return an identity of the file that changes when it is replaced, or ``None`` if it does not exist."""
+    """Return a value that changes when the file is replaced, or ``None`` if the file does not exist."""
     try:
         found = path.stat()
     except OSError:
@@ -112,11 +113,14 @@ def _codec(text: str) -> str:
 
 
 def _target(text: str) -> Path:
-    """Check before the call that its audio can be saved."""
+    """Return the path of the file to save.
+
+    :raises Mistake: the file cannot be written. This is checked before the call is made.
+    """
     path = Path(os.path.abspath(text))
     if path.is_dir():
         raise Mistake("--out", f"{text}: is a folder; pass a file")
-    if path.exists() and not path.is_file():  # saving would replace the device or pipe
+    if path.exists() and not path.is_file():  # Saving would replace a device or pipe.
         raise Mistake("--out", f"{text}: exists and is not a regular file")
     if not path.parent.is_dir():
         raise Mistake("--out", f"{text}: the folder {path.parent} does not exist")
@@ -129,7 +133,7 @@ def _target(text: str) -> Path:
 
 
 def _drawn(recorded: WavAudio, labels: list[str]) -> str:
-    """Return the waveform, no wider than the terminal and in characters that the output supports."""
+    """Draw the waveform, limited to the width of the terminal and the characters that its encoding supports."""
     width = max(10, min(100, shutil.get_terminal_size().columns) - _BESIDE)
     drawn = draw_waveform(recorded, width=width, labels=labels)
     return drawn if can_show(drawn) else draw_waveform(recorded, width=width, labels=labels, ascii=True)

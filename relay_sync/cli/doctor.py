@@ -1,4 +1,4 @@
-"""``relay-sync doctor``: show the configuration and its sources, test it, and suggest fixes."""
+"""The ``relay-sync doctor`` command, which shows and tests the configuration and suggests fixes."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ _MARKS: Final = {"ok": "ok  ", "note": "note", "bad": "BAD "}
 def run(arguments: argparse.Namespace) -> int:
     """Check a client and print the findings.
 
-    :return: 0 if no problem was found, otherwise 1.
+    :param arguments: the parsed arguments.
+    :return: the exit code, which is 0 if no problem was found and 1 otherwise.
     :raises Mistake: an argument is invalid.
-    :raises Unsuccessful: the named client cannot be loaded.
+    :raises Unsuccessful: the client cannot be loaded.
     """
     return diagnose(lambda: load_client(arguments.target) if arguments.target else RelayClient(), arguments)
 
@@ -45,26 +46,26 @@ def diagnose(
     arguments: argparse.Namespace,
     origins: Callable[[], Mapping[str, str]] = dict,
 ) -> int:
-    """Run the doctor, under any framework.
+    """Check a client and print the findings. The framework integrations use this function, too.
 
-    :param make: returns the client.
+    :param make: function that returns the client.
     :param arguments: the options of ``relay-sync doctor``.
-    :param origins: returns a mapping from parameters to the names of the framework settings that they were read from.
-    :return: 0 if no problem was found, otherwise 1.
+    :param origins: function that returns the source of each parameter that comes from the settings of a framework.
+    :return: the exit code, which is 0 if no problem was found and 1 otherwise.
     :raises Mistake: an argument is invalid.
-    :raises Unsuccessful: the named client cannot be loaded.
+    :raises Unsuccessful: the client cannot be loaded.
     """
     if not 0 < arguments.timeout < math.inf:
-        raise Mistake("--timeout", f"{arguments.timeout:g} is not a number of seconds above 0")
+        raise Mistake("--timeout", f"invalid value {arguments.timeout:g}: expected a positive number of seconds")
     if bool(arguments.call) != bool(arguments.from_):
         raise Mistake("--call", "pass --call and --from together: the number to call, and the caller ID")
     if not 0 <= arguments.port < 65536:
-        raise Mistake("--port", f"{arguments.port} is not from 0 to 65535")
+        raise Mistake("--port", f"invalid value {arguments.port}: expected a number from 0 to 65535")
     try:
         with interruptible():
             return _diagnosed(make, origins, arguments)
     except Interrupted as end:
-        # Handled here, because Flask and Django would print an abort or a traceback.
+        # Handle the interrupt here, because Flask would print "Aborted!" and Django a traceback.
         print("\ndoctor: interrupted", file=sys.stderr)
         return end.code
 
@@ -79,13 +80,13 @@ def _diagnosed(
         named = origins()
     except InvalidParameter as problem:
         _show(Finding("bad", "configuration", problem.message, advice_for(problem)))
-        _tell("configuration")
+        _print_problems("configuration")
         return 1
     return examine(client, arguments, named, receiver)
 
 
 def _receiver(arguments: argparse.Namespace) -> AudioServer:
-    """Create the receiver of the test call, to validate its options. It is started later."""
+    """Create the receiver for the test call without starting it. This validates the options before the checks begin."""
     try:
         from ..audio import AudioServer
     except ImportError as missing:
@@ -102,9 +103,13 @@ def examine(
     origins: Mapping[str, str],
     receiver: AudioServer | None = None,
 ) -> int:
-    """Check a client, and disconnect it.
+    """Run the checks with a client, print the findings and disconnect the client.
 
-    :return: 0 if no problem was found, otherwise 1.
+    :param client: the client.
+    :param arguments: the options of ``relay-sync doctor``.
+    :param origins: the source of each parameter that comes from the settings of a framework.
+    :param receiver: the receiver for the test call, or ``None`` to make no test call.
+    :return: the exit code, which is 0 if no problem was found and 1 otherwise.
     """
     _table(config_of(client), origins)
     bad: list[str] = []
@@ -114,24 +119,24 @@ def examine(
             if finding.verdict == "bad":
                 bad.append(finding.what)
     finally:
-        client.disconnect(hangup_calls=True)  # a call is live only if the test call was interrupted
+        client.disconnect(hangup_calls=True)  # The test call is only live at this point if it was interrupted.
     print()
     for finding in checkup.extras():
         _show(finding)
     print(f"\n{counted(len(bad), 'problem')} found (see above)." if bad else "\nNo problems found.")
     if bad:
-        _tell(", ".join(bad))
+        _print_problems(", ".join(bad))
     return 1 if bad else 0
 
 
-def _tell(bad: str) -> None:
-    """Print the line on stderr that goes with exit code 1."""
+def _print_problems(bad: str) -> None:
+    """Print the names of the failed checks to stderr."""
     sys.stdout.flush()
     print(f"relay-sync doctor: problems found: {bad}", file=sys.stderr, flush=True)
 
 
 def _findings(client: RelayClient, arguments: argparse.Namespace, receiver: AudioServer | None) -> Iterator[Finding]:
-    """Run the checks in order. Stop after a check that fails, because later ones would fail for the same reason."""
+    """Run the checks in order. Stop after the first failure, because later checks would fail for the same reason."""
     config, timeout = config_of(client), arguments.timeout
     steps: list[Callable[[], Iterable[Finding]]] = [
         checkup.library,

@@ -1,6 +1,6 @@
-"""Signals that arrive while the command's modules are imported, or after its exit code is known.
+"""Handling of signals that arrive during startup, while modules are imported, and during shutdown.
 
-This module is imported before all other modules of the command, and imports only what it needs.
+This module is imported before all others, so it must be cheap to import.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any, Final
 
 __all__ = ["ENDING", "Early", "Interrupted"]
 
-#: Signals that end a command; Windows has no SIGHUP.
+#: Signals that stop a command. Windows has no SIGHUP.
 ENDING: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal that ends the command.
+    """Raised when a signal stops the command.
 
-    :ivar code: the exit code that shells expect: 128 plus the signal number.
+    :ivar code: the conventional exit code, which is 128 plus the signal number.
     """
 
     def __init__(self, number: int) -> None:
@@ -31,11 +31,12 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Early:
-    """A context manager that records signals instead of raising, because an interrupted import may swallow the exception.
+    """Context manager that records signals instead of raising an exception.
 
-    Signals that the program ignores or handles are not changed. Outside the main thread it does nothing.
+    An exception raised during an import could be swallowed by the imported module. The handlers of signals that are ignored, or
+    that the program handles itself, are not replaced. Outside the main thread, this context manager does nothing.
 
-    :ivar code: if set, a signal ends the process immediately with this exit code.
+    :ivar code: exit code of the finished command. If it is set, a signal exits the process immediately.
     """
 
     def __init__(self) -> None:
@@ -49,7 +50,7 @@ class Early:
             if before in (signal.SIG_DFL, signal.default_int_handler):
                 try:
                     signal.signal(number, self._note)
-                except ValueError:  # not the main thread
+                except ValueError:  # This is not the main thread.
                     break
                 self._before[number] = before
         return self
@@ -68,11 +69,11 @@ class Early:
         self._noted = self._noted or number
 
     def to_the_end(self) -> Early:
-        """Record signals until the process ends.
+        """Record signals until the process exits.
 
-        The interpreter restores the default handlers at the end of its shutdown. Signals after that are ignored.
+        At the end of its shutdown, the interpreter restores the default handlers. Signals are ignored from then on.
         """
-        atexit.register(self._ignore)  # registered first, so called last
+        atexit.register(self._ignore)  # Exit functions run in reverse order, so this one runs last.
         return self.__enter__()
 
     def _ignore(self) -> None:
@@ -80,7 +81,7 @@ class Early:
             signal.signal(number, signal.SIG_IGN)
 
     def raise_noted(self) -> None:
-        """Raise if a signal was recorded.
+        """Raise an exception if a signal was recorded.
 
         :raises Interrupted: a signal was recorded.
         """
@@ -89,7 +90,7 @@ class Early:
 
     @contextmanager
     def lifted(self) -> Iterator[None]:
-        """Restore the previous handlers while the block runs, and deliver a recorded signal to them."""
+        """Restore the previous signal handlers inside the ``with`` block. A recorded signal is raised again at its start."""
         self.__exit__(None, None, None)
         try:
             if self._noted:

@@ -1,7 +1,7 @@
-"""Handling of SIGINT, SIGTERM and SIGHUP: the command cleans up and exits.
+"""Handling of SIGINT, SIGTERM and SIGHUP while a command runs.
 
-A signal that was ignored when the command started (``nohup``, a shell's ``&``) stays ignored. Under ``relay-sync run`` the client
-handles the signals, as in any program that calls ``client.run()``.
+Signals that were ignored when the command started, for example by ``nohup``, stay ignored. ``relay-sync run`` does not use this
+module, because ``client.run()`` handles signals.
 """
 
 from __future__ import annotations
@@ -17,15 +17,18 @@ from ..threads.flag import Flag
 from ..threads.signals import Handled
 from .early import ENDING, Interrupted
 
-__all__ = ["interruptible", "until_told"]
+__all__ = ["interruptible", "stop_flag"]
 
-#: Seconds of cleanup during which further signals are ignored: a terminal that closes may send SIGHUP twice.
+#: Time in seconds after a signal during which further signals are ignored. A terminal that closes may send SIGHUP twice.
 TIDYING: Final = 10.0
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise :class:`Interrupted` on the main thread at the first signal; later ones are ignored for ``TIDYING`` seconds."""
+    """Raise :class:`Interrupted` in the main thread when a signal arrives.
+
+    Further signals are ignored for ``TIDYING`` seconds, to give the command time to clean up.
+    """
     raised_at: float | None = None
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -40,17 +43,17 @@ def interruptible() -> Iterator[None]:
 
 
 @contextmanager
-def until_told(*, second_raises: bool = False) -> Iterator[Flag]:
-    """Set the flag at a signal. For commands that serve until a signal and then exit normally.
+def stop_flag(*, second_raises: bool = False) -> Iterator[Flag]:
+    """Return a flag that is set when a signal arrives, for commands that run until they are stopped.
 
     :param second_raises: whether a second Ctrl-C raises :class:`Interrupted`.
     """
-    told = Flag()
+    stopped = Flag()
 
-    def tell(number: int, frame: FrameType | None) -> None:
-        if second_raises and told.is_set() and number == signal.SIGINT:
+    def stop(number: int, frame: FrameType | None) -> None:
+        if second_raises and stopped.is_set() and number == signal.SIGINT:
             raise Interrupted(number)
-        told.set()
+        stopped.set()
 
-    with Handled(tell, *ENDING):
-        yield told
+    with Handled(stop, *ENDING):
+        yield stopped

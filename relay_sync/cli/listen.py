@@ -1,4 +1,4 @@
-"""``relay-sync listen``: a receiver of streams that shows whether audio arrives."""
+"""The ``relay-sync listen`` command, which receives streams and shows their levels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..server.listening import is_everywhere
 from ..text.wording import counted
 from ..threads import logs
 from ..threads.outcome import wait_for_event
-from .ending import until_told
+from .ending import stop_flag
 from .meters import Display, Meter, make_display
 from .mistakes import Mistake, Unsuccessful
 from .streams import is_lost
@@ -26,20 +26,21 @@ __all__ = ["TOKEN_VARIABLE", "run"]
 
 TOKEN_VARIABLE: Final = "RELAY_AUDIO_TOKEN"
 _LONGEST_TOKEN: Final = 16 * 1024  # bytes
-CLOSING: Final = 10.0  # seconds to close streams and files
+CLOSING: Final = 10.0  # Time to close streams and files, in seconds.
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Receive streams until Ctrl-C, SIGTERM or SIGHUP.
 
-    :return: 0.
+    :param arguments: the parsed arguments.
+    :return: the exit code 0.
     :raises Mistake: an argument is invalid.
     :raises Unsuccessful: the port is not available, or a recording is incomplete.
     """
     display = make_display()
     listening = _Listening(display)
     audio = _server(arguments, listening)
-    with _logged_through(display), until_told(second_raises=True) as told:
+    with _logged_through(display), stop_flag(second_raises=True) as stopped:
         try:
             audio.start()
         except OSError as error:
@@ -47,9 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             with display:
                 display.say(_greeting(arguments, audio))
-                while not wait_for_event(told, display.interval):
+                while not wait_for_event(stopped, display.interval):
                     display.show(listening.meters)
-                    if is_lost() and arguments.save is None:  # nothing is saved or shown
+                    if is_lost() and arguments.save is None:  # The output is closed and nothing is saved.
                         break
                 display.say("stopping: closing streams and files")
                 audio.close(CLOSING)
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class _Listening:
-    """The streams. The receiver calls this object in a thread of each stream."""
+    """Handler for streams. The receiver calls it in a separate thread for each stream."""
 
     def __init__(self, display: Display) -> None:
         self._display = display
@@ -73,7 +74,7 @@ class _Listening:
 
     @property
     def meters(self) -> list[Meter]:
-        """Meters of the open streams."""
+        """Level meters of the open streams."""
         with self._lock:
             return list(self._meters)
 
@@ -97,7 +98,7 @@ class _Listening:
 
 
 def _saved(stream: AudioStream) -> str:
-    """Return the result of the recording in words, or ``""`` if there is none."""
+    """Return a description of the saved recording, or ``""`` if the stream is not recorded."""
     error, file = stream.recording_error, stream.recorded_to
     if error is None:
         return f"; saved in {file}" if file else ""
@@ -125,19 +126,22 @@ def _server(arguments: argparse.Namespace, listening: _Listening) -> AudioServer
         )
     except InvalidParameter as error:
         raise Mistake.of(error, reorder_seconds="--reorder", record_to="--save", token=source) from error
-    if folder is not None:  # created after the other arguments have been checked
+    if folder is not None:  # Create the folder only after the other arguments have been checked.
         _make(folder)
     return audio
 
 
 def _token(file: str | None) -> tuple[str | None, str]:
-    """Return the bearer token and its source. It is never on the command line, which other users can read."""
+    """Return the bearer token and its source.
+
+    The token cannot be given on the command line, because other users of the machine can read it there.
+    """
     if file is None:
         return os.environ.get(TOKEN_VARIABLE) or None, f"${TOKEN_VARIABLE}"
     if not file:
         raise Mistake("--token-file", "must not be empty")
     try:
-        with open(file, "rb") as source:  # limited, because it may be a device or a pipe
+        with open(file, "rb") as source:  # Limit the size, because the file may be a device or a pipe.
             read = source.read(_LONGEST_TOKEN + 1)
         if len(read) > _LONGEST_TOKEN:
             raise Mistake("--token-file", f"{file} has more than {_LONGEST_TOKEN} bytes, which is too long for a token")
@@ -172,7 +176,7 @@ def _greeting(arguments: argparse.Namespace, audio: AudioServer) -> str:
 
 
 class _Lines(logging.Handler):
-    """A log handler that prints warnings as lines of the display."""
+    """Log handler that prints warnings to the display."""
 
     def __init__(self, display: Display) -> None:
         super().__init__(logging.WARNING)
@@ -187,7 +191,7 @@ class _Lines(logging.Handler):
 
 @contextmanager
 def _logged_through(display: Display) -> Iterator[None]:
-    """Show warnings of this package in the display only."""
+    """Print warnings logged by this package to the display instead of passing them to the root logger."""
     log, lines = logging.getLogger("relay_sync"), _Lines(display)
     before, log.propagate = log.propagate, False
     log.addHandler(lines)

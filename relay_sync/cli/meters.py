@@ -1,4 +1,7 @@
-"""Level meters of streams: a live table if rich is installed and the output is a terminal, otherwise plain lines."""
+"""Level meters for streams.
+
+They are shown as a live table if rich is installed and the output is a terminal. Otherwise, they are printed as plain lines.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,14 @@ from .streams import can_draw_over
 
 __all__ = ["Display", "Meter", "PlainDisplay", "decibels", "make_display"]
 
-EVERY: Final = 5.0  # seconds between lines if the output is not a terminal
-_FALL: Final = 20.0  # dB per second by which a shown level falls
-_FLOOR: Final = -60.0  # dB of an empty bar
-_BAR: Final = 20
+EVERY: Final = 5.0  # Interval between updates if the output is not a terminal, in seconds.
+_FALL: Final = 20.0  # Decay of the displayed level, in dB per second.
+_FLOOR: Final = -60.0  # Level of an empty bar, in dB.
+_BAR: Final = 20  # Length of a bar, in characters.
 
 
 def decibels(pcm: bytes) -> float:
-    """Return the peak of 16-bit little-endian PCM in dB relative to full scale; minus infinity for silence."""
+    """Return the peak level of 16-bit little-endian PCM in dBFS. The result is ``-math.inf`` for silence."""
     samples = array("h", pcm)
     if sys.byteorder == "big":
         samples.byteswap()
@@ -33,20 +36,20 @@ def decibels(pcm: bytes) -> float:
 
 
 def bar(level: float) -> str:
-    """Return a bar of fixed length for a level in dB."""
+    """Return a bar of fixed length that represents a level in dB."""
     filled = 0 if level == -math.inf else round(max(0.0, 1 - level / _FLOOR) * _BAR)
     return "#" * filled + "." * (_BAR - filled)
 
 
 @define(eq=False)
 class Meter:
-    """Levels of a stream. One thread writes them, another reads them."""
+    """Level meter of one stream. The stream's thread updates it, and the main thread displays it."""
 
     stream: AudioStream
-    _levels: dict[str, tuple[float, float]] = field(factory=dict, init=False)  # dB, and monotonic time
+    _levels: dict[str, tuple[float, float]] = field(factory=dict, init=False)  # (level in dB, monotonic time) by track
 
     def hear(self, frame: AudioFrame) -> None:
-        """Take in a received frame."""
+        """Update the level from a received frame."""
         if frame.encoding is None:
             now, level = time.monotonic(), decibels(frame.pcm)
             if level >= self._fallen(frame.track, now):
@@ -60,17 +63,17 @@ class Meter:
 
     @property
     def levels(self) -> dict[str, float]:
-        """Levels in dB by track. They rise immediately and fall slowly."""
+        """Current level of each track in dB. Levels rise immediately and decay slowly."""
         now = time.monotonic()
         return {track: self._fallen(track, now) for track in sorted(self._levels)}
 
     @property
     def name(self) -> str:
-        """The call id, or the stream id if there is none."""
+        """Call ID of the stream, or the stream ID if the call ID is unknown."""
         return self.stream.call_id or self.stream.stream_id or "a stream"
 
     def numbers(self) -> str:
-        """Return length, frames, gaps and delay in one line."""
+        """Return the statistics of the stream as one line of text."""
         stats = self.stream.stats
         more = [
             f"{count} {what}"
@@ -94,9 +97,9 @@ class Meter:
 
 
 class Display(Protocol):
-    """A context manager that shows meters.
+    """Context manager that shows level meters.
 
-    :ivar interval: seconds between updates.
+    :ivar interval: time between updates, in seconds.
     """
 
     interval: float
@@ -108,10 +111,10 @@ class Display(Protocol):
     ) -> None: ...
 
     def show(self, meters: Iterable[Meter]) -> None:
-        """Show the open streams."""
+        """Show the meters of the open streams."""
 
     def say(self, line: str) -> None:
-        """Print a line that stays. Thread-safe."""
+        """Print a line of text above the meters. Thread-safe."""
 
 
 def _level(level: float) -> str:
@@ -120,9 +123,9 @@ def _level(level: float) -> str:
 
 @define(eq=False)
 class PlainDisplay:
-    """Prints a line for each stream at intervals.
+    """Display that prints one line for each stream at regular intervals.
 
-    :ivar interval: seconds between the lines.
+    :ivar interval: time between updates, in seconds.
     """
 
     interval: float = EVERY
@@ -142,7 +145,7 @@ class PlainDisplay:
             self.say(f"{meter.name}: {loud or 'no audio yet'}  {meter.numbers()}")
 
     def say(self, line: str) -> None:
-        self._out.write(f"{line}\n")  # one write: several threads print
+        self._out.write(f"{line}\n")  # Write the line and its newline together, because several threads print.
         self._out.flush()
 
 
@@ -174,7 +177,7 @@ class _RichDisplay:
             stats = meter.stream.stats
             numbers = [f"{stats.seconds:.1f} s", str(stats.frames), str(stats.gaps), f"{stats.delay * 1000:.0f} ms"]
             for track, level in meter.levels.items() or [("", -math.inf)]:
-                # Text: ids are sent by others and must not be parsed as markup.
+                # Use Text for strings sent by the peer, so that rich does not interpret them as markup.
                 table.add_row(Text(meter.name), Text(track), Text(bar(level)), _level(level), *numbers)
         self._live.update(table, refresh=True)
 
@@ -183,10 +186,10 @@ class _RichDisplay:
 
 
 def make_display() -> Display:
-    """Return the best display for standard output."""
+    """Return a suitable display for standard output."""
     if can_draw_over():
         try:
             return _RichDisplay()
-        except ImportError:  # the extra "cli" is not installed
+        except ImportError:  # The extra "cli" is not installed.
             return PlainDisplay(1.0)
     return PlainDisplay()

@@ -1,4 +1,4 @@
-"""Errors that end a command. They are shown as one line, not as a traceback."""
+"""Exceptions that end a command. The command prints them as a single line without a traceback."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 __all__ = ["INTERRUPTED", "BrokenProgram", "Mistake", "Unsuccessful", "WrongConfiguration", "advice_for"]
 
-#: Exit code of a command that Ctrl-C interrupted.
+#: Exit code of a command interrupted by Ctrl-C.
 INTERRUPTED: Final = 130
 _MISSING: Final = (
     "SIGNALWIRE_PROJECT_ID, SIGNALWIRE_API_TOKEN and SIGNALWIRE_SPACE are in the dashboard under API;"
@@ -18,15 +18,15 @@ _MISSING: Final = (
 
 
 def advice_for(error: InvalidParameter) -> str:
-    """Return where to find the credentials that a client was created without; ``""`` for another error."""
+    """Return advice on where to find missing credentials, or ``""`` if the error is not about missing credentials."""
     return _MISSING if error.value is None and error.parameter in ("project", "token", "host") else ""
 
 
 class Mistake(Exception):
-    """An invalid argument.
+    """Raised when a command-line argument is invalid.
 
-    :param option: its name, such as ``--codec``.
-    :param why: what is wrong, and what is expected.
+    :param option: name of the option, such as ``--codec``.
+    :param why: description of the problem.
     """
 
     def __init__(self, option: str, why: str) -> None:
@@ -34,17 +34,18 @@ class Mistake(Exception):
 
     @classmethod
     def of(cls, error: InvalidParameter, **options: str) -> Mistake:
-        """Return the error of a library parameter with the name of its command-line option.
+        """Convert an :class:`InvalidParameter` error raised by the library.
 
-        :param error: the error of the library.
-        :param options: options by parameter, where the names differ.
+        :param error: the original error.
+        :param options: names of the options whose names differ from the parameters.
         """
         option = options.get(error.parameter, f"--{error.parameter.replace('_', '-')}")
-        return cls(option, f"must be {error.accepted}")
+        value = error.value if error.value == "<hidden>" else repr(error.value)
+        return cls(option, f"invalid value {value}: expected {error.accepted}")
 
 
 class Unsuccessful(Exception):
-    """The command failed. The text gives the reason.
+    """Raised when the command fails. The message gives the reason.
 
     :cvar code: the exit code.
     """
@@ -53,11 +54,11 @@ class Unsuccessful(Exception):
 
 
 class BrokenProgram(Unsuccessful):
-    """The user's program raised before it had created a client. The text contains the traceback."""
+    """Raised when the user's program raises an exception before it has created a client. The message contains the traceback."""
 
 
 class WrongConfiguration(Unsuccessful):
-    """The program's settings are invalid: a restart does not help.
+    """Raised when the configuration is invalid. Restarting the process does not help in this case.
 
     :cvar code: the exit code.
     """
@@ -66,10 +67,10 @@ class WrongConfiguration(Unsuccessful):
 
     @classmethod
     def of(cls, error: InvalidParameter, before: str = "") -> WrongConfiguration:
-        """Return the error for a client that was created with an invalid value.
+        """Convert an :class:`InvalidParameter` error raised while a client was created.
 
-        :param error: the error of the library.
-        :param before: text to put before its message.
+        :param error: the original error.
+        :param before: prefix for the message.
         """
         advice = advice_for(error)
         return cls(f"{before}{error.message}{advice and f'; {advice}'}")

@@ -1,4 +1,7 @@
-"""Progress of a stream: a rich bar if rich is installed and the output is a terminal, otherwise plain text."""
+"""Progress display for a stream.
+
+The progress is shown as a rich progress bar if rich is installed and the output is a terminal. Otherwise, it is plain text.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,12 @@ __all__ = ["PlainProgress", "Progress", "level", "make_progress"]
 _LEVELS: Final = " ▁▂▃▄▅▆▇█"
 _PLAIN_LEVELS: Final = " .:-=+*%#"
 _WIDTH: Final = 32
-#: Columns of a line without its bar.
+#: Number of columns used by the text around the bar.
 _BESIDE: Final = 30
 
 
 class Progress(Protocol):
-    """A context manager that shows progress until it exits."""
+    """Context manager that shows the progress of a stream."""
 
     def __enter__(self) -> Progress: ...
 
@@ -31,11 +34,15 @@ class Progress(Protocol):
     ) -> None: ...
 
     def update(self, seconds: float, levels: str = "") -> None:
-        """Show the received seconds and the current levels. Thread-safe."""
+        """Update the display. Thread-safe.
+
+        :param seconds: length of the received audio, in seconds.
+        :param levels: text that shows the current levels.
+        """
 
 
 def level(pcm: bytes) -> str:
-    """Return one character that shows the level of 16-bit little-endian PCM."""
+    """Return a character that represents the peak level of 16-bit little-endian PCM."""
     samples = array("h", pcm)
     if sys.byteorder == "big":
         samples.byteswap()
@@ -45,16 +52,18 @@ def level(pcm: bytes) -> str:
 
 
 def _bar_width() -> int:
-    """Return a width that fits the terminal: a line that wraps cannot be overwritten."""
+    """Return the width of the bar. The line must fit the terminal, because a wrapped line cannot be overwritten."""
     return max(4, min(_WIDTH, shutil.get_terminal_size().columns - _BESIDE))
 
 
 @define(eq=False)
 class PlainProgress:
-    """A bar of plain characters on a terminal; otherwise a line per quarter, so that a log stays short.
+    """Progress display that uses plain text.
 
-    :param total: seconds.
-    :param live: whether the line can be overwritten.
+    On a terminal, it is a bar that is updated in place. Otherwise, a line is printed for every 25 percent.
+
+    :param total: expected length of the audio, in seconds.
+    :param live: whether the output is a terminal on which a line can be overwritten.
     """
 
     total: float
@@ -116,14 +125,14 @@ class _RichProgress:
 
 
 def make_progress(total: float) -> Progress:
-    """Return the best progress display for standard output.
+    """Return a suitable progress display for standard output.
 
-    :param total: expected seconds of audio.
+    :param total: expected length of the audio, in seconds.
     """
     live = can_draw_over()
     if live:
         try:
             return _RichProgress(total)
-        except ImportError:  # the extra "cli" is not installed
+        except ImportError:  # The extra "cli" is not installed.
             pass
     return PlainProgress(total, live)

@@ -1,6 +1,7 @@
-"""Reports of a process to its supervisor, over a pipe: ready, invalid configuration, or a program that raised.
+"""Status reports from a process to its supervisor, sent through a pipe.
 
-Each report is a line: ``ready``, or ``wrong`` or ``broken`` followed by the text as a JSON string.
+A report is one line of text. ``ready`` reports that the client is connected. ``wrong`` reports an invalid configuration, and
+``broken`` an exception in the user's program. The latter two are followed by the message as a JSON string.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ from attrs import define, field
 
 __all__ = ["VARIABLE", "Reporter", "Reports"]
 
-#: Environment variable with the file descriptor that a child reports to.
+#: Environment variable that contains the file descriptor of the pipe.
 VARIABLE: Final = "RELAY_SYNC_REPORTS"
 _LONGEST: Final = 4000
 _PIECE: Final = 65536
 
 
 class Reporter:
-    """The child's end of the pipe. Without a supervisor it does nothing.
+    """Sender of reports in the child process. Without a supervisor, reports are discarded.
 
-    :ivar supervised: whether there is a supervisor.
+    :ivar supervised: whether the process has a supervisor.
     :ivar is_ready: whether :meth:`ready` was called.
     """
 
@@ -43,14 +44,16 @@ class Reporter:
     def wrong(self, text: str) -> bool:
         """Report that the configuration is invalid.
 
-        :return: whether the supervisor received the text and will print it.
+        :param text: the error message.
+        :return: whether the report was sent, in which case the supervisor prints the message.
         """
         return self._write(f"wrong {json.dumps(text[:_LONGEST])}")
 
     def broken(self, text: str) -> bool:
-        """Report that the user's program raised before it had created a client.
+        """Report that the user's program raised an exception before it created a client.
 
-        :return: as for :meth:`wrong`.
+        :param text: the error message.
+        :return: whether the report was sent, in which case the supervisor prints the message.
         """
         return self._write(f"broken {json.dumps(text[:_LONGEST])}")
 
@@ -59,20 +62,20 @@ class Reporter:
             return False
         try:
             os.write(self._number, f"{line}\n".encode())
-        except OSError:  # the supervisor has exited
+        except OSError:  # The supervisor has exited.
             return False
         return True
 
 
 @define(eq=False)
 class Reports:
-    """The supervisor's end: a pipe for one child.
+    """Receiver of the reports of one child process.
 
-    :ivar reading: the descriptor to read from.
-    :ivar writing: the descriptor to pass to the child.
+    :ivar reading: file descriptor for reading, used by the supervisor.
+    :ivar writing: file descriptor for writing, inherited by the child process.
     :ivar ready: whether the child has reported that it is ready.
-    :ivar wrong: the reported error, or ``None``.
-    :ivar is_broken: whether that error is an exception of the program, not an invalid configuration.
+    :ivar wrong: the reported error message, or ``None``.
+    :ivar is_broken: whether the error is an exception in the user's program rather than an invalid configuration.
     """
 
     reading: int
@@ -84,25 +87,25 @@ class Reports:
 
     @classmethod
     def make(cls) -> Reports:
-        """Create the pipe.
+        """Create a pipe.
 
-        :raises OSError: no file descriptor is available.
+        :raises OSError: too many files are open.
         """
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
         return cls(reading, writing)
 
     def handed_over(self) -> None:
-        """Close this process's copy of the child's end."""
+        """Close the supervisor's copy of the write end, after the child process has inherited it."""
         if self.writing is not None:
             os.close(self.writing)
             self.writing = None
 
     def read(self) -> None:
-        """Read the reports that have arrived."""
+        """Read all pending reports without blocking."""
         try:
             piece = os.read(self.reading, _PIECE)
-        except OSError:  # nothing has arrived
+        except OSError:  # There are no pending reports.
             return
         *lines, self._rest = (self._rest + piece).split(b"\n")
         for line in lines:
@@ -116,7 +119,7 @@ class Reports:
             self.is_broken = word == "broken"
             try:
                 self.wrong = str(json.loads(text))
-            except ValueError:  # not written by this package
+            except ValueError:  # The line was not written by this package.
                 self.wrong = text
 
     def close(self) -> None:

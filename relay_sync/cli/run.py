@@ -1,4 +1,4 @@
-"""``relay-sync run``: run a client until it is stopped, in this process or in several."""
+"""The ``relay-sync run`` command, which runs a client in one or more processes."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ _log = logs.get("relay_sync")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the client in this process, or in several processes.
+    """Run the client until it is stopped.
 
-    :return: 0 after a graceful stop.
+    :param arguments: the parsed arguments.
+    :return: the exit code, which is 0 after a graceful stop.
     :raises Mistake: an argument is invalid.
-    :raises Unsuccessful: the client cannot be loaded, cannot connect, or lost its session permanently.
+    :raises Unsuccessful: the client cannot be loaded, cannot connect, or lost its session and cannot restore it.
     """
     options = {"drain": arguments.drain, "log_level": arguments.log_level}
     again = command_line("run", arguments.target, "--drain", str(arguments.drain), "--log-level", arguments.log_level)
-    quiet = VARIABLE in os.environ  # the supervisor prints the error
+    quiet = VARIABLE in os.environ  # If there is a supervisor, it prints the error.
     return serve(lambda: load_client(arguments.target, quiet=quiet), again, processes=arguments.processes, **options)
 
 
@@ -42,24 +43,26 @@ def run(arguments: argparse.Namespace) -> int:
 def serve(
     make: Callable[[], RelayClient], again: Sequence[str], *, processes: int, drain: float, log_level: str
 ) -> int:
-    """Run a client in this process, or several processes of a command, under any framework.
+    """Run a client until it is stopped, in this process or in several child processes.
 
-    :param make: returns the client.
-    :param again: the command that does the same in one process.
-    :param processes: number of processes.
-    :param drain: seconds for live calls to end after a stop request; 0 hangs up immediately.
-    :param log_level: lowest level to log, unless the program configures logging.
+    The framework integrations use this function, too.
+
+    :param make: function that returns the client.
+    :param again: command line to start a child process.
+    :param processes: number of processes. With 1, the client runs in this process.
+    :param drain: maximum time to wait for live calls after a stop request, in seconds. 0 hangs up immediately.
+    :param log_level: minimum level of log messages, unless the program configures logging.
     :return: the exit code.
     :raises Mistake: an option is invalid.
-    :raises WrongConfiguration: the client is created with an invalid value, or no process can work with these settings.
-    :raises Unsuccessful: the client could not connect, or lost its session permanently.
+    :raises WrongConfiguration: the configuration of the client is invalid, or the server rejects it.
+    :raises Unsuccessful: the client cannot connect, or lost its session and cannot restore it.
     """
     if processes < 1:
-        raise Mistake("--processes", f"{processes} is not at least 1")
+        raise Mistake("--processes", f"invalid value {processes}: expected at least 1")
     if processes > 1 and os.name == "nt":
-        raise Mistake("--processes", f"{processes} is not 1: Windows has no signal that stops a process gracefully")
+        raise Mistake("--processes", "Windows supports only one process: it has no signal for a graceful stop")
     if not 0 <= drain < math.inf:
-        raise Mistake("--drain", f"{drain:g} is not a finite number of seconds of at least 0")
+        raise Mistake("--drain", f"invalid value {drain:g}: expected a non-negative number of seconds")
     log_to_stderr(log_level)
     if processes > 1:
         try:
@@ -76,9 +79,9 @@ def serve(
     except (Mistake, WrongConfiguration) as wrong:
         if not reporter.wrong(str(wrong)):
             raise
-        return WrongConfiguration.code  # the supervisor prints it once for all processes
+        return WrongConfiguration.code  # The supervisor prints the message once for all processes.
     except KeyboardInterrupt:
-        # Handled here, because Flask and Django would print an abort or a traceback.
+        # Handle the interrupt here, because Flask would print "Aborted!" and Django a traceback.
         _log.warning("interrupted")
         return INTERRUPTED
     return 0
@@ -92,19 +95,21 @@ def _made(make: Callable[[], RelayClient]) -> RelayClient:
 
 
 def _run_client(client: RelayClient, reporter: Reporter, *, drain: float) -> None:
-    """Run the client until SIGTERM, Ctrl-C, or the end of the supervisor, then let live calls end.
+    """Run the client until SIGTERM, SIGHUP or Ctrl-C, or until the supervisor exits. Then wait for live calls to end.
 
-    :param drain: seconds for live calls to end; 0 hangs up immediately.
-    :raises WrongConfiguration: a supervised client failed permanently before its first connection, for example because of
-        refused credentials or an unknown host.
-    :raises Unsuccessful: the client could not connect, or lost its session permanently.
+    :param client: the client.
+    :param reporter: sends reports to the supervisor.
+    :param drain: maximum time to wait for live calls, in seconds. 0 hangs up immediately.
+    :raises WrongConfiguration: there is a supervisor, and the first connection failed with a permanent error, such as invalid
+        credentials or an unknown host.
+    :raises Unsuccessful: the client cannot connect, or lost its session and cannot restore it.
     """
     _stop_with_parent(client)
     try:
         with _stopped_with_terminal(client):
             client.run(drain=drain or None, hangup_calls=True, on_ready=reporter.ready)
     except RelayError as error:
-        # Every process would fail in the same way. A lack of descriptors or threads is not fatal: it may pass.
+        # A fatal error would occur in every process. A lack of file descriptors or threads is not fatal and may be temporary.
         is_wrong = isinstance(error, AuthenticationError) or (isinstance(error, ConnectError) and error.fatal)
         if is_wrong and reporter.supervised and not reporter.is_ready:
             raise WrongConfiguration(error.message) from error
@@ -112,8 +117,8 @@ def _run_client(client: RelayClient, reporter: Reporter, *, drain: float) -> Non
 
 
 def _stopped_with_terminal(client: RelayClient) -> Handled:
-    """Stop the client on SIGHUP (the terminal was closed) as on SIGTERM, unless it is ignored (``nohup``)."""
-    numbers = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []  # Windows has none
+    """Return a context manager that stops the client on SIGHUP, unless the signal is ignored, for example by ``nohup``."""
+    numbers = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []  # Windows has no SIGHUP.
     return Handled(lambda number, frame: client.stop(), *numbers, only_defaults=True)
 
 
@@ -123,10 +128,10 @@ def _stop_with_parent(client: RelayClient) -> None:
         return
 
     def watch() -> None:
-        # Nothing is ever written: read() returns when the last writer, the supervisor, has exited.
+        # The supervisor never writes to the pipe. read() returns when the supervisor exits and the pipe is closed.
         try:
             os.read(int(lifeline), 1)
-        except (OSError, OverflowError):  # not an open descriptor: there is no supervisor
+        except (OSError, OverflowError):  # The descriptor is not open, so there is no supervisor.
             return
         client.stop()
 
@@ -134,9 +139,9 @@ def _stop_with_parent(client: RelayClient) -> None:
 
 
 def log_to_stderr(level: str) -> None:
-    """Log the messages of this package to stderr, unless the program configures logging.
+    """Send log messages of this package to stderr, unless the program has configured logging.
 
-    :param level: the lowest level.
+    :param level: minimum level of the messages.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(f"%(asctime)s {os.getpid()} %(levelname)-7s %(name)s: %(message)s"))

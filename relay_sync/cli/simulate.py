@@ -1,4 +1,4 @@
-"""``relay-sync simulate``: run the simulator as a server until it is stopped."""
+"""The ``relay-sync simulate`` command, which runs the simulator as a server."""
 
 from __future__ import annotations
 
@@ -20,28 +20,30 @@ from ..simulator import Simulator
 from ..simulator.http.control.server import ControlServer
 from ..threads import file_lock
 from ..threads.outcome import wait_for_event
-from .ending import until_told
+from .ending import stop_flag
 from .mistakes import Mistake, Unsuccessful
 
 __all__ = ["run"]
 
 _IN_USE: Final = "was written by a simulator that is still running"
 _NOT_OURS: Final = "the file exists and was not written by relay-sync simulate"
-#: Members of the --credentials file, and its maximum size in bytes.
+#: Keys in the credentials file.
 _MEMBERS: Final = {"project", "token", "host", "control", "control_token"}
+#: Maximum size of the credentials file, in bytes.
 _LONGEST: Final = 64 * 1024
 CONTROL_TOKEN: Final = "RELAY_SIMULATOR_CONTROL_TOKEN"
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until SIGTERM, Ctrl-C or SIGHUP.
+    """Run the simulator until SIGTERM, Ctrl-C or SIGHUP.
 
-    :return: 0.
+    :param arguments: the parsed arguments.
+    :return: the exit code 0.
     :raises Mistake: an argument is invalid.
     :raises Unsuccessful: a port is not available, or the credentials file cannot be written.
     """
     _check(arguments)
-    with until_told() as told, _simulator(arguments) as simulator:
+    with stop_flag() as stopped, _simulator(arguments) as simulator:
         try:
             control = ControlServer(
                 simulator,
@@ -53,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise Unsuccessful(f"port {arguments.control_port} is not available: {error.strerror or error}") from error
         with control, _written(arguments.credentials, simulator, control):
             _announce(arguments, simulator, control)
-            wait_for_event(told, None)
+            wait_for_event(stopped, None)
     _say("stopped")
     return 0
 
@@ -61,15 +63,18 @@ def run(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> None:
     for name in ("port", "control_port"):
         if not 0 <= getattr(arguments, name) < 65536:
-            raise Mistake(f"--{name.replace('_', '-')}", f"{getattr(arguments, name)} is not from 0 to 65535")
+            raise Mistake(
+                f"--{name.replace('_', '-')}",
+                f"invalid value {getattr(arguments, name)}: expected a number from 0 to 65535",
+            )
     if not is_loopback(arguments.host) and not arguments.allow_remote:
         raise Mistake("--host", f"{arguments.host} is not on loopback; add --allow-remote to allow it")
     if arguments.credentials:
         _check_file(Path(arguments.credentials), arguments.credentials)
     for name in ("SIGNALWIRE_PROJECT_ID", "SIGNALWIRE_API_TOKEN", CONTROL_TOKEN):
         _setting(name)
-    told = arguments.credentials or arguments.show_tokens
-    if not told and not (os.environ.get("SIGNALWIRE_API_TOKEN") and os.environ.get(CONTROL_TOKEN)):
+    published = arguments.credentials or arguments.show_tokens
+    if not published and not (os.environ.get("SIGNALWIRE_API_TOKEN") and os.environ.get(CONTROL_TOKEN)):
         raise Mistake(
             "--credentials",
             f"missing: pass --credentials FILE or --show-tokens, or set SIGNALWIRE_API_TOKEN and {CONTROL_TOKEN};"
@@ -78,7 +83,10 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _setting(name: str) -> str | None:
-    """Return an environment variable, or ``None``. It is printed as a line that can be pasted into a shell."""
+    """Return the value of an environment variable, or ``None`` if it is not set.
+
+    :raises Mistake: the value contains spaces or unprintable characters. The command prints it as a shell assignment.
+    """
     value = os.environ.get(name) or None
     if value is not None and (not value.isprintable() or " " in value):
         raise Mistake(f"${name}", "must be printable, without spaces and line breaks")
@@ -120,18 +128,18 @@ def _simulator(arguments: argparse.Namespace) -> Iterator[Simulator]:
 
 @contextmanager
 def _written(path: str | None, simulator: Simulator, control: ControlServer) -> Iterator[None]:
-    """Write the credentials file, and delete it when the block ends."""
+    """Write the credentials file, and delete it at the end of the ``with`` block."""
     if path is None:
         yield
         return
     file = Path(path)
-    told = {**simulator.credentials, "control": control.url, "control_token": control.token}
+    content = {**simulator.credentials, "control": control.url, "control_token": control.token}
     still_ours = False
     try:
         if _is_in_use(file):
             _say(f"{path} {_IN_USE}; it now contains the credentials of this one")
-        _write_privately(file, json.dumps(told, indent=2) + "\n")
-        ours = file.open("rb")  # while it is open, its inode is not reused
+        _write_privately(file, json.dumps(content, indent=2) + "\n")
+        ours = file.open("rb")  # Keep the file open, so that its inode number is not reused.
         file_lock.lock(ours)
     except OSError as error:
         raise Unsuccessful(f"{path} cannot be written: {error.strerror or error}") from error
@@ -143,56 +151,62 @@ def _written(path: str | None, simulator: Simulator, control: ControlServer) -> 
                 with suppress(OSError):
                     still_ours = os.path.samestat(os.lstat(file), os.fstat(ours.fileno()))
     finally:
-        if still_ours:  # another simulator may have replaced it
+        if still_ours:  # Another simulator may have replaced the file.
             file.unlink(missing_ok=True)
 
 
 def _write_privately(file: Path, text: str) -> None:
-    """Write a file atomically, readable by this user only.
+    """Write a file atomically, with read permission for the current user only.
 
-    It replaces only a file that a simulator wrote, such as the file of a simulator that was killed.
+    An existing file is replaced only if it was written by a simulator. Such a file remains if a simulator is killed.
 
-    :raises OSError: the file cannot be written, or another file exists.
+    :raises OSError: the file cannot be written, or a file exists that was not written by a simulator.
     """
-    number, young = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)  # exclusive, mode 0600
+    number, temporary = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)  # Creates the file with mode 0600.
     try:
         with os.fdopen(number, "w") as out:
             out.write(text)
         if _is_ours(file):
-            os.replace(young, file)
+            os.replace(temporary, file)
         else:
-            _place(young, file)
+            _place(temporary, file)
     finally:
         with suppress(FileNotFoundError):
-            os.unlink(young)
+            os.unlink(temporary)
 
 
-def _place(young: str, file: Path) -> None:
-    """Rename the new file, unless the name is taken."""
+def _place(temporary: str, file: Path) -> None:
+    """Rename the temporary file.
+
+    :raises FileExistsError: the destination exists.
+    """
     try:
-        os.link(young, file)
+        os.link(temporary, file)
     except FileExistsError:
         raise FileExistsError(errno.EEXIST, _NOT_OURS) from None
-    except OSError:  # a file system without hard links: create the name first
+    except OSError:  # The file system does not support hard links. Create the destination exclusively, then replace it.
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        os.replace(young, file)
+        os.replace(temporary, file)
 
 
 def _is_ours(file: Path) -> bool:
-    """Return whether a simulator of this user wrote the file: a regular file with exactly the expected members."""
+    """Return whether the file was written by a simulator of this user.
+
+    It must be a regular file owned by the user, and contain a JSON object with exactly the expected keys.
+    """
     try:
         about = os.lstat(file)
         if not stat.S_ISREG(about.st_mode) or about.st_size > _LONGEST or about.st_uid != _user():
             return False
-        told = json.loads(file.read_bytes())
+        content = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError):
         return False
-    return isinstance(told, dict) and set(told) == _MEMBERS
+    return isinstance(content, dict) and set(content) == _MEMBERS
 
 
 def _is_in_use(file: Path) -> bool:
-    """Return whether the simulator that wrote the file is still running: it holds a lock until it exits."""
-    if not _is_ours(file):  # opening a pipe without a writer would block
+    """Return whether the simulator that wrote the file is still running and holds its lock."""
+    if not _is_ours(file):  # Do not open other files: opening a pipe without a writer would block.
         return False
     try:
         with file.open("rb") as there:
@@ -202,7 +216,7 @@ def _is_in_use(file: Path) -> bool:
 
 
 def _user() -> int:
-    return os.getuid() if hasattr(os, "getuid") else 0  # on Windows every st_uid is 0
+    return os.getuid() if hasattr(os, "getuid") else 0  # On Windows, st_uid is always 0.
 
 
 def _announce(arguments: argparse.Namespace, simulator: Simulator, control: ControlServer) -> None:

@@ -1,7 +1,7 @@
-"""The standard streams of this process, which may be absent, closed, full or without a reader.
+"""Handling of standard streams that are missing, closed or not writable.
 
-A command does its work and keeps its exit code even if its output is not read: output that cannot be delivered is dropped. A
-failure other than a closed reader, such as a full disk, is reported at the end.
+If the reader of the output exits early, the command discards further output, completes its work and exits with the same code. Any
+other write error, such as a full disk, is reported when the command exits.
 """
 
 from __future__ import annotations
@@ -18,22 +18,24 @@ from attrs import define, field
 __all__ = ["Output", "can_draw_over", "can_show", "failure", "is_lost", "standard_streams"]
 
 _NAMES: Final = ("stdin", "stdout", "stderr")
-#: Terminals that cannot move their cursor.
+#: Values of TERM for terminals that cannot move the cursor.
 _DUMB: Final = frozenset({"dumb", "unknown"})
 
 
 @define(eq=False)
 class Output:
-    """A wrapper of a text stream whose write methods never raise. All other attributes are those of the stream.
+    """Wrapper for a text stream that discards output instead of raising an exception if it cannot be written.
 
-    :ivar error: why output was lost, or ``None``.
+    Other attributes are delegated to the wrapped stream.
+
+    :ivar error: the first write error, or ``None``.
     """
 
     _stream: TextIO
     error: Exception | None = field(default=None, init=False)
 
     def write(self, text: str) -> int:
-        """Write the text, or drop it if it cannot be written."""
+        """Write text. The text is discarded if it cannot be written."""
         try:
             return self._stream.write(text)
         except (OSError, ValueError) as error:
@@ -41,22 +43,22 @@ class Output:
             return len(text)
 
     def writelines(self, lines: Any) -> None:
-        """Write each of the lines."""
+        """Write a list of lines."""
         for line in lines:
             self.write(line)
 
     def flush(self) -> None:
-        """Flush the buffer, or drop it if it cannot be written."""
+        """Flush the buffer. The buffer is discarded if it cannot be written."""
         try:
             self._stream.flush()
         except (OSError, ValueError) as error:
             self._lose(error)
 
     def _lose(self, error: Exception) -> None:
-        if isinstance(error, UnicodeError):  # caused by the text, not by the stream
+        if isinstance(error, UnicodeError):  # The text is invalid. This is an error of the caller.
             raise error
         self.error = self.error or error
-        # The buffered output would fail again at interpreter exit.
+        # Redirect the stream to the null device. Otherwise, flushing the buffer would fail again when the interpreter exits.
         with suppress(OSError, ValueError, AttributeError):
             _to_null_device(self._stream.fileno())
 
@@ -66,7 +68,7 @@ class Output:
 
 @contextmanager
 def standard_streams() -> Iterator[None]:
-    """Make the three standard streams usable while the block runs."""
+    """Context manager that replaces standard streams that are missing or closed, and wraps the others in :class:`Output`."""
     before = [getattr(sys, name) for name in _NAMES]
     _fill_descriptors()
     opened = [_usable(name, stream) for name, stream in zip(_NAMES, before, strict=True)]
@@ -78,12 +80,15 @@ def standard_streams() -> Iterator[None]:
         for stream in opened[1:]:
             stream.flush()
         for name, original, stream in zip(_NAMES, before, opened, strict=True):
-            if getattr(sys, name) is stream:  # the program may have replaced it
+            if getattr(sys, name) is stream:  # The program may have replaced the stream.
                 setattr(sys, name, original)
 
 
 def failure() -> str:
-    """Return why standard output was lost, or ``""`` if it was delivered or its reader has closed it."""
+    """Flush standard output and return its write error, or ``""`` if there is none.
+
+    A broken pipe is not an error, because the reader may exit early.
+    """
     sys.stdout.flush()
     error = getattr(sys.stdout, "error", None)
     if error is None or isinstance(error, BrokenPipeError):
@@ -97,7 +102,7 @@ def is_lost() -> bool:
 
 
 def can_show(text: str) -> bool:
-    """Return whether the encoding of standard output has all of these characters."""
+    """Return whether the encoding of standard output supports all characters in the text."""
     encoding = getattr(sys.stdout, "encoding", None)
     try:
         text.encode(encoding or "utf-8")
@@ -117,19 +122,22 @@ def _usable(name: str, stream: TextIO | None) -> TextIO:
     if name == "stdin" or isinstance(stream, Output):
         return stream
     reconfigure = getattr(stream, "reconfigure", None)
-    if reconfigure is not None:  # replace unsupported characters instead of raising
+    if reconfigure is not None:  # Replace unsupported characters instead of raising UnicodeEncodeError.
         reconfigure(errors="replace")
     return cast(TextIO, Output(stream))
 
 
 @functools.cache
 def _null_device(mode: str) -> TextIO:
-    """Return the null device. It is never closed, because a logging handler may write to it until the process exits."""
+    """Open the null device. It is never closed, because a logging handler may use it until the process exits."""
     return cast(TextIO, open(os.devnull, mode, encoding="utf-8"))
 
 
 def _fill_descriptors() -> None:
-    """Open closed descriptors 0 to 2. Otherwise the next socket would get that number and receive the printed output."""
+    """Open the null device for each of the file descriptors 0 to 2 that is closed.
+
+    Otherwise, the next socket could get one of these descriptors and receive output meant for the terminal.
+    """
     for number in range(3):
         try:
             os.fstat(number)

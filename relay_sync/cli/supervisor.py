@@ -1,4 +1,4 @@
-"""Start, watch and stop several processes of one command."""
+"""Start, monitor and stop several processes of one command."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ __all__ = ["LIFELINE", "PROCESS", "Supervisor", "command_line"]
 
 _log = logs.get("relay_sync")
 
-#: Environment variable with a file descriptor that reaches end of file when the supervisor exits.
+#: Environment variable that contains a file descriptor, which reaches the end of file when the supervisor exits.
 LIFELINE: Final = "RELAY_SYNC_LIFELINE"
-#: Environment variable with the number of the child, from 0.
+#: Environment variable that contains the index of the child process, starting at 0.
 PROCESS: Final = "RELAY_PROCESS"
-#: A child that exits within this many seconds has failed to start.
+#: A child process that exits within this time has failed to start, in seconds.
 SOON: Final = 5.0
-#: Failed starts in a row, of all children, after which the supervisor gives up if none was ever ready.
+#: Number of consecutive failed starts after which the supervisor gives up, unless a child process was ready before.
 MOST_FAILURES: Final = 5
-#: Maximum seconds before a failed child is restarted.
+#: Maximum delay before a child process is restarted, in seconds.
 LONGEST_PAUSE: Final = 60.0
-#: Seconds after the time for live calls until the children are killed.
+#: Time between the end of the drain period and killing the child processes, in seconds.
 GRACE: Final = 10.0
-#: The same if the configuration is invalid: no child ever had a call.
+#: Time before the child processes are killed if the configuration is invalid, in seconds. There are no calls in this case.
 SHORT_GRACE: Final = 0.5
-#: Seconds between checks of the children.
+#: Interval between checks of the child processes, in seconds.
 LOOK: Final = 0.1
 
 
 def command_line(*arguments: str) -> list[str]:
-    """Return the command that runs this package with these arguments."""
+    """Return the command line that runs ``relay-sync`` with these arguments."""
     return [sys.executable, "-m", "relay_sync", *arguments]
 
 
 @define(eq=False)
 class Child:
-    """A process and its reports."""
+    """Child process and its reports."""
 
     number: int
     process: subprocess.Popen[bytes]
@@ -60,29 +60,29 @@ class Child:
 
 @define(eq=False)
 class Supervisor:
-    """Keeps ``count`` processes of a command running until SIGTERM or Ctrl-C.
+    """Supervisor that keeps several child processes running until SIGTERM or Ctrl-C.
 
-    Processes are started, not forked. Each opens its own connection, and the platform distributes the calls among them. Only the
-    supervisor receives Ctrl-C. It sends SIGTERM to the processes, and again after a second Ctrl-C, which makes each process hang
-    up its calls and exit immediately.
+    Each child process is a new interpreter with its own connection. The platform distributes calls among the connections. Child
+    processes do not receive Ctrl-C from the terminal. The supervisor sends them SIGTERM instead. After a second Ctrl-C it sends
+    SIGTERM again, which causes them to hang up their calls and exit immediately.
 
-    Each process reports that it is ready, that its configuration is invalid, or that its program raised. Until one process has
-    been ready, an error report or five failed starts in a row end the supervisor. After that, a process that exits is restarted
-    and affects no other process. If it fails repeatedly, the pause before a restart grows to 60 s.
+    A child process reports when it is ready, when its configuration is invalid, and when the user's program raises an exception.
+    Before the first child is ready, the supervisor stops if a child reports an error or after five consecutive failed starts.
+    Afterward, it restarts a child that exits, with exponential backoff up to 60 s. The other children are not affected.
 
-    :param command: the command line of a process.
-    :param count: number of processes.
-    :param patience: seconds for the processes to stop gracefully. They are killed 10 s later.
+    :param command: command line of a child process.
+    :param count: number of child processes.
+    :param patience: maximum time for a graceful stop, in seconds. The child processes are killed 10 s later.
     """
 
     command: Sequence[str]
     count: int
     patience: float = field(kw_only=True)
     _children: dict[int, Child] = field(factory=dict, init=False)
-    _due: dict[int, float] = field(factory=dict, init=False)  # monotonic time of the next start
+    _due: dict[int, float] = field(factory=dict, init=False)  # Monotonic time of the next start by number.
     _failed_in_a_row: dict[int, int] = field(factory=dict, init=False)
     _ending: bool = field(default=False, init=False)
-    _hurry: int = field(default=0, init=False)  # the signal that arrived while the processes were stopping
+    _hurry: int = field(default=0, init=False)  # Signal received while the child processes were stopping, or 0.
     _was_ready: bool = field(default=False, init=False)
     _failures: int = field(default=0, init=False)
     _gave_up: bool = field(default=False, init=False)
@@ -90,11 +90,12 @@ class Supervisor:
     _lifeline: tuple[int, int] = field(factory=os.pipe, init=False)
 
     def run(self) -> int:
-        """Start the processes, and return when all have exited.
+        """Start the child processes and wait until all of them have exited.
 
-        :return: 0 after a graceful stop, 128 plus the number of a second signal that cut it short, otherwise 1.
-        :raises WrongConfiguration: a process reported an invalid configuration before any was ready.
-        :raises BrokenProgram: a process reported that its program raised before any was ready.
+        :return: the exit code, which is 0 after a graceful stop, 128 plus the signal number if a second signal interrupted the
+            graceful stop, and 1 otherwise.
+        :raises WrongConfiguration: a child reported an invalid configuration before any child was ready.
+        :raises BrokenProgram: a child reported an exception in the user's program before any child was ready.
         """
         assert threading.current_thread() is threading.main_thread()
         try:
@@ -117,7 +118,7 @@ class Supervisor:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._ending:
-            if number not in (signal.SIGINT, signal.SIGTERM):  # a terminal that closes may send SIGHUP twice
+            if number not in (signal.SIGINT, signal.SIGTERM):  # A terminal that closes may send SIGHUP twice.
                 return
             self._hurry = number
         self._end_all()
@@ -125,24 +126,25 @@ class Supervisor:
     def _end_all(self) -> None:
         self._ending = True
         for child in list(self._children.values()):
-            # Not Popen.send_signal: it acquires a lock that the interrupted code may hold.
+            # Do not use Popen.send_signal(), which acquires a lock that the interrupted code may hold.
             if child.process.returncode is None:
-                _tell(child.process.pid, signal.SIGTERM)
+                _send(child.process.pid, signal.SIGTERM)
 
     def _start(self, number: int) -> None:
-        """Start a process.
+        """Start a child process.
 
-        :raises OSError: no memory, process or file descriptor is available.
+        :param number: number of the child process, starting at 1.
+        :raises OSError: the process or its pipe cannot be created.
         """
         lifeline, _ = self._lifeline
         reports = Reports.make()
-        told = {LIFELINE: str(lifeline), VARIABLE: str(reports.writing), PROCESS: str(number - 1)}
+        variables = {LIFELINE: str(lifeline), VARIABLE: str(reports.writing), PROCESS: str(number - 1)}
         try:
             process = subprocess.Popen(
                 self.command,
-                env={**os.environ, **told},
+                env={**os.environ, **variables},
                 pass_fds=(lifeline, reports.writing or 0),
-                start_new_session=True,  # only the supervisor receives Ctrl-C
+                start_new_session=True,  # Only the supervisor receives Ctrl-C from the terminal.
             )
         except BaseException:
             reports.close()
@@ -150,8 +152,8 @@ class Supervisor:
         reports.handed_over()
         self._children[number] = Child(number, process, time.monotonic(), reports)
         _log.info("process %d of %d: pid %d", number, self.count, process.pid)
-        if self._ending:  # the signal arrived during the start
-            _tell(process.pid, signal.SIGTERM)
+        if self._ending:  # A signal arrived during the start.
+            _send(process.pid, signal.SIGTERM)
 
     def _watch(self) -> bool:
         failed = False
@@ -174,7 +176,7 @@ class Supervisor:
         return failed or self._gave_up
 
     def _ended(self) -> list[Child]:
-        """Return the children that have exited since the last call. Wait briefly if there are none."""
+        """Return the child processes that have exited since the last call. Wait briefly if there are none."""
         ended = self._collect()
         if not ended:
             time.sleep(LOOK)
@@ -185,24 +187,24 @@ class Supervisor:
     def _collect(self) -> list[Child]:
         ended = [child for child in self._children.values() if child.process.poll() is not None]
         if ended:
-            self._listen()  # their last reports
+            self._listen()  # Read the last reports before the pipes are closed.
         for child in ended:
             child.reports.close()
             del self._children[child.number]
         return ended
 
     def _listen(self) -> None:
-        """Read the reports of the children, and act on them."""
+        """Read the reports of the child processes. Stop all of them after an error, unless one was ready before."""
         wrong = self._read_reports()
         if wrong is None or self._ending:
             return
-        self._read_reports()  # another child may have become ready just before
+        self._read_reports()  # Read again, because another child may have become ready in the meantime.
         if not self._was_ready:
             self._wrong = wrong
             self._end_all()
 
     def _read_reports(self) -> Unsuccessful | None:
-        """Read the reports of all children.
+        """Read the pending reports of all child processes.
 
         :return: the first reported error, or ``None``.
         """
@@ -215,7 +217,7 @@ class Supervisor:
         return None
 
     def _again(self, child: Child, code: int) -> None:
-        """Schedule a replacement of a process that exited."""
+        """Schedule the restart of a child process that has exited."""
         lived = time.monotonic() - child.started
         self._failures = self._failures + 1 if lived < SOON else 0
         kind = "" if child.reports.is_broken else "invalid configuration: "
@@ -225,7 +227,7 @@ class Supervisor:
         self._put_off(child.number, failed=lived < SOON or not child.reports.ready)
 
     def _put_off(self, number: int, *, failed: bool) -> None:
-        """Schedule the next start of a process, unless no process was ever ready."""
+        """Schedule the next start of a child process, or give up after too many failures."""
         if self._failures >= MOST_FAILURES and not self._was_ready:
             _log.error("giving up: %d processes in a row exited right after their start", self._failures)
             self._gave_up = True
@@ -244,19 +246,22 @@ class Supervisor:
             del self._due[number]
             try:
                 self._start(number)
-            except OSError as error:  # no memory or process: must not affect the calls of the other processes
+            except OSError as error:  # For example, out of memory. The calls of the other processes must continue.
                 self._failures += 1
                 _log.error("process %d cannot be started: %s", number, error)
                 self._put_off(number, failed=True)
 
 
 def _is_graceful(child: Child) -> bool:
-    """Return whether a child stopped gracefully. SIGTERM kills a child that is not ready to handle it, which is fine."""
+    """Return whether a child process stopped gracefully.
+
+    A child that is killed by SIGTERM before it is ready counts as graceful, because it has not installed its handlers.
+    """
     code = child.process.returncode
     return code == 0 or (code == -signal.SIGTERM and not child.reports.ready)
 
 
-def _tell(pid: int, number: Any) -> None:
+def _send(pid: int, number: Any) -> None:
     try:
         os.kill(pid, number)
     except ProcessLookupError:

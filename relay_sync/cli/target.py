@@ -1,4 +1,4 @@
-"""Load the client that ``module:attribute`` names."""
+"""Load a client specified as ``module:client`` or ``module:function()``."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from .mistakes import BrokenProgram, Mistake, Unsuccessful, WrongConfiguration
 
 __all__ = ["load_client"]
 
-_LONGEST = 3500  # maximum number of reported characters of a traceback; the end is kept
+_LONGEST = 3500  # Maximum number of characters of a traceback. The beginning is cut off.
 _FORMS = "module:client, such as app:client, or module:function() for a function that returns a client"
 
 
 def load_client(target: str, *, quiet: bool = False) -> RelayClient:
-    """Return the client that the text names. The working directory is importable, as with ``python -m``.
+    """Import a module and return its client. The working directory is on the import path, as with ``python -m``.
 
     :param target: ``module:client`` or ``module:function()``.
-    :param quiet: print nothing; the error contains the traceback of a program that raised.
-    :raises Mistake: the text is malformed, or the module or attribute does not exist.
-    :raises WrongConfiguration: the program creates a client or server with an invalid value, or runs the client on import.
-    :raises Unsuccessful: the module raised another exception; the traceback was printed.
-    :raises BrokenProgram: the same, with *quiet*.
+    :param quiet: whether to include the traceback of an exception in the error message instead of printing it.
+    :raises Mistake: *target* is malformed, or the module or attribute does not exist.
+    :raises WrongConfiguration: the program passes an invalid parameter to relay_sync, or runs the client on import.
+    :raises Unsuccessful: the program raised another exception, and the traceback was printed.
+    :raises BrokenProgram: the program raised another exception, and *quiet* is set.
     """
     name, _, path = target.partition(":")
     called = path.endswith("()")
     path = path.removesuffix("()")
     if not path or not all(part.isidentifier() for part in (*name.split("."), *path.split("."))):
-        raise Mistake("TARGET", f"{target!r} is not of the form {_FORMS}")
+        raise Mistake("TARGET", f"invalid value {target!r}: expected {_FORMS}")
     with _refusing_run(target):
         return _found(target, name, path, called, quiet)
 
 
 @contextmanager
 def _refusing_run(target: str) -> Iterator[None]:
-    """Refuse a program that runs its client on import, before the command can run it with its options."""
+    """Raise an error if the program runs its client on import. The command must run the client with its own options."""
     why = (
         f"{target}: the program runs its client on import; put client.run() below "
         'if __name__ == "__main__": because this command runs the client'
@@ -97,7 +97,7 @@ def _call(factory: Any, target: str, quiet: bool) -> object:
 def _broken(target: str, error: Exception, *, quiet: bool) -> Unsuccessful:
     if isinstance(error, InvalidParameter):
         return WrongConfiguration.of(error, f"{target}: ")
-    # The error is in the user's code: show the whole traceback.
+    # The error is in the user's code. Show the traceback.
     if quiet:
         return BrokenProgram(f"{target} could not be loaded:\n{traceback.format_exc()[-_LONGEST:].rstrip()}")
     traceback.print_exc()

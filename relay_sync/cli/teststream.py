@@ -1,4 +1,4 @@
-"""The doctor's test call, which checks that the audio of a call arrives."""
+"""Test call made by ``relay-sync doctor``, to check that the audio of a call arrives."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from .checkup import Finding
 
 __all__ = ["test_stream"]
 
-#: Seconds to wait for an answer.
+#: Time to wait for an answer, in seconds.
 RINGS: Final = 30
-#: Seconds of audio to receive.
+#: Length of audio to receive, in seconds.
 LISTENS: Final = 3.0
 
 
 def test_stream(client: RelayClient, arguments: argparse.Namespace, audio: AudioServer) -> Iterator[Finding]:
     """Dial a number, stream the callee's audio to this machine, and hang up.
 
+    :param client: the connected client.
+    :param arguments: the options of ``relay-sync doctor``.
     :param audio: the receiver. It is started before the call and closed after it.
     """
     try:

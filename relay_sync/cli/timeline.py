@@ -1,4 +1,4 @@
-"""Moments of a run, with their time and thread."""
+"""Log of the steps of the demo, with the time and thread of each."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["LoggedMoment", "MomentLog"]
 
 @frozen
 class LoggedMoment:
-    """A moment.
+    """Entry of a :class:`MomentLog`.
 
-    :ivar at: seconds since the start of the timeline.
-    :ivar thread: name of the thread that logged it.
-    :ivar what: what happened.
+    :ivar at: time since the start of the log, in seconds.
+    :ivar thread: name of the thread that added the entry.
+    :ivar what: description of the step.
     """
 
     at: float
@@ -27,7 +27,7 @@ class LoggedMoment:
 
 @define(eq=False)
 class MomentLog:
-    """A log of moments. Thread-safe."""
+    """Log of steps with their times and threads. Thread-safe."""
 
     _clock: Callable[[], float] = time.monotonic
     _began: float = field(init=False)
@@ -37,16 +37,16 @@ class MomentLog:
         self._began = self._clock()
 
     def note(self, what: str) -> None:
-        """Log a moment, with the current time and thread."""
+        """Add an entry with the current time and thread."""
         self._moments.append(LoggedMoment(self._clock() - self._began, threading.current_thread().name, what))
 
     @property
     def moments(self) -> list[LoggedMoment]:
-        """All moments, in the order of time."""
+        """All entries in chronological order."""
         return sorted(self._moments, key=lambda moment: moment.at)
 
     def table(self) -> str:
-        """Return the moments as lines of text under a heading."""
+        """Return the entries as a text table with a header."""
         moments = self.moments
         widest = max([len("thread"), *(len(moment.thread) for moment in moments)])
         lines = [f"{'seconds':>9}  {'thread':<{widest}}  what happened"]

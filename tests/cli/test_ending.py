@@ -16,7 +16,7 @@ import pytest
 
 from relay_sync.cli import ending
 from relay_sync.cli.early import ENDING, Interrupted
-from relay_sync.cli.ending import interruptible, until_told
+from relay_sync.cli.ending import interruptible, stop_flag
 from relay_sync.simulator import Simulator
 from tests.support import PATIENCE
 from tests.support.commands import PACKAGE_HOME, environment
@@ -117,13 +117,13 @@ def test_a_command_that_does_not_end_can_be_interrupted_again(monkeypatch: pytes
 
 
 def test_a_server_is_told_and_only_a_second_ctrl_c_raises() -> None:
-    with until_told(second_raises=True) as told:
+    with stop_flag(second_raises=True) as told:
         signal.raise_signal(signal.SIGHUP)
         assert told.is_set()
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(Interrupted):
             signal.raise_signal(signal.SIGINT)
-    with until_told() as told:
+    with stop_flag() as told:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
         assert told.is_set()
@@ -131,7 +131,7 @@ def test_a_server_is_told_and_only_a_second_ctrl_c_raises() -> None:
 
 def test_afterwards_signals_mean_what_they_meant() -> None:
     before: list[Any] = [signal.getsignal(each) for each in ENDING]
-    with interruptible(), until_told():
+    with interruptible(), stop_flag():
         pass
     assert [signal.getsignal(each) for each in ENDING] == before
     other = threading.Thread(target=lambda: interruptible().__enter__())  # signals are for the main thread
@@ -243,8 +243,8 @@ def linger():
     while not threading.Event().wait(0.01):
         interrupt()  # again: Python misses one that comes just before it begins to wait for this thread
 if sys.argv.pop() == "told":
-    tell = command._tell
-    command._tell = lambda line: (tell(line), interrupt())
+    print_error = command._print_error
+    command._print_error = lambda line: (print_error(line), interrupt())
 else:
     threading.Thread(target=linger).start()
 entry()

@@ -162,11 +162,11 @@ def test_mistakes_are_one_line_each(capsys: pytest.CaptureFixture[str], tmp_path
     (tmp_path / "long").write_text("x" * 16385, encoding="utf-8")
     for arguments, complaint in (
         (["--save", str(tmp_path / "file" / "x")], "--save"),
-        (["--token-file", str(tmp_path / "odd")], "--token-file: must be printable"),
+        (["--token-file", str(tmp_path / "odd")], "--token-file: invalid value <hidden>: expected printable"),
         (["--token-file", str(tmp_path / "binary")], "binary cannot be read: it is not UTF-8 text"),
         (["--token-file", str(tmp_path / "file")], "file is empty"),
         (["--token-file", str(tmp_path / "none")], "none cannot be read: No such file"),
-        (["--path", "audio"], "--path: must be a path"),
+        (["--path", "audio"], "--path: invalid value 'audio': expected a path"),
         (["--path", ""], "--path: must not be empty"),
         (["--save", ""], "--save: must not be empty"),
         (["--token-file", ""], "--token-file: must not be empty"),
@@ -196,7 +196,7 @@ def test_a_token_of_the_environment_that_cannot_be_is_named_by_its_variable(
     monkeypatch.setenv("RELAY_AUDIO_TOKEN", "tell nobody")
     assert main(["listen", "--port", "0"]) == 2
     shown = capsys.readouterr().err
-    assert "$RELAY_AUDIO_TOKEN: must be printable" in shown
+    assert "$RELAY_AUDIO_TOKEN: invalid value <hidden>: expected printable" in shown
     assert "tell nobody" not in shown
 
 

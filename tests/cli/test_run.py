@@ -476,15 +476,15 @@ def test_refused_credentials_are_one_line(sim: Simulator, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["app"], "'app' is not of the form module:client"),
-        (["app:"], "is not of the form"),
-        (["a b:client"], "is not of the form"),
+        (["app"], "TARGET: invalid value 'app': expected module:client"),
+        (["app:"], "invalid value 'app:': expected module:client"),
+        (["a b:client"], "invalid value 'a b:client': expected module:client"),
         (["nothing_of_that_name:client"], "there is no module 'nothing_of_that_name'"),
         (["app:clint"], "app has no 'clint'"),
         (["app:number"], "app:number is a int, not a RelayClient"),
-        (["app:client", "--processes", "0"], "--processes: 0 is not at least 1"),
-        (["app:client", "--drain", "-1"], "--drain: -1 is not"),
-        (["app:client", "--drain", "nan"], "--drain: nan is not"),
+        (["app:client", "--processes", "0"], "--processes: invalid value 0: expected at least 1"),
+        (["app:client", "--drain", "-1"], "--drain: invalid value -1: expected"),
+        (["app:client", "--drain", "nan"], "--drain: invalid value nan: expected"),
     ],
 )
 def test_mistakes_are_told_in_a_line(

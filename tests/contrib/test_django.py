@@ -654,7 +654,7 @@ def test_a_second_ctrl_c_lets_the_handler_finish(sim: Simulator, folder: Path, p
 def test_manage_py_relay_tells_mistakes_in_a_line(sim: Simulator, folder: Path) -> None:
     with started(sim, folder, "manage.py", "relay", "--processes", "0") as relay:
         assert relay.process.wait(PATIENCE) == 2
-    assert "CommandError: argument --processes: 0 is not at least 1" in relay.output
+    assert "CommandError: argument --processes: invalid value 0: expected at least 1" in relay.output
 
 
 @pytest.mark.slow
