@@ -1,4 +1,4 @@
-"""Call audio for blocking programs: the receiver for ``call.stream()`` and for two-way streams.
+"""Audio of calls for blocking programs. A server receives the streams of ``call.stream()`` and two-way streams.
 
 ::
 
@@ -12,37 +12,37 @@
             stream.play("welcome.wav")
 
 ====================  ===========================================================================================================
-``server``            :class:`AudioServer`: listens, authorizes connections, delivers streams
-``server_address``    the address at which it is reached
-``gate``              path, bearer token, one-time tokens
-``stream_handlers``   the threads that run ``on_stream``
-``connecting``        two-way streams: connecting calls to the server
-``stream_wait``       waiting for a requested stream, and why it did not arrive
-``receiver``          turns messages into frames, on the receiving thread
-``messages``          reads and writes the JSON messages of media sockets. ``outgoing``: messages sent on two-way streams
-``reorder``           puts frames back in order, on request
-``timeline``          duplicates, gaps and late frames
-``stream_decoder``    turns payloads into PCM: a decoder for each track
-``pcm_codecs``        G.711 and L16
-``coders``            :func:`decoder_for`, :func:`encoder_for`: a common interface to all codecs. ``pyav``: G.722 and Opus,
-                      through the extra ``codecs``
-``dsp``               :class:`Resampler`, numpy views; through the extra ``dsp``
-``diagnosis``         the likely cause when a stream sounds wrong
+``server``            :class:`AudioServer`, which accepts connections and delivers streams
+``server_address``    address and public URL of the server
+``gate``              authorization of connections by path, bearer token and one-time token
+``stream_handlers``   threads that run ``on_stream``
+``connecting``        connecting calls to the server as two-way streams
+``stream_wait``       waiting for a requested stream, and errors if it does not arrive
+``receiver``          conversion of messages to frames on the receiving thread
+``messages``          JSON messages of media connections. ``outgoing`` contains the messages sent on two-way streams
+``reorder``           optional reordering of frames
+``timeline``          detection of duplicate, missing and late frames
+``stream_decoder``    decoding of payloads to PCM, with a decoder for each track
+``pcm_codecs``        G.711 and L16 codecs
+``coders``            :func:`decoder_for` and :func:`encoder_for`, the common interface to all codecs. ``pyav`` contains G.722 and
+                      Opus
+``dsp``               :class:`Resampler` and numpy views
+``diagnosis``         detection of likely mistakes, such as a wrong codec or a file header
 ``frames``            :class:`AudioFrame`, and the bounded buffer between the receiving thread and the program
-``waking``            wakes reading threads, one after another
-``stream``            :class:`AudioStream`: one call's audio; iterate, read, save. ``stream_core``: the part that the
-                      receiving side uses. ``stats``: statistics
-``speaking``          playing audio on two-way streams. ``speaker`` sends it, on the receiving thread
-``playback``          how much of it was heard. ``sources``: the kinds of audio that can be played
-``stream_recording``  the recording of a stream, fed by the receiver. ``recorder``: its file, valid while it grows. ``disk``: the
-                      thread that writes. ``snapshot``: reads it. ``recording_files``: names and creates files
-``wav``               reads and writes WAV files. ``user_files``: writes users' files, replacing them when complete.
-                      ``file_kinds``: recognizes files mistaken for PCM
-``waveform``          draws audio in a terminal. ``picture``: player, waveform and statistics for a notebook
+``waking``            waking of the reading threads, one after another
+``stream``            :class:`AudioStream`, for reading, iterating and saving. ``stream_core`` contains the part that the receiver
+                      uses, ``stats`` the statistics
+``speaking``          playing audio on two-way streams. ``speaker`` sends it on the receiving thread
+``playback``          progress of played audio. ``sources`` contains the types of audio that can be played
+``stream_recording``  recording of a stream. ``recorder`` manages the file, ``disk`` writes it, ``snapshot`` reads it, and
+                      ``recording_files`` names and creates it
+``wav``               reading and writing WAV files. ``user_files`` reads users' files and replaces them atomically.
+                      ``file_kinds`` recognizes data that is not PCM
+``waveform``          drawing of audio in a terminal. ``picture`` shows a stream in a notebook
 ====================  ===========================================================================================================
 
-Needs the extra ``audio``, in a checkout ``pip install -e ".[audio]"``; codecs, messages and WAV files work without it. G.722 and
-Opus need the extra ``codecs``, resampling and numpy views the extra ``dsp``.
+The server needs the extra ``audio``. In a checkout, install it with ``pip install -e ".[audio]"``. Codecs, messages and WAV files
+work without it. G.722 and Opus need the extra ``codecs``. Resampling and numpy views need the extra ``dsp``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Decoded frames on their way from the receiving thread to the program, in a bounded buffer that never blocks its writer."""
+"""Audio frames, and the bounded buffer that passes them from the receiving thread to the program."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Number of arrival, data, timestamp, sequence, and the track's bytes before it.
+# Arrival number, data, timestamp, sequence number, and offset of the data in the track in bytes.
 _Waiting: TypeAlias = tuple[int, bytes, float, int | None, int]
 
 __all__ = ["AudioFrame", "FrameBuffer"]
 
 
-_SLOW = 0.001  # seconds of work on a frame that are too long for others to wait for
-_TRUST = 100  # fast frames in a row that are needed after a slow one
+_SLOW = 0.001  # a reader that works longer than this on a frame is slow, in seconds
+_TRUST = 100  # number of fast frames in a row after which readers are no longer considered slow
 
 
 class Alarm(Protocol):
-    """Wakes threads. Each thread sleeps on its own lock, its ear: the lock is held, and released to wake the thread."""
+    """Protocol for waking reading threads. Each thread sleeps on its own lock, which is released to wake the thread."""
 
     @property
     def patient(self) -> bool:
-        """Whether a woken thread should let the waking thread finish first, see :mod:`relay_sync.threads.batch_sleep`."""
+        """Whether a woken thread should let the waking thread finish first. See :mod:`relay_sync.threads.batch_sleep`."""
 
     def add(self, ear: Any) -> None:
-        """Wake the thread that sleeps on this ear, at once or soon."""
+        """Wake the thread that sleeps on a lock, immediately or soon."""
 
     def next(self) -> None:
-        """Called by a woken thread when another may be woken."""
+        """Allow the next thread to be woken. A woken thread calls this method when it is ready for that."""
 
 
 class _AtOnce:
@@ -58,14 +58,14 @@ class _AtOnce:
 
 @frozen(kw_only=True)
 class AudioFrame:
-    """A piece of the audio of one track, as received.
+    """One frame of audio from one track.
 
     :ivar data: PCM (16-bit signed little-endian mono), or the raw payload if ``encoding`` is set.
-    :ivar track: ``inbound`` (what the party on this call says) or ``outbound`` (what that party hears).
-    :ivar timestamp: seconds since the start of the stream, by the carrier's clock.
+    :ivar track: ``inbound`` (audio from the party on this call) or ``outbound`` (audio played to that party).
+    :ivar timestamp: time since the start of the stream in seconds, by the carrier's clock.
     :ivar sample_rate: sample rate in Hz.
-    :ivar sequence: the carrier's message number, or ``None`` if not sent.
-    :ivar encoding: ``None``, or the carrier's name for a codec that cannot be decoded.
+    :ivar sequence: sequence number of the carrier's message, or ``None`` if the message had none.
+    :ivar encoding: ``None`` if the audio was decoded, otherwise the carrier's name of the codec.
     """
 
     data: bytes = field(repr=False)
@@ -77,9 +77,9 @@ class AudioFrame:
 
     @property
     def pcm(self) -> bytes:
-        """The samples, 16-bit signed little-endian.
+        """The samples as 16-bit signed little-endian PCM.
 
-        :raises UnsupportedCodec: the codec cannot be decoded; ``data`` contains the raw payload.
+        :raises UnsupportedCodec: the codec cannot be decoded. ``data`` contains the raw payload.
         """
         if self.encoding is not None:
             raise UnsupportedCodec(f"{why_raw(self.encoding)}; frame.data contains the raw payload")
@@ -119,7 +119,7 @@ class AudioFrame:
 
 @define(eq=False)
 class _Sleeper:
-    """A thread that waits for *wanted* bytes of a track, or for any frame (``None``)."""
+    """A thread that waits until *wanted* bytes of a track are buffered. Without a track, it waits for any frame."""
 
     track: str | None
     wanted: int
@@ -128,11 +128,11 @@ class _Sleeper:
 
 @define(eq=False)
 class _Track:
-    """The frames of one track.
+    """Buffered frames of one track.
 
-    :ivar returned: what a reader took and did not need: it comes before all others, and is never dropped.
-    :ivar total: bytes ever put.
-    :ivar read: whether a frame was ever taken.
+    :ivar returned: frames that a reader took but did not use. They are delivered first and never dropped.
+    :ivar total: total number of bytes added so far.
+    :ivar read: whether a reader has taken a frame of this track.
     """
 
     name: str
@@ -143,7 +143,7 @@ class _Track:
 
     @property
     def held(self) -> int:
-        """Bytes that wait."""
+        """Number of buffered bytes."""
         returned = sum(len(each[1]) for each in tuple(self.returned)) if self.returned else 0
         try:
             return returned + self.total - self.frames[0][4]
@@ -151,43 +151,48 @@ class _Track:
             return returned
 
     def first(self) -> _Waiting:
-        """The oldest frame.
+        """Return the oldest frame.
 
-        :raises IndexError: there is none.
+        :raises IndexError: no frame is buffered.
         """
         if self.returned:
             try:
                 return self.returned[0]
-            except IndexError:  # another reader was quicker
+            except IndexError:  # another reader took it
                 pass
         return self.frames[0]
 
     def pop(self) -> _Waiting:
-        """Take the oldest frame.
+        """Remove and return the oldest frame.
 
-        :raises IndexError: there is none.
+        :raises IndexError: no frame is buffered.
         """
         if self.returned:
             try:
                 return self.returned.popleft()
-            except IndexError:  # another reader was quicker
+            except IndexError:  # another reader took it
                 pass
         return self.frames.popleft()
 
 
 class FrameBuffer:
-    """Frames by track, delivered in the order of arrival.
+    """Bounded buffer for the frames of all tracks of a stream. Frames are delivered in order of arrival.
 
-    Each track holds at most *max_bytes* of data in *max_frames* frames; beyond that its oldest frame is dropped. One thread
-    puts frames, any number of threads take them, and each frame is delivered once.
+    One thread adds frames and is never blocked. Any number of threads take frames, and each frame is delivered once. When a
+    track exceeds its limits, its oldest frames are dropped.
 
-    Putting frames and taking single frames needs no lock: all shared state is in deques and lists, changed by one call each.
-    Frames wait as tuples and become :class:`AudioFrame` in the reading thread, which saves work in the receiving thread and
-    thousands of objects in the garbage collector. A reader is woken only when enough data is available.
+    Adding frames and taking single frames requires no lock, because each change of a shared deque or list is a single atomic
+    call. Frames are stored as tuples, and the reading thread converts them to :class:`AudioFrame`. This saves time on the
+    receiving thread and keeps thousands of objects out of the garbage collector. A reader is woken only when enough data is
+    available.
 
-    :param sample_rate: of all frames, in Hz.
-    :param encoding: of all frames, see :class:`AudioFrame`.
-    :param alarm: wakes waiting readers; without it they are woken as soon as enough data is available.
+    :param max_bytes: maximum number of bytes of each track.
+    :param sample_rate: sample rate of all frames in Hz.
+    :param encoding: ``encoding`` of all frames; see :class:`AudioFrame`.
+    :param max_frames: maximum number of frames of each track.
+    :param alarm: wakes waiting readers; ``None`` wakes them as soon as enough data is available.
+    :ivar dropped: number of dropped frames.
+    :ivar outran: whether frames were dropped from a track that a reader has read before.
     """
 
     def __init__(
@@ -204,26 +209,26 @@ class FrameBuffer:
         self._max_bytes = max_bytes
         self._max_frames = max_frames
         self._alarm: Alarm = _AtOnce() if alarm is None else alarm
-        self._awake = self._passed = False  # of the reader, see _is_awake
+        self._awake = self._passed = False  # state of the woken reader; see _is_awake()
         self._woken, self._distrust = 0.0, 0
-        self._tracks: dict[str, _Track] = {}  # never changed, but replaced
+        self._tracks: dict[str, _Track] = {}  # replaced instead of modified, so readers need no lock
         self._arrivals = 0
         self._sleepers: list[_Sleeper] = []
-        self._in_one_piece = threading.RLock()  # held while taking several frames, so that they are consecutive
+        self._in_one_piece = threading.RLock()  # held while taking several frames, to keep them consecutive
         self._ended = False
         self._generation = generation()
         self.dropped: int = 0
-        self.outran: bool = False  # whether frames of a track with a reader were dropped
+        self.outran: bool = False
 
     @property
     def tracks(self) -> tuple[str, ...]:
-        """The tracks of which frames have arrived."""
+        """Names of the tracks that have received frames."""
         return tuple(self._tracks)
 
-    # -- for the thread that puts --------------------------------------------------------------------------------------
+    # -- for the writing thread ----------------------------------------------------------------------------------------
 
     def put(self, track: str, data: bytes, timestamp: float, sequence: int | None) -> None:
-        """Add a frame; never blocks."""
+        """Add a frame. Never blocks."""
         queue = self._tracks.get(track)
         if queue is None:
             queue = _Track(track)
@@ -237,13 +242,13 @@ class FrameBuffer:
                 frames.popleft()
                 self.dropped += 1
                 self.outran = self.outran or queue.read
-        except IndexError:  # a reader took them all
+        except IndexError:  # readers have taken all frames
             pass
         if self._sleepers:
             self._rouse(self._alarm.add)
 
     def end(self) -> None:
-        """Mark the end of the stream: waiting readers return once the remaining frames are taken."""
+        """Mark the end of the stream. Readers receive the remaining frames and no longer wait."""
         self._ended = True
         self._rouse(self._alarm.add)
 
@@ -252,23 +257,25 @@ class FrameBuffer:
             if sleeper.track is None or self._is_enough(sleeper.track, sleeper.wanted):
                 try:
                     self._sleepers.remove(sleeper)
-                except ValueError:  # it has left
+                except ValueError:  # the reader no longer waits
                     continue
                 wake(sleeper.ear)
 
     # -- for the readers -----------------------------------------------------------------------------------------------
 
     def take(self, track: str | None, timeout: float | None) -> AudioFrame | None:
-        """Return the oldest frame (of *track*, if given), or ``None`` when the stream has ended.
+        """Return the oldest frame, or ``None`` if the stream has ended and no frames remain.
 
-        :raises WaitTimeout: no frame arrived within *timeout* seconds.
+        :param track: track to read; ``None`` reads all tracks.
+        :param timeout: maximum time to wait, in seconds; ``None`` waits indefinitely.
+        :raises WaitTimeout: no frame arrived in time.
         :raises Forked: the stream belongs to the parent process.
         """
         self._check_process()
         left = TimeLeft(timeout)
         waited = False
         while True:
-            ended = self._ended  # first: what came before the end is seen then
+            ended = self._ended  # read this first, to not miss the last frames
             frame = self._pop(track)
             if frame is not None or ended:
                 if self._awake and (frame is None or not waited):
@@ -278,10 +285,15 @@ class FrameBuffer:
             waited = True
 
     def take_bytes(self, track: str, wanted: int, timeout: float | None) -> list[bytes]:
-        """Return frames of *track* with at least *wanted* bytes in all; fewer if the buffer is too small for that, and none when
-        the stream has ended. Waits for all of them, so that the thread is woken once.
+        """Return the data of frames of one track, with at least *wanted* bytes in total.
 
-        :raises WaitTimeout: they did not arrive within *timeout* seconds, and nothing was taken.
+        The thread is woken only once, when all the frames are available. Fewer bytes are returned if the buffer is too small for
+        *wanted*. At the end of the stream, the remaining frames are returned, and then an empty list.
+
+        :param track: track to read.
+        :param wanted: minimum number of bytes.
+        :param timeout: maximum time to wait, in seconds; ``None`` waits indefinitely.
+        :raises WaitTimeout: the frames did not arrive in time. No frames were taken.
         :raises Forked: the stream belongs to the parent process.
         """
         taken: list[_Waiting] = []
@@ -289,11 +301,14 @@ class FrameBuffer:
         return [data for _, data, _, _, _ in taken]
 
     def read(self, track: str, wanted: int, timeout: float | None) -> bytes:
-        """Return exactly *wanted* bytes of *track*, or the rest when the stream has ended.
+        """Return exactly *wanted* bytes of one track, or the remaining bytes if the stream has ended.
 
-        The unused part of a frame is kept for the next reader.
+        If the last frame is used only in part, the rest of it is kept for the next reader.
 
-        :raises WaitTimeout: they did not arrive within *timeout* seconds, and nothing was taken.
+        :param track: track to read.
+        :param wanted: number of bytes.
+        :param timeout: maximum time to wait, in seconds; ``None`` waits indefinitely.
+        :raises WaitTimeout: the data did not arrive in time. No data was taken.
         :raises Forked: the stream belongs to the parent process.
         """
         self._check_process()
@@ -306,7 +321,7 @@ class FrameBuffer:
                 before, size = size, sum([len(each[1]) for each in taken])
                 if size == before:
                     break
-        except BaseException:  # Ctrl-C, too
+        except BaseException:  # including KeyboardInterrupt
             self._give_back(track, taken)
             raise
         if size > wanted:
@@ -317,21 +332,21 @@ class FrameBuffer:
         return b"".join([each[1] for each in taken])
 
     def _without(self, frame: _Waiting, taken: int) -> _Waiting:
-        """What is left of a frame when so many of its bytes were taken."""
+        """Return a frame without its first *taken* bytes."""
         arrival, data, timestamp, sequence, before = frame
         return arrival, data[taken:], timestamp + taken / 2 / self._sample_rate, sequence, before + taken
 
     def _give_back(self, track: str, frames: list[_Waiting]) -> None:
         if frames:
             self._tracks[track].returned.extendleft(reversed(frames))
-            self._rouse(methodcaller("release"))  # another reader, from a thread that is not the alarm's
+            self._rouse(methodcaller("release"))  # wake directly, because only the receiving thread may use the alarm
 
     def _take_many(self, track: str, wanted: int, left: TimeLeft, taken: list[_Waiting]) -> None:
-        """Add frames to *taken*, as :meth:`take_bytes` says."""
+        """Append frames to *taken*, as described for :meth:`take_bytes`."""
         self._check_process()
         wanted = max(1, min(wanted, self._max_bytes // 2))
         waited, before = False, len(taken)
-        while True:  # another reader may be quicker
+        while True:  # another reader may take the frames first
             ended = self._ended
             with self._in_one_piece:
                 if self._is_enough(track, wanted):
@@ -355,10 +370,10 @@ class FrameBuffer:
         if queue is None:
             return None
         try:
-            # Nearly always nothing was returned to the track: that saves two calls.
+            # Frames are rarely returned to a track, so avoid the calls of queue.pop().
             _, data, timestamp, sequence, _ = queue.pop() if queue.returned else queue.frames.popleft()
         except IndexError:
-            # Another reader was quicker; where any track will do, another track may have more.
+            # Another reader took the frame. Unless a track was requested, another track may have one.
             return self._pop(None) if track is None and len(tracks) > 1 else None
         queue.read = True
         return AudioFrame(
@@ -391,21 +406,24 @@ class FrameBuffer:
         return queue.held >= wanted or 2 * len(queue.frames) >= self._max_frames
 
     def _wait(self, track: str | None, wanted: int, left: TimeLeft) -> None:
-        """Sleep until there is enough, or for a while: the caller looks again."""
+        """Sleep until enough data is available, but not longer than a signal handler can wait. The caller checks again.
+
+        :raises WaitTimeout: no time is left.
+        """
         seconds = left()
         if seconds is not None and seconds <= 0:
             raise WaitTimeout(f"no audio within {left.timeout:g} s; the stream continues")
         ear = threading.Lock()
         ear.acquire()
         sleeper = _Sleeper(track, wanted, ear)
-        # Before the look: what comes after it is heard.
+        # Register before checking the buffer, so that data added after the check wakes this thread.
         self._sleepers.append(sleeper)
         dozing = self._alarm.patient and lie_down()
         try:
             if self._awake:
                 self._is_done()
             if not self._is_enough(track, wanted):
-                # Ctrl-C needs a chance in between.
+                # Limit the wait, so that Ctrl-C is handled.
                 longest = at_once(seconds)
                 if not ear.acquire(True, longest):
                     left.waited(longest)
@@ -417,7 +435,7 @@ class FrameBuffer:
             except ValueError:
                 self._is_awake()
 
-    # A woken thread wakes the next one: when its own work is done, or before that if the work may take long.
+    # A woken reader wakes the next one after processing its own frame, or before that if readers were slow recently.
 
     def _is_awake(self) -> None:
         self._awake, self._woken, self._passed = True, time.monotonic(), self._distrust > 0
@@ -439,7 +457,7 @@ class FrameBuffer:
 
 
 def _oldest(tracks: dict[str, _Track]) -> _Track | None:
-    """The track whose next frame came first."""
+    """Return the track that has the oldest frame, or ``None`` if no track has a frame."""
     best: tuple[int, _Track] | None = None
     for queue in tracks.values():
         try:

@@ -1,4 +1,4 @@
-"""Who may open a media socket: path, bearer token, one-time tokens. Decided before the upgrade."""
+"""Authorization of media connections by path, bearer token and one-time token, before the WebSocket upgrade."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _UNAUTHORIZED = Response(401, {"WWW-Authenticate": "Bearer"}, b"a bearer token i
 
 
 def check_token(token: Any) -> str | None:
-    """Return a bearer token if a header can carry it.
+    """Return a bearer token after checking that it can be sent in a header.
 
-    :raises InvalidParameter: it cannot.
+    :raises InvalidParameter: the token contains invalid characters.
     """
     if token is not None and (
         not isinstance(token, str) or not token or not token.isascii() or not token.isprintable() or " " in token
@@ -42,21 +42,22 @@ def check_token(token: Any) -> str | None:
 
 
 def _digest(token: str) -> bytes:
-    # Tokens are kept and compared as digests: what the time of a look-up could tell is worth nothing then.
+    # Only digests are stored and compared, so the timing of a lookup reveals nothing about a token.
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
 @define(eq=False)
 class Expected:
-    """A stream that a caller of ``listen``, ``connect`` or ``device`` expects.
+    """State of a stream that was requested with ``listen``, ``connect`` or ``device``.
 
-    :ivar two_way: whether the carrier plays the audio that is sent.
-    :ivar realtime: whether it plays it with as little delay as possible.
-    :ivar sample_rate: requested for its frames, if any.
-    :ivar awaited: whether a caller waits for the stream itself, so that it is not delivered by ``accept`` or ``on_stream``.
-    :ivar refusals: number of peers refused before, by kind.
-    :ivar expires: when its token expires; never while a caller waits for it.
-    :ivar changed: set at each step: the carrier connected, the stream started, the connection closed without a start.
+    :ivar digest: digest of the one-time token.
+    :ivar expires: monotonic time at which the token expires; infinite if a caller waits for the stream.
+    :ivar two_way: whether the stream is two-way.
+    :ivar realtime: whether the carrier plays audio with minimal delay.
+    :ivar awaited: whether a caller waits for the stream. If so, ``accept`` and ``on_stream`` do not deliver it.
+    :ivar sample_rate: requested sample rate of the frames in Hz, if any.
+    :ivar refusals: number of peers refused before this stream was requested, by kind.
+    :ivar changed: set when the carrier connects, the stream starts, or the connection closes without a start.
     """
 
     digest: bytes = field(repr=False)
@@ -74,20 +75,20 @@ class Expected:
     given_up: bool = False
 
     def began(self, stream: AudioStream, core: StreamCore) -> None:
-        """Store the started stream, or close it if the caller has given up."""
+        """Store the started stream. If the caller has given up, close the stream."""
         self.core, self.stream = core, stream
-        if self.given_up:  # in this order it is seen either here or in give_up()
+        if self.given_up:  # checked after the assignment, so either this method or give_up() closes the stream
             core.hang_up(False)
         self.changed.set()
 
     def give_up(self) -> None:
-        """The caller no longer waits: close the stream, now or as soon as it starts."""
+        """Close the stream, now or as soon as it starts, because the caller no longer waits for it."""
         self.given_up = True
         if self.core is not None:
             self.core.hang_up(False)
 
 
-#: What a refusal says to who waits for a stream: one, several, and the question that leads to the cause.
+#: Refused peers in the error message of a caller that waits for a stream: singular, plural, and a question about the cause.
 _REFUSALS = {
     "token": ("connection with an unknown token", "connections with unknown tokens", "does the proxy route by path?"),
     "no token": (
@@ -104,7 +105,7 @@ _REFUSALS = {
         "does the proxy speak TLS to this server?",
     ),
 }
-#: What helps a peer that the server refuses, where AudioServer has a better word for it than the server.
+#: Log messages for refused peers that are more specific to AudioServer than those of the WebSocket server.
 _ADVICE = {
     "TLS": "sent TLS to this plain port: pass ssl_context to AudioServer, or put a proxy that terminates TLS in front of it",
     "no TLS": (
@@ -115,14 +116,15 @@ _ADVICE = {
 
 
 class Gate:
-    """Checks requests.
+    """Authorization of the requests to an audio server.
 
-    :param path: the only path where sockets are taken.
-    :param token: the bearer token all sockets must show, unless they show a one-time token; ``None``: none needed.
-    :ivar strangers: whether connections without a token are wanted, if no token is required.
-    :param public_url: see :func:`~relay_sync.hosts.origins.refusal`.
-    :param origins: the same.
-    :param hosts: the same.
+    :param path: path of media connections. Connections to other paths are refused.
+    :param token: bearer token that a connection must present unless it presents a one-time token; ``None`` requires no token.
+    :param troubles: rate-limited log for refused requests.
+    :param public_url: public URL of the server, as for :func:`~relay_sync.hosts.origins.refusal`.
+    :param origins: additional accepted origins of web pages, as for :func:`~relay_sync.hosts.origins.refusal`.
+    :param hosts: additional accepted host names, as for :func:`~relay_sync.hosts.origins.refusal`.
+    :ivar strangers: whether connections without a token are accepted if no token is required.
     """
 
     def __init__(
@@ -144,8 +146,8 @@ class Gate:
         self.strangers = True
         self._lock = threading.RLock()
         self._expected: dict[bytes, Expected] = {}
-        # By kind; only the loop thread writes. A socket without a token counts even where it was let in: it is none of those
-        # that are waited for.
+        # Number of refused peers by kind, modified only by the loop thread. Connections without a token are counted even if they
+        # are accepted, because they cannot be the stream that a caller waits for.
         self._refusals: Counter[str] = Counter()
 
     def expect(
@@ -157,10 +159,17 @@ class Gate:
         awaited: bool = True,
         sample_rate: int | None = None,
     ) -> tuple[str, Expected]:
-        """Return a new one-time token, valid for one connection within *seconds*, and the state of that connection.
+        """Create a one-time token for one connection.
 
-        A token that a caller waits for needs no time limit: it expires when the wait ends. The wait may start later, after a
-        command that had to wait for its session.
+        If a caller waits for the stream, the token has no time limit, because it is invalidated when the wait ends. A time limit
+        could expire too early: the command may have to wait for the session before the wait for the stream starts.
+
+        :param seconds: validity of the token in seconds.
+        :param two_way: whether the stream is two-way.
+        :param realtime: whether the carrier plays audio with minimal delay.
+        :param awaited: whether a caller waits for the stream.
+        :param sample_rate: requested sample rate of the frames in Hz, if any.
+        :return: the token and the state of the stream.
         """
         token, now = secrets.token_urlsafe(32), time.monotonic()
         expected = Expected(
@@ -182,8 +191,10 @@ class Gate:
     def expecting(
         self, *, two_way: bool = False, realtime: bool = False, sample_rate: int | None = None
     ) -> Iterator[tuple[str, Expected]]:
-        """Like :meth:`expect`, for a caller that waits for the stream itself: the token is valid until the context ends.
-        An exception in the context closes the stream, now or as soon as it starts.
+        """Create a one-time token, as :meth:`expect` does, for a caller that waits for the stream inside the context.
+
+        The token is invalidated at the end of the context. If the context raises an exception, the stream is closed, now or as
+        soon as it starts.
         """
         token, expected = self.expect(two_way=two_way, realtime=realtime, sample_rate=sample_rate)
         try:
@@ -195,7 +206,7 @@ class Gate:
             self.forget(expected)
 
     def forget(self, expected: Expected) -> None:
-        """Invalidate its token."""
+        """Invalidate the token of an expected stream."""
         with self._lock:
             self._expected.pop(expected.digest, None)
 
@@ -244,7 +255,7 @@ class Gate:
             )
         if request.path != self.path and request.method != "GET":
             return Response(404, {}, b"nothing here\n")
-        return None  # the server says what it is for
+        return None  # the WebSocket server responds with 426 or 405
 
     def _without_token(self, request: HttpRequest) -> Response | None:
         if self._token is not None:
@@ -278,7 +289,12 @@ class Gate:
         return Response(403, {}, b"web pages of other sites may not talk to this server\n")
 
     def refused(self, remote: str, kind: str, why: str) -> None:
-        """The server has refused or dropped a peer before it asked for anything."""
+        """Count and log a peer that the server refused or dropped before it sent a request.
+
+        :param remote: address of the peer.
+        :param kind: kind of refusal.
+        :param why: description of the reason, for the log.
+        """
         if kind in _ADVICE:
             self._refuse(kind, "%s %s", remote, _ADVICE[kind])
         else:
@@ -289,22 +305,27 @@ class Gate:
         self._troubles.warning(kind, message, *args)
 
     def refused_since(self, expected: Expected) -> str:
-        """Return the peers that this server has refused since the caller started waiting, as a sentence with a leading blank.
+        """Describe the peers that were refused since a stream was requested.
 
-        If the server accepts connections without a token, these are counted as well.
+        Accepted connections without a token are included.
+
+        :return: text to append to an error message, with a leading period; ``""`` if no peers were refused.
         """
         since = Counter(dict(self._refusals))
         since.subtract(expected.refusals)
-        told = [_count(kind, number) for kind, number in since.most_common() if number > 0]
-        return f". {'; '.join(told)}" if told else ""
+        counts = [_count(kind, number) for kind, number in since.most_common() if number > 0]
+        return f". {'; '.join(counts)}" if counts else ""
 
     @staticmethod
     def shows_token(headers: Headers) -> bool:
-        """Whether a socket that was let in has shown a token, which then was a right one."""
+        """Return whether an accepted connection presented a token. Its token is valid, because the gate refuses others."""
         return _bearer(headers) is not None
 
     def claim(self, headers: Headers) -> Expected | None:
-        """Consume the one-time token of an accepted socket, if it presented one."""
+        """Invalidate the one-time token of an accepted connection and return the expected stream.
+
+        :return: the stream; ``None`` if the connection did not present a one-time token.
+        """
         token = _bearer(headers)
         if token is None:
             self._refusals["no token"] += 1
@@ -318,7 +339,7 @@ class Gate:
             expected = self._expected.get(digest)
         if expected is not None:
             return time.monotonic() < expected.expires
-        # An unknown token is a mistake, or a used one-time token: always refuse it.
+        # Refuse an unknown token even if no token is required. It is a mistake, or a one-time token that was used before.
         return self._token is not None and hmac.compare_digest(digest, self._token)
 
 

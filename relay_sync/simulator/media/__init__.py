@@ -1,1 +1,1 @@
-"""Sound: streams to WebSockets, playback and hearing, and disturbances of the audio."""
+"""Audio of simulated calls: media streams, played sounds, recorded audio and injected faults."""

@@ -1,8 +1,10 @@
-"""The media messages of one stream, from the carrier's side: what is said, cut into frames, coded, numbered. Pure, but that
-G.722 and Opus need the extra ``codecs``.
+"""Media messages of one stream, as the carrier sends them.
 
-One sequence runs through all numbered messages of the socket, beginning with ``start``; ``chunk`` counts from 1 per
-track; ``timestamp`` is the time since the stream began, in ms (the vendor's stream pages).
+The carrier divides speech into frames, encodes them and numbers the messages. All numbered messages of a connection share one
+sequence, which starts with the ``start`` message. ``chunk`` is counted separately for each track, from 1. ``timestamp`` is the
+time since the start of the stream in milliseconds. The vendor's stream pages document these rules.
+
+This module does no I/O. G.722 and Opus need the extra ``codecs``.
 """
 
 from __future__ import annotations
@@ -21,19 +23,23 @@ from .voice import Voice
 
 __all__ = ["Carrier"]
 
-DTMF_MILLISECONDS = 250  # how long a key is held; the sources have no figure that can be relied on
+DTMF_MILLISECONDS = 250  # duration of a digit; the sources do not specify it reliably
 
 
 @define(kw_only=True)
 class Carrier:
-    """Writes the messages of one stream in order. Not for several threads.
+    """Generator of the messages of one stream. Not thread-safe.
 
-    Making one raises ``UnsupportedCodec`` where the format cannot be played here.
-
-    :ivar voices: what each track carries; the tracks in the order in which their frames alternate.
-    :ivar offset: the first frame carries the speech from this sample on.
-    :ivar two_way: whether the endpoint is heard as well; only then messages of keys name the stream.
-    :ivar position: number of frame intervals sent, the timeline of all tracks.
+    :ivar format: audio format of the stream.
+    :ivar voices: audio of each track. The frames of the tracks alternate in this order.
+    :ivar account: account id for the ``start`` message.
+    :ivar call_id: id of the call, for the ``start`` message.
+    :ivar custom_parameters: custom parameters for the ``start`` message.
+    :ivar offset: position in the speech of the first frame, in samples.
+    :ivar stream_sid: id of the stream.
+    :ivar two_way: whether the stream is two-way. DTMF messages include the stream id only in this case.
+    :ivar position: number of frame intervals sent or skipped so far.
+    :raises UnsupportedCodec: the simulator cannot encode the format.
     """
 
     format: Format
@@ -59,7 +65,7 @@ class Carrier:
         self._chunks = dict.fromkeys(self.voices, 0)
 
     def mislabel(self) -> None:
-        """Code the audio otherwise than ``start`` says, for as long as the stream lasts."""
+        """Encode the rest of the stream in a different codec than ``start`` announces."""
         form = self.format
         other = {"PCMU": "PCMA", "PCMA": "PCMU", "L16": "L16"}.get(form.base, "PCMU")
         self._encoders = {
@@ -71,7 +77,7 @@ class Carrier:
         return self._sequence
 
     def opening(self) -> list[str]:
-        """``connected`` and ``start``."""
+        """Return the ``connected`` and ``start`` messages."""
         start = messages.start_message(
             stream_id=self.stream_sid,
             account_id=self.account,
@@ -84,30 +90,29 @@ class Carrier:
         return [messages.connected_message(), start]
 
     @property
-    def told(self) -> float:
-        """Seconds sent, plus those before the stream."""
+    def seconds_sent(self) -> float:
+        """Position in the speech after the last frame sent, in seconds."""
         return (self.offset + self.position * self.format.samples) / self.format.rate
 
-    def has_told(self, voice: Voice | Tape) -> bool:
-        """Whether a voice has been sent to its end, including samples that the codec delays."""
+    def has_sent(self, voice: Voice | Tape) -> bool:
+        """Return whether a voice has been sent completely, including the samples that the codec delays."""
         samples = voice.samples_at(self.format.rate)
         return self.offset + self.position * self.format.samples >= (samples and samples + self._delay)
 
     @property
     def speaking(self) -> bool:
-        """Whether some track still has speech to tell."""
-        return not all(map(self.has_told, self.voices.values()))
+        """Whether any track has more speech to send."""
+        return not all(map(self.has_sent, self.voices.values()))
 
     def tick(self) -> dict[str, tuple[str, bytes]]:
-        """The messages of the next frame interval by track, each with the samples it carries, as PCM after the
-        codec's rounding, which is what a decoder makes of it that has heard all before.
+        """Advance one frame interval and return the message of each track, with the PCM that a receiver decodes from it.
 
-        Beyond the end of a speech there is silence, in the codec's own form.
+        After the end of the speech, the messages contain encoded silence.
         """
         start, samples = self.offset + self.position * self.format.samples, self.format.samples
         timestamp = self.position * self.format.ptime
         self.position += 1
-        told = {}
+        sent = {}
         for track, voice in self.voices.items():
             (payload,) = self._encoders[track].encode(voice.render(start, samples, self.format.rate))
             self._chunks[track] += 1
@@ -118,24 +123,24 @@ class Carrier:
                 timestamp=timestamp,
                 payload=payload,
             )
-            told[track] = message, self._decoders[track].decode(payload)
-        return told
+            sent[track] = message, self._decoders[track].decode(payload)
+        return sent
 
     def skip(self) -> None:
-        """Skip one frame interval. The numbers advance, so that the receiver can see the gap."""
+        """Skip one frame interval. The counters advance, so the receiver can detect the gap."""
         start, samples = self.offset + self.position * self.format.samples, self.format.samples
         self.position += 1
         for track, voice in self.voices.items():
-            if self._encoders[track].stateful:  # what is lost has been encoded all the same
+            if self._encoders[track].stateful:  # the next packets depend on the lost ones
                 self._encoders[track].encode(voice.render(start, samples, self.format.rate))
             self._chunks[track] += 1
             self._sequence += 1
 
     def dtmf(self, digit: str) -> str:
-        """A key was pressed."""
+        """Return the message for a pressed digit."""
         named = self.stream_sid if self.two_way else None
         return messages.dtmf_message(sequence=self._number(), digit=digit, duration=DTMF_MILLISECONDS, stream_id=named)
 
     def stop(self) -> str:
-        """The end."""
+        """Return the ``stop`` message."""
         return messages.stop_message(sequence=self._number())

@@ -1,4 +1,4 @@
-"""What goes wrong with the audio of a stream because a test asked for it. Pure."""
+"""Faults in the audio of a stream that a test has injected. This module does no I/O."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ..core.faults import MediaFault
 
 __all__ = ["ERRORS", "KINDS", "MOST_FRAMES", "Disturbance"]
 
-#: Where a fault is at the latest, in frame intervals: without a clock, silence is sent until it has happened.
+#: Latest position of a fault, in frame intervals. Without a clock, silence is sent until all faults have occurred.
 MOST_FRAMES = 100_000
 
 KINDS = ("gap", "duplicate", "reorder", "garbage", "drop", "reset", "wrong codec", "refuse")
 
-# The values of StreamError in status callbacks (the vendor's stream page).
+# Values of StreamError in status callbacks, from the vendor's stream page.
 ERRORS = (
     "invalid_url",
     "missing_url",
@@ -38,7 +38,7 @@ _GARBAGE = (
 
 @define(eq=False)
 class Disturbance:
-    """The faults of one stream, by frame intervals counted from 0."""
+    """Faults of one stream. Their positions are frame intervals, counted from 0."""
 
     faults: Sequence[MediaFault] = ()
     _held: list[tuple[int, list[str]]] = field(factory=list, init=False)
@@ -52,25 +52,25 @@ class Disturbance:
 
     @property
     def refused_with(self) -> str:
-        """The error with which the stream never begins; ``""`` if it may."""
+        """Error with which the stream is refused; ``""`` if it is not refused."""
         return next((fault.error for fault in self.faults if fault.kind == "refuse"), "")
 
     @property
     def mislabeled(self) -> bool:
-        """Whether the audio is coded otherwise than announced."""
+        """Whether the audio is encoded in a different codec than announced."""
         return any(fault.kind == "wrong codec" for fault in self.faults)
 
     def ends(self, position: int) -> str:
-        """``drop`` or ``reset`` where the socket ends before this interval; else ``""``."""
+        """Return how the connection ends before an interval: ``drop``, ``reset``, or ``""`` if it continues."""
         self._ended_by = self._of("drop", position) or self._of("reset", position)
         return self._ended_by.kind if self._ended_by is not None else ""
 
     def skips(self, position: int) -> bool:
-        """Whether this interval is not sent."""
+        """Return whether an interval is not sent."""
         return self._of("gap", position) is not None
 
     def around(self, position: int, messages: list[str]) -> list[str]:
-        """What is sent at this interval in place of its messages."""
+        """Apply the faults of an interval to its messages, and return the messages to send."""
         out = []
         garbage = self._of("garbage", position)
         if garbage is not None:
@@ -85,7 +85,7 @@ class Disturbance:
         return out
 
     def ahead(self, position: int) -> list[MediaFault]:
-        """The faults that have not wholly happened when the interval ``position`` is still to come."""
+        """Return the faults that have not fully occurred before the interval ``position``."""
         several = ("gap", "duplicate", "garbage")
         once = ("drop", "reset", "reorder")
         return [
@@ -96,6 +96,6 @@ class Disturbance:
         ]
 
     def rest(self) -> list[str]:
-        """What still waits for its turn, when the stream ends."""
+        """Return the delayed messages that have not been sent when the stream ends."""
         held, self._held = self._held, []
         return [message for _, messages in held for message in messages]

@@ -1,11 +1,14 @@
-"""The codec names of ``calling.stream``, and the audio format each stands for. Pure.
+"""Codec names of ``calling.stream`` and the audio formats that they denote. This module does no I/O.
 
-Grammar (as the vendor's specifications use it): ``BASE[@<n>h][@<n>i]``, ``h`` the sample rate in Hz and ``i`` the
-packetization interval in ms, in any order. Names are case-insensitive.
+The vendor's specifications use names of the form ``BASE[@<n>h][@<n>i]``, where ``h`` is the sample rate in Hz and ``i`` is the
+packet duration in milliseconds. The modifiers may appear in any order. Names are case-insensitive.
 
-The simulator's choices where the sources are silent: G.722 is labeled ``audio/G722`` and Opus ``audio/opus``, as the media
-types are registered; the announced rate is the requested one, else that of the sound (16000 and 48000); a rate of 8000 for
-G.722 is its RTP clock and changes only what is announced, as any rate of Opus does. One message holds one packet.
+The sources leave some details open, for which the simulator makes these choices:
+
+* G.722 is labeled ``audio/G722`` and Opus is labeled ``audio/opus``, which are the registered media types.
+* For G.722 and Opus, the requested rate changes only the announced rate. The audio always has 16000 Hz (G.722) or 48000 Hz
+  (Opus), which is also the default for the announced rate. The rate 8000 of G.722 is its RTP clock rate.
+* Each message contains one packet.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ __all__ = ["Format", "parse_codec"]
 _CODEC = re.compile(r"([A-Za-z0-9]+)((?:@[0-9]{1,6}[A-Za-z])*)")
 _MODIFIER = re.compile(r"@([0-9]+)([A-Za-z])")
 
-# The labels of mediaFormat.encoding; documented are those of PCMU and L16.
+# Values of mediaFormat.encoding. Only those of PCMU and L16 are documented.
 _ENCODINGS = {
     "PCMU": "audio/x-mulaw",
     "PCMA": "audio/x-alaw",
@@ -29,7 +32,7 @@ _ENCODINGS = {
     "G722": "audio/G722",
     "OPUS": "audio/opus",
 }
-# Accepted values; the first is the default.
+# Accepted sample rates in Hz. The first is the default.
 _RATES = {
     "PCMU": (8000,),
     "PCMA": (8000,),
@@ -37,18 +40,18 @@ _RATES = {
     "G722": (16000, 8000),
     "OPUS": (48000, 24000, 16000, 12000, 8000),
 }
-_SOUND = {"G722": 16000, "OPUS": 48000}  # the rate of the samples, whatever is announced
+_SOUND = {"G722": 16000, "OPUS": 48000}  # sample rate of the audio, independent of the announced rate
 _INTERVALS = {"G722": range(20, 201, 20), "OPUS": (5, 10, 20, 40, 60, 80, 100, 120)}
 
 
 @frozen(kw_only=True)
 class Format:
-    """How a stream's audio is coded and divided into frames.
+    """Audio format of a stream.
 
-    :ivar base: ``PCMU``, ``PCMA``, ``L16``, ``G722``, ``OPUS``, or another name.
-    :ivar rate: samples per second.
-    :ivar ptime: milliseconds per frame.
-    :ivar clock: the announced rate, where it differs.
+    :ivar base: ``PCMU``, ``PCMA``, ``L16``, ``G722``, ``OPUS``, or the name of an unknown codec.
+    :ivar rate: sample rate of the audio in Hz.
+    :ivar ptime: frame duration in milliseconds.
+    :ivar clock: announced sample rate in Hz, if it differs from ``rate``.
     """
 
     base: str
@@ -58,32 +61,34 @@ class Format:
 
     @property
     def playable(self) -> bool:
-        """Whether the simulator can send audio in it; G.722 and Opus also need the extra ``codecs``."""
+        """Whether the simulator supports the codec. G.722 and Opus also need the extra ``codecs``."""
         return self.base in _ENCODINGS
 
     @property
     def announced_rate(self) -> int:
-        """``sampleRate`` in ``mediaFormat``."""
+        """Value of ``mediaFormat.sampleRate`` in Hz."""
         return self.clock or self.rate
 
     @property
     def encoding(self) -> str:
-        """The label in ``mediaFormat``, for playable formats."""
+        """Value of ``mediaFormat.encoding``. Only playable formats have one."""
         return _ENCODINGS[self.base]
 
     @property
     def samples(self) -> int:
-        """Samples per frame."""
+        """Number of samples per frame."""
         return self.rate * self.ptime // 1000
 
 
 def parse_codec(text: str | None, ptime: int) -> Format:
-    """Return the format that a ``codec`` parameter requests; ``PCMU``, the telephone network's own, by default.
+    """Parse a ``codec`` parameter.
 
-    Well-formed unknown names are accepted, because the field is freeform. Names that are no codec of calls are refused.
+    Unknown names are accepted if they are well-formed, because the vendor defines the parameter as free text. Names that are
+    commonly mistaken for a codec of telephone calls, such as ``MULAW``, are rejected.
 
-    :param ptime: milliseconds per frame unless the text contains them.
-    :raises ValueError: the text is malformed, or requests several channels or a rate or interval that the codec does not have.
+    :param text: value of the parameter; ``None`` selects ``PCMU``.
+    :param ptime: frame duration in milliseconds if the text does not specify one.
+    :raises ValueError: the text is malformed, or requests several channels or an unsupported rate or interval.
     """
     meant = advice(text or "")
     if meant:

@@ -1,8 +1,8 @@
-"""The audio that a party on a simulated phone hears, as samples: for the outbound track of streams, and for recordings.
+"""Audio that is played to the party on a simulated phone, for the outbound track of streams and for recordings.
 
-It consists of the setup (``hears``), played sounds that a test has provided (``expect_sound(url, wav)``), and the voices of
-other parties: in a bridge, in a conference, or the party's own with an echo. Texts are silent: the simulator cannot synthesize
-speech.
+The audio has three sources: the audio that the test configured for the phone (``hears``), played sounds that the test provided
+with ``expect_sound(url, wav)``, and the voices of other parties in a bridge or a conference. An echo plays the party's own voice.
+Spoken texts are silent, because the simulator cannot synthesize speech.
 """
 
 from __future__ import annotations
@@ -16,13 +16,19 @@ from .voice import SILENCE, Voice, mix
 
 __all__ = ["Audible", "Ear", "Sounding", "Tape", "hear", "hear_no_more", "listen_in", "meet", "part", "stop_listening"]
 
-#: Seconds that something is put on a tape too late at most, since it begins with a frame.
+#: Maximum delay of a sound on a tape in seconds. A sound may be delayed because it starts with the next frame.
 NEAR: Final = 0.25
 
 
 @define(eq=False)
 class _Piece:
-    """A voice on a tape, all in seconds: its part from ``skipped`` to ``until`` is heard from ``at`` on."""
+    """Part of a voice on a tape.
+
+    :ivar voice: the voice.
+    :ivar at: start position on the tape in seconds.
+    :ivar skipped: start of the part within the voice in seconds.
+    :ivar until: end of the part within the voice in seconds.
+    """
 
     voice: Voice
     at: float
@@ -31,39 +37,44 @@ class _Piece:
 
     @property
     def end(self) -> float:
-        """Its end on the tape."""
+        """End position on the tape in seconds."""
         return self.at + self.until - self.skipped
 
     def cut(self, end: float) -> None:
-        """End it at a position, if it does not end before."""
+        """End the piece at a tape position, unless it ends earlier."""
         self.until = max(self.skipped, min(self.until, self.skipped + end - self.at))
 
     def place(self, rate: int) -> tuple[int, int]:
-        """Return its start and end on the tape, in samples."""
+        """Return the start and end positions on the tape in samples."""
         begin = round(self.at * rate)
         return begin, begin + round(self.until * rate) - round(self.skipped * rate)
 
 
 @define(eq=False)
 class Tape:
-    """A voice with others mixed in as time passes. Reads like a :class:`Voice`."""
+    """A voice that other voices are mixed into over time. It is rendered like a :class:`Voice`."""
 
     base: Voice = SILENCE
     _pieces: list[_Piece] = field(factory=list, init=False)
 
     def put(self, at: float, voice: Voice, skipped: float = 0.0) -> _Piece:
-        """Add a voice from ``at`` on, without its first ``skipped`` seconds."""
+        """Add a voice.
+
+        :param at: position on the tape in seconds.
+        :param voice: the voice.
+        :param skipped: number of seconds to omit at the start of the voice.
+        """
         piece = _Piece(voice, at, min(max(0.0, skipped), voice.duration), voice.duration)
         self._pieces.append(piece)
         return piece
 
     def forget(self, before: float) -> None:
-        """Drop pieces that will not be rendered again."""
+        """Drop the pieces that end before a position in seconds."""
         self._pieces = [piece for piece in self._pieces if piece.end > before]
 
     @property
     def duration(self) -> float:
-        """Seconds until only silence follows."""
+        """Duration of the audio in seconds, without the silence after it."""
         return max([self.base.duration, *(piece.end for piece in self._pieces)])
 
     def samples_at(self, rate: int) -> int:
@@ -71,7 +82,7 @@ class Tape:
         return max([self.base.samples_at(rate), *(piece.place(rate)[1] for piece in self._pieces)])
 
     def render(self, start: int, count: int, rate: int) -> bytes:
-        """Render as :meth:`Voice.render` does."""
+        """Return samples of the mix, as :meth:`Voice.render` does."""
         heard = self.base.render(start, count, rate)
         for piece in self._pieces:
             begin, end = piece.place(rate)
@@ -83,19 +94,20 @@ class Tape:
 
 
 class Sounding(Protocol):
-    """An operation on a call that may sound."""
+    """Protocol of an operation on a call that may play sounds."""
 
     def sounds(self) -> Sequence[tuple[Hashable, Voice, float]]:
-        """Return its sounds: keys, voices, and how many seconds of each have passed."""
+        """Return the current sounds, each with a key, a voice and the number of seconds already played."""
 
 
 class Audible(Protocol):
-    """A call, as far as it can be heard.
+    """Protocol of a call whose audio can be recorded.
 
-    :ivar says: what its party says.
-    :ivar speaking_since: when the party started to speak; ``None`` before.
-    :ivar others: the calls whose parties this one's hears.
-    :ivar ears: what records the audio that it hears.
+    :ivar call_id: id of the call.
+    :ivar says: speech of the party.
+    :ivar speaking_since: time at which the party started to speak; ``None`` before.
+    :ivar others: calls whose parties this party hears.
+    :ivar ears: recorders of the audio that this party hears.
     """
 
     call_id: str
@@ -106,20 +118,24 @@ class Audible(Protocol):
 
     @property
     def operations(self) -> Sequence[Sounding]:
-        """The operations on it."""
+        """Current operations on the call."""
 
     def speak(self) -> float:
-        """Let the party speak if it has not started. Return simulated seconds since it started."""
+        """Start the party's speech if it has not started.
+
+        :return: simulated seconds since the speech started.
+        """
 
 
 @define(eq=False, kw_only=True)
 class Ear:
-    """Records on a tape what is heard on a call.
+    """Recorder of the audio that the party on a call hears.
 
-    :ivar now: returns the second of the tape for sounds that start now.
-    :ivar hurried: whether the tape has no clock: sounds are added when they have been heard, voices of others as a whole.
-    :ivar grown: called when the tape has grown.
-    :ivar waited_for: whether people start to speak when it starts to listen, so that it misses nothing.
+    :ivar tape: tape that receives the audio.
+    :ivar now: returns the tape position in seconds of a sound that starts now.
+    :ivar hurried: whether there is no clock. Sounds are then added after they were played, and voices of parties as a whole.
+    :ivar waited_for: whether other parties start their speech when they are recorded, so that none of it is missed.
+    :ivar grown: called after audio was added to the tape.
     """
 
     tape: Tape
@@ -130,29 +146,34 @@ class Ear:
     _sounding: dict[Hashable, _Piece] = field(factory=dict, init=False, repr=False)
 
     def begin(self, key: Hashable, voice: Voice, skipped: float = 0.0) -> None:
-        """Record a sound that starts, or continues from its second ``skipped``."""
+        """Start recording a sound.
+
+        :param key: identifier of the sound, for :meth:`end`.
+        :param voice: the sound.
+        :param skipped: number of seconds of the sound that were played already.
+        """
         if not self.hurried:
             now, before = self.now(), self._sounding.get(key)
-            if before is not None and before.end < now + NEAR:  # a sound that follows another starts at its end
+            if before is not None and before.end < now + NEAR:  # the sound starts at the end of the previous sound
                 now = max(now, before.end)
             self._sounding[key] = self.tape.put(now, voice, skipped)
             self.grown()
 
     def end(self, key: Hashable) -> None:
-        """Stop recording a sound, possibly before its end."""
+        """Stop recording a sound, possibly before it ends."""
         piece = self._sounding.pop(key, None)
         if piece is not None:
             piece.cut(self.now())
 
     def heard(self, voice: Voice, seconds: float) -> None:
-        """Record the first ``seconds`` of a sound."""
+        """Record the first ``seconds`` of a sound that was played. Does nothing if there is a clock."""
         if self.hurried:
             piece = self.tape.put(max(self.now(), self.tape.duration), voice)
             piece.cut(piece.at + seconds)
             self.grown()
 
     def speak(self, key: Hashable, other: Audible) -> None:
-        """Record another party, who starts to speak or is already speaking."""
+        """Record the speech of another party, which may have started already."""
         if other.says.pcm:
             if self.hurried:
                 self.heard(other.says, other.says.duration)
@@ -161,13 +182,13 @@ class Ear:
                 self.begin(key, other.says, other.speak() if began else 0.0)
 
     def stop(self) -> None:
-        """Stop recording all current sounds."""
+        """Stop recording all sounds."""
         for key in list(self._sounding):
             self.end(key)
 
 
 def listen_in(call: Audible, ear: Ear) -> None:
-    """Let an ear record the current and later sounds of a call."""
+    """Record the current and all later sounds of a call."""
     call.ears.append(ear)
     for operation in list(call.operations):
         for key, voice, passed in operation.sounds():
@@ -188,7 +209,7 @@ def _across(other: Audible) -> Hashable:
 
 
 def hear(call: Audible, other: Audible) -> None:
-    """The party of a call hears that of another one."""
+    """Connect two calls in one direction: the party on ``call`` hears the party on ``other``."""
     call.others.append(other)
     for ear in call.ears:
         ear.speak(_across(other), other)
@@ -203,7 +224,7 @@ def hear_no_more(call: Audible, other: Audible) -> None:
 
 
 def meet(one: Audible, other: Audible) -> None:
-    """Two parties hear each other."""
+    """Connect two calls in both directions."""
     hear(one, other)
     hear(other, one)
 

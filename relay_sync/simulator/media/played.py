@@ -1,4 +1,4 @@
-"""What was played to a party: text, sounds, ringtones. Pure."""
+"""Items that were played to a party: texts, sounds and ringtones. This module does no I/O."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from attrs import evolve, field, frozen
 
 __all__ = ["Played", "part_of"]
 
-SHORTEST = 0.2  # seconds of the shortest sound that a party notices
+SHORTEST = 0.2  # duration in seconds of the shortest sound that a party notices
 
 
 @frozen(kw_only=True)
 class Played:
-    """An item that was played to a party, up to the point where it was cut off.
+    """An item that was played to a party. If it was interrupted, only the played part.
 
     :ivar type: ``tts``, ``audio``, ``silence``, ``ringtone`` or ``beep``.
-    :ivar text: the spoken text.
+    :ivar text: spoken text.
     :ivar url: URL of the sound.
     :ivar name: name of the ringtone, or ``beep``.
     :ivar duration: duration in seconds, if the simulator knows it.
-    :ivar times: how often the party has heard an endless item.
+    :ivar times: number of times that an endless item was played.
     """
 
     type: str
@@ -30,14 +30,14 @@ class Played:
 
     @property
     def words(self) -> str:
-        """What identifies the item: the text, the URL or the ringtone name."""
+        """Text, URL or ringtone name that identifies the item."""
         return self.text or self.url or self.name
 
 
 def part_of(item: Played, seconds: float) -> Played | None:
-    """Return the audible part of an item that is interrupted after some seconds: of text, whole words only. ``None`` if nothing
-    of it
-    can be made out.
+    """Return the audible part of an item that is interrupted after some seconds.
+
+    Text is truncated to whole words. The result is ``None`` if no part of the item is audible.
     """
     if seconds >= item.duration:
         return item

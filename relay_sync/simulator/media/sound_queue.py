@@ -1,7 +1,7 @@
-"""The audio and marks that an endpoint has sent to the call and the party has not heard yet, in order. Pure.
+"""Queue of audio and marks that an endpoint has sent and the party has not heard yet. This module does no I/O.
 
-Media are queued and played one after the other. A mark returns when everything before it has been played, at once where
-nothing is queued. ``clear`` drops the queue and returns all marks in order (the vendor's stream documentation).
+The queue follows the vendor's stream documentation. Audio is played in order. A mark is returned to the endpoint when all audio
+before it has been played, or immediately if the queue is empty. ``clear`` drops the audio and returns all marks in order.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ __all__ = ["HeardSound", "SoundQueue"]
 
 @frozen
 class HeardSound:
-    """An uninterrupted piece of what the party heard.
+    """Audio that the party heard without a pause.
 
-    :ivar position: samples from the start of the stream to the start of the piece.
+    :ivar position: start position in samples since the start of the stream.
     :ivar pcm: 16-bit little-endian PCM at the stream's rate, after the codec's rounding.
     """
 
@@ -27,13 +27,13 @@ class HeardSound:
 
 @define(eq=False, kw_only=True)
 class SoundQueue:
-    """The queue of one stream, and its clock, which counts samples.
+    """Playback queue of one stream, with a clock that counts samples.
 
-    :ivar longest: maximum number of queued samples, beyond which the oldest are dropped; ``None`` for no limit.
-    :ivar keep: number of heard samples that are kept.
-    :ivar position: samples since the start of the stream.
-    :ivar waiting: queued samples.
-    :ivar played: samples heard so far.
+    :ivar longest: maximum number of queued samples; ``None`` for no limit. If it is exceeded, the oldest samples are dropped.
+    :ivar keep: maximum number of played samples to keep for ``heard``.
+    :ivar position: number of samples since the start of the stream.
+    :ivar waiting: number of queued samples.
+    :ivar played: number of samples played so far.
     """
 
     longest: int | None = None
@@ -42,18 +42,21 @@ class SoundQueue:
     waiting: int = field(default=0, init=False)
     played: int = field(default=0, init=False)
     _queue: deque[bytearray | str] = field(factory=deque, init=False, repr=False)
-    _passed: list[str] = field(factory=list, init=False, repr=False)  # marks within the current interval
+    _passed: list[str] = field(factory=list, init=False, repr=False)  # marks reached in the current interval
     _sounding: bool = field(default=False, init=False)
     _heard: list[tuple[int, bytearray]] = field(factory=list, init=False, repr=False)
 
     @property
     def heard(self) -> tuple[HeardSound, ...]:
-        """What was heard, without pauses."""
+        """Audio that the party heard, in pieces between the pauses."""
         return tuple(HeardSound(position, bytes(pcm)) for position, pcm in list(self._heard))
 
     def add(self, pcm: bytes) -> int:
-        """Queue audio. Return how many samples were dropped beyond the limit."""
-        if not pcm:  # a mark after it must not wait for it
+        """Queue audio.
+
+        :return: number of samples that were dropped because of the limit.
+        """
+        if not pcm:  # empty audio must not delay a mark
             return 0
         self._queue.append(bytearray(pcm))
         self.waiting += len(pcm) // 2
@@ -63,7 +66,7 @@ class SoundQueue:
         return excess
 
     def _drop(self, samples: int) -> None:
-        """Remove the oldest samples; the marks among them stay, in front of the rest."""
+        """Remove the oldest samples. Marks between them are kept at the front of the queue."""
         marks: list[str] = []
         left = 2 * samples
         while left and self._queue:
@@ -81,14 +84,17 @@ class SoundQueue:
         self._queue.extendleft(reversed(marks))
 
     def mark(self, name: str) -> list[str]:
-        """Queue a mark. Return the marks that are due now: this one, or none."""
+        """Queue a mark.
+
+        :return: the marks that are due now, which is the new mark or none.
+        """
         if self._queue or self._passed or self._sounding:
             self._queue.append(name)
             return []
         return [name]
 
     def clear(self) -> list[str]:
-        """Drop the audio. Return all marks, in order."""
+        """Drop all audio and return all marks in order."""
         marks = [*self._passed, *(item for item in self._queue if isinstance(item, str))]
         self._queue.clear()
         self._passed.clear()
@@ -96,10 +102,13 @@ class SoundQueue:
         return marks
 
     def tick(self, samples: int) -> list[str]:
-        """Start the next interval: play up to ``samples`` samples in it, then silence. Return the marks that are due now."""
+        """Play the next interval of ``samples`` samples. If less audio is queued, silence follows.
+
+        :return: the marks that are due now.
+        """
         due, self._passed = self._passed, []
         while self._queue and isinstance(self._queue[0], str):
-            due.append(self._queue.popleft())  # type: ignore[arg-type]  # just looked at
+            due.append(self._queue.popleft())  # type: ignore[arg-type]  # checked above
         sound = bytearray()
         while self._queue and len(sound) < 2 * samples:
             item = self._queue[0]
@@ -119,7 +128,7 @@ class SoundQueue:
         return due
 
     def rush(self) -> list[str]:
-        """Play everything at once. Return all marks."""
+        """Play all queued audio at once and return all marks."""
         due = self.tick(self.waiting)
         return due + self.tick(0)
 

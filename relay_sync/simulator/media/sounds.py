@@ -1,7 +1,7 @@
-"""The durations of played items. Pure.
+"""Durations of played items. This module does no I/O.
 
-The simulator fetches nothing: a test may set the duration of the sound at a URL, or that there is none
-(:meth:`Simulator.expect_sound <relay_sync.simulator.Simulator.expect_sound>`). Other durations are estimates.
+The simulator does not fetch URLs. With :meth:`Simulator.expect_sound <relay_sync.simulator.Simulator.expect_sound>`, a test can
+set the duration of the sound at a URL, or declare that the URL has no playable sound. All other durations are estimates.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ from .voice import SILENCE, Voice
 
 __all__ = ["Sounds", "estimate"]
 
-CHARACTERS_PER_SECOND = 15.0  # how fast an ordinary voice reads English
-UNKNOWN_SOUND = 3.0
-RINGTONE = 6.0  # one round of the American one: two seconds of ringing, four of silence
+CHARACTERS_PER_SECOND = 15.0  # typical speed of spoken English
+UNKNOWN_SOUND = 3.0  # seconds
+RINGTONE = 6.0  # one cycle of the American ringtone: 2 seconds of ringing and 4 seconds of silence
 
 
 def estimate(text: str) -> float:
-    """How long it takes to say a text, in seconds."""
+    """Return the estimated duration of a spoken text in seconds."""
     return max(0.2, len(text) / CHARACTERS_PER_SECOND)
 
 
 @define(eq=False)
 class Sounds:
-    """The known URLs: durations in seconds (``None``: cannot be played) and voices."""
+    """Sounds at known URLs. Each has a voice and a duration in seconds, which is ``None`` if the URL cannot be played."""
 
     _known: dict[str, float | None] = field(factory=dict, init=False)
     _voices: dict[str, Voice] = field(factory=dict, init=False, repr=False)
 
     def learn(self, url: str, seconds: float | None, voice: Voice = SILENCE) -> None:
-        """Remember a URL."""
+        """Set the duration and the voice of the sound at a URL."""
         self._known[url] = seconds
         self._voices[url] = voice
 
     def voice(self, item: Played) -> Voice:
-        """How something sounds; silence where that is not known."""
+        """Return the voice of an item, or silence if its URL is unknown."""
         return self._voices.get(item.url, SILENCE)
 
     def item(self, media: Mapping[str, Any]) -> Played | None:
-        """A media item as the party hears it, or ``None`` if it cannot be played."""
+        """Return the item that the party hears for a ``play`` media item, or ``None`` if it cannot be played."""
         kind, params = str(media.get("type", "")), media.get("params") or {}
         if kind == "tts":
             text = str(params.get("text", ""))

@@ -1,18 +1,20 @@
-"""One stream of a call's audio, from connecting to its end. Runs on the loop's thread; the methods for tests may be called from
-any thread.
+"""Media stream of a simulated call.
 
-The simulator's choices where the sources are silent:
+Streams run on the loop thread. Tests may call the methods for tests from any thread.
 
-* ``streaming`` is sent when the socket is open, ``finished`` when the stream ends for any reason. A socket that cannot be
-  opened gives ``finished`` without ``streaming``. There is no error state.
-* The caller starts to speak when the call's first stream starts, so that no word is lost. A second stream joins the speech at
-  its current position. Silence follows the speech until the stream ends.
-* With ``media="fast"`` there is no clock: each stream sends the whole speech as quickly as the receiver reads,
-  then nothing until it is stopped.
-* A receiver that does not keep up in real time loses frames, as with other carriers; their numbers are skipped.
-* A codec that the simulator cannot encode also gives ``finished`` without ``streaming``, with the vendor's name of the error
-  (``codec_error``, from the cXML stream documentation) in front of ``end_reason``. G.722 and Opus need the extra ``codecs``.
-* Certificates of receivers on loopback are not verified unless an SSL context was given; other certificates are.
+The sources leave some details open, for which the simulator makes these choices:
+
+* The ``streaming`` event is sent when the connection is open. The ``finished`` event is sent when the stream ends for any reason.
+  If the connection cannot be opened, only ``finished`` is sent. There is no error state.
+* The caller starts to speak when the first stream of the call starts, so the stream contains the complete speech. A second
+  stream joins the speech at its current position. After the speech, silence is sent until the stream ends.
+* With ``media="fast"`` there is no clock. A stream sends the whole speech as fast as the receiver reads it, and then nothing
+  until it is stopped.
+* In real time, a receiver that does not keep up loses frames, as with other carriers. Their numbers are skipped.
+* If the simulator cannot encode the codec, only ``finished`` is sent. ``end_reason`` then starts with ``codec_error``, the error
+  name in the vendor's cXML documentation. G.722 and Opus need the extra ``codecs``.
+* The certificate of a receiver on loopback is verified only if the test has passed an SSL context. Other certificates are always
+  verified.
 """
 
 from __future__ import annotations
@@ -50,20 +52,21 @@ __all__ = ["Stream", "StreamedCall", "error_value", "open_stream"]
 _log = log_of("relay_sync.simulator").later
 _S = TypeVar("_S", bound="Stream")
 
-BATCH = 32  # frame intervals sent in one turn of the loop without a clock
-MOST_UNREAD = (
-    256 * 1024
-)  # bytes a receiver may leave unread before frames are lost in real time: about 15 s of PCMU on one track
+BATCH = 32  # frame intervals sent per turn of the loop if there is no clock
+#: Maximum number of unread bytes in real time, after which frames are lost. This is about 15 s of PCMU on one track.
+MOST_UNREAD = 256 * 1024
 MOST_RECEIVED = 1_000
 STATES = ("starting", "streaming", "finished")
 
 
 class StreamedCall(Audible, Protocol):
-    """The call that a stream belongs to.
+    """Protocol of the call that a stream belongs to.
 
-    :ivar owner: the session that receives the call's events, if any.
-    :ivar hears: what the party hears from the start.
-    :ivar streams: all its streams in order.
+    :ivar owner: session that receives the events of the call, if any.
+    :ivar hears: audio that the party hears from the start of the call.
+    :ivar hangs_up_after_speaking: whether the party hangs up after its speech.
+    :ivar streams: all streams of the call in order.
+    :ivar board: notifies waiting tests of changes of the call.
     """
 
     owner: ServerSession | None
@@ -73,35 +76,35 @@ class StreamedCall(Audible, Protocol):
     board: Noticeboard
 
     def address(self) -> dict[str, Any]:
-        """Return the members that every event of the call carries."""
+        """Return the parameters that every event of the call includes."""
 
     def hang_up(self) -> None:
-        """The party hangs up."""
+        """Hang up on behalf of the party."""
 
 
 @define(eq=False, kw_only=True)
 class Stream:
-    """A stream as the network sees it.
+    """A stream from a simulated call to a receiver.
 
-    :param world: the simulator's internal state.
-    :param call: the call that the stream belongs to.
-    :param token: bearer token for the receiver; ``None`` for none.
+    :param world: internal state of the simulator.
+    :param call: call that the stream belongs to.
+    :param token: bearer token for the receiver; ``None`` sends no token.
 
     :ivar control_id: id that the client chose.
     :ivar url: URL of the receiver.
     :ivar tracks: ``inbound``, ``outbound`` or both.
-    :ivar format: codec, rate and frame length of the stream.
+    :ivar format: codec, sample rate and frame duration of the stream.
     :ivar name: name of the stream, if the client chose one.
     :ivar custom_parameters: custom parameters for the receiver.
     :ivar status_url: URL of the status webhook; ``""`` for none.
     :ivar status_url_method: HTTP method of the status webhook.
     :ivar state: ``starting``, ``streaming`` or ``finished``.
-    :ivar end_reason: description of why the stream finished; ``""`` before.
+    :ivar end_reason: reason why the stream finished; ``""`` before.
     :ivar frames_sent: number of frames sent, by track.
-    :ivar lost: number of frame intervals not sent because the receiver did not read.
-    :ivar error: why the stream never started, as a ``StreamError`` of status callbacks; ``""`` otherwise.
-    :ivar received: the last 1000 messages from the receiver; a one-way stream should have none.
-    :ivar notices: descriptions of mistakes of the receiver that the platform would not report, by kind.
+    :ivar lost: number of frame intervals that were skipped because the receiver did not keep up.
+    :ivar error: ``StreamError`` value for status callbacks if the stream never started; ``""`` otherwise.
+    :ivar received: last 1000 messages from the receiver. The receiver of a one-way stream should send none.
+    :ivar notices: descriptions of the receiver's mistakes that the platform would not report, by kind.
     """
 
     _world: World = field(repr=False)
@@ -127,8 +130,8 @@ class Stream:
     _ear: Ear = field(init=False, repr=False)
     _connection: Connection | None = field(default=None, init=False, repr=False)
     _timer: Timer | None = field(default=None, init=False, repr=False)
-    _finished: bool = field(default=False, init=False, repr=False)  # before it can be seen
-    _told: bool = field(default=False, init=False, repr=False)
+    _finished: bool = field(default=False, init=False, repr=False)  # set before ``state`` changes
+    _all_sent: bool = field(default=False, init=False, repr=False)
     _began: float = field(default=0.0, init=False, repr=False)
     _disturbance: Disturbance = field(factory=Disturbance, init=False, repr=False)
     _board: Noticeboard = field(init=False, repr=False)
@@ -141,14 +144,15 @@ class Stream:
 
     @property
     def over(self) -> bool:
-        """Whether it has finished."""
+        """Whether the stream has finished."""
         return self.state == "finished"
 
     @property
     def sent(self) -> dict[str, bytes]:
-        """The audio sent so far, by track: 16-bit PCM at the stream's rate after the codec's rounding. A receiver that loses
-        nothing has
-        the same samples. Holds the first ``record_seconds`` seconds (600 by default).
+        """Audio sent so far by track, as 16-bit PCM at the sample rate of the stream.
+
+        A receiver that loses no frames decodes the same samples. Only the first ``record_seconds`` seconds (600 by default) are
+        kept.
         """
         return {track: bytes(pcm) for track, pcm in list(self._sent.items())}
 
@@ -156,8 +160,8 @@ class Stream:
         """Wait until the stream has reached a state.
 
         :param state: ``starting``, ``streaming`` or ``finished``.
-        :param timeout: seconds to wait.
-        :raises WaitTimeout: the state was not reached within ``timeout`` seconds, or the stream finished without ``streaming``.
+        :param timeout: maximum time to wait, in seconds.
+        :raises WaitTimeout: the state was not reached in time, or the stream finished without ``streaming``.
         :raises InvalidParameter: the state is unknown.
         """
         if state not in STATES:
@@ -177,30 +181,30 @@ class Stream:
         timeout: float = 10.0,
         what: str | Callable[[], str] = "a condition of the stream",
     ) -> None:
-        """Wait until ``predicate(stream)`` is true. It is evaluated after every change of the stream, frames included.
+        """Wait until a predicate is true. The predicate is evaluated after every change of the stream, including every frame.
 
-        :param predicate: called with the stream.
-        :param timeout: seconds to wait.
-        :param what: subject of the error message; a function is called at the timeout.
-        :raises WaitTimeout: the predicate was not true within ``timeout`` seconds.
+        :param predicate: function that is called with the stream.
+        :param timeout: maximum time to wait, in seconds.
+        :param what: description of the condition for the error message, or a function that returns it.
+        :raises WaitTimeout: the predicate did not become true in time.
         """
         given.function("predicate", predicate)
         self._board.wait_for(lambda: bool(predicate(self)), timeout, what)
 
     def wait_for_speech(self, timeout: float = 30.0) -> None:
-        """Wait until all speech has been sent, or the stream has finished.
+        """Wait until all speech has been sent or the stream has finished.
 
-        :param timeout: seconds to wait.
-        :raises WaitTimeout: neither happened within ``timeout`` seconds.
+        :param timeout: maximum time to wait, in seconds.
+        :raises WaitTimeout: the speech was not sent in time, and the stream did not finish.
         """
-        self.wait_for(lambda stream: stream.over or stream._told, timeout, "the end of the speech")
+        self.wait_for(lambda stream: stream.over or stream._all_sent, timeout, "the end of the speech")
 
     def cut(self, reset: bool = False, timeout: float = 5.0) -> None:
-        """Drop the media socket without ``stop`` and without a closing handshake. The stream then finishes.
+        """Drop the connection without a ``stop`` message and without a closing handshake. The stream then finishes.
 
-        :param reset: reset the connection instead of closing it.
-        :param timeout: seconds to wait until the socket is dropped.
-        :raises WaitTimeout: the simulator did not do it within ``timeout`` seconds.
+        :param reset: whether to reset the connection instead of closing it.
+        :param timeout: maximum time to wait for the simulator, in seconds.
+        :raises WaitTimeout: the simulator did not drop the connection in time.
         """
         self._world.do(self._cut, reset, timeout=timeout)
 
@@ -209,7 +213,7 @@ class Stream:
         if connection is not None and not self._finished:
             self._end("cut")
             connection.abort(reset)
-            self._tell("finished")
+            self._announce("finished")
 
     # -- from connecting to sending ------------------------------------------------------------------------------------
 
@@ -298,8 +302,8 @@ class Stream:
         )
         if self._disturbance.mislabeled:
             self._carrier.mislabel()
-        self._begun()
-        self._tell("streaming")
+        self._started()
+        self._announce("streaming")
         for message in self._carrier.opening():
             connection.send(message)
         if "outbound" in self.tracks:
@@ -312,32 +316,35 @@ class Stream:
             self._keep_time()
 
     def _second(self) -> float:
-        """Return the position, on the tape of what the party hears, of audio that starts now: with the next unsent frame."""
-        since, told = self._call.speaking_since, self._carrier.told
+        """Return the tape position in seconds of audio that starts now. The audio starts with a frame that is not sent yet."""
+        since, sent = self._call.speaking_since, self._carrier.seconds_sent
         if self._world.settings.media == "fast" or since is None:
-            return told
+            return sent
         frame = self.format.samples / self.format.rate
-        late = (self._world.clock.now - since) * self._world.settings.speed - told
-        return told + max(0, math.ceil(late / frame - 1e-6)) * frame
+        late = (self._world.clock.now - since) * self._world.settings.speed - sent
+        return sent + max(0, math.ceil(late / frame - 1e-6)) * frame
 
     def _say_more(self) -> None:
-        """Continue after audio was added to the tape."""
-        self._ear.tape.forget(self._carrier.told)
+        """Resume sending after audio was added to the tape."""
+        self._ear.tape.forget(self._carrier.seconds_sent)
         if self._world.settings.media == "fast" and self._timer is None:
             self._timer = self._world.loop.call_later(0, self._hurry)
 
     def _joined(self, late: float) -> int:
-        """Return the position in the speech of a stream that starts ``late`` seconds after it, in samples: a whole frame."""
+        """Return the position in the speech, in samples, at which a stream starts that joins ``late`` seconds after its start.
+
+        The position is rounded to a whole frame.
+        """
         passed = late * self._world.settings.speed * 1000 / self.format.ptime
         return round(passed) * self.format.samples
 
-    # -- flowing -------------------------------------------------------------------------------------------------------
+    # -- sending -------------------------------------------------------------------------------------------------------
 
     def _hurry(self) -> None:
-        """Send until the receiver falls behind; ``on_drain`` calls this again when it has caught up."""
+        """Send frames without a clock until the receiver falls behind. ``on_drain`` calls this method when it has caught up."""
         connection = self._connection
         if self._timer is not None:
-            self._timer.cancel()  # on_drain may have come first
+            self._timer.cancel()  # on_drain may have called this method before the timer
             self._timer = None
         if connection is None or self._finished or connection.buffered > connection.low_water:
             return
@@ -349,12 +356,12 @@ class Stream:
         self._timer = self._world.loop.call_later(0, self._hurry)
 
     def _keep_time(self) -> None:
-        """Send what is due. The n-th frame is due n intervals after the first, however late the one before was."""
+        """Send the frames that are due. Frame *n* is due *n* intervals after the first frame, so delays do not add up."""
         connection = self._connection
         if connection is None:
             return
         interval = self.format.ptime / 1000 / self._world.settings.speed
-        now = self._world.clock.now  # frames that are due later wait for what happens before them
+        now = self._world.clock.now  # read once: other work may be due before frames that become due in the loop
         while not self._finished and self._began + self._carrier.position * interval <= now:
             self._interval()
             if connection.buffered > MOST_UNREAD:
@@ -376,26 +383,26 @@ class Stream:
             self._carrier.skip()
             return
         limit = int(settings.record_seconds * self.format.rate) * 2
-        told = self._carrier.tick()
-        for text in disturbance.around(position, [message for message, _ in told.values()]):
+        sent = self._carrier.tick()
+        for text in disturbance.around(position, [message for message, _ in sent.values()]):
             connection.send(text)
-        for track, (_, pcm) in told.items():
+        for track, (_, pcm) in sent.items():
             self.frames_sent[track] += 1
             kept = self._sent[track]
             if len(kept) < limit:
                 kept += pcm[: limit - len(kept)]
 
     def _look_around(self) -> None:
-        """Check whether all speech has been sent, and the caller's."""
-        if not self._told and not self._carrier.speaking:
-            self._told = True
+        """Check whether all speech has been sent. Hang up if the party hangs up after its speech."""
+        if not self._all_sent and not self._carrier.speaking:
+            self._all_sent = True
         self._board.changed()
         call = self._call
-        if call.hangs_up_after_speaking and self._carrier.has_told(call.says):
+        if call.hangs_up_after_speaking and self._carrier.has_sent(call.says):
             call.hang_up()
 
     def dtmf(self, digit: str) -> None:
-        """Send a digit to the receiver, if the stream is open.
+        """Send a DTMF digit to the receiver if the stream is open.
 
         :param digit: the digit that the party pressed.
         """
@@ -411,10 +418,10 @@ class Stream:
         )
 
     def note(self, kind: str, text: str) -> None:
-        """Record a mistake of the receiver that the platform would not report, once per kind.
+        """Record and log a mistake of the receiver that the platform would not report. Each kind is recorded once.
 
-        :param kind: kind of the mistake; see ``notices``.
-        :param text: description.
+        :param kind: kind of mistake, the key in ``notices``.
+        :param text: description of the mistake.
         """
         if kind in self.notices:
             return
@@ -425,15 +432,15 @@ class Stream:
         if self._world.settings.strict and self._connection is not None and not self._finished:
             self._end(f"strict: the receiver sent {text}")
             self._connection.close(1008, text)
-            self._tell("finished")
+            self._announce("finished")
 
-    # Hooks of two-way streams.
+    # Hooks for two-way streams.
 
-    def _begun(self) -> None:
-        """Called when the carrier is ready and nothing has been sent yet."""
+    def _started(self) -> None:
+        """Prepare the stream. Called when the carrier exists, before the first message is sent."""
 
     def _interval(self) -> None:
-        """Called when a frame is due: one interval has passed."""
+        """Process one frame interval. Called when a frame is due."""
 
     def _emit(self, params: dict[str, Any]) -> None:
         self._world.emit(self._call.owner, "calling.call.stream", params)
@@ -446,10 +453,10 @@ class Stream:
             self.finish(f"the receiver closed the socket {code}")
 
     def finish(self, reason: str, *, announce: bool = True) -> None:
-        """Finish the stream: send ``stop`` and close the socket. Idempotent.
+        """Send ``stop``, close the connection and finish the stream. Idempotent.
 
-        :param reason: description of the reason, for ``end_reason``.
-        :param announce: whether the ``finished`` event is sent.
+        :param reason: reason for ``end_reason``.
+        :param announce: whether to send the ``finished`` event.
         """
         if self._finished:
             return
@@ -460,12 +467,12 @@ class Stream:
                 connection.send(message)
             connection.close(1000)
         if announce:
-            self._tell("finished")
+            self._announce("finished")
         else:
             self._show("finished")
 
     def _end(self, reason: str) -> None:
-        """Stop sending. The caller of this method announces the state or shows it."""
+        """Stop sending. The caller must then call :meth:`_announce` or :meth:`_show`."""
         self.end_reason, self._finished = reason, True
         for fault in self._disturbance.ahead(self._carrier.position if self._connection is not None else 0):
             self._world.faults.missed(fault)
@@ -475,13 +482,13 @@ class Stream:
             self._timer.cancel()
 
     def _show(self, state: str) -> None:
-        """Show a state, once its event is in the journal."""
-        if STATES.index(state) > STATES.index(self.state):  # sending one may have caused the next
+        """Set ``state``. Called after the event of the state was recorded in the journal."""
+        if STATES.index(state) > STATES.index(self.state):  # the event of a state may have caused the next state
             self.state = state
         self._board.changed()
 
-    def _tell(self, state: str) -> None:
-        """Send a state to the call's owner and the status webhook, then show it."""
+    def _announce(self, state: str) -> None:
+        """Send the event of a state to the owner of the call and to the status webhook, then set ``state``."""
         call, world = self._call, self._world
         params = {**call.address(), "control_id": self.control_id, "state": state, "url": self.url}
         if self.name is not None:
@@ -505,7 +512,7 @@ class Stream:
         )
 
     def _form(self, state: str) -> dict[str, Any]:
-        """Return the fields of a cXML status callback, the only format that reports errors."""
+        """Return the fields of a cXML status callback. Only this format includes errors."""
         call = self._call
         sid = self.control_id if self._connection is None else self._carrier.stream_sid
         tracks = "both_tracks" if len(self.tracks) > 1 else f"{self.tracks[0]}_track"
@@ -524,7 +531,7 @@ class Stream:
 
 
 def error_value(error: Exception) -> str:
-    """Return the ``StreamError`` for a socket that could not be opened. The assignment is the simulator's guess."""
+    """Return the ``StreamError`` value for a connection that could not be opened. The mapping is not documented."""
     step = getattr(error, "step", "")
     if step in ("tls", "timeout"):
         return "connection_refused_timeout_or_ssl_error"
@@ -543,9 +550,15 @@ def open_stream(
     tracks: tuple[str, ...],
     **more: Any,
 ) -> _S:
-    """Open the stream that the parameters of a command, or of a stream device, describe.
+    """Open a stream with the parameters of a command or of a stream device.
 
-    :param more: fields that only this kind of stream has.
+    :param kind: class of the stream.
+    :param world: internal state of the simulator.
+    :param call: call that the stream belongs to.
+    :param params: parameters of the command or device.
+    :param control_id: id of the stream.
+    :param tracks: tracks to send.
+    :param more: additional fields of the class.
     """
     stream = kind(
         world=world,

@@ -1,13 +1,16 @@
-"""A stream that the call is connected to: the endpoint hears the party *and* is heard. Runs on the loop's thread.
+"""Two-way media stream of a simulated call: the endpoint receives the party's audio and plays audio to the party.
 
-The messages of the endpoint are documented. The simulator's choices where the sources are silent:
+Streams run on the loop thread. The messages of the endpoint are documented. The sources leave some details open, for which the
+simulator makes these choices:
 
-* Heard audio runs on the clock of the frames: one interval is played when one is sent, so a mark may return up to one
-  interval late, and never early. With ``media="fast"`` there is no clock: audio is heard as soon as it arrives.
-* ``realtime``: beyond ``LONGEST``, the oldest queued audio is dropped; otherwise everything is kept and played late.
-* Data that the platform would silently drop or garble is skipped and noted (``Stream.notices``, and a warning in the log, once
-  per kind and stream). A ``strict`` simulator also closes the socket with code 1008.
-* The party hears the digits that the endpoint sends; ``keys`` lists them.
+* Audio from the endpoint is played at the rate of the sent frames. One interval is played whenever a frame is sent, so a mark may
+  be returned up to one interval late, but never early. With ``media="fast"`` there is no clock, and audio is played as soon as
+  it arrives.
+* With ``realtime``, the queue is limited to ``LONGEST`` seconds and the oldest audio is dropped. Otherwise all audio is kept and
+  played late.
+* Data that the platform would silently drop or garble is skipped. It is added to ``Stream.notices`` and logged as a warning, once
+  per kind and stream. A ``strict`` simulator also closes the connection with code 1008.
+* Digits from the endpoint are played to the party and added to ``keys``.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from .stream import Stream, StreamedCall, open_stream
 
 __all__ = ["TwoWayStream", "open_two_way"]
 
-LONGEST = 0.2  # maximum seconds in the queue with realtime; the platform's limit is not documented
+LONGEST = 0.2  # maximum audio in the queue with realtime, in seconds; the platform's limit is not documented
 MOST_ARRIVALS = 10_000
 _HEADERS = {b"RIFF": "a WAV file", b"OggS": "an Ogg file", b"ID3": "an MP3 file", b"fLaC": "a FLAC file"}
 _KEYS = frozenset("0123456789*#ABCD")
@@ -40,24 +43,24 @@ Message = dict[str, Any]
 
 @define(eq=False, kw_only=True)
 class TwoWayStream(Stream):
-    """A two-way stream as the network sees it, with the audio that the endpoint sent.
+    """A two-way stream between a simulated call and an endpoint.
 
-    :param world: the simulator's internal state.
-    :param call: the call that the stream belongs to.
-    :param token: bearer token for the endpoint; ``None`` for none.
+    :param world: internal state of the simulator.
+    :param call: call that the stream belongs to.
+    :param token: bearer token for the endpoint; ``None`` sends no token.
 
     :ivar control_id: id that the simulator generated for the stream.
     :ivar url: URL of the endpoint.
     :ivar tracks: always ``("inbound",)``.
-    :ivar format: codec, rate and frame length of the stream.
+    :ivar format: codec, sample rate and frame duration of the stream.
     :ivar name: name of the stream, if the client chose one.
     :ivar custom_parameters: custom parameters for the endpoint.
     :ivar status_url: URL of the status webhook; ``""`` for none.
     :ivar status_url_method: HTTP method of the status webhook.
     :ivar realtime: whether the client requested ``realtime``.
     :ivar keys: digits that the endpoint sent.
-    :ivar arrivals: position and length of the last 10,000 pieces of audio from the endpoint, both in samples.
-    :ivar on_state: called with the stream and ``streaming`` or ``finished``, for the bridge that the stream is part of.
+    :ivar arrivals: position and length, in samples, of the last 10,000 audio messages from the endpoint.
+    :ivar on_state: called with the stream and its new state, ``streaming`` or ``finished``.
     """
 
     realtime: bool = False
@@ -78,29 +81,29 @@ class TwoWayStream(Stream):
 
     @property
     def heard(self) -> tuple[HeardSound, ...]:
-        """What the party heard and when: 16-bit PCM at the stream's rate after the codec's rounding, without pauses. Holds the
-        first
-        ``record_seconds`` seconds.
+        """Audio that the party heard, in pieces between the pauses, as 16-bit PCM at the sample rate of the stream.
+
+        Only the first ``record_seconds`` seconds are kept.
         """
         return self._queue.heard
 
     @property
     def heard_audio(self) -> bytes:
-        """What the party heard, in one piece, without pauses."""
+        """Audio that the party heard, as a single piece of PCM without the pauses."""
         return b"".join(piece.pcm for piece in self.heard)
 
     @property
     def waiting(self) -> float:
-        """Seconds of audio in the queue."""
+        """Duration of the queued audio in seconds."""
         return self._queue.waiting / self.format.rate
 
     def pause_reading(self) -> None:
-        """Stop reading from the endpoint, as a peer that hangs."""
+        """Stop reading from the endpoint, to simulate a peer that hangs."""
         if self._connection is not None:
             self._connection.pause_reading()
 
     def resume_reading(self) -> None:
-        """Resume reading."""
+        """Resume reading from the endpoint."""
         if self._connection is not None:
             self._connection.resume_reading()
 
@@ -188,7 +191,7 @@ class TwoWayStream(Stream):
         if not self._fast:
             self._echo(self._queue.tick(self.format.samples))
 
-    def _begun(self) -> None:
+    def _started(self) -> None:
         self._decoder = decoder_for(self.format.base, self.format.rate)
         self._carrier.two_way = True
 
@@ -199,10 +202,13 @@ class TwoWayStream(Stream):
 def open_two_way(
     world: World, call: StreamedCall, params: Mapping[str, Any], on_state: Callable[[TwoWayStream, str], object]
 ) -> TwoWayStream:
-    """Open the stream that the parameters of a stream device describe.
+    """Open a two-way stream with the parameters of a stream device.
 
-    :param on_state: called with ``streaming`` and ``finished``; with the latter before this returns if the stream cannot be
-        opened.
+    :param world: internal state of the simulator.
+    :param call: call that the stream belongs to.
+    :param params: parameters of the device.
+    :param on_state: called with the stream and its new state, ``streaming`` or ``finished``. If the stream cannot be opened,
+        it is called with ``finished`` before this function returns.
     """
     return open_stream(
         TwoWayStream,

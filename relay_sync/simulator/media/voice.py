@@ -1,4 +1,4 @@
-"""The speech of parties on simulated phones, as samples at the rate that a stream needs. Pure except for reading files."""
+"""Speech of the parties on simulated phones. Only the loading of files does I/O."""
 
 from __future__ import annotations
 
@@ -29,26 +29,33 @@ MOST_FILE: Final = 64 * 2**20
 
 @frozen
 class Voice:
-    """Speech: 16-bit little-endian mono PCM with its rate in Hz. Silence precedes and follows it."""
+    """Speech of a party, with silence before and after it.
+
+    :ivar pcm: 16-bit little-endian mono PCM.
+    :ivar rate: sample rate in Hz.
+    """
 
     pcm: bytes = field(repr=lambda pcm: f"<{len(pcm)} bytes>")
     rate: int = TELEPHONE
 
     @property
     def duration(self) -> float:
-        """Seconds of speech."""
+        """Duration in seconds."""
         return len(self.pcm) / 2 / self.rate
 
     def samples_at(self, rate: int) -> int:
-        """Return how many samples the speech has at another rate."""
+        """Return the number of samples at another sample rate."""
         return -(-len(self.pcm) // 2 * rate // self.rate)
 
     def render(self, start: int, count: int, rate: int) -> bytes:
-        """Return ``count`` samples at ``rate`` from sample ``start`` on, as PCM of exactly twice as many bytes.
+        """Return exactly ``count`` samples as PCM, padded with silence.
 
-        At the voice's own rate the samples are unchanged. At other rates they are resampled if the extra ``dsp`` is installed,
-        and
-        otherwise interpolated, which suffices for speech recognition.
+        At other rates than its own, the voice is resampled if the extra ``dsp`` is installed. Otherwise it is interpolated, which
+        is sufficient for speech recognition.
+
+        :param start: index of the first sample at the requested rate.
+        :param count: number of samples.
+        :param rate: sample rate of the result in Hz.
         """
         if rate == self.rate:
             return self.pcm[max(0, 2 * start) : max(0, 2 * (start + count))].ljust(2 * count, b"\0")
@@ -59,8 +66,9 @@ class Voice:
         return _part(resample, self.pcm, (self.rate, rate), start, spoken).ljust(2 * count, b"\0")
 
     def interpolate(self, start: int, count: int, rate: int) -> bytes:
-        """Do the same as :meth:`render` in pure Python: interpolate linearly up to a common multiple of the rates, then average
-        down.
+        """Return samples as :meth:`render` does, resampled in pure Python.
+
+        The samples are interpolated linearly to a common multiple of both rates and then averaged.
         """
         shared = gcd(rate, self.rate)
         up, down = rate // shared, self.rate // shared
@@ -83,11 +91,18 @@ class Voice:
 
 
 def _part(resample: Resample, pcm: bytes, rates: tuple[int, int], start: int, count: int) -> bytes:
-    """``count`` samples from ``start`` on of what ``resample`` makes of the whole of ``pcm``, without making all of it."""
+    """Resample a part of ``pcm``. The result is the same as the part of the completely resampled PCM.
+
+    :param resample: function that resamples PCM.
+    :param pcm: the complete PCM.
+    :param rates: sample rates of ``pcm`` and of the result, in Hz.
+    :param start: index of the first sample of the result.
+    :param count: number of samples of the result.
+    """
     shared = gcd(*rates)
     down, up = rates[0] // shared, rates[1] // shared
-    # The filter reaches over 24 samples of the lower rate to each side. Whole blocks, of ``down`` samples in and ``up`` out,
-    # so that the samples of a part are those of the whole.
+    # The filter spans 24 samples of the lower rate on each side. The result is the same as for the complete PCM only if whole
+    # blocks of ``down`` input samples and ``up`` output samples are resampled.
     reach = -(-25 * max(up, down) // (up * down))
     first, last = start // up - reach, -(-(start + count) // up) + reach
     missing = max(0, -first) * down
@@ -98,7 +113,7 @@ def _part(resample: Resample, pcm: bytes, rates: tuple[int, int], start: int, co
 
 @cache
 def _resample() -> Resample | None:
-    """What changes sample rates, where the extra ``dsp`` is installed."""
+    """Return the function that resamples PCM, or ``None`` if the extra ``dsp`` is not installed."""
     try:
         from ...audio.dsp import resample
     except ImportError:
@@ -110,7 +125,7 @@ SILENCE = Voice(b"")
 
 
 def mix(one: bytes, other: bytes) -> bytes:
-    """Mix two pieces of 16-bit PCM of the same length and rate, with clipping."""
+    """Mix two pieces of 16-bit PCM of the same length and sample rate. The result is clipped."""
     first, second = array("h", one), array("h", other)
     if sys.byteorder == "big":
         first.byteswap()
@@ -122,9 +137,10 @@ def mix(one: bytes, other: bytes) -> bytes:
 
 
 def load_voice(what: str | os.PathLike[str] | bytes | Voice | None, name: str) -> Voice:
-    """Load speech from the path of a WAV file (mono, 8, 16, 24 or 48 kHz) or from bytes (PCM16 at 8 kHz, or such a WAV).
+    """Load speech from a file or from bytes.
 
-    :param name: the parameter that errors name.
+    :param what: path of a WAV file (mono at 8, 16, 24 or 48 kHz), content of such a file, or 16-bit PCM at 8 kHz.
+    :param name: name of the parameter, for error messages.
     :raises InvalidParameter: the audio format is not supported.
     :raises OSError: the file cannot be read.
     """
@@ -151,7 +167,9 @@ def _from_bytes(data: bytes, name: str) -> Voice:
 def voice_of(source: PathLike | BinaryIO, name: str, shown: object) -> Voice:
     """Load speech from a WAV file.
 
-    :param shown: the value that errors show.
+    :param source: path of the file, or an open binary file.
+    :param name: name of the parameter, for error messages.
+    :param shown: value of the parameter, for error messages.
     :raises InvalidParameter: the audio format is not supported.
     :raises OSError: the file cannot be read.
     """
