@@ -1,11 +1,9 @@
-"""Hosts and connections to them, with the same rules for RELAY and REST, servers and webhooks.
+"""Host names, proxies, certificates and origins, with the same rules for all clients and servers of this package.
 
-``names``
-    host names, addresses and ports, and whether they can only mean this machine.
-``proxies``
-    the proxy that connects to a host, from an argument or the environment.
-``authorities``
-    trusted certificates; starts TLS.
-``origins``
-    which web pages may connect to a server.
+===============  ==============================================================================
+``names``        host names, addresses and ports, and whether they refer to this machine
+``proxies``      the proxy for a connection, from an argument or the environment
+``authorities``  trusted certificate authorities and the start of TLS
+``origins``      the web pages that may connect to a server
+===============  ==============================================================================
 """

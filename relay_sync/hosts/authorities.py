@@ -1,4 +1,4 @@
-"""Trusted certificates: the system's authorities, or the files that variables and arguments name. Starts TLS."""
+"""Trusted certificate authorities, from the system or from files, and the start of TLS."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _OPENSSL: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 def trusting(ca_file: str | None) -> ssl.SSLContext:
     """Return a TLS context that verifies certificates and host names.
 
-    It trusts the system's authorities. ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` replace OpenSSL's own files, as everywhere in
-    Python.
-    ``REQUESTS_CA_BUNDLE``, or else ``CURL_CA_BUNDLE``, replaces all authorities except those of the other two variables. If the
-    system has no authorities, those of the package certifi are used.
+    By default, the context trusts the authorities of the system. ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` replace
+    OpenSSL's default files, as everywhere in Python. ``REQUESTS_CA_BUNDLE``, or otherwise ``CURL_CA_BUNDLE``, replaces
+    all authorities except those of ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``. If the system has no authorities, the
+    context uses those of the certifi package.
 
-    :param ca_file: file of an additional authority to trust.
+    :param ca_file: file with an additional authority to trust.
     :raises Unusable: one of these files cannot be read.
     """
     import ssl
@@ -52,17 +52,19 @@ def trusting(ca_file: str | None) -> ssl.SSLContext:
 
 
 def begin_tls(context: ssl.SSLContext, sock: socket.socket, server_hostname: str | None = None) -> ssl.SSLSocket:
-    """Wrap a socket in TLS, without the handshake. The socket must not be used again, even after an error.
+    """Wrap a socket in TLS without performing the handshake. The socket must not be used again, even after an error.
 
-    Wrapping fails if the peer has reset the connection; Python 3.11 then leaves the descriptor to the garbage collector, in an
-    object that only the traceback refers to.
+    Wrapping fails if the peer has reset the connection. Python 3.11 then leaves the descriptor to the garbage
+    collector, in an object that only the traceback refers to. This function closes it.
 
-    :param server_hostname: the host name that the peer must prove; ``None`` on the server side.
+    :param context: the TLS context.
+    :param sock: the connected socket.
+    :param server_hostname: host name to verify, or ``None`` on the server side.
     :raises OSError: the connection is closed.
     """
     import ssl
 
-    # Certificates contain names without a trailing dot.
+    # Names in certificates have no trailing dot.
     name = None if server_hostname is None else bare(server_hostname)
     try:
         return context.wrap_socket(sock, server_side=name is None, do_handshake_on_connect=False, server_hostname=name)
@@ -76,14 +78,14 @@ def begin_tls(context: ssl.SSLContext, sock: socket.socket, server_hostname: str
 
 
 def trust_variables() -> tuple[str, ...]:
-    """Return the variables that are set and determine which authorities are trusted."""
+    """Return the names of the environment variables that are set and determine which authorities are trusted."""
     return tuple(name for name in (*_OPENSSL, *_BUNDLES) if os.environ.get(name))
 
 
 def _loaded(name: str, path: str, load: Callable[..., _T]) -> _T:
     try:
         return load(capath=path) if os.path.isdir(path) else load(cafile=path)
-    except OSError as error:  # an SSLError is one
+    except OSError as error:  # SSLError is a subclass of OSError
         raise Unusable(f"{name}={path!r}: cannot read certificates from it ({error.strerror or error})") from error
 
 

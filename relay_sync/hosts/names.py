@@ -1,4 +1,4 @@
-"""Host names, addresses and ports: their notation, their comparison, and whether they can only mean this machine."""
+"""Parsing and comparison of host names, addresses and ports."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ __all__ = [
     "without_port",
 ]
 
-#: The default ports of URL schemes.
+#: Default ports of URL schemes.
 USUAL_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-# Matches in only one way, so that other texts are rejected without backtracking.
+# There is only one way to match this pattern, so other texts are rejected without backtracking.
 _AUTHORITY: Final = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::([0-9]{1,5}))?")
 _LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 
 
 class Place(NamedTuple):
-    """The target of a URL, in a form that can be compared.
+    """The target of a URL in a normalized form.
 
-    :ivar scheme: the scheme, in lower case.
-    :ivar host: the host, as returned by :func:`bare`.
-    :ivar port: the port; defaults to that of the scheme.
+    :ivar scheme: the scheme in lowercase.
+    :ivar host: the host as returned by :func:`bare`.
+    :ivar port: the port; the default is the port of the scheme.
     """
 
     scheme: str
@@ -48,17 +48,18 @@ class Place(NamedTuple):
 
 
 def is_localhost(host: str) -> bool:
-    """Return whether a host is the name ``localhost``, in any case, with or without a trailing dot."""
+    """Return whether a host is the name ``localhost``, in upper or lower case, with or without a trailing dot."""
     return host.lower() in ("localhost", "localhost.")
 
 
 def is_loopback(host: str | None) -> bool:
-    """Return whether a host name or literal can only mean this machine.
+    """Return whether a host name or address can only refer to this machine.
 
-    True for 127.0.0.0/8 in four decimal numbers, ``::1``, ``::ffff:127.0.0.0/104``, and ``localhost`` with or without a trailing
-    dot. False for names below ``localhost``: some resolvers look them up in the DNS.
+    The result is true for 127.0.0.0/8 in dotted decimal notation, ``::1``, ``::ffff:127.0.0.0/104``, and ``localhost``
+    with or without a trailing dot. It is false for subdomains of ``localhost``, because some resolvers look them up in
+    the DNS.
 
-    :param host: the host without a port; an IPv6 literal with or without brackets.
+    :param host: the host without a port. An IPv6 address may be in brackets.
     """
     if not host:
         return False
@@ -67,21 +68,21 @@ def is_loopback(host: str | None) -> bool:
     address = literal(host)
     if address is None or isinstance(address, ipaddress.IPv4Address):
         return address is not None and address.is_loopback
-    # Python before 3.13 does not recognize ::ffff:127.0.0.1.
+    # Python before 3.13 does not recognize ::ffff:127.0.0.1 as a loopback address.
     return address.is_loopback or (address.ipv4_mapped is not None and address.ipv4_mapped.is_loopback)
 
 
 def is_name(host: str) -> bool:
     """Return whether a host is a valid name: labels of ASCII letters, digits, ``_`` and ``-``, at most 253 characters.
 
-    A trailing dot is allowed. Numbers with dots, such as IPv4 addresses, are valid names, too.
+    A trailing dot is allowed. IPv4 addresses are valid names as well.
     """
     name = host.removesuffix(".")
     return len(name) <= 253 and all(_LABEL.fullmatch(label) for label in name.split("."))
 
 
 def literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return the IP address of a literal, IPv6 with or without brackets; ``None`` for names and invalid hosts."""
+    """Return the IP address that *host* represents, or ``None`` if it is a name or invalid. IPv6 may be in brackets."""
     inner = unbracketed(host)
     try:
         return ipaddress.ip_address(inner) if inner == host else ipaddress.IPv6Address(inner)
@@ -90,29 +91,28 @@ def literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def unbracketed(host: str) -> str:
-    """Return a host without the brackets of an IPv6 literal, as sockets and resolvers expect it."""
+    """Return a host without the brackets of an IPv6 address, as sockets and resolvers expect it."""
     return host[1:-1] if host.startswith("[") and host.endswith("]") else host
 
 
 def bracketed(host: str) -> str:
-    """Return a host as written in a URL or before a port: IPv6 literals in brackets."""
+    """Return a host as written in a URL or before a port, with an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 def bare(host: str) -> str:
-    """Return a host in a form that can be compared: lower case, no brackets, no trailing dot, short IPv6."""
+    """Return a host in a normalized form: lowercase, no brackets, no trailing dot, and IPv6 in its short form."""
     inner = unbracketed(host)
     if ":" in inner and (address := literal(inner)) is not None:
         return str(address).lower()
     name = inner.lower()
-    return name if name.endswith("..") else name.removesuffix(".")  # two trailing dots are invalid and stay distinct
+    return name if name.endswith("..") else name.removesuffix(".")  # two trailing dots are invalid, so keep them
 
 
 def split_authority(text: str) -> tuple[str, int | None]:
-    """Split ``host``, ``host:port``, ``[literal]`` or ``[literal]:port``, as written in a URL without user info.
+    """Split ``host``, ``host:port``, ``[address]`` or ``[address]:port``, as written in a URL without user info.
 
-    :return: the host without brackets, in lower case, an IPv6 literal in its short form; and the port, or ``None`` if there is
-        none.
+    :return: the host in lowercase and without brackets, with IPv6 in its short form, and the port or ``None``.
     :raises ValueError: the text has none of these forms.
     """
     found = _AUTHORITY.fullmatch(text)
@@ -127,7 +127,9 @@ def split_authority(text: str) -> tuple[str, int | None]:
 
 
 def split_port(text: str) -> tuple[str, int | None]:
-    """Split the same forms, and a bare IPv6 literal, which lists of hosts contain: two or more colons are not a port.
+    """Split the same forms as :func:`split_authority`, and also accept an IPv6 address without brackets.
+
+    Lists of hosts contain such addresses. Two or more colons therefore do not indicate a port.
 
     :raises ValueError: the text has none of these forms.
     """
@@ -137,12 +139,12 @@ def split_port(text: str) -> tuple[str, int | None]:
 
 
 def without_port(text: str) -> str:
-    """Return an authority without its port, otherwise unchanged."""
+    """Return an authority without its port."""
     return text if text.endswith("]") or ":" not in text else text.rpartition(":")[0]
 
 
 def place_of(url: str) -> Place | None:
-    """Return the target of a URL; ``None`` if it has no host or an invalid port."""
+    """Return the target of a URL, or ``None`` if it has no host or an invalid port."""
     try:
         parts = urlsplit(url)
         host, port = bare(parts.hostname or ""), parts.port
@@ -152,11 +154,15 @@ def place_of(url: str) -> Place | None:
 
 
 def look_up(host: str, port: int | None, within: float, *, flags: int = 0) -> list[Any]:
-    """Call ``socket.getaddrinfo`` for TCP, in a separate thread, since it cannot be interrupted. Addresses need no thread.
+    """Resolve a host name with ``socket.getaddrinfo`` for TCP.
+
+    The call runs on a separate thread, because it cannot be interrupted. IP addresses are resolved directly.
 
     :param host: the host, with or without brackets.
-    :param within: seconds to wait.
-    :raises TimeoutError: the lookup takes longer.
+    :param port: the port.
+    :param within: maximum time to wait, in seconds.
+    :param flags: the flags of ``getaddrinfo``.
+    :raises TimeoutError: the lookup took too long.
     :raises OSError: (gaierror) the name does not exist.
     :raises UnicodeError: the host is not a valid name.
     """

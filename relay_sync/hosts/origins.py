@@ -1,11 +1,12 @@
-"""Which web pages may connect to a server without a token. Pure.
+"""Check which web pages may connect to a server without a token. No I/O.
 
-A page in a developer's browser can reach every server on that machine. Its ``Origin`` header tells where the page comes from, and
-a page cannot change it. A page can also make its own host name resolve to 127.0.0.1 (DNS rebinding): its origin then equals
-``Host``, but ``Host`` is not a name of this machine. Clients other than browsers send no ``Origin`` and are accepted.
+A page in a developer's browser can reach every server on the developer's machine. The browser sends the origin of the
+page in the ``Origin`` header, which the page cannot change. A page can make its own host name resolve to 127.0.0.1 (DNS
+rebinding). Its origin then matches ``Host``, but ``Host`` is not a name of this machine. Clients other than browsers
+send no ``Origin`` and are accepted.
 
-Connections with a valid token are not checked: a page does not know the token, and a proxy in front of the server rewrites both
-headers.
+Connections with a valid token are not checked. A web page does not have the token, and a proxy in front of the server
+may rewrite both headers.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ __all__ = ["read_host", "read_origin", "refusal"]
 
 _SCHEMES = ("http", "https")
 _WEB = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
-_SHOWN = 100  # characters of a header in a message
+_SHOWN = 100  # maximum length of a header value in a message
 _Origin = tuple[str, str, int]  # scheme, host, port
 
 
@@ -31,7 +32,9 @@ def refusal(
     origins: Collection[str] = (),
     hosts: Collection[str] = (),
 ) -> str | None:
-    """Return why a request without a token must be answered 403, or ``None`` if it is accepted.
+    """Return the reason to refuse a request that has no token, or ``None`` to accept it.
+
+    The server answers a refused request with status 403.
 
     :param origin: the ``Origin`` header, or ``None``.
     :param host: the ``Host`` header, or ``None``.
@@ -39,10 +42,10 @@ def refusal(
     :param public_url: the public address of the server, if known.
     :param origins: additional accepted origins, as returned by :func:`read_origin`.
     :param hosts: additional accepted host names, as returned by :func:`read_host`.
-    :return: one sentence for the log, with both values and the parameter that would accept the request.
+    :return: one sentence for the log, with both header values and the parameter that would accept the request.
     """
     if host and not host.endswith("::"):
-        host = host.removesuffix(":")  # the port may be empty after its colon (RFC 3986)
+        host = host.removesuffix(":")  # RFC 3986 allows an empty port after the colon
     if on_loopback and host and not _is_ours(host, public_url, hosts):
         return (
             f"Host {_shown(host)} is not a name of this machine (Origin: {_shown(origin)}), as when a web page has its name"
@@ -57,7 +60,7 @@ def refusal(
 
 
 def read_origin(text: str) -> str | None:
-    """Return an origin, or ``null``, in the form that :func:`refusal` expects; ``None`` if the text is neither."""
+    """Return an origin or ``null`` in the form that :func:`refusal` expects, or ``None`` if the text is neither."""
     origin = _origin(text)
     if origin is None:
         return text if text == "null" else None
@@ -65,7 +68,7 @@ def read_origin(text: str) -> str | None:
 
 
 def read_host(text: str) -> str | None:
-    """Return a host name, with or without a port, in the form that :func:`refusal` expects; ``None`` if it is invalid."""
+    """Return a host name, with or without a port, in the form that :func:`refusal` expects, or ``None`` if it is invalid."""
     split = _split(text)
     return None if split is None else _with_port(*split)
 
@@ -96,7 +99,7 @@ def _may_come(text: str, host: str | None, public_url: str | None, origins: Coll
 
 
 def _origin(text: str) -> _Origin | None:
-    """Return an origin as written by browsers; ``None`` for ``null`` and invalid origins."""
+    """Return an origin as written by browsers, or ``None`` for ``null`` and invalid origins."""
     scheme, separator, rest = text.lower().partition("://")
     split = _split(rest)
     if not separator or scheme not in _SCHEMES or split is None:
@@ -105,14 +108,14 @@ def _origin(text: str) -> _Origin | None:
 
 
 def _origin_of(url: str) -> _Origin | None:
-    """Return the origin of the pages at a ``wss://`` or ``https://`` address."""
+    """Return the origin of the web pages at a ``wss://`` or ``https://`` address."""
     place = place_of(url)
     scheme = None if place is None else _WEB.get(place.scheme)
     return None if place is None or scheme is None else (scheme, place.host, place.port)
 
 
 def _split(text: str) -> tuple[str, int | None] | None:
-    """Return host and port, normalized; ``None`` if invalid."""
+    """Return the normalized host and the port, or ``None`` if the text is invalid."""
     if not text.isascii() or not text.isprintable() or any(each in text for each in " /?#@,*\\"):
         return None
     try:
@@ -131,7 +134,7 @@ def _written(origin: _Origin) -> str:
 
 
 def _shown(value: str | None) -> str:
-    """Return a header for the log: short, and without characters that could forge a log line."""
+    """Return a header value for the log, truncated and without characters that could forge a log line."""
     if not value:
         return "none"
     return "".join(each if each.isprintable() and each.isascii() else "?" for each in value[:_SHOWN])

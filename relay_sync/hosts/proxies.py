@@ -1,8 +1,8 @@
-"""The proxy that connects to a host.
+"""Selection of the HTTP proxy for a connection.
 
-The variables are those of requests and curl: ``https_proxy`` for TLS, ``http_proxy`` for plain connections, then ``all_proxy``,
-in lower or upper case; ``no_proxy`` lists hosts to connect to directly. Without such variables, the settings of Windows and macOS
-apply.
+The environment variables are the same as for requests and curl. ``https_proxy`` applies to TLS and ``http_proxy`` to
+plain connections; ``all_proxy`` is the fallback for both. The names may be in lower or upper case. ``no_proxy`` lists
+hosts to connect to directly. If no such variable is set, the system settings of Windows and macOS apply.
 """
 
 from __future__ import annotations
@@ -22,20 +22,24 @@ __all__ = ["Proxy", "Unusable", "find_proxy", "read_proxy"]
 
 _PROXY_FORM: Final = "http://host:port or http://user:password@host:port"
 _NOT_ASCII_HOST: Final = r"[^\x21-\x7e]|[%\\]"
-#: Statuses after which a retry may succeed.
+#: Status codes after which a retry may succeed.
 _MAY_PASS: Final = frozenset({408, 425, 429})
 
 
 class Unusable(ValueError):
-    """An invalid setting in the environment. The message names the setting and contains no password."""
+    """An invalid setting in the environment. The message names the setting and does not contain a password."""
 
 
 class Proxy:
-    """An HTTP proxy. Its ``str`` and ``repr`` are safe to show: they omit the credentials.
+    """An HTTP proxy. Its ``str`` and ``repr`` omit the credentials and are safe to show.
 
-    It is not a tuple, since tools such as error reporters show the items of tuples.
+    This class is not a tuple, because tools such as error reporters show the items of tuples.
 
-    :ivar source: the variable or parameter that names it.
+    :ivar host: the host of the proxy.
+    :ivar port: the port of the proxy.
+    :ivar source: name of the variable or parameter that specifies the proxy.
+    :ivar user: the user name, or ``""``.
+    :ivar password: the password, or ``""``.
     """
 
     __slots__ = ("host", "password", "port", "source", "user")
@@ -61,33 +65,35 @@ class Proxy:
 
     @property
     def address(self) -> str:
-        """``http://host:port``, without the credentials."""
+        """The URL ``http://host:port`` without credentials."""
         return f"http://{bracketed(self.host)}:{self.port}"
 
     @property
     def url(self) -> str:
-        """The whole URL including credentials: never to be shown."""
+        """The URL including credentials. Do not show or log it."""
         if not self.authorization:
             return self.address
         return self.address.replace("//", f"//{quote(self.user, safe='')}:{quote(self.password, safe='')}@", 1)
 
     @property
     def authorization(self) -> str:
-        """The value of ``Proxy-Authorization``; ``""`` without credentials."""
+        """The value of the ``Proxy-Authorization`` header, or ``""`` if there are no credentials."""
         if not self.user and not self.password:
             return ""
         return f"Basic {binascii.b2a_base64(f'{self.user}:{self.password}'.encode(), newline=False).decode()}"
 
     @property
     def unknown(self) -> str:
-        """The message for a host name that does not exist."""
+        """The error message for a host name that does not exist."""
         return f"there is no host named {self.host!r}, the host of {self}: check {self.source}"
 
     def refusal(self, target: str, status: int, reason: str = "") -> tuple[str, bool]:
-        """Return the meaning of the proxy's response to ``CONNECT``.
+        """Return an error message for the proxy's response to ``CONNECT``.
 
-        :param reason: the reason phrase of the response; it is shortened here.
-        :return: a message, and whether retrying cannot help.
+        :param target: the host and port that the client connects to.
+        :param status: the HTTP status of the response.
+        :param reason: the reason phrase of the response. It is shortened for the message.
+        :return: the message, and whether the failure is permanent.
         """
         words = "".join(filter(str.isprintable, reason)).strip()[:100]
         answer = f"HTTP {status}{' ' if words else ''}{words}"
@@ -102,10 +108,13 @@ class Proxy:
 def find_proxy(
     host: str, port: int, *, secure: bool, given: str | None = None, environ: Mapping[str, str] | None = None
 ) -> Proxy | None:
-    """Return the proxy that connects to a host, or ``None``. Loopback is always reached directly.
+    """Return the proxy for a connection to a host, or ``None``. Loopback addresses are always reached directly.
 
+    :param host: the host to connect to.
+    :param port: the port to connect to.
+    :param secure: whether the connection uses TLS.
     :param given: the argument ``proxy``: ``""`` for no proxy, ``None`` for the proxy of the environment.
-    :param environ: replaces the environment of the process.
+    :param environ: the environment; the default is the environment of the process.
     :raises Unusable: the setting that applies has an unsupported form.
     """
     if is_loopback(host):
@@ -124,10 +133,11 @@ def find_proxy(
 
 
 def read_proxy(text: str, source: str) -> Proxy:
-    """Read ``http://[user:password@]host[:port]`` or ``[user:password@]host:port``.
+    """Parse ``http://[user:password@]host[:port]`` or ``[user:password@]host:port``.
 
-    :param source: the variable or parameter, for messages.
-    :raises Unusable: the text has another form. The message does not quote it, since it may contain a password.
+    :param text: the text to parse.
+    :param source: the variable or parameter, for error messages.
+    :raises Unusable: the text has another form. The message does not quote it, because it may contain a password.
     """
     text = text.strip()
     try:
@@ -152,7 +162,10 @@ def read_proxy(text: str, source: str) -> Proxy:
 
 
 def _variable(env: Mapping[str, str], name: str) -> tuple[str, str] | None:
-    """Return a variable's name as written, and its value. Lower case takes precedence, even if empty: that disables the proxy."""
+    """Return the value of a variable, and its name in the spelling of the environment, or ``None``.
+
+    A lowercase variable takes precedence even if it is empty, which disables the proxy.
+    """
     if name in env:
         return (name, env[name]) if env[name].strip() else None
     if name == "http_proxy" and "REQUEST_METHOD" in env:
@@ -161,13 +174,16 @@ def _variable(env: Mapping[str, str], name: str) -> tuple[str, str] | None:
 
 
 def _no_proxy(env: Mapping[str, str]) -> str:
-    # Unlike the others: an empty lower-case variable does not hide the upper-case one.
+    # Unlike for the other variables, an empty lowercase variable does not hide the uppercase one.
     values = (value for name, value in sorted(env.items(), reverse=True) if name.lower() == "no_proxy")
     return next((value for value in values if value.strip()), "")
 
 
 def _bypassed(host: str, port: int, patterns: str) -> bool:
-    """Return whether ``no_proxy`` lists a host: by name or suffix, with or without a port, by address or network, or by ``*``."""
+    """Return whether ``no_proxy`` lists a host.
+
+    An entry may be a name or a suffix, with or without a port, an address, a network, or ``*``.
+    """
     name = bare(host)
     return any(_matches(name, port, entry) for entry in re.split(r"[,\s]+", patterns) if entry)
 
@@ -198,7 +214,7 @@ def _matches(host: str, port: int, entry: str) -> bool:
 def _proxy_of_the_system(host: str, scheme: str) -> Proxy | None:
     if os.name != "nt" and sys.platform != "darwin":
         return None
-    import urllib.request  # loads http and email: half of the imports of a connection
+    import urllib.request  # imports http and email, which account for half of the imports of a connection
 
     if urllib.request.proxy_bypass(host):
         return None

@@ -1,11 +1,9 @@
-"""Checks of parameters. Invalid values are rejected in one sentence, before anything is sent. Pure.
+"""Validation of parameters before anything is sent. No I/O.
 
-``values``
-    single values: seconds, URLs, names, choices.
-``nested``
-    parameters that are dictionaries or lists of them: devices, media, SWML.
-``parties``
-    telephone numbers and addresses.
-``allowed``
-    what a server accepts: origins of web pages, host names.
+============  ================================================================
+``values``    single values such as seconds, URLs, names and choices
+``nested``    dictionaries and lists of dictionaries: devices, media, SWML
+``parties``   telephone numbers and addresses
+``allowed``   the origins and host names that a server accepts
+============  ================================================================
 """

@@ -1,4 +1,4 @@
-"""Checks of the clients that a server accepts: origins of web pages, and host names for the server."""
+"""Validation of the origins and host names that a server accepts."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ __all__ = ["check_hosts", "check_origins"]
 
 
 def check_origins(value: Iterable[str], name: str = "origins") -> frozenset[str]:
-    """Return the accepted origins, normalized.
+    """Return the accepted origins in a normalized form.
 
-    :raises InvalidParameter: an item is not an origin.
+    :raises InvalidParameter: an item is not a valid origin.
     """
     accepted = "a list of origins such as 'https://app.example.com:8443' (or 'null'), without a path"
     return _each(name, value, read_origin, accepted)
 
 
 def check_hosts(value: Iterable[str], name: str = "hosts") -> frozenset[str]:
-    """Return the accepted host names, normalized.
+    """Return the accepted host names in a normalized form.
 
-    :raises InvalidParameter: an item is not a host name.
+    :raises InvalidParameter: an item is not a valid host name.
     """
     return _each(name, value, read_host, "a list of host names such as 'dev.example.com', each with or without a port")
 

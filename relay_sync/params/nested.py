@@ -1,7 +1,8 @@
-"""Checks of nested parameters: the objects and lists that describe media, recordings, taps, input, detectors, devices, payments.
+"""Validation of nested parameters, which describe media, recordings, taps, input, detectors, devices and payments.
 
-A shape checks the members that it knows, each with a function of :mod:`.values`, and accepts others, since the platform may
-support more than this SDK. Unknown types are accepted, too, unless they look like a misspelling of a known type.
+Known members of an object are checked with the functions of :mod:`.values`. Unknown members are accepted, because the
+platform may support more than this SDK. Unknown types are accepted as well, unless they look like a misspelled known
+type.
 """
 
 from __future__ import annotations
@@ -46,16 +47,24 @@ __all__ = [
     "tap_device",
 ]
 
-#: One item of ``play``: ``{"type": "tts", "params": {"text": "hello"}}``.
+#: One item of ``play``, such as ``{"type": "tts", "params": {"text": "hello"}}``.
 Media = Mapping[str, Any]
 
 Check = Callable[[str, Any], Any]
 
 
 class RecordAudio(TypedDict, total=False):
-    """Options of a recording; omitted options have the platform's defaults.
+    """Options of a recording. The platform chooses defaults for omitted options.
 
-    ``initial_timeout``, ``end_silence_timeout``, ``max_length``: seconds, 0 for no limit. ``input_sensitivity``: 0 to 100.
+    :ivar beep: whether to play a beep before the recording.
+    :ivar format: the file format.
+    :ivar stereo: whether to record each direction on a separate channel.
+    :ivar direction: the audio to record: ``listen``, ``speak`` or ``both``.
+    :ivar initial_timeout: maximum silence at the start, in seconds; 0 means no limit.
+    :ivar end_silence_timeout: silence that ends the recording, in seconds; 0 means no limit.
+    :ivar max_length: maximum length of the recording, in seconds; 0 means no limit.
+    :ivar terminators: digits that end the recording.
+    :ivar input_sensitivity: sensitivity of the silence detection, from 0 to 100.
     """
 
     beep: bool
@@ -70,8 +79,12 @@ class RecordAudio(TypedDict, total=False):
 
 
 class DigitsOptions(TypedDict, total=False):
-    """The digits to collect: at most ``max`` (required) and, after a prompt, at least ``min``. ``digit_timeout`` is the maximum
-    number of seconds between two digits.
+    """Options of digit collection.
+
+    :ivar max: maximum number of digits. This option is required.
+    :ivar min: minimum number of digits after a prompt.
+    :ivar digit_timeout: maximum time between two digits, in seconds.
+    :ivar terminators: digits that end the input.
     """
 
     max: int
@@ -81,7 +94,15 @@ class DigitsOptions(TypedDict, total=False):
 
 
 class SpeechOptions(TypedDict, total=False):
-    """Options of speech recognition; ``end_silence_timeout`` and ``speech_timeout`` in seconds."""
+    """Options of speech recognition.
+
+    :ivar end_silence_timeout: silence that ends the input, in seconds.
+    :ivar speech_timeout: maximum length of the speech, in seconds.
+    :ivar language: the language to recognize.
+    :ivar hints: words to expect.
+    :ivar model: the speech recognition model.
+    :ivar engine: the speech recognition engine.
+    """
 
     end_silence_timeout: float
     speech_timeout: float
@@ -92,7 +113,12 @@ class SpeechOptions(TypedDict, total=False):
 
 
 class CollectOptions(TypedDict, total=False):
-    """The input that ``play_and_collect`` collects: digits, speech or both; ``initial_timeout`` in seconds."""
+    """The input that ``play_and_collect`` collects: digits, speech, or both.
+
+    :ivar digits: options of digit collection.
+    :ivar speech: options of speech recognition.
+    :ivar initial_timeout: maximum time to wait for the first input, in seconds.
+    """
 
     digits: DigitsOptions
     speech: SpeechOptions
@@ -100,7 +126,11 @@ class CollectOptions(TypedDict, total=False):
 
 
 class DetectOptions(TypedDict, total=False):
-    """A detector: ``type`` is ``machine``, ``fax`` or ``digit``; ``params`` are its options."""
+    """A detector.
+
+    :ivar type: the type of detector: ``machine``, ``fax`` or ``digit``.
+    :ivar params: options of the detector.
+    """
 
     type: str
     params: dict[str, Any]
@@ -124,17 +154,17 @@ def _required(check: Check) -> Check:
 
 
 def _some_text(name: str, value: Any) -> str | None:
-    """Check a required text that is not empty."""
+    """Check a required, non-empty string."""
     return values.text(name, value, optional=False)
 
 
 def _text(name: str, value: Any) -> str | None:
-    """Check a text that may be empty."""
+    """Check a string that may be empty."""
     return "" if value == "" else values.text(name, value)
 
 
 def _each(check: Check) -> Check:
-    """Return a check of a list, by a check of its items."""
+    """Return a function that checks each item of a list."""
 
     def checked(name: str, value: Any) -> list[Any] | None:
         items = values.json_list(name, value)
@@ -156,10 +186,12 @@ def _whole(low: int) -> Check:
 
 
 def _kind(*known: str, elsewhere: Collection[str] = ()) -> Check:
-    """Return a check of an object's type, in any case. A type that is not similar to a known type is accepted, since the platform
-    may have new types.
+    """Return a function that checks the type of an object, ignoring case.
 
-    :param elsewhere: types that are known, but not accepted here.
+    A type that is not similar to any known type is accepted, because the platform may have added new types.
+
+    :param known: the accepted types.
+    :param elsewhere: types that are known but not accepted here.
     """
 
     def checked(name: str, value: Any) -> str:
@@ -176,7 +208,7 @@ def _kind(*known: str, elsewhere: Collection[str] = ()) -> Check:
 
 
 def _shape(name: str, value: Any, members: Mapping[str, Check], *, optional: bool = False) -> dict[str, Any] | None:
-    """Check the known members of a mapping; members that are ``None`` are removed."""
+    """Check the known members of a mapping, and remove the members that are ``None``."""
     given = values.json_object(name, value, optional=optional)
     if given is None:
         return None
@@ -191,7 +223,7 @@ _TONES: Final = (
     "at au bg br be ch cl cn cz de dk ee es fi fr gr hu il in it lt jp mx my nl no nz ph pl pt ru se sg th uk us tw ve za"
     " ca cy dz eg ko pk ro rs sa tr bong"
 )
-#: Countries with ringback tones, and ``bong``, by the vendor's schema of ``calling.play``.
+#: Countries with ringback tones, and ``bong``, from the vendor's schema of ``calling.play``.
 RINGTONES: Final = tuple(_TONES.split(" "))
 
 _MEDIA: Final[dict[str, dict[str, Check]]] = {
@@ -222,7 +254,7 @@ def media(name: str, value: Any, *, optional: bool = False) -> list[dict[str, An
 def _typed(
     name: str, value: Any, kinds: Mapping[str, Mapping[str, Check]], elsewhere: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Check ``{"type": ..., "params": {...}}``, whose type determines the params."""
+    """Check an object of the form ``{"type": ..., "params": {...}}``, whose params depend on its type."""
     found = _shape(name, value, {"type": _kind(*kinds, elsewhere=elsewhere)}) or {}
     known = kinds.get(found["type"])
     if known is not None:
@@ -256,7 +288,7 @@ _TAPPED: Final[dict[str, dict[str, Check]]] = {
 
 
 def tap(name: str, value: Any) -> dict[str, Any]:
-    """Check the tapped audio: ``{"type": "audio", "params": {"direction": ...}}``."""
+    """Check a tap, which has the form ``{"type": "audio", "params": {"direction": ...}}``."""
     return _typed(name, value, _TAPPED)
 
 
@@ -275,7 +307,7 @@ _TAP_DEVICES: Final[dict[str, dict[str, Check]]] = {
 
 
 def tap_device(name: str, value: Any) -> dict[str, Any]:
-    """Check the target of tapped audio: ``rtp`` with ``addr`` and ``port``, or ``ws`` with ``uri``."""
+    """Check the target of a tap: ``rtp`` with ``addr`` and ``port``, or ``ws`` with ``uri``."""
     return _typed(name, value, _TAP_DEVICES)
 
 
@@ -308,7 +340,7 @@ def speech(name: str, value: Any) -> dict[str, Any] | None:
 
 
 def collect(name: str, value: Any) -> dict[str, Any]:
-    """Check the input that ``play_and_collect`` collects: digits, speech or both."""
+    """Check the input that ``play_and_collect`` collects: digits, speech, or both."""
     found = _shape(name, value, {"digits": digits, "speech": speech, "initial_timeout": _seconds}) or {}
     if "digits" not in found and "speech" not in found:
         raise InvalidParameter(name, value, "a mapping with 'digits', 'speech' or both")
@@ -331,7 +363,7 @@ _DETECT: Final[dict[str, dict[str, Check]]] = {
 
 
 def detect(name: str, value: Any) -> dict[str, Any]:
-    """Check a detector: its type and its options."""
+    """Check the type and the options of a detector."""
     found = _shape(name, value, {"type": _one_of("machine", "fax", "digit")}) or {}
     members = _DETECT[found.get("type", "machine")]
     inner = _shape(f"{name}.params", found.get("params"), members, optional=True)
@@ -350,13 +382,14 @@ def _codec_of_stream(name: str, value: Any) -> str | None:
 
 
 def _confirm(name: str, value: Any) -> Any:
-    """Check the confirmation that the callee goes through: the URL of a document, or a list of steps."""
+    """Check the confirmation by the callee, which is the URL of a document or a list of steps."""
     return value if isinstance(value, list) else values.http_url(name, value)
 
 
 def _headers(name: str, value: Any) -> list[dict[str, str]] | None:
-    """Check SIP headers: a mapping, or the wire's list of ``{"name", "value"}``. Errors do not show them: they may be
-    credentials.
+    """Check SIP headers, which are a mapping or the protocol's list of ``{"name", "value"}`` objects.
+
+    Errors do not show the headers, because they may contain credentials.
     """
     if value is None:
         return None
@@ -374,7 +407,7 @@ def _headers(name: str, value: Any) -> list[dict[str, str]] | None:
     return [dict(pair) for pair in pairs]
 
 
-#: The params that all ringing devices share.
+#: Params that all ringing devices share.
 _RINGING: Final[dict[str, Check]] = {
     "timeout": _whole(0),
     "confirm": _confirm,
@@ -383,7 +416,7 @@ _RINGING: Final[dict[str, Check]] = {
     "call_state_events": lambda name, value: values.choices(name, value, ("created", "ringing", "answered", "ended")),
 }
 _SIP_CODECS: Final = ("PCMU", "PCMA", "OPUS", "G729", "G722", "AMR-WB", "VP8", "H264")
-#: The params of each device type, by wire name; :mod:`relay_sync.devices` uses the same checks.
+#: Params of each device type by their names in the protocol. :mod:`relay_sync.devices` uses the same checks.
 DEVICES: Final[dict[str, dict[str, Check]]] = {
     "phone": {
         "to_number": _required(values.phone_number),
@@ -422,13 +455,13 @@ DEVICES: Final[dict[str, dict[str, Check]]] = {
         "custom_parameters": values.json_object,
     },
 }
-#: The devices that can be dialed, and the devices that a call can be connected to.
+#: Devices that can be dialed, and devices that a call can be connected to.
 CALLED: Final = ("phone", "fabric", "sip")
 CONNECTED: Final = tuple(DEVICES)
 
 
 def _one_device(name: str, value: Any, kinds: Collection[str]) -> dict[str, Any]:
-    """Check a device as built by :mod:`relay_sync.devices`. Errors do not show it: it may contain a password."""
+    """Check a device as built by :mod:`relay_sync.devices`. Errors do not show the device, because it may contain a password."""
     good = isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
     if not good or not isinstance(value.get("type"), str) or not isinstance(value.get("params"), Mapping):
         accepted = "a device: {'type': ..., 'params': {...}} (see relay_sync.devices)"
@@ -437,15 +470,18 @@ def _one_device(name: str, value: Any, kinds: Collection[str]) -> dict[str, Any]
 
 
 def refer_device(name: str, value: Any) -> dict[str, Any]:
-    """Check the target of a SIP REFER: a SIP device."""
+    """Check the target of a SIP REFER, which must be a SIP device."""
     return _one_device(name, value, ("sip",))
 
 
 def device_groups(name: str, value: Any, kinds: Collection[str]) -> list[list[dict[str, Any]]]:
-    """Check a list of lists of devices: the inner lists are tried in turn, and the devices of one inner list ring at the same
-    time.
+    """Check a list of lists of devices.
 
-    :param kinds: the keys of :data:`DEVICES` that are accepted.
+    The inner lists are tried in turn, and the devices in one inner list ring at the same time.
+
+    :param name: name of the parameter, for error messages.
+    :param value: the list of lists.
+    :param kinds: the accepted keys of :data:`DEVICES`.
     """
     accepted = "a non-empty list of non-empty lists of devices: [[first], [second, third]]"
     if not _is_list(value) or not all(_is_list(group) and len(group) > 0 for group in value) or len(value) == 0:
@@ -461,7 +497,7 @@ def _is_list(value: Any) -> bool:
 
 
 def stream_device(name: str, value: Any) -> dict[str, Any] | None:
-    """Check the params of a stream device; a whole device is accepted, too."""
+    """Check the params of a stream device. A complete device is accepted as well."""
     if isinstance(value, Mapping) and value.get("type") == "stream" and isinstance(value.get("params"), Mapping):
         name, value = f"{name}.params", value["params"]
     return _shape(name, value, DEVICES["stream"], optional=True)
@@ -479,18 +515,18 @@ _PROMPT: Final[dict[str, Check]] = {
 }
 _RESET: Final[dict[str, Check]] = {"full_reset": values.flag, "system_prompt": _text, "user_prompt": _text}
 
-#: ``{"name", "value"}`` objects for the payment connector.
+#: Objects of the form ``{"name", "value"}`` for the payment connector.
 pay_parameters: Final[Check] = _each(
     lambda name, value: _shape(name, value, {"name": _some_text, "value": _required(_text)})
 )
 #: The prompts of a payment.
 pay_prompts: Final[Check] = _each(lambda name, value: _shape(name, value, _PROMPT))
-#: Objects whose content is not checked.
+#: Objects whose members are not checked.
 objects: Final[Check] = _each(lambda name, value: values.json_object(name, value, optional=False))
 
 
 def reset(name: str, value: Any) -> dict[str, Any] | None:
-    """Check what an AI agent forgets."""
+    """Check the parts of its memory that an AI agent resets."""
     return _shape(name, value, _RESET, optional=True)
 
 
@@ -498,7 +534,7 @@ def reset(name: str, value: Any) -> dict[str, Any] | None:
 
 
 def destination(name: str, value: Any) -> str | dict[str, Any]:
-    """Check the target of a transfer: a URL, a SWML document as text or object, or ``context:<name>``."""
+    """Check the target of a transfer: a URL, a SWML document as a string or an object, or ``context:<name>``."""
     if isinstance(value, Mapping) and value:
         return values.json_object(name, value) or {}
     accepted = "a URL, a SWML document or 'context:<name>'"
@@ -510,7 +546,7 @@ def destination(name: str, value: Any) -> str | dict[str, Any]:
     if read.lower().startswith(("http://", "https://")):
         return values.http_url(name, read) or ""
     if "{" in read or ("\n" in read and ":" in read):
-        return value  # SWML, as JSON or YAML
+        return value  # a SWML document in JSON or YAML
     # A single word is neither a document nor an address.
     if not read.isprintable() or " " in read or read == "context:" or not (":" in read or "/" in read):
         raise InvalidParameter(name, value, accepted)
@@ -522,7 +558,7 @@ _LIVE: Final[dict[str, Check]] = {
     "live_events": values.flag,
     "ai_summary": values.flag,
 }
-#: The actions of a live transcription and of a live translation, and their options.
+#: Actions of live transcription and live translation, with their options.
 TRANSCRIPTION: Final[dict[str, dict[str, Check]]] = {
     "start": {"lang": _some_text, **_LIVE},
     "stop": {},
@@ -555,7 +591,7 @@ def live_action(name: str, value: Any, accepted: Mapping[str, Mapping[str, Check
 
 
 def own_event(name: str, value: Any) -> Any:
-    """Check the content of ``user_event``: an object or a text (the vendor documents it inconsistently)."""
+    """Check the content of ``user_event``, which is an object or a string. The vendor's documentation is inconsistent on this."""
     if value is None:
         raise InvalidParameter(name, value, "a mapping with string keys and JSON values, or text")
     return values.text(name, value) if isinstance(value, str) else values.json_object(name, value)

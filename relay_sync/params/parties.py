@@ -1,7 +1,7 @@
-"""Telephone numbers, SIP addresses and sender names. Pure.
+"""Telephone numbers, SIP addresses and sender names. No I/O.
 
-Numbers are dialed exactly as given. Punctuation in a printed number does not tell which digits to dial from abroad, so numbers
-with dashes or brackets are rejected.
+Numbers are dialed exactly as given. Numbers with dashes or parentheses are rejected, because their notation does not
+determine the digits to dial from abroad.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any, Final
 
 __all__ = ["completed", "is_caller", "is_party", "is_phone_number", "is_sender", "is_sip_address", "without_marks"]
 
-# WhatsApp messages have a prefix.
-# Compiled at first use: compiling them would take longer than importing this module.
+# Numbers for WhatsApp messages have a prefix. The patterns are compiled when they are first used, because compiling
+# them takes longer than importing this module.
 _PHONE_NUMBER: Final = r"(?:whatsapp:)?(?:\+[0-9]{1,32}|[0-9*#]{1,32})"
 _SIP_ADDRESS: Final = (
     r"(?i:(?:sips?:)?(?:[^\s@<>\"]+@)?(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:[;?][!-~]*)?)"
@@ -23,8 +23,10 @@ _WITHHELD: Final = frozenset({"anonymous", "private", "restricted", "unavailable
 
 
 def without_marks(value: str) -> str:
-    """Return a text without invisible characters that come with a copied number: direction and width marks anywhere, and
-    whitespace at both ends."""
+    """Return a text without the invisible characters that are often copied along with a number.
+
+    These are direction and width marks anywhere in the text, and whitespace at both ends.
+    """
     return "".join(sign for sign in value if unicodedata.category(sign) != "Cf").strip()
 
 
@@ -34,7 +36,7 @@ def is_phone_number(value: str) -> bool:
 
 
 def is_sip_address(value: str) -> bool:
-    """Return whether a text is a SIP address; ``sip:`` is optional if there is a user."""
+    """Return whether a text is a SIP address. The ``sip:`` prefix is optional if the address contains a user."""
     if not value.isprintable() or not ("@" in value or value.lower().startswith(("sip:", "sips:"))):
         return False
     return re.fullmatch(_SIP_ADDRESS, value) is not None
@@ -46,18 +48,18 @@ def is_party(value: str) -> bool:
 
 
 def is_caller(value: str) -> bool:
-    """Return whether a text identifies a caller: a party, or a word for a withheld number, such as ``anonymous``."""
+    """Return whether a text is a telephone number, a SIP address, or a word for a withheld number such as ``anonymous``."""
     return is_party(value) or value.lower() in _WITHHELD
 
 
 def is_sender(value: str) -> bool:
-    """Return whether a text is a message's sender: a telephone number or a name."""
+    """Return whether a text is a telephone number or the name of a message sender."""
     named = any(map(str.isalpha, value)) and all(sign.isalnum() or sign in " -_.&" for sign in value)
     return named or is_phone_number(value)
 
 
 def completed(reported: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
-    """Return a reported device, completed with known values of the same kind of device."""
+    """Return a reported device, with missing values filled in from a known device of the same type."""
     if reported.get("type", known.get("type")) != known.get("type"):
         return reported
     device = {**known, **_filled(reported)}

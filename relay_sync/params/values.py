@@ -1,7 +1,7 @@
-"""Checks of single values, such as texts, numbers, choices, times, phone numbers, URLs, codecs, JSON and handlers.
+"""Validation of single values, such as strings, numbers, choices, times, phone numbers, URLs, codecs, JSON and handlers.
 
-Each returns the value in the wire's form, or raises InvalidParameter before anything is sent. ``optional`` tells whether ``None``
-(an omitted parameter) is accepted.
+Each function returns the value in the form that the server expects. It raises ``InvalidParameter`` if the value is
+invalid. With ``optional``, it accepts ``None``, which means that the parameter is omitted.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ _CODEC_ACCEPTED: Final = (
 
 
 def text(name: str, value: Any, *, optional: bool = True) -> str | None:
-    """Check a non-empty text; ``None`` if allowed."""
+    """Check a non-empty string."""
     if value is None and optional:
         return None
     if not isinstance(value, str) or not value:
@@ -91,33 +91,39 @@ def text(name: str, value: Any, *, optional: bool = True) -> str | None:
 
 
 def phone_number(name: str, value: Any, *, optional: bool = True) -> str | None:
-    """Check a telephone number; invisible characters are removed."""
+    """Check a telephone number and return it without invisible characters."""
     return _readable(name, value, is_phone_number, "a telephone number such as '+15550100'", optional)
 
 
 def sip_address(name: str, value: Any, *, optional: bool = True) -> str | None:
-    """Check a SIP address; invisible characters are removed."""
+    """Check a SIP address and return it without invisible characters."""
     return _readable(name, value, is_sip_address, "a SIP address such as 'sip:desk@example.com'", optional)
 
 
 def party(name: str, value: Any, *, optional: bool = True) -> str | None:
-    """Check a telephone number or SIP address; invisible characters are removed."""
+    """Check a telephone number or SIP address and return it without invisible characters."""
     return _readable(name, value, is_party, _PARTY, optional)
 
 
 def caller(name: str, value: Any) -> str | None:
-    """Check a caller: a party, or a word such as ``anonymous``; invisible characters are removed."""
+    """Check a caller and return it without invisible characters.
+
+    A caller is a telephone number, a SIP address, or a word such as ``anonymous``.
+    """
     return _readable(name, value, is_caller, f"{_PARTY}, or 'anonymous'", optional=False)
 
 
 def sender(name: str, value: Any, *, optional: bool = True) -> str | None:
-    """Check the sender of a message: a telephone number or a name; invisible characters are removed."""
+    """Check the sender of a message and return it without invisible characters.
+
+    A sender is a telephone number or a name.
+    """
     accepted = "a telephone number such as '+15550100', or the name of a sender"
     return _readable(name, value, is_sender, accepted, optional)
 
 
 def address(name: str, value: Any, *, optional: bool = True) -> str | None:
-    """Check the address of a resource, such as ``/public/desk``; invisible characters are removed."""
+    """Check the address of a resource, such as ``/public/desk``, and return it without invisible characters."""
     accepted = "an address such as '/public/desk', without spaces"
     return _readable(name, value, lambda text: text.isprintable() and " " not in text, accepted, optional)
 
@@ -133,7 +139,7 @@ def _readable(name: str, value: Any, good: Callable[[str], bool], accepted: str,
 
 
 def choice(name: str, value: Any, accepted: tuple[str, ...]) -> str | None:
-    """Check one of several words, in any case, and return it as spelled in ``accepted``."""
+    """Check that a value is one of several words, ignoring case, and return the word as spelled in ``accepted``."""
     if value is None:
         return None
     if isinstance(value, str):
@@ -144,13 +150,16 @@ def choice(name: str, value: Any, accepted: tuple[str, ...]) -> str | None:
 
 
 def choices(name: str, value: Any, accepted: tuple[str, ...]) -> list[str] | None:
-    """Check a list of such words."""
+    """Check a list of words as :func:`choice` does."""
     words = texts(name, value)
     return None if words is None else [choice(name, word, accepted) or word for word in words]
 
 
 def track(value: Any) -> str | None:
-    """Check ``inbound``, ``outbound``, ``both`` or the wire's ``*_track`` spellings, and return the latter."""
+    """Check an audio track and return its name in the protocol.
+
+    The accepted values are ``inbound``, ``outbound``, ``both``, and the protocol's names that end with ``_track``.
+    """
     if value is None:
         return None
     found = _TRACKS.get(value.lower()) if isinstance(value, str) else None
@@ -160,7 +169,7 @@ def track(value: Any) -> str | None:
 
 
 def refuse_misnamed_codec(name: str, value: Any, accepted: tuple[str, ...] = codec_names.USUAL) -> None:
-    """Reject the name of a container, a file format or another program's codec, and suggest the right name."""
+    """Reject the name of a container, a file format, or a codec of another program, and suggest the correct name."""
     if not isinstance(value, str) or value in codec_names.USUAL:
         return
     meant = codec_names.advice(value, accepted)
@@ -169,21 +178,23 @@ def refuse_misnamed_codec(name: str, value: Any, accepted: tuple[str, ...] = cod
 
 
 def codec_choice(name: str, value: Any, accepted: tuple[str, ...]) -> str | None:
-    """Check one of several codecs, in any case, and return it as spelled in ``accepted``."""
+    """Check that a value is one of several codecs, ignoring case, and return the codec as spelled in ``accepted``."""
     refuse_misnamed_codec(name, value, accepted)
     return choice(name, value, accepted)
 
 
 def codec_choices(name: str, value: Any, accepted: tuple[str, ...]) -> list[str] | None:
-    """Check a list of such codecs."""
+    """Check a list of codecs as :func:`codec_choice` does."""
     words = texts(name, value)
     return None if words is None else [codec_choice(name, word, accepted) or word for word in words]
 
 
 def codec(value: Any, name: str = "codec", *, others: bool = True) -> str | None:
-    """Check a codec with its modifiers, and return it with an upper-case name.
+    """Check a codec with optional modifiers, and return it with the name in uppercase.
 
-    :param others: whether an unusual codec is accepted, with a warning.
+    :param value: the codec.
+    :param name: name of the parameter, for error messages.
+    :param others: whether to accept an uncommon codec with a warning.
     """
     if value is None:
         return None
@@ -198,7 +209,7 @@ def codec(value: Any, name: str = "codec", *, others: bool = True) -> str | None
         if modifier.endswith("c"):
             if int(modifier[:-1]) != 1:
                 raise InvalidParameter(name, value, "a codec with one channel: streams are mono")
-            continue  # one channel is the only possibility; the wire has no modifier for it
+            continue  # mono is the only possibility, and the protocol has no modifier for it
         modifiers.append(f"@{modifier}")
     if base not in codec_names.USUAL:
         usual = ", ".join(codec_names.USUAL)
@@ -211,7 +222,10 @@ def codec(value: Any, name: str = "codec", *, others: bool = True) -> str | None
 
 
 def may_hold_secrets(url: object) -> bool:
-    """Return whether a URL may contain secrets: credentials before the host, or a token in the query. Also for other types."""
+    """Return whether a URL may contain secrets, which are credentials before the host or a token in the query.
+
+    The value may be of any type. A value that is not a string or a number is assumed to contain secrets.
+    """
     if isinstance(url, str):
         return "@" in url or "?" in url
     return url is not None and not isinstance(url, (int, float))
@@ -234,7 +248,10 @@ def _split(name: str, value: Any, accepted: str) -> urllib.parse.SplitResult:
 
 
 def stream_url(value: Any, name: str = "url") -> str:
-    """Check the URL of an audio receiver: ``wss://``, or ``ws://`` on this machine. The platform refuses plain ``ws``."""
+    """Check the URL of an audio receiver, which is ``wss://``, or ``ws://`` for this machine.
+
+    The platform refuses ``ws://`` URLs of other hosts.
+    """
     accepted = "an absolute wss://host[:port]/path (ws:// only for loopback)"
     parts = _split(name, value, accepted)
     if parts.scheme not in ("ws", "wss") or (parts.scheme == "ws" and not is_loopback(parts.hostname)):
@@ -245,11 +262,11 @@ def stream_url(value: Any, name: str = "url") -> str:
 
 
 def http_url(name: str, value: Any, *, optional: bool = True) -> str | None:
-    """Check an absolute http(s) URL. Its fragment is kept, since the platform reads time limits from it."""
+    """Check an absolute HTTP or HTTPS URL. The fragment is kept, because the platform reads time limits from it."""
     if value is None and optional:
         return None
     accepted = "an absolute http:// or https:// URL"
-    # Credentials are legal here: the platform uses them for basic authentication.
+    # Credentials are allowed here, because the platform uses them for basic authentication.
     if not isinstance(value, str) or not value.isprintable() or " " in value:
         raise InvalidParameter(name, value, accepted, secret=may_hold_secrets(value))
     try:
@@ -273,7 +290,7 @@ def status_callback(prefix: str, url: Any, event: Any, event_type: Any, method: 
 
 
 def bearer_token(value: Any, name: str = "authorization_bearer_token") -> str | None:
-    """Check a bare token; the platform adds ``Bearer``."""
+    """Check a bearer token and return it without the prefix ``Bearer``, which the platform adds."""
     if value is None:
         return None
     accepted = "a bearer token of printable ASCII characters without spaces"
@@ -286,7 +303,7 @@ def bearer_token(value: Any, name: str = "authorization_bearer_token") -> str | 
 
 
 def secret(name: str, value: Any) -> str | None:
-    """Check a text that errors do not show."""
+    """Check a string whose value must not appear in errors."""
     if value is not None and (not isinstance(value, str) or not is_text(value) or not value):
         raise InvalidParameter(name, value, "non-empty text or None", secret=True)
     return value
@@ -301,7 +318,7 @@ def number(
     above: float | None = None,
     optional: bool = True,
 ) -> float | None:
-    """Check a finite number: at least ``low``, greater than ``above``, at most ``high``."""
+    """Check a finite number that is at least ``low``, greater than ``above``, and at most ``high``."""
     if value is None and optional:
         return None
     good = not isinstance(value, bool) and isinstance(value, (int, float)) and _finite(value)
@@ -310,7 +327,7 @@ def number(
     return value  # type: ignore[no-any-return]
 
 
-#: Seconds (decades): used instead of infinity, which clocks and locks do not accept.
+#: Replaces infinity, which clocks and locks do not accept. In seconds, about 30 years.
 _LONGEST: Final = 1e9
 
 
@@ -323,20 +340,20 @@ def timeout(value: Any, *, name: str = ..., optional: Literal[True] = ...) -> fl
 
 
 def timeout(value: Any, *, name: str = "timeout", optional: bool = True) -> float | None:
-    """Check the seconds to wait. 0 or less (the rest of a deadline, for example) does not wait; ``None``, if allowed, and
-    infinity wait without a limit. Use the returned value, which clocks and locks accept.
+    """Check a timeout in seconds, and return a value that clocks and locks accept.
+
+    A timeout of 0 or less, such as the rest of an expired deadline, does not wait. ``None``, if it is allowed, and
+    infinity wait without a limit.
     """
     if value is None and optional:
         return None
-    if (
-        isinstance(value, bool) or not isinstance(value, (int, float)) or value != value
-    ):  # NaN is the only number that differs from itself
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:  # NaN does not equal itself
         raise InvalidParameter(name, value, "a number of seconds" + (" or None" if optional else ""))
     return float(max(-_LONGEST, min(value, _LONGEST)))
 
 
 def seconds(name: str, value: Any, *, optional: bool = False) -> float | None:
-    """Check a time limit: a finite number of seconds above zero."""
+    """Check a time limit, which is a finite number of seconds greater than 0."""
     if value is None and optional:
         return None
     if not isinstance(value, bool) and isinstance(value, (int, float)) and _finite(value) and value > 0:
@@ -348,7 +365,7 @@ def seconds(name: str, value: Any, *, optional: bool = False) -> float | None:
 def whole(
     name: str, value: Any, *, low: int | None = None, high: int | None = None, optional: bool = True
 ) -> int | None:
-    """Check a whole number within limits that every JSON reader can represent exactly."""
+    """Check an integer within limits. All accepted values can be represented exactly by every JSON reader."""
     if value is None and optional:
         return None
     if isinstance(value, int) and abs(value) > _MOST_WHOLE:
@@ -358,14 +375,14 @@ def whole(
     return value
 
 
-#: Larger numbers are rounded by JSON readers that only have floats (RFC 8259).
+#: Larger integers are rounded by JSON readers that use floats only (RFC 8259).
 _MOST_WHOLE: Final = 2**53 - 1
 
 
 def _finite(value: float) -> bool:
     try:
         return math.isfinite(value)
-    except OverflowError:  # an integer beyond all floats
+    except OverflowError:  # an integer beyond the range of floats
         return False
 
 
@@ -383,7 +400,7 @@ def _limits(low: float | None, high: float | None, above: float | None) -> str:
 
 
 def decimal(name: str, value: Any) -> str | None:
-    """Check a whole number that the wire requires as text: ``5`` or ``"5"``."""
+    """Check an integer that the protocol requires as a string, such as ``5`` or ``"5"``."""
     if value is None:
         return None
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_WHOLE:
@@ -394,18 +411,18 @@ def decimal(name: str, value: Any) -> str | None:
 
 
 def flag(name: str, value: Any) -> bool | None:
-    """Check ``True`` or ``False``."""
+    """Check a boolean."""
     if value is not None and not isinstance(value, bool):
         raise InvalidParameter(name, value, "True, False or None")
     return value
 
 
 def path(name: str, value: Any, accepted: str = "the path of a file") -> str:
-    """Check a file path that the system accepts, and return it as text."""
+    """Check a file path that the operating system accepts, and return it as a string."""
     text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
     try:
         good = isinstance(text, str) and bool(text) and b"\0" not in os.fsencode(text)
-    except ValueError:  # a lone surrogate
+    except ValueError:  # the path contains a lone surrogate
         good = False
     if not good:
         raise InvalidParameter(name, value, accepted)
@@ -413,7 +430,7 @@ def path(name: str, value: Any, accepted: str = "the path of a file") -> str:
 
 
 def dtmf(name: str, value: Any, *, pauses: bool = False, optional: bool = True) -> str | None:
-    """Check DTMF digits: ``0-9``, ``*``, ``#``, ``A-D``; with ``pauses`` also ``w`` (0.5 s) and ``W`` (1 s)."""
+    """Check DTMF digits: ``0-9``, ``*``, ``#`` and ``A-D``. With ``pauses``, also accept ``w`` (0.5 s) and ``W`` (1 s)."""
     if value is None and optional:
         return None
     accepted = "one or more of 0-9, *, #, A-D" + (", w (0.5 s) and W (1 s)" if pauses else "")
@@ -423,12 +440,12 @@ def dtmf(name: str, value: Any, *, pauses: bool = False, optional: bool = True) 
 
 
 def unseen(name: str, value: Any, accepted: str) -> InvalidParameter:
-    """Return the error for a value of the wrong type that may be huge or contain unknown secrets: it shows only the type."""
+    """Return the error for a value of the wrong type. It shows only the type, in case the value is long or secret."""
     return InvalidParameter(name, type(value), accepted)
 
 
 def mapping(name: str, value: Any, *, optional: bool = True) -> dict[str, Any] | None:
-    """Check a mapping with string keys, and return it as a new dictionary."""
+    """Check a mapping with string keys, and return a copy of it as a dictionary."""
     if value is None and optional:
         return None
     if isinstance(value, Mapping):
@@ -441,7 +458,7 @@ def mapping(name: str, value: Any, *, optional: bool = True) -> dict[str, Any] |
 
 
 def texts(name: str, value: Any, *, most: int | None = None, optional: bool = True) -> list[str] | None:
-    """Check a list of non-empty texts; a single text is rejected, as it would be split into letters."""
+    """Check a list of non-empty strings. A single string is rejected because it would be split into characters."""
     if value is None and optional:
         return None
     accepted = "a list of " + (f"at most {most} " if most else "") + "non-empty texts"
@@ -460,9 +477,9 @@ def texts(name: str, value: Any, *, most: int | None = None, optional: bool = Tr
 
 
 def check_json(name: str, value: Any) -> None:
-    """Reject values that JSON cannot express.
+    """Check that JSON can represent a value.
 
-    :raises InvalidParameter: the value cannot be expressed.
+    :raises InvalidParameter: JSON cannot represent the value.
     """
     try:
         written = json.dumps(value, allow_nan=False)
@@ -475,7 +492,7 @@ def check_json(name: str, value: Any) -> None:
 
 
 def json_object(name: str, value: Any, *, optional: bool = True) -> dict[str, Any] | None:
-    """Check a mapping with string keys and JSON values."""
+    """Check a mapping with string keys and JSON values, and return a copy of it."""
     if value is None and optional:
         return None
     copy = mapping(name, value, optional=optional)
@@ -490,7 +507,7 @@ def json_value(name: str, value: Any) -> Any:
 
 
 def json_list(name: str, value: Any) -> list[Any] | None:
-    """Check a list of JSON values."""
+    """Check a list of JSON values, and return a copy of it."""
     if value is None:
         return None
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
@@ -501,7 +518,7 @@ def json_list(name: str, value: Any) -> list[Any] | None:
 
 
 def merge_extra(params: dict[str, Any], extra: Any, known: tuple[str, ...]) -> dict[str, Any]:
-    """Remove omitted parameters, and add the caller's extra parameters."""
+    """Remove omitted parameters and add the caller's extra parameters."""
     merged = {name: value for name, value in params.items() if value is not None}
     if extra is None:
         return merged
@@ -512,12 +529,16 @@ def merge_extra(params: dict[str, Any], extra: Any, known: tuple[str, ...]) -> d
     return {**merged, **addition}
 
 
-#: The function, if a decorator is used with parentheses: ``handler`` rejects it with advice.
+#: Default value of the function argument of a decorator. If the decorator is used with parentheses, ``handler`` rejects
+#: this value and explains the mistake.
 MISSING: Final[Any] = None
 
 
 def handler(name: str, value: Any, takes: tuple[str, ...] = ("event",)) -> Callable[..., Any]:
-    """Check a regular function that accepts the given arguments. A coroutine function would never run."""
+    """Check a regular function that accepts the given arguments.
+
+    A coroutine function or a generator function is rejected, because calling it would not run its body.
+    """
     if not callable(value):
         decorated = value is None and name == "handler"
         raise InvalidParameter(
@@ -528,7 +549,7 @@ def handler(name: str, value: Any, takes: tuple[str, ...] = ("event",)) -> Calla
         raise InvalidParameter(
             name, value, "a regular function: remove async, and call blocking functions instead of awaiting"
         )
-    # Not the wrapped function: a decorator may run a generator to its end.
+    # Do not check the wrapped function, because a decorator may run a generator to its end.
     if inspect.isasyncgenfunction(called) or inspect.isgeneratorfunction(getattr(value, "func", value)):
         raise InvalidParameter(
             name, value, "a regular function: a function that contains yield is a generator and would never run"

@@ -1,15 +1,11 @@
-"""Text: JSON, lone surrogates, secrets to hide, and phrases that several errors share. Pure.
+"""Text utilities: JSON, lone surrogates, masking of secrets, and phrases for messages. No I/O.
 
-``json_text``
-    reads and writes JSON; knows which numbers JSON readers cannot represent.
-``surrogates``
-    lone surrogates, which Python's strings may contain and no encoding can write.
-``secrecy``
-    finds and hides secrets in frames, texts and exceptions.
-``causes``
-    the causes of an exception.
-``codec_names``
-    codec names, and names that are mistaken for codecs.
-``wording``
-    counts and lists for messages: "a, b or c".
+===============  =========================================================================
+``json_text``    reading and writing JSON, including numbers that JSON cannot represent
+``surrogates``   lone surrogates, which Python strings can contain but no encoding can write
+``secrecy``      finds and masks secrets in frames, texts and exceptions
+``causes``       the causes of an exception
+``codec_names``  codec names, and other names that are often mistaken for them
+``wording``      counts and lists for messages, such as "a, b or c"
+===============  =========================================================================
 """

@@ -1,4 +1,4 @@
-"""The causes of exceptions that Python prints with them. Pure."""
+"""The chain of causes that Python prints with an exception. No I/O."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["apart", "chain"]
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Return an exception and its causes, down to the original error."""
+    """Yield an exception and its causes, down to the original exception."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         yield error
@@ -17,11 +17,13 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def apart(error: BaseException, handled: BaseException | None) -> None:
-    """Remove the exception that the caller was already handling from another exception's causes.
+    """Remove the exception that the caller is handling from the causes of another exception.
 
-    A program may call us where it handles an error of its own, to say it on the telephone perhaps; Python links the two.
+    A program may use the client inside an ``except`` block, for example to announce the error on a call. Python then
+    links the two exceptions although they are unrelated.
 
-    :param handled: the value of ``sys.exception()`` at the start.
+    :param error: the exception to change.
+    :param handled: the value of ``sys.exception()`` before the operation started.
     """
     if handled is not None:
         for each in chain(error):

@@ -1,4 +1,4 @@
-"""Names that are mistaken for call codecs: containers, file formats and other programs' names. Pure."""
+"""Names that are often mistaken for codecs, such as containers, file formats and names from other programs. No I/O."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Final
 
 __all__ = ["advice", "right_names"]
 
-#: The usual names on the wire, which accepts others as well.
+#: The common codecs. The server accepts others as well.
 USUAL: Final = ("PCMU", "PCMA", "OPUS", "L16", "G722")
-#: The codecs meant by a name; only its letters and digits count.
+#: The codecs that a name probably refers to. Only its letters and digits are compared.
 _WORDS: Final[dict[tuple[str, ...], str]] = {
     ("PCMU",): "MULAW ULAW MLAW PCMMULAW PCMULAW PCMMLAW G711U G711MU G711ULAW G711MULAW BASIC",
     ("PCMA",): "ALAW PCMALAW G711A G711ALAW",
@@ -24,24 +24,25 @@ _WORDS: Final[dict[tuple[str, ...], str]] = {
     ("OPUS",): "OGGOPUS OPUSOGG WEBMOPUS OPUSWEBM LIBOPUS",
 }
 _MEANT: Final = {word: names for names, words in _WORDS.items() for word in words.split()}
-#: A rate or a width after a name, as in ``ulaw_8000``, ``slin16`` and ``pcm-24khz``.
+#: A sample rate or width after a name, as in ``ulaw_8000``, ``slin16`` and ``pcm-24khz``.
 _SIZE: Final = r"(8000|11025|16000|22050|24000|32000|44100|48000|8|12|16|24|32|44|48|96|192)(K|HZ|KHZ|BIT)?$"
 
 
 def right_names(text: str) -> tuple[str, ...]:
-    """Return the codecs that a misnamed codec probably means; empty if the name may be a codec."""
+    """Return the codecs that a wrong name probably refers to. The result is empty if the name may be a codec."""
     head = text.strip().upper().replace("\N{GREEK CAPITAL LETTER MU}", "MU").replace("\N{MICRO SIGN}", "MU")
     head = re.split("[@;/]", head.removeprefix("AUDIO/"))[0].removeprefix("X-").removeprefix(".")
     word = re.sub("[^A-Z0-9]", "", head)
     if word in USUAL:
-        # A known codec in another notation, such as G.722 or audio/PCMU;rate=8000.
+        # A known codec in a different notation, such as G.722 or audio/PCMU;rate=8000.
         return () if "@" in text or text.isalnum() else (word,)
     return _MEANT.get(word) or _MEANT.get(re.sub(_SIZE, "", word), ())
 
 
 def advice(text: str, accepted: tuple[str, ...] = USUAL) -> str:
-    """Return what to use instead of a misnamed codec, such as ``'PCMU' ('MULAW' is ...)``; else ``""``.
+    """Return a suggestion for a wrong codec name, such as ``'PCMU' ('MULAW' is ...)``, or ``""`` if there is none.
 
+    :param text: the name to check.
     :param accepted: the names that may be suggested.
     """
     names = [repr(name) for name in right_names(text) if name in accepted]

@@ -1,5 +1,7 @@
-"""Strict JSON. Python's reader also accepts ``NaN`` and ``Infinity``, which are not JSON, and reads ``1e999`` as infinity, which
-cannot be written. Pure.
+"""Strict reading and writing of JSON. No I/O.
+
+Python's ``json`` module also accepts ``NaN`` and ``Infinity``, which are not valid JSON. It reads ``1e999`` as
+infinity, which cannot be written again.
 """
 
 from __future__ import annotations
@@ -13,19 +15,21 @@ from typing import Any, Final, NoReturn
 
 __all__ = ["HUGE", "IN_RANGE", "finite", "has_huge", "id_of", "read_leniently", "read_strictly", "writer"]
 
-#: What is allowed, in words, where a number that readers cannot hold is refused.
+#: Description of the accepted numbers, for errors about numbers that JSON readers cannot represent.
 IN_RANGE: Final = "numbers below 1.8e308, the limit of JSON readers"
-#: The number of digits of the smallest whole number beyond the range of floats.
+#: Number of digits of the smallest integer that exceeds the range of floats.
 HUGE: Final = 309
 _MANY_DIGITS: Final = rf"\d{{{HUGE}}}"
 
 
 def writer(*, sort_keys: bool = False) -> Callable[[Any], str]:
-    """Return a function that writes values as compact JSON. It takes half the time of the standard library's ``encode``, which
-    creates an encoder for each value; here the C encoder, if available, is created once.
+    """Return a function that writes values as compact JSON.
 
-    :return: a function that raises ``TypeError`` and ``ValueError`` for values that JSON cannot express, and ``RecursionError``
-        for values that are nested too deeply or contain themselves.
+    It takes half the time of ``JSONEncoder.encode``, which creates an encoder for each value. This function creates the
+    C encoder once, if it is available.
+
+    :return: a function that raises ``TypeError`` or ``ValueError`` for values that JSON cannot represent, and
+        ``RecursionError`` for values that are nested too deeply or contain themselves.
     """
     encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False, sort_keys=sort_keys)
     make = getattr(json.encoder, "c_make_encoder", None)
@@ -47,12 +51,12 @@ def _float(digits: str) -> float:
 
 
 def _integer(digits: str) -> int:
-    _float(digits)  # beyond a float's range it is no measure of anything, and cannot be reckoned with
+    _float(digits)  # raise for integers beyond the range of a float, which cannot be used in calculations with floats
     return int(digits)
 
 
 def has_huge(json_text: str) -> bool:
-    """Return whether a JSON text, as written by Python, has a whole number beyond the range of a float."""
+    """Return whether a JSON text written by Python contains an integer beyond the range of a float."""
     if len(json_text) < HUGE or re.search(_MANY_DIGITS, json_text) is None:
         return False
     try:
@@ -63,7 +67,10 @@ def has_huge(json_text: str) -> bool:
 
 
 def id_of(json_text: str) -> str | int | None:
-    """Return the id of a JSON-RPC frame whose numbers cannot be read; ``None`` if it has none or is not JSON."""
+    """Return the id of a JSON-RPC frame that contains numbers that cannot be read.
+
+    The result is ``None`` if the frame has no id or the text is not JSON.
+    """
     try:
         frame = _read_skeleton(json_text)
     except (ValueError, RecursionError):
@@ -78,7 +85,7 @@ def _float_or_none(digits: str) -> float | None:
 
 
 def finite(value: Any) -> float | None:
-    """Return a member's number, also if written as text; ``None`` if it is not a number or beyond the range of a float."""
+    """Return a number that may be written as text, or ``None`` if it is not a finite number in the range of a float."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
@@ -88,8 +95,8 @@ def finite(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-#: The value of a JSON text. Raises ``ValueError`` for what is none, for ``NaN`` and the infinities, and for numbers beyond the
-#: range of a float; ``RecursionError`` where it is nested too deeply.
+#: Returns the value of a JSON text. Raises ``ValueError`` for invalid JSON, for ``NaN`` and infinities, and for numbers
+#: beyond the range of a float. Raises ``RecursionError`` if the text is nested too deeply.
 read_strictly: Final[Callable[[str], Any]] = json.JSONDecoder(
     parse_constant=_refuse, parse_float=_float, parse_int=_integer
 ).decode
@@ -98,20 +105,22 @@ _lenient: Final = json.JSONDecoder(parse_constant=lambda name: None, parse_float
 
 
 def read_leniently(json_text: str) -> Any:
-    """Return the value of a JSON text. ``NaN`` and the infinities, in any spelling, are read as ``None``: a peer that sends them
-    means "no value".
+    """Return the value of a JSON text. ``NaN`` and infinities, in any notation, are read as ``None``.
 
-    :raises ValueError: the text is not JSON.
-    :raises RecursionError: it is nested too deeply.
+    A peer that sends these values means that there is no value.
+
+    :raises ValueError: the text is not valid JSON.
+    :raises RecursionError: the text is nested too deeply.
     """
     try:
-        value, end = _lenient.raw_decode(json_text)  # the rest of decode() takes as long again and is rarely needed
+        # The other steps of decode() take as long again and are rarely needed.
+        value, end = _lenient.raw_decode(json_text)
     except ValueError:
         end = -1
     return value if end == len(json_text) else _lenient.decode(json_text)
 
 
-#: The value without the numbers that are not short and whole: ids are.
+#: Reads a JSON text with all numbers except short integers replaced by ``None``. Ids are short integers or text.
 _read_skeleton: Final[Callable[[str], Any]] = json.JSONDecoder(
     parse_constant=lambda name: None,
     parse_float=lambda digits: None,

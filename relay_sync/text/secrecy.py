@@ -1,10 +1,10 @@
-"""Hide the secrets that this process knows, by value, in logs and errors.
+"""Masking of secrets in logs and errors, by value.
 
-A server may repeat a secret anywhere: in the text of an error, in a member of any name, in the reason of a close frame. So it is
-not enough to hide members that are secret by name. Each client keeps its secrets in a :class:`Secrets`; :func:`hide` searches for
-the secrets of all clients, as written in URLs, JSON, HTML and base64.
+A server may repeat a secret anywhere: in an error message, in a member of any name, or in the reason of a close frame.
+Masking members with secret names is therefore not enough. Each client keeps its secrets in a :class:`Secrets`. The
+function :func:`hide` searches for the secrets of all clients, including their URL, JSON, HTML and base64 encodings.
 
-No work is done before something is logged or raised.
+All work is done when something is logged or raised, not in advance.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SECRET_NAMES: Final = frozenset(
         "authorization",
         "authorization_bearer_token",
         "authorization_state",
-        "custom_parameters",  # may contain one-time passwords, under any name
+        "custom_parameters",  # may contain one-time passwords under any name
         "dpop_token",
         "jwt_token",
         "password",
@@ -51,14 +51,15 @@ SECRET_NAMES: Final = frozenset(
         "token",
     }
 )
-#: Members whose values may be ordinary words or ids: they are hidden by name only.
+#: Members whose values may be ordinary words or ids. They are masked by name only.
 _BY_NAME_ONLY: Final = frozenset({"custom_parameters", "project"})
-#: Maximum number of secrets learned later, such as bearer tokens; the oldest are dropped first.
+#: Maximum number of secrets learned at run time, such as bearer tokens. The oldest are dropped first.
 MOST_LEARNED: Final = 256
-#: A secret of at least LONG characters is hidden everywhere, and one of at least ALMOST_LONG if it is not a plain word.
+#: A secret with at least LONG characters is masked everywhere. So is one with at least ALMOST_LONG characters that
+#: contains a character other than a letter.
 LONG: Final = 8
 ALMOST_LONG: Final = 6
-#: Shorter secrets occur in ordinary text by chance and are not hidden.
+#: Shorter secrets are not masked, because they often occur in ordinary text.
 SHORTEST: Final = 3
 _USERINFO: Final = re.compile(r"://([^/?#\s]+)@")
 _BASE64: Final = r"[A-Za-z0-9+/_-]*={0,2}"
@@ -66,11 +67,11 @@ _NAMED: Final = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 _LOGGERS: Final = ("", ".audio", ".callbacks", ".server", ".simulator")
 
 
-#: Up to this number of clients it is faster to search for each client's secrets than to cut a text into pieces.
+#: Number of clients up to which searching for each client's secrets is faster than splitting the text into pieces.
 FEW: Final = 24
-#: The lengths of the pieces that secrets are found by; the longest that a secret allows is used.
+#: Lengths of the pieces used to find secrets. The longest length that a secret allows is used.
 PIECES: Final = (ALMOST_LONG, SHORTEST)
-_PLAIN: Final = re.compile(r"[A-Za-z0-9._~-]+")  # not escaped in URLs, JSON and HTML
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._~-]+")  # characters that are not escaped in URLs, JSON and HTML
 _ticks: Final = itertools.count(1)
 _latest = 0  # changes with every new secret
 
@@ -82,9 +83,11 @@ def _changed() -> int:
 
 
 class _Form:
-    """One secret, and the ways to write it.
+    """One secret and all of its encodings.
 
-    :ivar pieces: every text that contains the secret contains one of these; ``""`` if there is no such piece.
+    :ivar value: the secret.
+    :ivar pieces: strings of which every text that contains the secret contains at least one; ``""`` if there is no such
+        piece.
     """
 
     __slots__ = ("_anywhere", "_cores", "_pattern", "pieces", "value")
@@ -120,7 +123,7 @@ class _Form:
 
 
 def _piece(text: str) -> str:
-    """Return a piece from the end, since similar tokens share their prefix; ``""`` if the text is too short."""
+    """Return a piece from the end of *text*, because similar tokens share a prefix. Return ``""`` if *text* is too short."""
     return next((text[-size:] for size in PIECES if len(text) >= size), "")
 
 
@@ -128,12 +131,12 @@ _URL_SAFE: Final = str.maketrans("+/", "-_")
 
 
 def _spellings(letter: str) -> str:
-    """Return a pattern for one character, unescaped and as escaped in URLs, JSON and HTML."""
+    """Return a pattern that matches one character, both unescaped and as escaped in URLs, JSON and HTML."""
     if _PLAIN.fullmatch(letter):
         return re.escape(letter)
     code = ord(letter)
     percent = "".join(f"%(?:25)*(?i:{byte:02x})" for byte in letter.encode("utf-8", "surrogatepass"))
-    # UTF-16 without its codec, which takes as long to load as two modules.
+    # Compute UTF-16 without the codec, which takes as long to import as two modules.
     units = [code] if code < 0x10000 else [0xD7C0 + (code >> 10), 0xDC00 + (code & 0x3FF)]
     escaped = "".join(rf"\\+u(?i:{unit:04x})" for unit in units)
     names = [f"#{code}", f"#[xX](?i:0*{code:x})", *([_NAMED[letter]] if letter in _NAMED else [])]
@@ -142,14 +145,14 @@ def _spellings(letter: str) -> str:
 
 
 def _base64_cores(data: bytes) -> Iterator[str]:
-    """Return the base64 forms that do not depend on the surrounding bytes, for the three possible alignments."""
+    """Yield the part of the base64 encoding that is independent of the surrounding bytes, for each of the three alignments."""
     for shift in range(3):
         written = binascii.b2a_base64(bytes(shift) + data + bytes(2), newline=False).decode()
         yield written[-(-8 * shift // 6) : 8 * (shift + len(data)) // 6]
 
 
 def _without_run(text: str, start: int, size: int) -> str:
-    """Replace the whole base64 run around a match: the rest would reveal the first and last letter."""
+    """Mask the whole base64 run around a match, because the rest would reveal the first and last characters."""
     while start > 0 and (text[start - 1].isalnum() or text[start - 1] in "+/_-"):
         start, size = start - 1, size + 1
     found = re.compile(_BASE64).match(text, start + size)
@@ -160,7 +163,8 @@ def _without_run(text: str, start: int, size: int) -> str:
 class Secrets:
     """The secrets of one client.
 
-    :param values: secrets that are known from the start and kept as long as the client exists.
+    :param values: secrets that are known from the start. They are kept for the lifetime of the client.
+    :ivar number: the unique number of this object.
     """
 
     __slots__ = ("__weakref__", "_count", "_fixed", "_forms", "_learned", "number")
@@ -170,14 +174,14 @@ class Secrets:
         self._learned: dict[str, None] = {}
         self._count = _changed()
         self.number: int = self._count
-        #: The number of the latest change, and the forms of all secrets, the longest first.
+        #: Number of the latest change, and all secrets, longest first.
         self._forms: tuple[int, list[_Form]] | None = None
 
     def __repr__(self) -> str:
         return f"<{len(self._fixed) + len(self._learned)} secrets>"
 
     def learn(self, value: str) -> None:
-        """Hide another secret from now on. Called on any thread."""
+        """Add a secret to mask. This method may be called on any thread."""
         if len(value) < SHORTEST or value in self._fixed or value in self._learned:
             return
         self._learned[value] = None
@@ -186,22 +190,23 @@ class Secrets:
         self._count = _changed()
 
     def learn_from(self, params: Any) -> None:
-        """Learn the values of members that are secret by name, and passwords in URLs, at any depth."""
+        """Add the values of members with secret names, and passwords in URLs, at any depth."""
         for value in _secrets_in(params):
             self.learn(value)
 
     def hide(self, text: str, *, theirs: bool = False) -> str:
-        """Return a text without the secrets.
+        """Return a text with the secrets masked.
 
-        :param theirs: whether the whole text came from a server. Short secrets are then hidden, too, if they are whole words;
-            in this package's own messages they could be ordinary words.
+        :param text: the text to mask.
+        :param theirs: whether the whole text came from a server. In that case, short secrets are masked as well if they
+            are whole words. In this package's messages, short secrets could be ordinary words.
         """
         for form in self.forms()[1]:
             text = form.hide(text, theirs)
         return text
 
     def forms(self) -> tuple[int, list[_Form]]:
-        """Return the number of the latest change, and the forms of all secrets."""
+        """Return the number of the latest change and the list of all secrets."""
         count, forms = self._count, self._forms
         if forms is None or forms[0] != count:
             made = {} if forms is None else {form.value: form for form in forms[1]}
@@ -211,15 +216,18 @@ class Secrets:
 
 
 def _texts(params: Any, names: Set[str], left_out: Set[str] = frozenset()) -> Iterator[tuple[str, bool]]:
-    """Yield all texts, and whether each is below a member with one of the names (in lower case).
+    """Yield all strings in *params*, each with whether it is below a member with one of the given lowercase names.
 
-    :param left_out: members to skip.
+    :param params: a parsed JSON value.
+    :param names: the names to look for.
+    :param left_out: names of members to skip.
     """
-    # An explicit stack: JSON may be nested more deeply than Python's recursion limit.
+    # Use an explicit stack, because JSON may be nested more deeply than Python's recursion limit.
     todo: list[tuple[Any, bool]] = [(params, False)]
     while todo:
         value, below = todo.pop()
-        if isinstance(value, str):  # first, since most are text and the check of an abstract class is slow
+        if isinstance(value, str):
+            # Check this first: most values are strings, and checking for an abstract class is slow.
             yield value, below
         elif isinstance(value, Mapping):
             for name, inner in value.items():
@@ -238,12 +246,15 @@ def _secrets_in(params: Any) -> Iterator[str]:
 
 
 def custom_values(params: Any) -> list[str]:
-    """Return the texts below ``custom_parameters``, at any depth: secret in messages about this command only."""
+    """Return the strings below ``custom_parameters``, at any depth. They are masked only in messages about this command."""
     return [text for text, secret in _texts(params, {"custom_parameters"}) if secret]
 
 
 def passwords(url: str) -> list[str]:
-    """Return the passwords in a URL or a text with URLs, quoted and unquoted, and the credentials in the form of HTTP headers."""
+    """Return the passwords in a URL, or in a text that contains URLs.
+
+    The result contains each password as written and unquoted, and the credentials in the form of an HTTP header.
+    """
     if "@" not in url:
         return []
     found = []
@@ -257,14 +268,14 @@ def passwords(url: str) -> list[str]:
 
 
 def may_hold(text: str) -> bool:
-    """Return whether a frame may contain secrets to learn. Fast, since it is called for every command."""
+    """Return whether a frame may contain secrets to learn. This is fast because it runs for every command."""
     low = text.lower()
     if "token" in low or "password" in low or "auth" in low:
         return True
     if "@" not in text or "://" not in text:
         return False
     start, at = 0, text.find("@")
-    while at >= 0:  # node addresses contain one, too; a password follows a colon in the same JSON text
+    while at >= 0:  # node addresses contain an @ as well; before a password, there is a colon in the same JSON string
         quote = text.rfind('"', start, at)  # the text before start has been checked
         if ":" in text[quote + 1 or start : at] or text[quote - 1] == "\\":
             return True
@@ -278,25 +289,25 @@ _kept: Final[weakref.WeakValueDictionary[int, Secrets]] = weakref.WeakValueDicti
 
 
 def _alive() -> list[Secrets]:
-    """Return a copy, made in one step: ``values()`` would raise if another thread changed the table."""
+    """Return a copy of the values. ``values()`` could raise if another thread changes the table."""
     return [one for each in _kept.valuerefs() if (one := each()) is not None]
 
 
 class _Index:
-    """Find the clients whose secrets a text may contain, by its pieces: the cost depends on the length of the text, not on the
-    number of clients.
+    """An index that finds the clients whose secrets a text may contain.
 
-    There is no lock, which could be held during a fork or signal: all steps are atomic and can be repeated.
+    The cost of a search depends on the length of the text, not on the number of clients. There is no lock, because a
+    lock could be held during a fork or a signal. All steps are atomic and can be repeated.
     """
 
     def __init__(self) -> None:
         self._owners: dict[str, set[int]] = {}
-        self._known: dict[int, tuple[int, set[str]]] = {}  # for each client: the latest indexed change, and its pieces
+        self._known: dict[int, tuple[int, set[str]]] = {}  # for each client, the latest indexed change and its pieces
         self._seen = -1
 
     def caught_up(self) -> _Index:
-        """Return this index, updated; a new index if much of this one is outdated."""
-        latest = _latest  # later changes are for the next update
+        """Return this index after updating it, or a new index if much of this one is outdated."""
+        latest = _latest  # later changes are indexed by the next update
         if self._seen == latest:
             return self
         index = _Index() if self._is_stale() else self
@@ -306,7 +317,7 @@ class _Index:
         return index
 
     def _is_stale(self) -> bool:
-        """Return whether most entries belong to clients that no longer exist, or to secrets that were dropped."""
+        """Return whether most entries belong to clients that no longer exist or to secrets that were dropped."""
         known = sum(len(pieces) for number, (_, pieces) in list(self._known.items()) if number in _kept)
         return len(self._owners) > 2 * known + 100
 
@@ -321,7 +332,7 @@ class _Index:
         self._known[secrets.number] = (count, new)
 
     def owners(self, text: str) -> list[Secrets]:
-        """Return the clients whose secrets a text may contain; occasionally others, too."""
+        """Return the clients whose secrets a text may contain. Occasionally, the result contains other clients as well."""
         pieces = {text[at : at + size] for size in PIECES for at in range(len(text) - size + 1)}
         owners = self._owners
         numbers = set(owners.get("", ()))
@@ -336,7 +347,7 @@ _index = _Index()
 
 
 def keep(secrets: Secrets) -> Secrets:
-    """Hide these secrets everywhere until the object is garbage-collected."""
+    """Mask these secrets everywhere until the object is garbage-collected."""
     _kept[secrets.number] = secrets
     _changed()
     for name in _LOGGERS:
@@ -347,11 +358,11 @@ def keep(secrets: Secrets) -> Secrets:
 
 
 def hide(text: str, *, theirs: bool = False) -> str:
-    """Return a text without the secrets of any client of this process; see :meth:`Secrets.hide`."""
+    """Return a text with the secrets of all clients of this process masked; see :meth:`Secrets.hide`."""
     owners = _owners(text)
     if len(owners) == 1:
         return owners[0].hide(text, theirs=theirs)
-    # The longest first here, too: a client's secret may be part of another client's.
+    # Mask the longest secrets first, because one client's secret may be part of another client's secret.
     for form in sorted((form for each in owners for form in each.forms()[1]), key=lambda form: -len(form.value)):
         text = form.hide(text, theirs)
     return text
@@ -366,7 +377,7 @@ def _owners(text: str) -> list[Secrets]:
 
 
 class _Hiding(logging.Filter):
-    """Rewrite a log record before it is written if it or its traceback contains a secret."""
+    """A log filter that masks secrets in a record and its traceback before it is written."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         try:
@@ -388,12 +399,12 @@ _hiding: Final = _Hiding()
 
 
 def conceal(record: logging.LogRecord) -> None:
-    """Rewrite a log record that is written later, when the owner of its secrets may no longer exist."""
+    """Mask secrets in a log record that is written later, when the owner of the secrets may no longer exist."""
     _hiding.filter(record)
 
 
 def drop_causes(error: BaseException) -> None:
-    """Remove the causes of an exception that contain a secret: exceptions of other packages cannot be rewritten."""
+    """Remove the causes of an exception that contain a secret, because exceptions of other packages cannot be rewritten."""
     for link in chain(error):
         for name in ("__cause__", "__context__"):
             other = getattr(link, name)

@@ -1,5 +1,7 @@
-"""Lone surrogates. JSON's escapes can write half of a surrogate pair (``"\\ud83d"``), which is not text: it cannot be encoded,
-and therefore not printed, stored or sent. A sender that cuts a message in the middle of an emoji produces one.
+"""Detection and replacement of lone surrogates in JSON.
+
+JSON escapes can represent half of a surrogate pair, such as ``"\\ud83d"``. The resulting string cannot be encoded, so
+it cannot be printed, stored or sent. A sender that cuts a message in the middle of an emoji produces such a string.
 """
 
 from __future__ import annotations
@@ -9,11 +11,11 @@ from typing import Any, Final
 
 __all__ = ["WHOLE_TEXT", "has_half", "is_text", "mend_json"]
 
-#: What parameters accept, in words, where lone surrogates are rejected.
+#: Description of accepted text, for errors about lone surrogates.
 WHOLE_TEXT: Final = "text without a lone surrogate (half of an emoji, such as '\\ud83d')"
 
 _HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
-# Each escape is consumed as a whole, so that an escaped backslash starts no escape.
+# Each escape is matched as a whole, so that an escaped backslash does not start another escape.
 _ESCAPE: Final = (
     r"(?s:\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.))"
 )
@@ -36,8 +38,8 @@ def has_half(json_text: str) -> bool:
 
 
 def mend_json(json_text: str) -> str:
-    """Return a JSON text with lone surrogates replaced by U+FFFD, the replacement character."""
-    # Finding a single character is many times faster, and most texts have no escapes.
+    """Return a JSON text in which each lone surrogate is replaced by U+FFFD, the replacement character."""
+    # Searching for a single character is many times faster than the pattern, and most texts contain no escapes.
     if "\\" not in json_text or _HALF.search(json_text) is None:
         return json_text
     return re.sub(_ESCAPE, _whole, json_text)
