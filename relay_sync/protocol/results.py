@@ -80,7 +80,7 @@ def result_or_error(
         given = result.get("code")
         if given is None:
             return result
-        unreadable = f"invalid result code {_told(given, 50, _hide(sent))!r}"
+        unreadable = f"invalid result code {_shown(given, 50, _hide(sent))!r}"
         return CommandRefused(None, _advice(None, unreadable, method), method=method, call_id=call_id)
     if 200 <= code < 300:
         return result
@@ -186,8 +186,8 @@ def call_goes_on(error: CommandRefused) -> CommandRefused:
     In that case, an object named by the command must be missing.
     """
     message = error.message.removesuffix(f"; {_NOT_THERE}")
-    told = f"{message}; the call itself is live: check the queue, agent, conference, control_id, ... that the command names"
-    return CommandRefused(error.code, told, method=error.method, call_id=error.call_id)
+    text = f"{message}; the call itself is live: check the queue, agent, conference, control_id, ... that the command names"
+    return CommandRefused(error.code, text, method=error.method, call_id=error.call_id)
 
 
 _NOT_THERE: Final = "the call, or an object that the command names, does not exist"
@@ -215,7 +215,7 @@ def _advice(code: int | None, message: str, method: str) -> str:
 def _details(data: object, hidden: Hide) -> str:
     if not data or not isinstance(data, (list, dict, str)):
         return ""
-    return f" ({_told(data, 300, hidden)})"
+    return f" ({_shown(data, 300, hidden)})"
 
 
 def _hide(sent: object) -> Hide:
@@ -228,7 +228,7 @@ def _hide(sent: object) -> Hide:
     return hidden
 
 
-def _told(value: object, most: int, hidden: Hide) -> str:
+def _shown(value: object, most: int, hidden: Hide) -> str:
     """Return the server's data as a string of at most *most* characters, with secrets masked."""
     try:
         return str(mask(value, hidden))[:most]

@@ -276,8 +276,8 @@ class Session:
         :param refused: whether the server refused the session by closing the connection.
         """
         if self.phase is Phase.AUTHENTICATING and refused and self._refused_enough():
-            told = f"the server refused the session: {self._scrubbed(reason)}; check project, token and host"
-            self._fail(ConnectError(told))
+            text = f"the server refused the session: {self._scrubbed(reason)}; check project, token and host"
+            self._fail(ConnectError(text))
         elif self.phase in (Phase.AUTHENTICATING, Phase.READY):
             self._lost(now, self._scrubbed(reason))
 

@@ -15,7 +15,7 @@ connection.
 ``library``         imports the ``websockets`` package, whose sans-I/O layer implements the protocol
 ==================  ====================================================================================================
 
-Callbacks run on the loop thread and must not block. The package requires the extra ``audio`` or ``simulator``.
+Callbacks run on the loop thread and must not block. This package requires the ``audio`` or ``simulator`` extra.
 """
 
 from __future__ import annotations

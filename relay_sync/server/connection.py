@@ -58,15 +58,15 @@ class Connection:
     :ivar headers: the request headers of an accepted connection, or the response headers of a dialed one.
     :ivar remote: the address of the peer, as ``address:port``.
     :ivar on_message: called with each message: ``str`` for text, ``bytes`` for binary. Set it in ``on_open``.
-    :ivar on_text: called before ``on_message`` with most text messages, as bytes that have not been checked to be
-        UTF-8. If it returns true, ``on_message`` is not called.
+    :ivar on_text: called before ``on_message`` with the raw bytes of most text messages, which may not be valid UTF-8.
+        If it returns true, ``on_message`` is not called.
     :ivar on_close: called exactly once, after the last message.
     :ivar on_drain: called when ``buffered`` falls to ``low_water`` or below after exceeding it.
 
     Pings are answered automatically. Compression is not offered. The connection closes with code 1007 if a text message
-    is not valid UTF-8, with code 1009 if a message exceeds the size limit (before the message is buffered), and with
-    code 1002 on other protocol errors. If more than ``max_buffer`` bytes are waiting to be sent, the connection is
-    dropped because the peer is too slow.
+    is not valid UTF-8, with code 1009 if a message exceeds the size limit, and with code 1002 on other protocol errors.
+    A message that is too large is rejected before it is buffered. If more than ``max_buffer`` bytes are waiting to be
+    sent, the connection is dropped because the peer is too slow.
     """
 
     __slots__ = (
@@ -198,8 +198,8 @@ class Connection:
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Start the closing handshake and return. ``on_close`` is called within ``close_timeout`` seconds.
 
-        :param code: a close code that RFC 6455 allows: 1000 to 1014 with exceptions, or 3000 to 4999.
-        :param reason: the reason; it is truncated to 123 bytes of UTF-8.
+        :param code: a close code that RFC 6455 allows in a close frame.
+        :param reason: the reason, truncated to 123 bytes of UTF-8.
         """
         if self._loop.on_loop_thread:
             self._close(code, reason)

@@ -56,8 +56,8 @@ def dial(
     """Open a client connection to a ``ws`` or ``wss`` *url* and return immediately.
 
     The loop thread calls either *on_open* with the connection or *on_failed* with an :class:`OpenFailed`. Proxies are
-    not used. Host names are resolved in a short-lived thread, except ``localhost``, which means 127.0.0.1 and then
-    ``::1``.
+    not used. Host names are resolved in a short-lived thread, except ``localhost``, for which 127.0.0.1 is tried first
+    and then ``::1``.
 
     :param headers: additional headers for the upgrade request.
     :param ssl_context: TLS context for ``wss``; the default verifies the server's certificate.
@@ -68,13 +68,13 @@ def dial(
     """
     if loop.stopped:
         raise LoopStopped(f"{loop.name} was stopped")
-    dialling = _Dialling(
+    attempt = _Attempt(
         loop, url, dict(headers or {}), ssl_context, on_open, on_failed, max_message=max_message, max_buffer=max_buffer
     )
-    loop.call_soon(dialling.begin, timeout)
+    loop.call_soon(attempt.begin, timeout)
 
 
-class _Dialling:
+class _Attempt:
     """One attempt to open a connection, from name resolution to the upgrade."""
 
     def __init__(

@@ -21,8 +21,8 @@ try:
         from websockets.utils import apply_mask
 except ImportError as _missing:
     if (_missing.name or "").partition(".")[0] != "websockets":
-        # Websockets is installed, but one of its imports failed, perhaps because a user's module shadows a standard
-        # one.
+        # The websockets package is installed, but one of its imports failed, perhaps because a user's module shadows a
+        # module of the standard library.
         raise
     _place = getattr(sys.modules.get("websockets"), "__file__", None)
     raise ImportError(

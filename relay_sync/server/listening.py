@@ -20,15 +20,15 @@ _Place = tuple[int, tuple[Any, ...]]  # address family and socket address
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """Open listening sockets for all addresses of *host*, all on one port.
+    """Open listening sockets on all addresses of *host*, using the same port for all of them.
 
-    ``::``, ``*`` and ``""`` mean all IPv6 and IPv4 addresses, and ``0.0.0.0`` means all IPv4 addresses. ``localhost``
-    means 127.0.0.1 and ::1. Any other name means all of its addresses. Address families that this machine does not
-    support are skipped.
+    The hosts ``::``, ``*`` and ``""`` stand for all IPv6 and IPv4 addresses, and ``0.0.0.0`` for all IPv4 addresses.
+    ``localhost`` stands for 127.0.0.1 and ::1. Any other name is resolved to all of its addresses. Address families
+    that this machine does not support are skipped.
 
     :param port: the port to listen on; 0 chooses a free port.
     :raises OSError: an address is in use, no address belongs to this machine, or the name could not be resolved in
-        time. The message names the address and a remedy.
+        time. The message includes the address and suggests a fix.
     """
     host = _inner(host)
     places = _places(host)
@@ -48,20 +48,20 @@ def shown_address(address: tuple[Any, ...]) -> str:
 
 
 def url_host(host: str) -> str:
-    """Return the host to use in the URL of a server on this machine that listens on *host*."""
+    """Return the host part of the URL of a local server that listens on *host*."""
     if is_everywhere(host):
         return "[::1]" if ":" in host else "127.0.0.1"
     return bracketed(_inner(host))
 
 
 def is_everywhere(host: str) -> bool:
-    """Return whether *host* means all addresses of this machine, in at least one address family."""
+    """Return whether *host* is a wildcard address, such as ``::`` or ``0.0.0.0``."""
     address = literal(_inner(host) or "0.0.0.0")
     return address is not None and address.is_unspecified  # a host name is not an address
 
 
 def _inner(host: str) -> str:
-    """Return a host without brackets, or an empty string if it means all addresses."""
+    """Return a host without brackets. ``*`` becomes an empty string."""
     return "" if host == "*" else unbracketed(host)
 
 
@@ -73,8 +73,8 @@ def _places(host: str) -> tuple[_Place, ...]:
     try:
         found = look_up(host, 0, _LOOK_UP, flags=socket.AI_PASSIVE)
     except TimeoutError as error:
-        told = f"host {host!r}: looking it up took longer than {_LOOK_UP:g} s"
-        raise OSError(errno.ETIMEDOUT, told) from error
+        message = f"host {host!r}: looking it up took longer than {_LOOK_UP:g} s"
+        raise OSError(errno.ETIMEDOUT, message) from error
     except (socket.gaierror, UnicodeError) as error:
         raise OSError(errno.EADDRNOTAVAIL, f"host {host!r} has no address: {error}") from error
     return tuple(dict.fromkeys((int(family), address) for family, _, _, _, address in found))
@@ -86,7 +86,7 @@ def _needed(host: str) -> int | None:
 
 
 def explained(error: OSError, address: str) -> OSError:
-    """Return a copy of *error* with a message for the user who chose the address."""
+    """Return a copy of *error* with a message that names the address and suggests a fix."""
     words = {
         errno.EADDRINUSE: "is already in use by another process or another server of this process. Give each process a"
         " separate port, or use port=0 for any free port",
@@ -106,10 +106,10 @@ def _listen_on(places: tuple[_Place, ...], port: int, *, needed: int | None) -> 
             try:
                 listener = socket.create_server((address[0], port, *address[2:]), family=family, backlog=_BACKLOG)
             except OSError as error:
-                told = explained(error, shown_address((address[0], port)).removesuffix(":0"))
+                problem = explained(error, shown_address((address[0], port)).removesuffix(":0"))
                 if error.errno not in _NOT_HERE or family == needed:
-                    raise told from error
-                missing = told
+                    raise problem from error
+                missing = problem
                 continue
             listeners.append(listener)
             port = listener.getsockname()[1]

@@ -1,8 +1,8 @@
 """An event loop: one thread with a selector, timers, and a queue of calls from other threads.
 
 A :class:`Loop` hosts any number of listening servers, connections and timers. It contains no WebSocket code. All
-callbacks run on the loop thread and must not block; long work belongs on another thread. An exception in a callback is
-logged with its traceback, and the loop continues.
+callbacks run on the loop thread and must not block. Long-running work must be moved to another thread. An exception in
+a callback is logged with its traceback, and the loop continues.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ class Loop:
             self._thread = thread
 
     def stop(self, timeout: float = 2.0) -> None:
-        """Close all hosted objects and end the thread. This method is idempotent.
+        """Close all hosted objects and stop the thread. This method is idempotent.
 
         It waits up to *timeout* seconds for the thread to end. When called on the loop thread, it returns without
         waiting.
@@ -317,7 +317,7 @@ class Loop:
         self._hosted.discard(hosted)
 
     def watch(self, sock: socket.socket, events: int, callback: Callable[[int], object]) -> None:
-        """Call ``callback(mask)`` when *sock* is ready for *events* (``selectors.EVENT_*``). Zero stops watching."""
+        """Call ``callback(mask)`` when *sock* is ready for *events* (``selectors.EVENT_*``). Pass 0 to stop watching."""
         watched = self._selector.get_map().get(sock)
         if watched is None:
             if events:
@@ -383,22 +383,22 @@ class Loop:
                 self._tear_down()
 
     def _turns(self) -> None:
-        begun = time.monotonic()
-        self.turn_began = begun - self.ahead
+        started = time.monotonic()
+        self.turn_began = started - self.ahead
         while not self._stopping:
             if self._gather:
-                left = begun + self._gather - time.monotonic()
+                left = started + self._gather - time.monotonic()
                 busy = self._ready or self._turn_end
                 self.rest(0.0 if busy or not 0 < left <= self._gather else left)
             patience = self._patience()
             self._latest = math.inf if patience is None else self.turn_began + patience + LATE
             events = self._selector.select(patience)
             now = time.monotonic()
-            if patience is None or (0.0 if events else patience) < now - begun < patience + LATE:
+            if patience is None or (0.0 if events else patience) < now - started < patience + LATE:
                 self._longest = LONGEST_SLEEP
             else:
-                self._amend(beyond(now - begun, patience, bool(events)))
-            begun = now
+                self._amend(beyond(now - started, patience, bool(events)))
+            started = now
             self.turn_began = now - self.ahead
             self._latest, self._busy = self.turn_began + LATE, True
             self._turn(events)

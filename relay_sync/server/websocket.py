@@ -49,9 +49,10 @@ _NOT_TLS = ("HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER")
 
 
 class WebSocketServer:
-    """A WebSocket server that listens on *host* and *port* from its creation on. The loop must be running.
+    """A WebSocket server that starts listening when it is created. The loop must be running.
 
-    :param host: the host to listen on, with all of its addresses; see :func:`~relay_sync.server.listening.listen`.
+    :param host: host to listen on. If it has several addresses, the server listens on all of them; see
+        :func:`~relay_sync.server.listening.listen`.
     :param port: the port to listen on; 0 chooses a free port.
     :param ssl_context: TLS context for ``wss://``. The TLS handshake runs in the loop.
     :param on_request: called with each request before the upgrade. If it returns a :class:`Response`, such as a refusal
@@ -63,10 +64,10 @@ class WebSocketServer:
     :param max_connections: maximum number of connections; ``None`` means no limit. At the limit, the server closes the
         oldest connection that has not proven itself (:meth:`~relay_sync.server.Connection.prove`) with code 1013. If
         all connections have proven themselves, it calls ``on_request`` and answers the upgrade with 503. The server
-        also closes an unproven connection when the process has no file descriptor left for a new one.
+        also closes an unproven connection when the process runs out of file descriptors.
     :param open_timeout: maximum time from accepting the socket to completing the upgrade, in seconds.
     :param on_refused: called for each peer that the server itself refuses or drops, with the peer's address, a short
-        name of the problem, and a sentence that describes it. It is not called for responses of ``on_request``.
+        name for the problem, and a sentence that describes it. It is not called for responses of ``on_request``.
     :param subprotocols: supported subprotocols. Other offers are ignored.
     :param max_buffer: maximum number of unsent bytes; a peer that exceeds it is dropped as too slow.
     :param max_body: maximum size of a request body, in bytes. With 0, bodies are not read, and ``on_request`` does not
@@ -528,7 +529,7 @@ class _Opening:
 
 
 def _why_no_tls(reason: str) -> str:
-    """Describe a failed TLS handshake and its usual remedy."""
+    """Return a description of a failed TLS handshake, with the most likely fix."""
     words = f"the TLS handshake failed ({reason.lower().replace('_', ' ')})"
     if "CERTIFICATE" in reason or "UNKNOWN_CA" in reason:
         return (

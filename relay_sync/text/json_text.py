@@ -51,7 +51,7 @@ def _float(digits: str) -> float:
 
 
 def _integer(digits: str) -> int:
-    _float(digits)  # raise for integers beyond the range of a float, which cannot be used in calculations with floats
+    _float(digits)  # reject integers beyond the range of floats
     return int(digits)
 
 

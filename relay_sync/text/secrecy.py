@@ -55,8 +55,8 @@ SECRET_NAMES: Final = frozenset(
 _BY_NAME_ONLY: Final = frozenset({"custom_parameters", "project"})
 #: Maximum number of secrets learned at run time, such as bearer tokens. The oldest are dropped first.
 MOST_LEARNED: Final = 256
-#: A secret with at least LONG characters is masked everywhere. So is one with at least ALMOST_LONG characters that
-#: contains a character other than a letter.
+#: Secrets with at least LONG characters are masked everywhere. The same applies to secrets with at least ALMOST_LONG
+#: characters if they contain characters other than letters.
 LONG: Final = 8
 ALMOST_LONG: Final = 6
 #: Shorter secrets are not masked, because they often occur in ordinary text.
@@ -408,13 +408,13 @@ def drop_causes(error: BaseException) -> None:
     for link in chain(error):
         for name in ("__cause__", "__context__"):
             other = getattr(link, name)
-            if other is not None and _is_telling(other):
+            if other is not None and _holds_secret(other):
                 setattr(link, name, None)
 
 
-def _is_telling(error: BaseException) -> bool:
+def _holds_secret(error: BaseException) -> bool:
     try:
-        told = f"{error} {error!r} {error.args!r} {vars(error)!r}"
+        text = f"{error} {error!r} {error.args!r} {vars(error)!r}"
     except Exception:
         return True
-    return hide(told, theirs=True) != told
+    return hide(text, theirs=True) != text

@@ -1,4 +1,4 @@
-"""Reporting of exceptions in user callbacks to test tools, in addition to the log."""
+"""Report exceptions in user callbacks to test tools, in addition to logging them."""
 
 from __future__ import annotations
 

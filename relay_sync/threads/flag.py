@@ -1,4 +1,4 @@
-"""Thread wake-ups that a signal cannot leave in a deadlocked state.
+"""Waking threads without a lock that a signal could leave held.
 
 ``threading.Event`` acquires its lock in Python code. If Ctrl-C arrives just after a waiting main thread has acquired
 the lock, the lock is never released. The next thread that sets the event, usually the IO thread, then blocks forever.
@@ -16,7 +16,7 @@ __all__ = ["Bell", "Flag"]
 
 
 class Bell:
-    """A bell that wakes all threads sleeping on it."""
+    """Lets threads sleep until another thread rings the bell. Ringing it wakes all of them."""
 
     __slots__ = ("_ears",)
 

@@ -36,7 +36,7 @@ class ItemLog(Generic[T]):
 
     @property
     def all(self) -> tuple[T, ...]:
-        """The most recent items, at most a few thousand, whether they have been taken or not."""
+        """The most recent items, up to a few thousand, including items that have already been read."""
         return tuple(self._all[-_KEPT:])
 
     def put(self, item: T) -> None:

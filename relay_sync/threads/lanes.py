@@ -1,4 +1,4 @@
-"""Thread pool for user callbacks, in order within a lane and concurrently across lanes.
+"""A thread pool that runs user callbacks in order within a lane and concurrently across lanes.
 
 A lane is a queue of jobs that share a key. It exists only while it has a waiting or running job. A worker takes a lane,
 runs all of its jobs, and then takes the next lane. Workers are started one at a time, and only if a lane is waiting and
@@ -96,7 +96,7 @@ Job = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 class Lanes:
-    """A thread pool that runs each lane's jobs in order. Jobs must not raise, so the owner wraps user code.
+    """A thread pool that runs each lane's jobs in order. Jobs must not raise. The owner of the pool wraps user code accordingly.
 
     :param limit: maximum number of worker threads. When it is reached, further jobs wait and a warning is logged.
     :param patience: time before an idle worker exits, in seconds.
@@ -135,7 +135,7 @@ class Lanes:
         self._claim = threading.RLock()  # guards the start of a worker; never held during a wait
         self._closed = False
         self.rests: int = 0  # how many times all lanes have become empty
-        self._told_full = False
+        self._warned_full = False
         self._busy_since: dict[Hashable, float] = {}
         self._serving: dict[Hashable, threading.Thread] = {}
         self._refused: dict[Hashable, int] = {}
@@ -159,7 +159,7 @@ class Lanes:
             self._add_worker()
 
     def offer(self, key: Hashable, job: Callable[..., Any], *args: Any) -> int:
-        """Add a job to its lane unless too many jobs are waiting. The limit bounds memory use.
+        """Add a job to its lane unless too many jobs are waiting. This limits memory use.
 
         :param key: the key of the lane.
         :param job: the function to call.
@@ -184,8 +184,10 @@ class Lanes:
         if self._starting or self._idle or not self._waiting:
             return False
         if len(self._workers) >= self._limit:
-            if len(self._serving) >= self._limit and not self._told_full:  # otherwise, a worker is about to take a lane
-                self._told_full = True
+            if (
+                len(self._serving) >= self._limit and not self._warned_full
+            ):  # otherwise, a worker is about to take a lane
+                self._warned_full = True
                 _log.warning("all %d callback threads are busy; further callbacks wait for a free thread", self._limit)
             return False
         return True
@@ -282,7 +284,7 @@ class Lanes:
                 self._refused.pop(key, None)
                 if not self._lanes:
                     self.rests += 1
-                    self._told_full = False
+                    self._warned_full = False
                     self._refused_lanes = 0
                     self._quiet.ring()
                 return

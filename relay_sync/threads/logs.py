@@ -113,8 +113,10 @@ class _Desk:
         left_out, self._left_out = self._left_out, 0
         if left_out:
             logger = logging.getLogger("relay_sync")
-            told = "dropped %d log records: the logging handlers are too slow"
-            self._lines.append((Context(), logger, _record(logger, logging.WARNING, told, (left_out,), None, None, 1)))
+            message = "dropped %d log records: the logging handlers are too slow"
+            self._lines.append(
+                (Context(), logger, _record(logger, logging.WARNING, message, (left_out,), None, None, 1))
+            )
 
     def forget(self) -> None:
         self._lines.clear()
@@ -207,7 +209,7 @@ class Log:
         """
         own = logger = self._logger
         while not logger.level and logger.parent is not None:
-            # GetEffectiveLevel(), inlined because this runs for every frame.
+            # This is getEffectiveLevel(), inlined because it runs for every frame.
             logger = logger.parent
         return level >= logger.level and level > own.manager.disable and not own.disabled
 
@@ -286,12 +288,14 @@ def _as_users_expect(record: logging.LogRecord) -> logging.LogRecord:
     factory = logging.getLogRecordFactory()
     if factory is logging.LogRecord:
         return record
-    told = record.__dict__
+    original = record.__dict__
     made = factory(
         record.name, record.levelno, record.pathname, record.lineno, record.msg, record.args, record.exc_info, record.funcName,
         None,
     )  # fmt: skip
-    made.__dict__.update({name: value for name, value in told.items() if name in _MOMENT or name not in made.__dict__})
+    made.__dict__.update(
+        {name: value for name, value in original.items() if name in _MOMENT or name not in made.__dict__}
+    )
     return made
 
 

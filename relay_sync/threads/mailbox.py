@@ -29,7 +29,7 @@ class MailboxClosed(Exception):
 
 
 class Mailbox(Generic[T]):
-    """A bounded queue for a single reader, who receives all items in order until the mailbox is closed.
+    """A bounded queue with a single reader, which receives all items in order until the mailbox is closed.
 
     :param limit: maximum number of unread items. If the reader falls further behind, it receives these items and then
         :class:`QueueFull`.

@@ -1,4 +1,4 @@
-"""Start and join threads without interruption by Ctrl-C, and apply timeouts to functions that have none."""
+"""Start and join threads safely in the presence of Ctrl-C, and call blocking functions with a timeout."""
 
 from __future__ import annotations
 
