@@ -1,6 +1,6 @@
 """AI agents: ``calling.ai`` and its control methods, ``calling.amazon_bedrock``, and the observer ``calling.ai_sidecar``.
 
-The simulator has no language model. The following behavior is specific to the simulator, because SignalWire does not document it:
+The simulator has no language model. The following behavior is not documented by SignalWire and may differ on the real platform:
 
 * An agent responds to the party's speech with the text ``You said: ...``. It responds to messages with the role ``user`` in the
   same way, speaks messages with the role ``assistant``, and ignores messages with the role ``system``.

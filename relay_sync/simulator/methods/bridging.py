@@ -4,7 +4,7 @@ The server sends a ``connecting`` event immediately. It then sends ``connected``
 When an established bridge ends, it sends ``disconnected``. A dialed peer is a separate call. Its state events include the
 requested ``tag`` and the ``parent`` call.
 
-The following behavior is specific to the simulator, because SignalWire does not document it:
+The following behavior is not documented by SignalWire and may differ on the real platform:
 
 * A call is busy while it is being connected or is on either side of a bridge. A connect command for a busy call fails with code
   409. So does a command whose devices are all busy calls. If only some devices are busy calls, these devices fail with ``busy``.
@@ -232,7 +232,7 @@ class Bridge(NetworkOperation):
     def _won(self, attempt: Attempt) -> None:
         assert isinstance(attempt, Peer)
         self.peer = attempt
-        self.engages: str = "Call is already in a bridge"
+        self.engaged_error: str = "Call is already in a bridge"
         self.cancel("ringback")
         for call in filter(None, (self.call, attempt.other)):
             _remove(call)

@@ -4,7 +4,7 @@ By default, a collector sends exactly one event, which has no ``state`` and no `
 ``continuous``, result events have both members. ``calling.play_and_collect`` supports neither option. Of its ``collect`` object,
 the simulator uses only ``digits``, ``speech`` and ``initial_timeout``.
 
-The following behavior is specific to the simulator, because SignalWire does not document it:
+The following behavior is not documented by SignalWire and may differ on the real platform:
 
 * The ``initial_timeout`` of ``calling.collect`` starts immediately if ``start_input_timers`` is true. Otherwise, it starts with
   the command ``calling.collect.start_input_timers``. For ``calling.play_and_collect``, it starts at the end of the prompt.

@@ -3,7 +3,7 @@
 As documented, a client receives conference events only if ``status_callback_event_type`` is ``relay``. If the client specifies
 ``status_callback_event``, it receives only the events listed there.
 
-The following behavior is specific to the simulator, because SignalWire does not document it:
+The following behavior is not documented by SignalWire and may differ on the real platform:
 
 * Event names in ``status_callback_event`` are separated by spaces or commas. The simulator accepts the states from the AsyncAPI
   document, and the names ``start``, ``end``, ``join``, ``leave``, ``mute``, ``hold``, ``modify``, ``speaker``, ``announcement``
@@ -154,7 +154,7 @@ class Participant(NetworkOperation):
     """A call in a conference."""
 
     event_type = "calling.conference"
-    engages: str = field(default="Call is already in a conference", init=False)
+    engaged_error: str = field(default="Call is already in a conference", init=False)
     conference: Conference = field(init=False)
     _stream: TwoWayStream | None = field(default=None, init=False)
 

@@ -1,7 +1,7 @@
 """Answering machine, fax and digit detection: ``calling.detect``.
 
-A detector sends an event for each result, followed by ``finished``. The following behavior is specific to the simulator, because
-SignalWire does not document it:
+A detector sends an event for each result, followed by ``finished``. The following behavior is not documented by SignalWire and
+may differ on the real platform:
 
 * A person is detected after one second, and the detector finishes.
 * A machine is also detected after one second. At the end of its greeting, the detector reports ``READY``, with ``beep`` if the
@@ -76,19 +76,19 @@ class Detector(NetworkOperation):
         If another operation asks for digits while the detector is running, it receives the same digits.
         """
         party = self.call.party
-        if party.presses and not party.lent:
-            party.lent = party.presses.popleft()
+        if party.presses and not party.shared_digits:
+            party.shared_digits = party.presses.popleft()
             self.after("reaction", REACTION, self._overhear)
 
     def _overhear(self) -> None:
         party, call = self.call.party, self.call
         asked = any(isinstance(each, (Collector, Payment)) for each in call.operations)
-        if party.lent and not asked:
-            self.platform.network.press(call, party.lent)
+        if party.shared_digits and not asked:
+            self.platform.network.press(call, party.shared_digits)
 
     def drop(self) -> None:
         if self._kind == "digit":
-            self.call.party.lent = ""
+            self.call.party.shared_digits = ""
         super().drop()
 
     def _last_word(self, word: str, **more: Any) -> None:

@@ -1,6 +1,6 @@
 """Fax transmission: ``calling.send_fax`` and ``calling.receive_fax``.
 
-The following behavior is specific to the simulator, because SignalWire does not document it:
+The following behavior is not documented by SignalWire and may differ on the real platform:
 
 * A fax has two pages. Each page takes five seconds.
 * The transmission succeeds if the party is a fax machine (``answered_by="fax"``). Otherwise, it fails after ten seconds.

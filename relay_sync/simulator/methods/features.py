@@ -1,6 +1,6 @@
 """Hold, noise suppression, echo, user events, SIP REFER and transfer.
 
-The following behavior is specific to the simulator, because SignalWire does not document it:
+The following behavior is not documented by SignalWire and may differ on the real platform:
 
 * Switching a feature to its current state fails with code 409. SignalWire documents this only for noise suppression.
 * ``calling.echo`` runs for 30 seconds if the client does not specify a ``timeout``.

@@ -1,7 +1,7 @@
 """Sequential and parallel dialing: groups of devices are tried in sequence, and the devices of a group in parallel.
 
-All code in this module runs on the loop's thread. The following behavior is specific to the simulator, because SignalWire does
-not document it:
+All code in this module runs on the loop's thread. The following behavior is not documented by SignalWire and may differ on the
+real platform:
 
 * A leg starts ringing 0.1 seconds after it is created. It rings for the ``timeout`` of its device, which defaults to 30 seconds.
 * A busy leg fails after 0.5 seconds without ringing. An unreachable leg fails immediately with ``notFound``.

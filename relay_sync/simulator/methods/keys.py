@@ -2,7 +2,7 @@
 
 ``calling.send_digits`` sends digits to the party. ``calling.bind_digit`` runs a method when the party presses certain digits.
 
-The following behavior is specific to the simulator, because SignalWire does not document it:
+The following behavior is not documented by SignalWire and may differ on the real platform:
 
 * Sending a digit takes 0.2 seconds. Only the pauses are documented: ``w`` takes 0.5 seconds, and ``W`` takes one second.
 * A binding is triggered when the most recent digits match its digits.

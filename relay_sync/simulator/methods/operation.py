@@ -2,7 +2,7 @@
 
 Most operations have a ``control_id``. All code in this module runs on the loop's thread unless noted otherwise.
 
-The following behavior is specific to the simulator, because SignalWire does not document it:
+The following behavior is not documented by SignalWire and may differ on the real platform:
 
 * Starting an operation on a call that is not answered fails with code 409.
 * A ``control_id`` must be unique among the running operations of the same type. A duplicate fails with code 409.
@@ -39,14 +39,14 @@ class _Step:
     """A scheduled step of an operation.
 
     :ivar then: callback that executes the step.
-    :ivar carries: whether the clock of the call runs at media speed while the step is pending.
+    :ivar at_media_speed: whether the clock of the call runs at media speed while the step is pending.
     :ivar length: duration of one simulated second, in seconds of the simulator's clock.
     :ivar timer: pending timer, or ``None`` while the step is paused.
     :ivar left: remaining time while the step is paused, in seconds of the simulator's clock.
     """
 
     then: Callable[[], object]
-    carries: bool
+    at_media_speed: bool
     length: float
     timer: Timer | None = None
     left: float = 0.0
@@ -60,7 +60,7 @@ class NetworkOperation:
     :cvar failure: members of the last event if the operation fails.
     :cvar counts_as_running: whether :meth:`Phone.wait_until_idle` waits for the operation.
     :ivar over: whether the operation has ended. An operation that has ended sends no events.
-    :ivar engages: error message for bridge and conference commands while the operation uses the call's audio; ``""`` allows them.
+    :ivar engaged_error: error message for bridge and conference commands during the operation; ``""`` allows them.
     """
 
     event_type: ClassVar[str] = ""
@@ -72,7 +72,7 @@ class NetworkOperation:
     method: str = ""
     params: dict[str, Any] = field(repr=False)
     over: bool = field(default=False, init=False)
-    engages: str = field(default="", init=False)
+    engaged_error: str = field(default="", init=False)
     _timers: dict[str, _Step] = field(factory=dict, init=False, repr=False)
     # Items now playing to the party, by step, and whether the operation has already played the item before.
     _played: dict[str, tuple[Played, bool]] = field(factory=dict, init=False, repr=False)
@@ -176,15 +176,17 @@ class NetworkOperation:
             self.call.operations.remove(self)
         self.call.board.changed()
 
-    def after(self, name: str, seconds: float, then: Callable[..., object], *args: Any, carries: bool = True) -> None:
+    def after(
+        self, name: str, seconds: float, then: Callable[..., object], *args: Any, at_media_speed: bool = True
+    ) -> None:
         """Schedule a step that takes a fixed time, such as playback.
 
         :param name: name of the step. A pending step of the same name is replaced.
         :param seconds: delay in simulated seconds.
-        :param carries: whether the clock of the call runs at media speed until then. See
+        :param at_media_speed: whether the clock of the call runs at media speed until then. See
             :class:`~relay_sync.simulator.core.clock.CallClock`.
         """
-        self._set(name, seconds, self.world.pace.media(1.0), carries, partial(then, *args))
+        self._set(name, seconds, self.world.pace.media(1.0), at_media_speed, partial(then, *args))
 
     def await_party(self, name: str, seconds: float, then: Callable[..., object], *args: Any) -> None:
         """Schedule a timeout that waits for input from the party. It takes no real time if the party is silent."""
@@ -198,7 +200,7 @@ class NetworkOperation:
         self._set(name, seconds, self.world.pace.timeout(1.0), False, partial(then, *args))
 
     def play_to_party(
-        self, name: str, item: Played, then: Callable[[], object], *, carries: bool = True, again: bool = False
+        self, name: str, item: Played, then: Callable[[], object], *, at_media_speed: bool = True, again: bool = False
     ) -> None:
         """Play an item to the party, and then call ``then``.
 
@@ -216,7 +218,7 @@ class NetworkOperation:
             then()
             self.platform.network.listened(self.call, item)
 
-        self.after(name, item.duration, heard, carries=carries)
+        self.after(name, item.duration, heard, at_media_speed=at_media_speed)
         self._played[name] = item, again
         self._sound(name)
 
@@ -257,9 +259,9 @@ class NetworkOperation:
                 self.call.party.heard.add(part)
                 self.call.board.changed()
 
-    def _set(self, name: str, seconds: float, length: float, carries: bool, then: Callable[[], object]) -> None:
+    def _set(self, name: str, seconds: float, length: float, at_media_speed: bool, then: Callable[[], object]) -> None:
         self.cancel(name)
-        self._timers[name] = _Step(then, carries, length)
+        self._timers[name] = _Step(then, at_media_speed, length)
         self._start(name, seconds * length)
 
     def _start(self, name: str, delay: float) -> None:
@@ -271,13 +273,14 @@ class NetworkOperation:
             try:
                 step.then()
             finally:
-                self._carry(step, -1)  # after scheduling the next step, to keep the clock of the call at media speed
+                # Only after the next step has been scheduled, so that the clock of the call stays at media speed.
+                self._count_busy(step, -1)
 
         step.timer = self.world.clock.after(delay, due)
-        self._carry(step, 1)
+        self._count_busy(step, 1)
 
-    def _carry(self, step: _Step, more: int) -> None:
-        if step.carries:
+    def _count_busy(self, step: _Step, more: int) -> None:
+        if step.at_media_speed:
             self.call.clock.busy(more)
 
     def pause_timers(self) -> None:
@@ -289,7 +292,7 @@ class NetworkOperation:
                 step.left = step.timer.when - self.world.clock.now
                 step.timer.cancel()
                 step.timer = None
-                self._carry(step, -1)
+                self._count_busy(step, -1)
 
     def resume_timers(self) -> None:
         """Resume all paused steps."""
@@ -306,7 +309,7 @@ class NetworkOperation:
             return False
         if step.timer is not None:
             step.timer.cancel()
-            self._carry(step, -1)
+            self._count_busy(step, -1)
         return True
 
     def left(self, name: str) -> float:
@@ -324,8 +327,8 @@ class NetworkOperation:
     def ask_party(self, *, keys: bool, words: bool) -> None:
         """Make the party respond with its next digits or sentence, if it has any."""
         party = self.call.party
-        if keys and (party.lent or party.presses):
-            digits, party.lent = party.lent or party.presses.popleft(), ""
+        if keys and (party.shared_digits or party.presses):
+            digits, party.shared_digits = party.shared_digits or party.presses.popleft(), ""
             self.after("reaction", REACTION, self.platform.network.press, self.call, digits)
         elif words and party.sentences:
             self.after("reaction", REACTION, self.platform.network.say, self.call, party.sentences.popleft())
@@ -347,7 +350,7 @@ def running(call: NetworkCall, kind: type[_O], control_id: str | None = None) ->
 
 def engaged(call: NetworkCall) -> str:
     """Return an error message if a call is already in a bridge or conference, and ``""`` otherwise."""
-    found = next((each.engages for each in call.operations if each.engages), "")
+    found = next((each.engaged_error for each in call.operations if each.engaged_error), "")
     return found or ("Call is already in a bridge" if call.bridge is not None else "")
 
 

@@ -1,9 +1,9 @@
-"""Card payments: ``calling.pay``.
+"""Card payments: ``calling.pay``. The simulator does not charge cards and never sends a request to the payment connector.
 
 As documented, progress events contain the requested field (``for``) and the number of the ``attempt``. After invalid input, they
 also contain an ``error_type``. The last event contains the ``result``.
 
-The following behavior is specific to the simulator, because SignalWire does not document it:
+The following behavior is not documented by SignalWire and may differ on the real platform:
 
 * The party is asked for the card number, expiration date, security code and postal code, in this order. The last two questions
   can be disabled.
@@ -12,7 +12,6 @@ The following behavior is specific to the simulator, because SignalWire does not
 * A card number is valid if its check digit is correct. An expiration date has four digits and starts with a month. A security
   code has three or four digits.
 * After ``max_attempts`` failed attempts, the result is ``too-many-failed-attempts``. The default is one attempt.
-* No card is charged, and the simulator never sends a request to the payment connector.
 """
 
 from __future__ import annotations

@@ -50,10 +50,10 @@ class Playback(NetworkOperation):
         # An endless playback has no duration, so it must not switch the clock of the call to media speed.
         endless = not self._rounds
         if self.params.get("direction", "listen") == "speak":
-            self.after("item", item.duration, self._next, carries=not endless)
+            self.after("item", item.duration, self._next, at_media_speed=not endless)
         else:
             again = endless and self._position > len(items)
-            self.play_to_party("item", item, self._next, carries=not endless, again=again)
+            self.play_to_party("item", item, self._next, at_media_speed=not endless, again=again)
 
     def played(self) -> None:
         """Finish the playback after the last item."""

@@ -2,7 +2,7 @@
 
 The default options are those of AsyncAPI: no time limits, and the terminator ``#``. The porting guide lists different defaults.
 
-The following behavior is specific to the simulator, because SignalWire does not document it:
+The following behavior is not documented by SignalWire and may differ on the real platform:
 
 * The simulator serves finished WAV recordings over HTTP, as 16-bit PCM at 8 kHz. A recording contains the audio set with ``says``
   and ``hears``, and everything else that the party hears. See :mod:`relay_sync.simulator.media.hearing`.
@@ -59,14 +59,14 @@ def _size(seconds: float, audio: Mapping[str, Any]) -> int:
 
 
 @define(eq=False, kw_only=True)
-class _Taped(NetworkOperation):
+class _FileRecording(NetworkOperation):
     """An operation that produces an audio file. It tracks the duration of the file."""
 
     recording_id: str = field(factory=lambda: str(uuid.uuid4()), init=False)
     paused: bool = field(default=False, init=False)
     _began: float = field(default=0.0, init=False)
     _since: float = field(default=0.0, init=False)  # start of the current section, on the clock of the call
-    _taken: float = field(default=0.0, init=False)  # simulated seconds recorded before the current section
+    _recorded: float = field(default=0.0, init=False)  # simulated seconds recorded before the current section
 
     @property
     def format(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class _Taped(NetworkOperation):
 
     def stop_clock(self) -> None:
         """Stop measuring the duration of the file."""
-        self._taken += self.call.clock.elapsed - self._since
+        self._recorded += self.call.clock.elapsed - self._since
 
     @property
     def duration(self) -> float:
@@ -102,7 +102,7 @@ class _Taped(NetworkOperation):
 
     @property
     def _seconds(self) -> float:
-        return self._taken + (self.call.clock.elapsed - self._since if self._runs else 0.0)
+        return self._recorded + (self.call.clock.elapsed - self._since if self._runs else 0.0)
 
     def outcome(self) -> dict[str, Any]:
         """Return the members that describe the file in the last event."""
@@ -118,7 +118,7 @@ class _Taped(NetworkOperation):
 
 
 @define(eq=False, kw_only=True)
-class Recording(_Taped):
+class Recording(_FileRecording):
     """A recording of a call."""
 
     event_type = "calling.call.record"
@@ -178,8 +178,8 @@ class Recording(_Taped):
     def _quiet(self, wait: Callable[..., None]) -> None:
         """Start the timer for silence after speech.
 
-        :param wait: scheduling method. Use ``after`` after the prepared voice, because no other speech follows it. Use
-            ``await_party`` after :meth:`Phone.say`, because the test may make the party speak again.
+        :param wait: scheduling method. A prepared voice uses ``after``, because no other speech follows it. Text from
+            :meth:`Phone.say` uses ``await_party``, because the test may make the party speak again.
         """
         silence = self._audio["end_silence_timeout"]
         if silence:
@@ -202,7 +202,7 @@ class Recording(_Taped):
             self._no_input()
         elif silence and (self.waits_for("silence") or self.waits_for("voice")):
             # Count the whole silence as recorded, although the simulator skips the wait.
-            self._taken += self.left("silence") if self.waits_for("silence") else self.left("voice") + silence
+            self._recorded += self.left("silence") if self.waits_for("silence") else self.left("voice") + silence
             self.finish()
 
     def finish(self, **members: Any) -> None:
@@ -254,7 +254,7 @@ class Recording(_Taped):
 
 
 @define(eq=False, kw_only=True)
-class Transcription(_Taped):
+class Transcription(_FileRecording):
     """A recording of a call for later transcription."""
 
     event_type = "calling.call.transcribe"

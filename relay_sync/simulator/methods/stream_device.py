@@ -1,6 +1,6 @@
 """Stream devices: ``calling.connect`` to a WebSocket endpoint, with audio in both directions.
 
-The following behavior is specific to the simulator, because SignalWire does not document it:
+The following behavior is not documented by SignalWire and may differ on the real platform:
 
 * The stream is not a leg and has no ``call_id``. Events describe it in ``peer``, without its secrets.
 * If the stream cannot be opened, the connect operation fails with ``error``.

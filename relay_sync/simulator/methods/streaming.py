@@ -3,8 +3,8 @@
 SignalWire documents the error codes 400 and 409, but not when they are used. Like the platform, the simulator requires ``wss://``
 URLs. It also accepts ``ws://`` URLs for loopback hosts.
 
-The codec parameter is freeform, so unknown codecs are accepted. The simulator cannot encode them and ends such a stream as
-``finished`` immediately. G.722 and Opus require the extra ``codecs``; without it, streams with these codecs end in the same way.
+The codec parameter is freeform, so unknown codecs are accepted. The simulator cannot encode them. Such a stream ends immediately
+with the state ``finished``. The same happens with G.722 and Opus if the extra ``codecs`` is not installed.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The ``action`` parameter is ``start``, ``stop`` or ``summarize``. Translations also support ``inject``. As in AsyncAPI, an action
 without options may be a string instead of an object.
 
-The following behavior is specific to the simulator, because SignalWire does not document it:
+The following behavior is not documented by SignalWire and may differ on the real platform:
 
 * Only text from :meth:`Phone.say` is transcribed. Utterance events are sent only if ``live_events`` is true. The default is
   false.

@@ -5,7 +5,7 @@ As documented, the server offers an inbound call to one of the clients that shar
 ``calling.call.receive`` event with the state ``created``. Later states are reported with ``calling.call.state`` events. A client
 that sends ``calling.pass`` declines the offer, and the call is offered to another client.
 
-The following behavior is specific to the simulator, because SignalWire does not document it:
+The following behavior is not documented by SignalWire and may differ on the real platform:
 
 * A call is offered to the client whose last offer was longest ago. If no client is available, calls wait in order of arrival.
 * The state changes to ``ringing`` immediately after the offer. If a call is offered again, the ``calling.call.receive`` event has
@@ -80,8 +80,8 @@ class Activity(Protocol):
         """Whether the operation has ended."""
 
     @property
-    def engages(self) -> str:
-        """Error message for bridge and conference commands while the operation uses the call's audio; ``""`` allows them."""
+    def engaged_error(self) -> str:
+        """Error message for bridge and conference commands during the operation; ``""`` allows them."""
 
     def hearing(self) -> list[Played]:
         """Return the items now playing to the party, cut at the current position."""

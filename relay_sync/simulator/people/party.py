@@ -116,7 +116,7 @@ class Party:
     :ivar digits: digits that the application has sent to the party.
     :ivar presses: digits that the party will press, one entry for each operation that asks for digits.
     :ivar sentences: sentences that the party will say, one for each operation that asks for speech.
-    :ivar lent: entry of ``presses`` used by a running digit detector; it is pressed again if another operation asks for digits.
+    :ivar shared_digits: digits pressed for a running detector; they are pressed again if another operation asks for digits.
     :ivar silent: whether the party does nothing beyond its configured behavior.
     """
 
@@ -125,7 +125,7 @@ class Party:
     digits: str = field(default="", init=False)
     presses: deque[str] = field(init=False)
     sentences: deque[str] = field(init=False)
-    lent: str = field(default="", init=False)
+    shared_digits: str = field(default="", init=False)
     silent: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
