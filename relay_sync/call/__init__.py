@@ -1,23 +1,25 @@
-"""One call: its state, its verbs, and the operations that run on it. It does not deal with frames or sockets.
+"""Calls: their state, the methods that control them, and the actions that run on them.
+
+This package does not access frames or sockets.
 
 ``call``
-    :class:`relay_sync.Call`, the public class: verbs and waits.
+    :class:`relay_sync.Call`, the public class.
 ``event_methods``
-    ``on``, ``wait_for`` and ``expect``: the methods that accept the name or the class of an event.
+    The methods ``on``, ``wait_for`` and ``expect``, which accept the name or the class of an event.
 ``event_overloads``
-    their types by the names of events (generated).
+    Overloads of these methods for each event type (generated).
 ``core``
-    the inner part: state, events, running actions. The client's router delivers to this part.
+    The internal state of a call, its running actions and its listeners. The router delivers events to it.
 ``methods``
-    what each command does to the call that it addresses.
+    Sets of RELAY methods with a special effect on a call.
 ``verbs``
-    the operations on a call, grouped by theme: mix-ins with explicit signatures.
+    Mix-ins with the methods that send commands.
 ``actions``
-    handles on running operations: play, record, stream.
+    Handles for running operations, such as playback, recording and streams.
 ``readers``
-    iterators over the events of a call.
+    Iterators over the events of a call.
 ``owner``
-    the type of ``call.client``.
+    The type of ``call.client``.
 ``offer``
-    how to tell an offered call from another call with the same id.
+    Comparison of call offers that have the same call ID.
 """

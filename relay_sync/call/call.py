@@ -1,4 +1,4 @@
-"""Call: the identity and state of one call, and waiting for its events."""
+"""The public class for calls."""
 
 from __future__ import annotations
 
@@ -54,21 +54,22 @@ class Call(
     AIVerbs,
     EventMethods,
 ):
-    """One leg of a call. The client creates it for ``on_call`` handlers and for ``dial``; its verbs block.
+    """A call, or one leg of a bridged call.
 
-    Besides the errors that it lists, every verb may raise :class:`ClientClosed`, :class:`QueueFull` (too many unsent commands),
-    :class:`WrongThread` and :class:`Forked`.
+    The client creates calls: it passes inbound calls to the ``on_call`` handler and returns outbound calls from ``dial``. Methods
+    that send a command block until the server has replied. In addition to the listed errors, they may raise
+    :class:`ClientClosed`, :class:`QueueFull` (too many unsent commands), :class:`WrongThread` and :class:`Forked`.
 
     :param client: the client that the call belongs to.
-    :param call_id: the call's id on the platform.
-    :param node_id: the platform's node that handles the call.
-    :param project_id: id of the project that the call belongs to.
-    :param context: the context that an inbound call arrived in.
-    :param tag: the tag that the call was dialed with.
+    :param call_id: ID of the call.
+    :param node_id: ID of the platform node that handles the call.
+    :param project_id: ID of the project that the call belongs to.
+    :param context: context in which an inbound call arrived.
+    :param tag: tag that was passed to ``dial`` or ``connect``.
     :param direction: ``inbound`` or ``outbound``.
-    :param device: both parties, as the server describes them.
-    :param state: the call state when this object is created.
-    :param segment_id: the platform's id of this part of a call.
+    :param device: the server's description of the caller and the callee.
+    :param state: state of the call when this object is created.
+    :param segment_id: ID of this call leg in the platform's records.
     """
 
     _core: CallCore[Call]
@@ -88,7 +89,7 @@ class Call(
         segment_id: str = "",
     ) -> None:
         self._client = client
-        # Private: only calls need these.
+        # These attributes are private because only calls use them.
         line, home = client._link, client._router
         self._core = CallCore(
             self, line, home, call_id, node_id, project_id, context, tag, direction, device or {}, state, segment_id
@@ -98,7 +99,7 @@ class Call(
         return f"<Call {self.call_id} {self.direction} {self.state}>"
 
     def _repr_html_(self) -> str:
-        """Show the call and a timeline of its events in a notebook."""
+        """Return the HTML representation for notebooks, with a timeline of events."""
         parties = self.device.get("params")
         numbers = parties.items() if isinstance(parties, dict) else ()
         about = [
@@ -113,65 +114,65 @@ class Call(
 
     @property
     def call_id(self) -> str:
-        """The call's id on the platform; together with :attr:`node_id` it addresses the call."""
+        """ID of the call. Commands address a call by its :attr:`call_id` and :attr:`node_id`."""
         return self._core.call_id
 
     @property
     def node_id(self) -> str:
-        """The platform's node that handles the call."""
+        """ID of the platform node that handles the call."""
         return self._core.node_id
 
     @property
     def project_id(self) -> str:
-        """The id of the project that the call belongs to."""
+        """ID of the project that the call belongs to."""
         return self._core.project_id
 
     @property
     def context(self) -> str:
-        """The context that the call arrived in; ``""`` for an outbound call."""
+        """Context in which the call arrived; ``""`` for outbound calls."""
         return self._core.context
 
     @property
     def tag(self) -> str:
-        """The tag that the call was dialed with; ``""`` if there was none."""
+        """Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none."""
         return self._core.tag
 
     @property
     def direction(self) -> Direction | str:
-        """``inbound`` or ``outbound``."""
+        """Direction of the call: ``inbound`` or ``outbound``."""
         return self._core.direction
 
     @property
     def device(self) -> dict[str, Any]:
-        """Both parties, as the server describes them; :attr:`from_number` and :attr:`to_number` identify them."""
+        """The server's description of the caller and the callee. See also :attr:`from_number` and :attr:`to_number`."""
         return self._core.device
 
     @property
     def segment_id(self) -> str:
-        """The platform's id of this part of a call."""
+        """ID of this call leg in the platform's records."""
         return self._core.segment_id
 
     @property
     def state(self) -> CallState | str:
-        """The latest state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``, in this order.
+        """State of the call: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``, in this order.
 
-        A state that this SDK does not know is kept as the platform sent it; ``""`` if the platform has not reported one.
+        The state is ``""`` until the server reports one. It may also be a new state that this SDK does not know.
         """
         return self._core.state
 
     @property
     def end_reason(self) -> CallEndReason | str:
-        """Why the call ended, as reported by the server (``hangup``, ``busy``, ``noAnswer``, ...); ``""`` before the end."""
+        """Reason for the end of the call, such as ``hangup``, ``busy`` or ``noAnswer``; ``""`` until the call has ended."""
         return self._core.end_reason
 
     @property
     def from_number(self) -> str:
-        """The caller: a number, or the address of a SIP or Fabric device; ``""`` if the server does not report it."""
+        """Phone number, SIP address or Fabric address of the caller; ``""`` if unknown."""
         return self._party("from_number", "from")
 
     @property
     def to_number(self) -> str:
-        """The callee: a number, or the address of a SIP or Fabric device; ``""`` if the server does not report it."""
+        """Phone number, SIP address or Fabric address of the callee; ``""`` if unknown."""
         return self._party("to_number", "to")
 
     def _party(self, *names: str) -> str:
@@ -187,61 +188,62 @@ class Call(
     # -- listening -----------------------------------------------------------------------------------------------
 
     def events(self) -> EventReader:
-        """Return an iterator over all events of the call from now on, in order, until the call ends.
+        """Return an iterator over the events of the call.
 
-        There may be any number of iterators. Each buffers up to 10,000 events.
+        The iterator returns all events that arrive after this method was called, and stops when the call ends. It buffers up to
+        10,000 events. A call can have several iterators.
 
-        :raises QueueFull: raised by the iterator after the buffered events, if it fell too far behind.
-        :raises RelayError: raised by the iterator: the error that ended the call's session or closed the client.
+        :raises QueueFull: the buffer overflowed. The iterator raises this error after the buffered events.
+        :raises RelayError: the session of the call or the client ended. The iterator raises this error.
         :raises Forked: the call belongs to the parent process.
         """
         return EventReader(self._core)
 
     def wait_for_ringing(self, timeout: float | None = None) -> CallStateEvent:
-        """Block until the call rings. Later states count as well.
+        """Wait until the call is ringing, or in a later state.
 
-        :param timeout: seconds to wait; ``None`` waits until the call ends.
-        :return: the state event.
-        :raises WaitTimeout: the timeout expired; you can wait again.
-        :raises CallEnded: the call ended before it rang; ``end_reason`` tells why.
-        :raises RelayError: the error that ended the call's session or closed the client.
+        :param timeout: maximum time to wait, in seconds; ``None`` waits until the call ends.
+        :return: the event that reported the state.
+        :raises WaitTimeout: the timeout expired. You can wait again.
+        :raises CallEnded: the call ended before it rang. ``end_reason`` is the reason.
+        :raises RelayError: the session of the call or the client ended.
         """
         return self._wait_for_state(CALL_STATE_RINGING, timeout)
 
     def wait_for_answered(self, timeout: float | None = None) -> CallStateEvent:
-        """Block until the call is answered.
+        """Wait until the call is answered.
 
-        :param timeout: seconds to wait; ``None`` waits until the call ends.
-        :return: the state event.
-        :raises WaitTimeout: the timeout expired; you can wait again.
-        :raises CallEnded: the call ended without being answered; ``end_reason`` tells why.
-        :raises RelayError: the error that ended the call's session or closed the client.
+        :param timeout: maximum time to wait, in seconds; ``None`` waits until the call ends.
+        :return: the event that reported the state.
+        :raises WaitTimeout: the timeout expired. You can wait again.
+        :raises CallEnded: the call ended without being answered. ``end_reason`` is the reason.
+        :raises RelayError: the session of the call or the client ended.
         """
         return self._wait_for_state(CALL_STATE_ANSWERED, timeout)
 
     def wait_for_ending(self, timeout: float | None = None) -> CallStateEvent:
-        """Block until the call is ending or has ended.
+        """Wait until the call is ending or has ended.
 
-        :param timeout: seconds to wait; ``None`` waits indefinitely.
-        :return: the state event.
-        :raises WaitTimeout: the timeout expired; you can wait again.
-        :raises RelayError: the error that ended the call's session or closed the client.
+        :param timeout: maximum time to wait, in seconds; ``None`` waits indefinitely.
+        :return: the event that reported the state.
+        :raises WaitTimeout: the timeout expired. You can wait again.
+        :raises RelayError: the session of the call or the client ended.
         """
         return self._wait_for_state(CALL_STATE_ENDING, timeout)
 
     def wait_for_ended(self, timeout: float | None = None) -> CallStateEvent:
-        """Block until the call has ended; :attr:`end_reason` then tells why.
+        """Wait until the call has ended. :attr:`end_reason` is then the reason.
 
-        :param timeout: seconds to wait; ``None`` waits indefinitely.
-        :return: the state event.
-        :raises WaitTimeout: the timeout expired; you can wait again.
-        :raises RelayError: the error that ended the call's session or closed the client.
+        :param timeout: maximum time to wait, in seconds; ``None`` waits indefinitely.
+        :return: the event that reported the state.
+        :raises WaitTimeout: the timeout expired. You can wait again.
+        :raises RelayError: the session of the call or the client ended.
         """
         return self._wait_for_state(CALL_STATE_ENDED, timeout)
 
     def _wait_for_state(self, state: str, timeout: float | None) -> CallStateEvent:
-        # The initial state counts as well as later ones, but not the state of an event that is being applied:
-        # the wait then returns that event.
+        # If the call is already in the state and there was no event for it, return a synthetic event. Do not do this while the
+        # IO thread is processing an event that changes the state. The wait then returns that event.
         core = self._core
         known = core.first_state
         if known and known == core.state and core.over is None and reaches(known, state):
@@ -251,7 +253,7 @@ class Call(
         return event
 
 
-#: Returns the inner part of a call, for the code that delivers events and ends calls.
+#: Return the internal part of a call, for the code that delivers events and ends calls.
 core_of: Final[Callable[[Call], CallCore[Call]]] = operator.attrgetter("_core")
 
 Call.__module__ = "relay_sync"

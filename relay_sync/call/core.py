@@ -1,7 +1,7 @@
-"""The inner part of a call: its state, its running operations and its listeners.
+"""The internal part of a call: its state, its running actions and its listeners.
 
-:class:`relay_sync.Call` holds one and exposes what users need. The client's router, the readers and the actions use this part,
-so that none of it is public.
+The public class :class:`relay_sync.Call` has a ``CallCore``. The router, the readers and the actions work with the ``CallCore``,
+so that its attributes do not have to be public.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ C = TypeVar("C", bound="ObservedCall")
 C_contra = TypeVar("C_contra", contravariant=True)
 Handler = Callable[[Any], object]
 
-#: Events that a notebook's timeline of a call shows at most.
+#: Maximum number of events in the timeline that notebooks show for a call.
 REMEMBERED_EVENTS: Final = 200
-#: Events that a reader buffers.
+#: Maximum number of events that a reader buffers.
 READER_LIMIT: Final = 10_000
 
 
 class CallLink(Protocol[C_contra]):
-    """The connection, as a call needs it."""
+    """The methods of the connection that calls use."""
 
     def command(
         self,
@@ -73,64 +73,67 @@ class CallLink(Protocol[C_contra]):
         on_reply: Callable[[Outcome, int], object] | None = None,
         late: Callable[[object], object] | None = None,
     ) -> dict[str, Any]:
-        """Send a command and wait for its reply."""
+        """Send a command, wait for the reply and return the result."""
 
     def post(self, method: str, params: Mapping[str, Any], then: Callable[[Any], object] | None = None) -> None:
-        """Send a command without waiting for its reply."""
+        """Send a command without waiting for the reply."""
 
     def promise(self, method: str, params: Mapping[str, Any], *, session: int | None = None) -> None:
-        """Send a command without waiting; send it again if its reply is lost with the connection."""
+        """Send a command without waiting for the reply. Send it again if the connection is lost before the reply arrives."""
 
     def request_timeout(self) -> float:
-        """Seconds that a command of this thread has for its reply."""
+        """Return the request timeout of the current thread, in seconds."""
 
     def call_gone(self, call: C_contra) -> None:
-        """End a call that the server no longer knows: when this returns, it has ended."""
+        """End a call that the server no longer knows. The call has ended when this method returns."""
 
     def ask_about(self, call: C_contra, deadline: Deadline) -> bool:
-        """Find out whether the call is live: when this returns ``True``, its state is up to date."""
+        """Ask the server whether a call is still active. If the result is true, the state of the call is up to date."""
 
 
 class CallHome(Protocol[C_contra]):
-    """The router of calls, as a call needs it. Called on any thread."""
+    """The methods of the router that calls use, on any thread."""
 
     def call_over(self, call: C_contra) -> None:
-        """Note that the call has ended. Its state is set; no waiter has been released yet."""
+        """Remove a call that has ended. Called after its state has been set and before waiting threads resume."""
 
     def let_go(self, call: C_contra, error: CallEnded) -> None:
-        """Release a call that this client no longer controls."""
+        """End a call that was returned to the platform."""
 
     def handed_over(self, call: C_contra) -> None:
-        """Note that others control the call now."""
+        """Record that another client or application controls the call."""
 
     def callback(
         self, call: C_contra, what: str, function: Callable[..., object], *args: Any, final: bool = True
     ) -> None:
-        """Run user code in the call's lane."""
+        """Run a user callback in the lane of the call."""
 
     @property
     def observers(self) -> Observers | None:
-        """The observers to notify, or ``None``."""
+        """The registered observers; ``None`` if there are none."""
 
 
 class CallCore(Generic[C]):
-    """The state of a call. :class:`relay_sync.Call` describes the public part.
+    """The internal state of a call. See :class:`relay_sync.Call` for the public attributes.
 
-    :ivar session: the number of the session that it arrived or was dialed in: commands are only valid in that session.
-    :ivar over: why it is over for this client: :class:`CallEnded`, or the error that ended its session.
-    :ivar given_away: whether others control it now.
-    :ivar giving_away: whether a command is in progress that may transfer control to others.
-    :ivar told_to_end: whether a hangup has been queued.
-    :ivar attended: whether its handler has sent a command that answers, rejects or redirects it.
+    The dictionary of listeners, the tuple of readers and the set of conferences are replaced instead of modified, so that the IO
+    thread can read them without a lock.
+
+    :ivar session: number of the session in which the call was created. Commands are only valid in this session.
+    :ivar over: :class:`CallEnded` or the error that ended the session, once the call has ended for this client; else ``None``.
+    :ivar given_away: whether another client or application controls the call.
+    :ivar giving_away: whether a command that transfers control of the call is in progress.
+    :ivar told_to_end: whether the client has queued a hangup.
+    :ivar attended: whether a command has been sent that answers, rejects or redirects the call.
     :ivar answer_taken: whether the server has accepted the answer.
-    :ivar offer: its offer, or ``None``.
-    :ivar denoised: whether noise reduction is or may be on, by the latest request and report; ``None`` if unknown.
-    :ivar conferences: the ids of its conferences: events about a conference as a whole name no call. Replaced, never changed.
-    :ivar reached: the first event of each state that it has reached.
-    :ivar operations: its running actions, by control id.
-    :ivar listeners: its listeners, by event name. Replaced, never changed, so that the IO thread reads them without a lock.
-    :ivar readers: the mailboxes of its event readers. Replaced, never changed.
-    :ivar history: the entries of a notebook's timeline.
+    :ivar offer: offer of an inbound call, or ``None``.
+    :ivar denoised: whether noise reduction is on, or may be on because a request is pending; ``None`` if unknown.
+    :ivar conferences: IDs of the conferences of the call. Some conference events have no call ID and are matched by this set.
+    :ivar reached: first event of each state that the call has reached.
+    :ivar operations: running actions, by control ID.
+    :ivar listeners: listeners, by event type.
+    :ivar readers: weak references to the mailboxes of the event readers.
+    :ivar history: entries of the timeline that notebooks show.
     """
 
     __slots__ = (
@@ -138,7 +141,7 @@ class CallCore(Generic[C]):
         "_call",
         "_denoised_before",
         "_generation",
-        "_said_over",
+        "_logged_over",
         "_standing",
         "answer_taken",
         "attended",
@@ -186,7 +189,7 @@ class CallCore(Generic[C]):
         state: str,
         segment_id: str,
     ) -> None:
-        # Weak, as the call holds this object: an unreferenced call is freed at once.
+        # A weak reference avoids a reference cycle, so that an unreferenced call is freed immediately.
         self._call = weakref.ref(call)
         self.line: CallLink[C] = line
         self.home: CallHome[C] = home
@@ -221,12 +224,12 @@ class CallCore(Generic[C]):
         )
         self._denoised_before: bool | None = None
         self._generation = process.generation()
-        self._said_over = False
+        self._logged_over = False
         self._standing = Standing(OF_CALLS, state)
 
     @property
     def call(self) -> C:
-        """The public call object. Code that uses this part must also hold that object."""
+        """The public call object. Code that uses a ``CallCore`` must keep a reference to it."""
         call = self._call()
         if call is None:
             raise ReferenceError(f"call {self.call_id} no longer exists")
@@ -234,29 +237,29 @@ class CallCore(Generic[C]):
 
     @property
     def address(self) -> dict[str, str]:
-        """The members that address the call in a command."""
+        """Parameters that identify the call in a command."""
         return {"node_id": self.node_id, "call_id": self.call_id}
 
     @property
     def handed_over(self) -> bool:
-        """Whether others control the call, or are about to."""
+        """Whether control of the call has been transferred, or a transfer is in progress."""
         return self.given_away or self.giving_away
 
     @property
     def is_ours(self) -> bool:
-        """Whether the call is active and controlled by this client: only then may it be hung up without a user request."""
-        # A call whose state is "ended" may still be in the table: the IO thread sets the state first.
+        """Whether the call is active and controlled by this client. The client only hangs up such calls on its own."""
+        # The IO thread sets the state to "ended" before it removes the call from the router.
         ended = self.state == CALL_STATE_ENDED or isinstance(self.over, CallEnded)
         return not (ended or self.handed_over)
 
     # -- commands ------------------------------------------------------------------------------------------------
 
     def check_process(self) -> None:
-        """Refuse to work in a forked child.
+        """Raise :exc:`Forked` in a child process.
 
         :raises Forked: the call belongs to the parent process.
         """
-        # Before any lock: another thread of the parent may have held it at the fork, and it would never be released here.
+        # Check before acquiring a lock. If another thread held it when the process was forked, it is never released in the child.
         if self._generation != process.generation():
             raise process.forked_error()
 
@@ -264,7 +267,7 @@ class CallCore(Generic[C]):
         self.check_process()
         over = self.over
         if isinstance(over, ConnectionLost):
-            raise NotConnected(over.message)  # this command was never sent
+            raise NotConnected(over.message)  # ConnectionLost would mean that this command may have been sent
         if over is not None and not isinstance(over, CallEnded):
             raise over.fresh()
 
@@ -275,16 +278,16 @@ class CallCore(Generic[C]):
         *,
         idempotent: bool = False,
     ) -> dict[str, Any]:
-        """Send a command for this call and return the server's result, or ``{}`` if the call has ended."""
+        """Send a command for this call and return the result, or ``{}`` if the call has ended."""
         self._check_usable()
         self.attended = self.attended or method in ATTENDS
         if isinstance(self.over, CallEnded):
-            self._say_over(method)
+            self._log_over(method)
             return {}
         addressed = {"node_id": self.node_id, "call_id": self.call_id, **(params or {})}
         began, gives_away = time.monotonic(), method in GIVES_AWAY
         try:
-            if gives_away:  # before it is sent: the call may return, as a new call, before the reply
+            if gives_away:  # set before sending, because the platform may offer the call again before the reply arrives
                 self.giving_away = True
             return self.line.command(
                 method,
@@ -298,7 +301,7 @@ class CallCore(Generic[C]):
             if not is_gone(error):
                 raise
             refusal = self._refusal(error, began)
-            # An action that no longer exists handles its own end.
+            # Let the action handle the error if it no longer exists.
             if refusal is not None and "control_id" in addressed:
                 raise
             if refusal is not None and not ends_something(method):
@@ -310,30 +313,36 @@ class CallCore(Generic[C]):
                 self.giving_away = False
 
     def meaning(self, method: str, params: Mapping[str, Any]) -> Callable[[Outcome, int], object] | None:
-        """Return the function that applies a reply to this call or its action, on the IO thread, before later events are
-        processed. Called right before the command is sent.
+        """Return the function that applies the reply to a command, or ``None`` if the reply does not change the call.
 
+        This method is called right before the command is sent. The function is called on the IO thread, before it processes later
+        events.
+
+        :param method: method of the command.
         :param params: parameters of the command.
         """
         meaning = _MEANINGS.get(method)
         if meaning is not None:
-            # Both objects are held while the reply is applied: part of it concerns the public call object.
+            # Keep a reference to the public call object while the reply is applied.
             return loosely(lambda call, core, outcome, session: meaning(core, outcome, params), self.call, self)
         control_id = params.get("control_id")
         operation = self.operations.get(control_id) if isinstance(control_id, str) else None
         return None if operation is None else operation.meaning(method, params)
 
-    def _say_over(self, method: str) -> None:
-        """Log once for each call that further commands have no effect."""
-        if not self._said_over:
-            self._said_over = True
+    def _log_over(self, method: str) -> None:
+        """Log that commands have no effect, once per call."""
+        if not self._logged_over:
+            self._logged_over = True
             _log.info("call %s is over: %s and later commands are not sent", self.call_id, method)
 
     def _refusal(self, error: CommandRefused, began: float) -> CommandRefused | None:
-        """Return what a 404 or 410 means: ``None`` if the call has ended, otherwise the refusal, which is about something that
-        the command names. When this returns, ``state`` is as recent as the reply.
+        """Check whether a 404 or 410 reply means that the call has ended.
 
-        :param began: when the command started; its timeout includes this check.
+        Return ``None`` if the call has ended. Otherwise, return the error to raise. In that case, an object that the command
+        refers to does not exist. The state of the call is up to date when this method returns.
+
+        :param error: the error reply.
+        :param began: start time of the command. The request timeout includes the time for this check.
         """
         known = False
         if self.over is None:
@@ -347,9 +356,10 @@ class CallCore(Generic[C]):
         return call_goes_on(error) if known else error
 
     def promise_end(self, reason: str) -> bool:
-        """End the call without waiting, if this client controls it.
+        """Hang up without waiting for the reply, if this client controls the call.
 
-        :return: whether it does.
+        :param reason: reason for the hangup.
+        :return: whether this client controls the call.
         """
         ours = self.is_ours
         if ours:
@@ -358,21 +368,21 @@ class CallCore(Generic[C]):
         return ours
 
     def promise_pass(self) -> None:
-        """Return an offered call to the platform without waiting."""
+        """Return an inbound call to the platform without waiting for the reply."""
         self.line.promise("calling.pass", self.address, session=self.session)
 
     def gone_event(self) -> CallStateEvent:
-        """Return the synthetic end event of a call that the server no longer knows."""
+        """Return a synthetic ``ended`` event for a call that the server no longer knows."""
         params = {"call_id": self.call_id, "node_id": self.node_id, "call_state": CALL_STATE_ENDED}
         return CallStateEvent.from_params(params, synthetic=True, reason="call_gone")
 
-    # -- what replies mean, on the IO thread -----------------------------------------------------------------------
+    # -- replies, on the IO thread ---------------------------------------------------------------------------------
 
     def _answered(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
         self.answer_taken = self.answer_taken or isinstance(outcome, dict)
 
     def _passed(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
-        # Further events will not arrive, and the client may not act on the call, such as hang it up.
+        # The client receives no further events for the call and must not hang it up.
         self.giving_away = False
         if isinstance(outcome, dict):
             self.home.let_go(
@@ -380,7 +390,7 @@ class CallCore(Generic[C]):
             )
 
     def _transferred(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
-        # Its events may continue to arrive.
+        # Events of the call may continue to arrive.
         self.giving_away = False
         if isinstance(outcome, dict):
             self.given_away = True
@@ -393,15 +403,15 @@ class CallCore(Generic[C]):
             self.conferences |= {joined}
 
     def _left(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
-        # 404: the call had left already.
+        # A 404 means that the call had already left the conference.
         if isinstance(outcome, dict) or is_gone(outcome):
             self.conferences = frozenset(one for one in self.conferences if one != params.get("conference_id"))
 
     def denoise_asked(self) -> None:
-        """Record that noise reduction may be on from now on, regardless of the reply."""
+        """Record that noise reduction may be on, even if the reply never arrives."""
         self._denoised_before, self.denoised = self.denoised, True
 
-    def _denoise_begun(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
+    def _denoise_started(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
         self.denoised = True if _is_so(outcome) else self._denoised_before
 
     def _denoise_ended(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
@@ -413,24 +423,27 @@ class CallCore(Generic[C]):
     def start(
         self, kind: type[A], params: Mapping[str, Any], *, control_id: str | None, on_completed: OnCompleted | None
     ) -> A:
-        """Start an action. It is registered before the command is sent, since its first event may arrive before the reply."""
+        """Send a command that starts an action, and return the action.
+
+        The action is registered before the command is sent, because its first event may arrive before the reply.
+        """
         if on_completed is not None:
             on_completed = InContext(values.handler("on_completed", on_completed))
         name = values.text("control_id", control_id) or new_id()
         self._check_usable()
         self.attended = self.attended or kind.method in ATTENDS
-        call: Any = self.call  # a Call, which this module does not import
+        call: Any = self.call  # an instance of Call, which this module cannot import
         action = kind(call, name, on_completed, params, host=self)
         operation = RunningAction(action)
         self._register(operation)
         if self.over is not None:
-            self._say_over(kind.method)
+            self._log_over(kind.method)
             operation.end_early(reason_of(self.over))
             operation.hand_out()
             return action
         address = {"node_id": self.node_id, "call_id": self.call_id, "control_id": name}
 
-        # The session keeps this until the reply arrives, if ever: it must not keep an unreferenced client alive.
+        # The session keeps this function until the reply arrives. It must not hold a strong reference to the client.
         late = partial(stop_late, weakref.ref(self.line), operation.stop_command(), address, self.session)
         began = time.monotonic()
         try:
@@ -449,7 +462,7 @@ class CallCore(Generic[C]):
         return action
 
     def _end_refused(self, operation: RunningAction, error: CommandRefused, began: float) -> None:
-        """End an action that was answered 404 or 410: with its call, or with an error if the call is live."""
+        """End an action that the server rejected with 404 or 410. If the call is still active, the action ends with an error."""
         refusal = self._refusal(error, began)
         if refusal is None:
             operation.end_early("call_gone")
@@ -458,7 +471,7 @@ class CallCore(Generic[C]):
         operation.end_early("refused", refusal)
 
     def running(self, kind: type[A]) -> list[A]:
-        """Return the running actions of a kind."""
+        """Return the running actions of a class."""
         self.check_process()
         with self.lock:
             return [one.action for one in self.operations.values() if isinstance(one.action, kind)]
@@ -472,20 +485,20 @@ class CallCore(Generic[C]):
             self.operations[name] = operation
 
     def action_ended(self, control_id: str, action: Action[Any]) -> None:
-        """Free the control id of an action."""
+        """Remove an action from the running actions."""
         with self.lock:
             known = self.operations.get(control_id)
             if known is not None and known.action is action:
                 self.operations.pop(control_id, None)  # a signal handler may have removed it
 
     def callback(self, what: str, function: Callable[..., object], *args: Any, final: bool = True) -> None:
-        """Run user code in the call's lane."""
+        """Run a user callback in the lane of the call."""
         self.home.callback(self.call, what, function, *args, final=final)
 
     # -- listening -----------------------------------------------------------------------------------------------
 
     def listen(self, event_type: str, handler: Handler) -> None:
-        """Register a function for every event of a type."""
+        """Register a handler for an event type."""
         self.check_process()
         with self.lock:
             added = False
@@ -495,11 +508,11 @@ class CallCore(Generic[C]):
                     **before,
                     event_type: (*before.get(event_type, ()), handler),
                 }
-                if before is self.listeners:  # otherwise a signal handler has just added a listener
+                if before is self.listeners:  # otherwise, a signal handler has added a listener
                     self.listeners, added = after, True
 
     def open_reader(self) -> Mailbox[RelayEvent]:
-        """Return a mailbox that receives all events from now on, until it is garbage-collected."""
+        """Return a mailbox that receives all further events, until it is garbage-collected."""
         self.check_process()
         mailbox: Mailbox[RelayEvent] = Mailbox(READER_LIMIT)
         self._change_readers(weakref.ref(mailbox))
@@ -508,7 +521,7 @@ class CallCore(Generic[C]):
         return mailbox
 
     def close_reader(self, mailbox: Mailbox[RelayEvent]) -> None:
-        """Stop delivering to a mailbox."""
+        """Stop delivering events to a mailbox."""
         if self._generation != process.generation():
             return
         self._change_readers(without=mailbox)
@@ -521,14 +534,16 @@ class CallCore(Generic[C]):
             while not changed:
                 before = self.readers
                 after = (*(one for one in before if one() not in (None, without)), *new)
-                if before is self.readers:  # otherwise a signal handler has just changed them
+                if before is self.readers:  # otherwise, a signal handler has changed them
                     self.readers, changed = after, True
 
     # -- events, on the IO thread ----------------------------------------------------------------------------------
 
     def on_event(self, event: RelayEvent) -> None:
-        """Apply an event: state first, then callbacks, then readers. A thread that wakes sees a call at least as recent as the
-        event, with its callbacks queued. Listeners added by then receive later events only.
+        """Process an event: update the state, queue the callbacks, and deliver the event to the readers, in this order.
+
+        When a waiting thread resumes, the state is up to date and the callbacks are queued. Listeners that this thread adds
+        receive only later events.
         """
         if self.over is not None:
             return
@@ -536,19 +551,19 @@ class CallCore(Generic[C]):
             history = self.history
             history.append(notebook_html.Moment.of(time.time(), event.event_type, event.params))
             if len(history) > REMEMBERED_EVENTS:
-                # Keep the first entry: the timeline starts there.
+                # Keep the first entry, which is the start of the timeline.
                 del history[1 : REMEMBERED_EVENTS // 2]
         finally:
             self._apply(event)
 
     def _apply(self, event: RelayEvent) -> None:
         net, over = Net(), None
-        # First: threads woken below may add listeners, which receive later events only.
+        # Get the listeners first, because threads that resume below may add listeners for later events.
         listeners = self.listeners.get(event.event_type, ())
         if not self.node_id and isinstance(event, CallEvent):
             self.node_id = event.node_id
         if isinstance(event, CallStateEvent) and event.call_state:
-            try:  # like "with net", but faster: there are many events
+            try:  # faster than "with net"
                 self._move(event)
             except BaseException as error:
                 net.append(error)
@@ -558,7 +573,7 @@ class CallCore(Generic[C]):
                     self.home.call_over(self.call)
                 except BaseException as error:
                     net.append(error)
-            # Last: a thread that starts waiting for the state now finds it here, with everything else done.
+            # Do this last, because threads that wait for the state return as soon as they find it here.
             self.reached.setdefault(event.call_state, event)
         elif event.event_type == EVENT_CALL_DENOISE:
             self.denoised = bool(getattr(event, "denoised", False))
@@ -595,7 +610,7 @@ class CallCore(Generic[C]):
             net.release()
 
     def _move(self, event: CallStateEvent) -> None:
-        """Apply a state event. A late event only fills in unknown values."""
+        """Process a state event. An event that arrives out of order only sets values that are still unknown."""
         if self._standing.takes(event.call_state):
             self.state = event.call_state
             if event.device and event.device != self.device:
@@ -609,19 +624,22 @@ class CallCore(Generic[C]):
         self.tag = self.tag or event.tag
 
     def _conference_moved(self, event: Any) -> None:
-        """Forget a conference when it has ended or this call has left it."""
+        """Remove a conference that has ended or that the call has left."""
         left = event.status == "participant-leave" and event.params.get("call_id") == self.call_id
         if left or event.status == "conference-end":
             self.conferences -= {event.conference_id}
 
     def catch_up(self) -> None:
-        """Mark the call answered if it is live after a reconnect and its answer was accepted before, without an event."""
+        """Set the state to ``answered`` if the answer was accepted but its event was lost.
+
+        Called after a reconnection, if the call is still active.
+        """
         if self.answer_taken and self.state in (CALL_STATE_CREATED, CALL_STATE_RINGING) and self.over is None:
             params = {"call_id": self.call_id, "node_id": self.node_id, "call_state": CALL_STATE_ANSWERED}
             self.on_event(CallStateEvent.from_params(params, synthetic=True, reason="answer_taken"))
 
     def end(self, error: RelayError) -> None:
-        """End the call for this client: finish all waits for it."""
+        """End the call for this client. End its actions and all waits."""
         if self.over is not None:
             return
         self.over = error
@@ -636,11 +654,11 @@ class CallCore(Generic[C]):
                 mailbox.close(error)
 
     def _mailboxes(self) -> list[Mailbox[RelayEvent]]:
-        """Return the mailboxes of the readers that still exist."""
+        """Return the mailboxes that have not been garbage-collected."""
         return [mailbox for reader in self.readers if (mailbox := reader()) is not None]
 
     def _end_actions(self, error: RelayError) -> None:
-        # Actions end with their call, without an error; a lost session is an error.
+        # The end of the call is not an error for its actions, but the loss of the session is.
         carried = None if isinstance(error, CallEnded) else error
         with self.lock:
             operations = list(self.operations.values())
@@ -653,14 +671,14 @@ class CallCore(Generic[C]):
 
 
 def _is_so(outcome: Outcome) -> bool:
-    # 409: it was in that state before.
+    # A 409 means that noise reduction was already in the requested state.
     return isinstance(outcome, dict) or outcome.code == 409
 
 
-#: Apply replies to their call, by method. They also receive the params of the command.
+#: Methods of ``CallCore`` that process the reply to a command, by the method of the command.
 _MEANINGS: Final[dict[str, Callable[[CallCore[Any], Outcome, Mapping[str, Any]], object]]] = {
     "calling.answer": CallCore._answered,
-    "calling.denoise": CallCore._denoise_begun,
+    "calling.denoise": CallCore._denoise_started,
     "calling.denoise.stop": CallCore._denoise_ended,
     "calling.join_conference": CallCore._joined,
     "calling.leave_conference": CallCore._left,

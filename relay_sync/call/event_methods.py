@@ -1,4 +1,7 @@
-"""Methods of a call that accept the name or the class of an event. Their types by name are in ``event_overloads``."""
+"""Methods of a call that accept the name or the class of an event.
+
+The module ``event_overloads`` declares their types for each event.
+"""
 
 from __future__ import annotations
 
@@ -16,22 +19,23 @@ __all__ = ["EventMethods"]
 
 
 class EventMethods:
-    """Base class of :class:`relay_sync.Call`: register handlers for events, and wait for events."""
+    """Base class of :class:`relay_sync.Call`, with the methods that register handlers and wait for events."""
 
     _core: CallCore[Any]
 
     def on(self, event_type: str | type[RelayEvent], handler: Any = None) -> Any:
-        """Register a handler for every event of a type.
+        """Register a handler for an event.
 
-        The handlers of a call run one at a time and in order, on a thread where they may block. While 10,000 callbacks of the
-        call are waiting, further events are dropped with a warning, except events that end the call or an action.
+        The handlers of a call run one at a time, in order, on a worker thread. They may block. If 10,000 callbacks of the
+        call are pending, further events are dropped and a warning is logged. Events that end the call or an action are never
+        dropped.
 
-        :param event_type: event name, such as ``calling.call.state``, or event class, such as :class:`CallStateEvent`.
-            Because the platform may add events, an unknown ``calling.`` name that is not similar to a known one is
-            accepted with a warning. :meth:`events` returns all events.
-        :param handler: function that takes the event. Without it, ``on`` is a decorator.
+        :param event_type: name of the event, such as ``calling.call.state``, or its class, such as :class:`CallStateEvent`.
+            An unknown name that starts with ``calling.`` is accepted with a warning, because the platform may add events. A
+            name that is similar to a known name is rejected as a misspelling.
+        :param handler: function that is called with the event. If it is omitted, ``on`` returns a decorator.
         :return: the handler, or the decorator.
-        :raises InvalidParameter: calls have no such event, or the handler is not a regular function.
+        :raises InvalidParameter: the event does not belong to a call, or the handler is not a regular function.
         :raises Forked: the call belongs to the parent process.
         """
         name = event_name(event_type)
@@ -45,20 +49,21 @@ class EventMethods:
     def wait_for(
         self, event_type: str | type[RelayEvent], predicate: Predicate | None = None, timeout: float | None = None
     ) -> Any:
-        """Block until an event of a type arrives for which the predicate is true.
+        """Wait for an event.
 
-        With a predicate, a call state that the call has already reached counts as well; other events count from now on. For
-        an event that a verb causes, use :meth:`expect`: it starts listening before the verb runs.
+        Events that arrived before this method was called are ignored, except for ``calling.call.state`` events that match a
+        predicate. To wait for an event that a command causes, use :meth:`expect`, which starts listening before the command
+        is sent.
 
-        :param event_type: event name, such as ``calling.call.state``, or event class, such as :class:`CallStateEvent`.
-        :param predicate: takes the event and returns whether it matches; runs on the calling thread. By default every event
-            of the type matches.
-        :param timeout: seconds to wait; ``None`` waits until the call ends.
+        :param event_type: name of the event, such as ``calling.call.state``, or its class, such as :class:`CallStateEvent`.
+        :param predicate: function that is called with each event, on the calling thread, and returns whether the event
+            matches. By default, every event of the type matches.
+        :param timeout: maximum time to wait, in seconds; ``None`` waits until the call ends.
         :return: the event.
-        :raises InvalidParameter: calls have no such event, or the predicate is not a regular function.
-        :raises WaitTimeout: the timeout expired; you can wait again.
-        :raises CallEnded: the call ended first; ``end_reason`` tells why.
-        :raises RelayError: the error that ended the call's session or closed the client.
+        :raises InvalidParameter: the event does not belong to a call, or the predicate is not a regular function.
+        :raises WaitTimeout: the timeout expired. You can wait again.
+        :raises CallEnded: the call ended before the event arrived. ``end_reason`` is the reason.
+        :raises RelayError: the session of the call or the client ended.
         """
         if predicate is not None:
             values.handler("predicate", predicate)
@@ -74,8 +79,9 @@ class EventMethods:
     def expect(
         self, event_type: str | type[RelayEvent], predicate: Predicate | None = None, timeout: float | None = None
     ) -> Expectation[Any]:
-        """Wait for an event that the ``with`` block causes. Listening starts before the block runs, so the event cannot be
-        missed.
+        """Wait for an event that the ``with`` block causes.
+
+        The call starts listening before the block runs, so the event is not missed even if it arrives before the block ends.
 
         ::
 
@@ -83,17 +89,17 @@ class EventMethods:
                 call.answer()
             event = seen.value
 
-        The errors below, other than ``InvalidParameter``, are raised at the end of the block.
+        All errors except ``InvalidParameter`` are raised at the end of the block.
 
-        :param event_type: event name, such as ``calling.call.state``, or event class, such as :class:`CallStateEvent`.
-        :param predicate: takes the event and returns whether it matches; runs on the calling thread. By default every event
-            of the type matches.
-        :param timeout: seconds to wait, counted from the start of the block; ``None`` waits until the call ends.
-        :return: the context manager; its ``value`` is the event, available after the block.
-        :raises InvalidParameter: calls have no such event, or the predicate is not a regular function.
-        :raises WaitTimeout: the timeout expired; you can wait again.
-        :raises CallEnded: the call ended first; ``end_reason`` tells why.
-        :raises RelayError: the error that ended the call's session or closed the client.
+        :param event_type: name of the event, such as ``calling.call.state``, or its class, such as :class:`CallStateEvent`.
+        :param predicate: function that is called with each event, on the calling thread, and returns whether the event
+            matches. By default, every event of the type matches.
+        :param timeout: maximum time to wait, in seconds, from the start of the block; ``None`` waits until the call ends.
+        :return: a context manager. After the block, its ``value`` is the event.
+        :raises InvalidParameter: the event does not belong to a call, or the predicate is not a regular function.
+        :raises WaitTimeout: the timeout expired. You can wait again.
+        :raises CallEnded: the call ended before the event arrived. ``end_reason`` is the reason.
+        :raises RelayError: the session of the call or the client ended.
         """
         if predicate is not None:
             values.handler("predicate", predicate)

@@ -1,4 +1,4 @@
-"""The effects of commands on the call that they address, by method."""
+"""Sets of RELAY methods with a special effect on a call."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Final
 
 __all__ = ["ATTENDS", "GIVES_AWAY", "OF_THE_CALL", "ends_something"]
 
-#: Methods whose 404 always refers to the call itself.
+#: Methods for which the error code 404 means that the call no longer exists.
 OF_THE_CALL: Final = frozenset({"calling.answer", "calling.end", "calling.pass"})
-#: Methods after which others control the call.
+#: Methods that transfer control of the call to another client or application.
 GIVES_AWAY: Final = frozenset({"calling.pass", "calling.transfer"})
-#: Methods that accept, reject or redirect an offered call.
+#: Methods that accept, reject or redirect an inbound call.
 ATTENDS: Final = OF_THE_CALL | {
     "calling.connect",
     "calling.join_conference",
@@ -31,5 +31,5 @@ _ENDS_SOMETHING: Final = frozenset(
 
 
 def ends_something(method: str) -> bool:
-    """Return whether a method ends something: if that does not exist, there is nothing left to do."""
+    """Return whether a method stops or removes something. The error code 404 then means that there is nothing to stop."""
     return method in _ENDS_SOMETHING or method.endswith(".stop")

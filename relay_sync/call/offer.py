@@ -1,4 +1,4 @@
-"""How a call is offered: what distinguishes its offer from that of another call with the same id. Pure."""
+"""Comparison of call offers that have the same call ID."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from ..text.json_text import writer
 
 __all__ = ["PARTIES", "Offer"]
 
-#: The members that name the parties, for all kinds of devices.
+#: Device parameters that contain the address of a party, for all types of devices.
 PARTIES: Final = ("from_number", "from", "to_number", "to")
 
 _write: Final = writer(sort_keys=True)
 
 
 class Offer(NamedTuple):
-    """How a call was offered.
+    """The offer of an inbound call.
 
-    :ivar content: a hash that distinguishes the offer from those of other calls.
-    :ivar parties: caller and callee; they are the same in every repetition of a call's offer.
+    :ivar content: hash of the parameters of the offer.
+    :ivar parties: addresses of the caller and the callee. They do not change when the server repeats an offer.
     """
 
     content: int
@@ -27,20 +27,20 @@ class Offer(NamedTuple):
 
     @classmethod
     def of(cls, event: CallReceiveEvent) -> Offer:
-        """Return the offer in an event."""
+        """Create an offer from a ``calling.call.receive`` event."""
         params = event.device.get("params")
         named = params if isinstance(params, dict) else {}
         return cls(_content(event), tuple(map(named.get, PARTIES)))
 
     def is_of_others(self, before: Offer) -> bool:
-        """Return whether a party that both offers name differs."""
+        """Return whether the offers have different callers or callees. Unknown parties are ignored."""
         pairs = zip(self.parties, before.parties, strict=True)
         return any(one and other and str(one) != str(other) for one, other in pairs)
 
 
 def _content(event: CallReceiveEvent) -> int:
-    """Return what distinguishes one offer from another. The state is left out: it may change between repetitions."""
+    """Return a hash of the parameters, except for the call state, which may change when the server repeats an offer."""
     try:
         return hash(_write({**event.params, "call_state": None}))
-    except RecursionError:  # nested too deeply to be serialized
+    except RecursionError:  # nested too deeply
         return hash(event.call_id)

@@ -1,6 +1,8 @@
 """The type of :attr:`relay_sync.Call.client`.
 
-The client is a :class:`relay_sync.RelayClient`, which describes everything in full; calls do not import it.
+The client is a :class:`relay_sync.RelayClient`. This module defines a protocol for it, because calls do not import the client.
+See
+:class:`relay_sync.RelayClient` for the complete documentation of the methods.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ H = TypeVar("H", bound=Callable[..., object])
 
 
 class SentMessage(Protocol):
-    """A sent text message, as :class:`relay_sync.Message` describes it."""
+    """A text message. See :class:`relay_sync.Message`."""
 
     message_id: str
     context: str
@@ -45,23 +47,23 @@ class SentMessage(Protocol):
 
     @property
     def result(self) -> RelayEvent | None:
-        """The final event, or ``None``."""
+        """The event that reported the final state; ``None`` until then."""
 
     @property
     def error(self) -> RelayError | None:
-        """The exception that ended it, or ``None``."""
+        """The error that prevents a final state from being reported, or ``None``."""
 
     def on(self, handler: H) -> H:
-        """Call a function with every event of this message from now on."""
+        """Register a handler for the events of this message."""
 
     def wait(self, timeout: float | None = None) -> RelayEvent:
-        """Block until the message reaches a final state."""
+        """Wait until the message reaches a final state."""
 
 
 class Client(Protocol[C]):
-    """The client, with the public members of :class:`relay_sync.RelayClient`."""
+    """The public interface of :class:`relay_sync.RelayClient`."""
 
-    # Needed by Call's constructor.
+    # Used by the constructor of Call.
     @property
     def _link(self) -> CallLink[C]: ...
     @property
@@ -69,35 +71,35 @@ class Client(Protocol[C]):
 
     @property
     def project(self) -> str:
-        """The project, as given."""
+        """The project ID."""
 
     @property
     def token(self) -> str:
-        """The token, as given."""
+        """The API token."""
 
     @property
     def jwt_token(self) -> str:
-        """The latest JWT."""
+        """The current JWT."""
 
     @property
     def host(self) -> str:
-        """The host, without scheme and port."""
+        """The host name, without scheme and port."""
 
     @property
     def contexts(self) -> list[str]:
-        """The contexts subscribed to."""
+        """The contexts that the client is subscribed to."""
 
     @property
     def state(self) -> ConnectionState | str:
-        """``idle``, ``connecting``, ``connected``, ``reconnecting``, ``closed`` or ``failed``."""
+        """State of the connection: ``idle``, ``connecting``, ``connected``, ``reconnecting``, ``closed`` or ``failed``."""
 
     @property
     def calls(self) -> dict[str, C]:
-        """The live calls by their ids: a snapshot."""
+        """A snapshot of the active calls, by call ID."""
 
     @property
     def relay_protocol(self) -> str:
-        """The server's name for the session; ``""`` before the first."""
+        """Protocol name that the server assigned to the session; ``""`` before the first session."""
 
     def connect(self, timeout: float | None = None) -> None:
         """Connect and authenticate."""
@@ -106,7 +108,7 @@ class Client(Protocol[C]):
         """Alias of :meth:`connect`."""
 
     def disconnect(self, timeout: float | None = None, *, hangup_calls: bool = False) -> None:
-        """Close the connection and end every wait."""
+        """Close the connection and end all waits."""
 
     def close(self, timeout: float | None = None, *, hangup_calls: bool = False) -> None:
         """Alias of :meth:`disconnect`."""
@@ -117,10 +119,10 @@ class Client(Protocol[C]):
         """Handle calls until Ctrl-C, SIGTERM or :meth:`stop`."""
 
     def drain(self, timeout: float = 30.0) -> bool:
-        """Refuse new calls, and wait until the active calls have ended."""
+        """Stop accepting calls, and wait until the active calls have ended."""
 
     def stop(self) -> None:
-        """Make :meth:`run` return, or close a client that is not running."""
+        """Make :meth:`run` return. If it is not running, close the client."""
 
     def receive(self, contexts: Iterable[str]) -> None:
         """Subscribe to contexts."""
@@ -129,7 +131,7 @@ class Client(Protocol[C]):
         """Unsubscribe from contexts."""
 
     def reauthenticate(self, jwt_token: str) -> None:
-        """Replace the session's JWT."""
+        """Replace the JWT of the session."""
 
     def execute(
         self, method: str, params: Mapping[str, Any] | None = None, *, timeout: float | None = None
@@ -137,19 +139,19 @@ class Client(Protocol[C]):
         """Send any RELAY command and return its result."""
 
     def timeout(self, limit: float) -> AbstractContextManager[None]:
-        """Set the request timeout of the commands that this thread sends inside the block, in seconds."""
+        """Set the request timeout, in seconds, for commands that this thread sends in the ``with`` block."""
 
     def on_call(self, handler: H = ...) -> H:
-        """Register the handler of inbound calls."""
+        """Register the handler for inbound calls."""
 
     def on_message(self, handler: H = ...) -> H:
-        """Register the handler of inbound messages."""
+        """Register the handler for inbound messages."""
 
     def on_task(self, handler: H = ...) -> H:
-        """Register the handler of tasks."""
+        """Register the handler for tasks."""
 
     def observe(self, observer: Observer, keep: Iterable[str] = ()) -> Callable[[], None]:
-        """Notify an observer of what the client does."""
+        """Register an observer."""
 
     @overload
     def dial(
@@ -166,7 +168,7 @@ class Client(Protocol[C]):
         timeout: float | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> C:
-        """Dial, and return the call that was answered first."""
+        """Dial one or more devices, and return the first call that is answered."""
 
     @overload
     def dial(
@@ -185,7 +187,7 @@ class Client(Protocol[C]):
         timeout: float | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> C:
-        """Dial, and return the call that was answered first."""
+        """Dial one or more devices, and return the first call that is answered."""
 
     def send_message(
         self,
@@ -203,4 +205,4 @@ class Client(Protocol[C]):
         on_completed: OnCompleted | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> SentMessage:
-        """Send a text message, and return it."""
+        """Send a text message."""

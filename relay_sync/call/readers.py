@@ -1,4 +1,4 @@
-"""Ways to receive a call's events: an iterator, and a block that expects one event."""
+"""An iterator over the events of a call, and a context manager that waits for an event."""
 
 from __future__ import annotations
 
@@ -19,26 +19,28 @@ Predicate = Callable[[Any], object]
 
 
 class Source(Protocol):
-    """The call, as its event readers need it."""
+    """The methods of ``CallCore`` that readers use."""
 
     @property
     def call(self) -> object:
-        """The public call object. It holds its client, which accepts calls until it is garbage-collected."""
+        """The public call object. Readers keep a reference to it, so that the call and its client are not garbage-collected."""
 
     @property
     def state(self) -> str: ...
 
     def open_reader(self) -> Mailbox[RelayEvent]:
-        """Return a mailbox that receives all events from now on, until it is garbage-collected."""
+        """Return a mailbox that receives all further events, until it is garbage-collected."""
 
     def close_reader(self, mailbox: Mailbox[RelayEvent]) -> None:
-        """Stop delivering to a mailbox."""
+        """Stop delivering events to a mailbox."""
 
 
 class EventReader(Iterator[RelayEvent]):
-    """The iterator that :meth:`Call.events` returns. It closes when it is garbage-collected; :meth:`close` closes it at once.
+    """An iterator over the events of a call, returned by :meth:`Call.events`.
 
-    :param call: the call whose events it returns.
+    The iterator stops receiving events when it is closed or garbage-collected.
+
+    :param call: the call.
     """
 
     def __init__(self, call: Source) -> None:
@@ -58,20 +60,21 @@ class EventReader(Iterator[RelayEvent]):
             raise (end.error.fresh() if isinstance(end.error, RelayError) else end.error) from None
 
     def close(self) -> None:
-        """Stop receiving events; buffered events can still be read."""
+        """Stop receiving events. Events that are already buffered can still be read."""
         self._call.close_reader(self._mailbox)
         self._mailbox.close()
 
 
 class Expectation(Generic[E_co]):
-    """The context manager that :meth:`Call.expect` returns; its ``value`` is the event, available after the block.
+    """A context manager that waits for an event, returned by :meth:`Call.expect`.
 
-    Type checkers know it as ``Expectation[PlayEvent]``, for example: the class of the expected event.
+    The event is available as ``value`` after the block. The type parameter is the class of the event, for example
+    ``Expectation[PlayEvent]``.
 
-    :param call: the call whose event is expected.
-    :param event_type: the name of the event.
-    :param predicate: takes the event and returns whether it matches; ``None``: every event of the type matches.
-    :param timeout: seconds to wait, counted from the start of the block; ``None`` waits until the call ends.
+    :param call: the call.
+    :param event_type: event type.
+    :param predicate: function that returns whether an event matches. ``None`` matches every event of the type.
+    :param timeout: maximum time to wait, in seconds, from the start of the block; ``None`` waits until the call ends.
     """
 
     __slots__ = ("_call", "_end", "_event_type", "_found", "_held", "_mailbox", "_predicate", "_timeout")
@@ -82,16 +85,16 @@ class Expectation(Generic[E_co]):
         self._event_type = event_type
         self._predicate = predicate
         self._timeout = timeout
-        # An event of the expected type, and so of its class.
+        # The matching event, or None.
         self._found: Any = None
         self._end: float | None = None
         self._mailbox: Mailbox[RelayEvent] | None = None
 
     @property
     def value(self) -> E_co:
-        """The event.
+        """The matching event.
 
-        :raises EventPending: the block has not finished, or no event arrived.
+        :raises EventPending: the block has not finished, or no matching event arrived.
         """
         if self._found is None:
             raise EventPending("value is only available after the with block")
@@ -99,9 +102,9 @@ class Expectation(Generic[E_co]):
         return found
 
     def consider(self, events: list[CallStateEvent]) -> None:
-        """Accept the first of some earlier events that matches.
+        """Use the first matching event from a list of earlier events.
 
-        :param events: the events, oldest first.
+        :param events: earlier events, oldest first.
         """
         for event in events:
             if self._found is None and self._matches(event):
