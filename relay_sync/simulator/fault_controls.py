@@ -34,7 +34,7 @@ def _check_choice(name: str, value: object, known: Sequence[str]) -> None:
 def _check_json(name: str, value: object) -> None:
     """Raise :exc:`InvalidParameter` if a value cannot be serialized to JSON.
 
-    Strings with lone surrogates are accepted, because they can be escaped.
+    Strings with lone surrogates are accepted, because JSON can represent them as escape sequences.
     """
     try:
         frames.dump(value)
@@ -43,10 +43,10 @@ def _check_json(name: str, value: object) -> None:
 
 
 class Controls:
-    """Mixin of :class:`Simulator` that waits for clients and injects faults.
+    """Mixin of :class:`Simulator` with methods that wait for clients and inject faults.
 
-    A fault stays pending until it has been applied to ``times`` matching requests, events or streams. With ``None``, it applies
-    to all of them.
+    The ``times`` parameter of a fault limits how many requests, events or streams it affects. With ``None``, the fault remains
+    active until it is removed.
     """
 
     journal: Journal
@@ -226,7 +226,7 @@ class Controls:
         self.faults.add(fault, times)
 
     def delay_event(self, event_type: str, seconds: float, *, state: str | None = None, times: int | None = 1) -> None:
-        """Delay events of a type. Events that are sent in the meantime overtake them.
+        """Delay events of a type. Events sent later can overtake them.
 
         :param event_type: event type, such as ``calling.call.play``.
         :param seconds: delay, in seconds.
@@ -390,7 +390,7 @@ class Controls:
         world.request(client, frames.request("signalwire.disconnect", {"restart": restart}), answered)
 
     def forget_sessions(self, timeout: float = 5.0) -> None:
-        """Expire all sessions so that they cannot be resumed. Open connections are not closed.
+        """Expire all sessions, including those of connected clients. Open connections stay open.
 
         :param timeout: maximum time to wait for the sessions to expire, in seconds.
         :raises WaitTimeout: the simulator did not expire the sessions within ``timeout`` seconds.

@@ -29,7 +29,7 @@ CALL_NOT_FOUND = (404, "Call not found")
 
 @define(eq=False)
 class RelayServer:
-    """Server side of all RELAY connections."""
+    """RELAY server that handles all client connections."""
 
     _platform: Platform
     _world: World = field(init=False, repr=False)
@@ -139,10 +139,7 @@ class RelayServer:
             client.timer = self._world.loop.call_later(self._world.settings.ping_interval, self._ping, client)
 
     def _ping(self, client: ClientSocket) -> None:
-        """Ping a client, and close its connection if it does not reply within ``ping_timeout``.
-
-        The platform also drops clients that do not reply.
-        """
+        """Ping a client and disconnect it if it does not reply within ``ping_timeout``, like the platform does."""
         if client.number not in self._world.clients:
             return
         if client.session is None:

@@ -1,4 +1,4 @@
-"""Methods of the simulator that create inbound calls, messages and tasks, and that configure the phones a program can call.
+"""Methods of the simulator that create inbound calls, messages and tasks, and that configure how phones respond.
 
 All methods are thread-safe.
 """
@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 
 
 class Story:
-    """Mixin of :class:`Simulator` that provides calls, phones, sounds and messages."""
+    """Mixin of :class:`Simulator` with methods for calls, phones, sounds and messages."""
 
     settings: Settings
     _platform: Platform
@@ -130,7 +130,7 @@ class Story:
             sim.expect_phone("+15550101", busy=True)
             agent = sim.expect_phone("+15550102", answers_after=5, presses="1", hangs_up_after="Goodbye")
 
-        By default, every phone rings for one second and is answered by a person who stays silent. At most one of ``busy``,
+        By default, a phone rings for one second and then answers, and the callee stays silent. At most one of ``busy``,
         ``no_answer``, ``declines`` and ``unreachable`` may be true.
 
         :param number: number, ``sip:`` address or other address of the phone, exactly as the application dials it.
@@ -266,7 +266,7 @@ class Story:
         return self._do(receive, timeout=timeout)
 
     def task(self, message: Mapping[str, Any], *, context: str = "default", timeout: float = 5.0) -> None:
-        """Send a task to the application, like the REST interface does.
+        """Send a task to the application, as the REST API does.
 
         The simulator delivers the task to one of the clients that receive the context. If no such client is connected, the task
         waits for one.

@@ -1,4 +1,4 @@
-"""The :class:`Simulator` class."""
+"""The :class:`Simulator` class, which combines all parts of the simulator."""
 
 from __future__ import annotations
 
@@ -279,9 +279,9 @@ class Simulator(Controls, Story):
             raise SimulatorClosed("the simulator is not running: it is closed or not started") from None
 
     def close(self, timeout: float = 5.0) -> None:
-        """Close all connections with code 1001 and stop the simulator's threads. Idempotent.
+        """Close all connections with close code 1001 and stop all threads of the simulator.
 
-        Active calls end without an event.
+        Active calls end without an event. :meth:`close` is idempotent.
 
         :param timeout: approximate maximum time to wait for the threads, in seconds.
         """
@@ -323,12 +323,12 @@ class Simulator(Controls, Story):
     def rest_requests(self) -> list[RestEntry]:
         """The most recent HTTP requests, oldest first.
 
-        This includes REST commands and downloads of recordings, but not WebSocket handshakes.
+        REST commands and downloads of recordings are included. WebSocket handshakes are not.
         """
         return list(self._door.entries)
 
     def add_recording(self, wav: bytes) -> str:
-        """Serve a WAV file as a recording, under ``/recordings/<id>.wav``.
+        """Serve a WAV file at ``/recordings/<id>.wav``, like a recording of a call.
 
         :param wav: contents of the WAV file.
         :return: the URL of the recording.

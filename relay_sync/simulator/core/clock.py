@@ -1,9 +1,8 @@
-"""Scheduler of the simulation, on the loop thread.
+"""Scheduler for the steps of the simulation. Runs on the loop thread.
 
-A step schedules its follow-up steps relative to the time when it was due, rather than the time when it runs. Steps therefore
-keep their order when the loop thread falls behind, at any :mod:`pace <relay_sync.simulator.core.pace>`. External input, such as
-a client's command, is handled at the time when the loop thread receives it. Simulated time does not advance while the input is
-being handled.
+Follow-up steps are scheduled relative to the time when the current step was due, even if it runs late. This preserves the order
+of steps at any :mod:`pace <relay_sync.simulator.core.pace>` when the loop thread falls behind. External input, such as a
+client's command, is timestamped when the loop thread receives it. Simulated time does not advance while the input is handled.
 """
 
 from __future__ import annotations
@@ -65,8 +64,9 @@ class CallClock:
     """Clock of one call, in simulated seconds.
 
     The clock runs at media speed while at least one operation with a fixed duration, such as a playback, is in progress.
-    Otherwise it runs in real time. A caller who hangs up two seconds into a prompt therefore hears the same part of it at any
-    speed, and a caller who hangs up after waiting for two seconds does wait for two real seconds.
+    Otherwise it runs in real time. For example, a caller who hangs up after two seconds always hears the first two seconds of a
+    prompt, even if the prompt is played 1000 times faster. If nothing is being played, the same caller hangs up after two real
+    seconds.
     """
 
     _clock: Clock = field(repr=False)
@@ -124,7 +124,7 @@ class CallClock:
             self.cancel(name)
 
     def busy(self, more: int) -> None:
-        """Record that an operation with a fixed duration starts (1) or ends (-1)."""
+        """Update the number of operations with a fixed duration that are in progress: 1 when one starts, -1 when it ends."""
         if bool(self._busy) == bool(self._busy + more):
             self._busy += more
             return

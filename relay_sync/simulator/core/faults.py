@@ -1,6 +1,6 @@
 """Faults that tests inject into the simulator.
 
-Pending faults are kept in a list. A fault is removed from the list once it has been applied as often as requested.
+Pending faults are kept in a list. A fault is removed from the list after it has been applied as often as requested.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _ORDERS = {"refuse": "refuse", "fail": "fail", "drop": "drop_reply", "hold": "ho
 
 
 def _is_code(value: object) -> bool:
-    """Return whether a value is an integer of at most 15 digits, or a string of its digits."""
+    """Return whether a value is an integer of at most 15 digits or its decimal representation."""
     if isinstance(value, str):
         return re.fullmatch("-?[0-9]{1,15}", value) is not None
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -159,17 +159,18 @@ class Faults:
     _lock: threading.Lock = field(factory=lambda: threading.Lock(), init=False, repr=False)
 
     def add(self, fault: RequestFault | EventFault | MediaFault, times: int | None) -> None:
-        """Add a fault that is applied ``times`` times, or always if ``times`` is ``None``. Faults are applied in the order of
-        addition.
+        """Add a fault that is applied ``times`` times, or always if ``times`` is ``None``. Faults that were added first are
+        applied first.
         """
         times = given.times(times)
         with self._lock:
             self._rules.append(_Rule(fault, times))
 
     def unused(self) -> list[str]:
-        """Return descriptions of the faults that were not applied as often as requested. Removed faults are not included.
+        """Return descriptions of the faults that were not applied as often as requested.
 
-        A test can check that this list is empty, because an unused fault has not tested anything.
+        Faults that were removed are not included. Tests can assert that the list is empty, to verify that each injected fault
+        occurred.
         """
         with self._lock:
             return [*filter(None, (rule.unmet() for rule in self._rules)), *self._missed]

@@ -1,6 +1,7 @@
-"""JSON-RPC 2.0 frames of the simulator: building and parsing.
+"""Serialization and parsing of JSON-RPC 2.0 frames.
 
-The simulator does not use the SDK's implementation. If both sides shared one, a mistake in it would not be noticed.
+The simulator does not share this code with the SDK. Otherwise a mistake in the shared code would go unnoticed, because both
+sides would agree on it.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ def parse(text: str) -> Any:
 def check(frame: Any) -> dict[str, Any]:
     """Return the frame if it is a valid request or reply.
 
-    :raises MalformedFrame: the frame is a batch or another non-object, has no id, or has a malformed method or params. The code
-        is -32600.
+    :raises MalformedFrame: the frame is not an object (for example, it is a batch), its id is missing or invalid, or its method
+        or params are malformed. The code is -32600.
     """
     if not isinstance(frame, dict):
         raise MalformedFrame(-32600, "Invalid Request: one JSON object per frame")
@@ -126,7 +127,7 @@ def event(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def ping() -> dict[str, Any]:
-    """Return a ping. The client should return its timestamp in the reply."""
+    """Return a ping frame. The client is expected to echo the timestamp in its reply."""
     return request("signalwire.ping", {"timestamp": round(time.time(), 6)})
 
 

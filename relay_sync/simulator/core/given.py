@@ -1,7 +1,7 @@
 """Validation of values that tests pass to the simulator. Each function returns the value or raises :exc:`InvalidParameter`.
 
-Where the rules match those of the verbs, these functions call :mod:`relay_sync.params.values` and also reject ``None``. The
-other functions accept more values, or have different limits. Data from RELAY clients is validated elsewhere.
+Rules that also apply to verbs are delegated to :mod:`relay_sync.params.values`, but ``None`` is rejected. The other functions
+are more permissive or use different limits. Data from RELAY clients is validated elsewhere.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ def yes(name: str, value: Any) -> bool:
 
 
 def is_whole_text(value: Any) -> bool:
-    """Return whether a value is text that can be encoded as UTF-8. Text with lone surrogates cannot."""
+    """Return whether a value is a string without lone surrogates, which cannot be encoded as UTF-8."""
     return isinstance(value, str) and is_text(value)
 
 
 def words(name: str, value: Any) -> str:
-    """Check text. Empty text and lone surrogates are allowed, because some clients send them."""
+    """Check a string. Empty strings and lone surrogates are allowed, because some clients send them."""
     if not isinstance(value, str):
         raise InvalidParameter(name, value, "text")
     return value
 
 
 def name_of(name: str, value: Any) -> str:
-    """Check non-empty text."""
+    """Check a non-empty string."""
     text = words(name, value)
     if not text:
         raise InvalidParameter(name, value, "non-empty text")

@@ -1,4 +1,4 @@
-"""Journal of the frames sent and received on RELAY connections, for use in tests."""
+"""Journal of the frames sent and received on RELAY connections."""
 
 from __future__ import annotations
 
@@ -62,10 +62,9 @@ def masked(value: Any, depth: int = 0) -> Any:
 
 @frozen(kw_only=True)
 class Entry:
-    """Frame in the journal.
+    """Frame recorded in the journal.
 
-    The direction of a frame is ``"lost"`` if the frame was not sent, because a fault dropped the reply or event, or because the
-    session was disconnected.
+    A frame has the direction ``"lost"`` if it was not sent, because a fault dropped it or because the session was disconnected.
 
     :ivar direction: ``"in"`` from a client, ``"out"`` to a client, or ``"lost"``.
     :ivar time: time when the frame was received or sent, from ``time.monotonic()``.
@@ -88,7 +87,7 @@ class Entry:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The parameters of the request, or those of the event in the request; ``{}`` if there are none."""
+        """The parameters of the request. For an event, these are the parameters inside the event. ``{}`` if there are none."""
         params = self.frame.get("params") if isinstance(self.frame, dict) else None
         if self.method == "signalwire.event" and isinstance(params, dict):
             params = params.get("params")
@@ -105,16 +104,16 @@ class Entry:
 
 @frozen(kw_only=True)
 class Notice:
-    """Warning about a silent failure.
+    """Warning about a problem that would not raise an error on the platform.
 
-    The simulator records a notice when an audio receiver makes a mistake for which the platform would drop or garble audio
-    without an error, and when a request uses a feature that the simulator does not implement.
+    The simulator records a notice when an audio receiver makes a mistake that causes the platform to drop or garble audio, and
+    when a request uses a feature that the simulator does not implement.
 
     :ivar time: time of the notice, from ``time.monotonic()``.
     :ivar call_id: id of the call.
     :ivar control_id: control id of the stream or operation.
     :ivar kind: a kind listed in ``Stream.notices``, ``not carried out``, or ``not opened`` (the stream of a conference).
-    :ivar text: description of the mistake.
+    :ivar text: description of the problem.
     """
 
     time: float
@@ -126,9 +125,9 @@ class Notice:
 
 @define(eq=False)
 class Reader:
-    """Incremental reader of a journal that returns each entry once.
+    """Incremental reader that returns each entry of a journal once.
 
-    When a wait checks its condition repeatedly, each check only examines new entries instead of the whole journal.
+    With a reader, a wait that checks its condition repeatedly examines only new entries instead of the whole journal.
     """
 
     _journal: Journal
@@ -157,7 +156,9 @@ class Reader:
 
 @define(eq=False)
 class Journal:
-    """The most recent frames, oldest first. Thread-safe; iteration uses a snapshot.
+    """Journal of the most recent frames, oldest first.
+
+    The journal can be read from any thread. Iteration uses a snapshot.
 
     :ivar limit: maximum number of frames in the journal.
     :ivar dropped: number of frames removed because the limit was exceeded.
@@ -192,7 +193,7 @@ class Journal:
     def notices(self) -> tuple[Notice, ...]:
         """The last 1000 notices about mistakes of audio receivers and about features that the simulator does not implement.
 
-        Each mistake is reported once per kind and stream. Tests of a receiver can check that there are no notices.
+        Each kind of mistake is reported once per stream. Tests of a receiver can assert that there are no notices.
         """
         return tuple(self._notices)
 
@@ -216,7 +217,7 @@ class Journal:
         return len(self._entries)
 
     def requests(self, method: str) -> list[dict[str, Any]]:
-        """Return the requests for a method that clients have sent, as complete frames in the order of arrival.
+        """Return all requests from clients for a method, as complete frames in the order of arrival.
 
         :param method: RELAY method, such as ``calling.play``.
         """
@@ -224,7 +225,7 @@ class Journal:
         return [entry.frame for entry in self if entry.direction == "in" and entry.method == method]
 
     def events(self, event_type: str) -> list[dict[str, Any]]:
-        """Return the parameters of the events of a type that were sent, in order.
+        """Return the parameters of all events of a type that were sent to clients, in order.
 
         :param event_type: event type, such as ``calling.call.play``.
         """
@@ -293,5 +294,5 @@ class Journal:
 
 
 def settle_with(journal: Journal, settle: Callable[[], object]) -> None:
-    """Set the function that waits on the journal call before they return; see :class:`Noticeboard`."""
+    """Register a function that waits on the journal call before they return; see :class:`Noticeboard`."""
     journal._board.settle = settle

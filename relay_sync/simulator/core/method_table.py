@@ -1,6 +1,6 @@
 """RELAY methods with their parameters and acknowledgments.
 
-The table in this module is the simulator's own reading of the vendor's JSON schemas and AsyncAPI description. A parameter is
+The table in this module was written from the vendor's JSON schemas and AsyncAPI description. A parameter is
 required if either source requires it. The text of an acknowledgment is copied from AsyncAPI, or from the porting guide if
 AsyncAPI has none. The table is intentionally independent of the SDK. If both shared a definition, a mistake in it would go
 unnoticed.
@@ -181,7 +181,7 @@ _TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 @frozen(kw_only=True)
 class Parameter:
-    """Parameter of a method, with the constraints on its value."""
+    """Parameter of a method and the constraints on its value."""
 
     name: str
     types: tuple[str, ...]
@@ -220,7 +220,7 @@ class Parameter:
 
 @frozen(kw_only=True)
 class Method:
-    """RELAY method that the simulator supports.
+    """RELAY method and its parameters.
 
     :ivar message: text of the acknowledgment.
     :ivar on_call: whether the method is addressed to a call.
@@ -235,16 +235,16 @@ class Method:
 
     @property
     def schema_error(self) -> str:
-        """The error message for malformed parameters.
+        """The message of the error for malformed parameters.
 
-        Only ``Invalid CallTapParams`` is documented. Messages for other methods follow the same pattern.
+        Only ``Invalid CallTapParams`` is documented. The messages for other methods follow the same pattern.
         """
         room, _, name = self.name.partition(".")
         words = name.replace(".", "_").split("_")
         return f"Invalid {'Call' if room == 'calling' else room.title()}{''.join(map(str.title, words))}Params"
 
     def malformed(self, params: Mapping[str, Any], *, strict: bool = False) -> list[str]:
-        """Return an error message for each parameter that is missing or has the wrong type.
+        """Return error messages for parameters that are missing or have the wrong type.
 
         With ``strict``, unknown parameters are reported as well, with the most similar known name as a suggestion.
         """
@@ -263,7 +263,7 @@ class Method:
         return f"{name} is unknown" + (f"; did you mean {near[0]}?" if near else "")
 
     def impossible(self, params: Mapping[str, Any]) -> dict[str, str]:
-        """Return an error message for each parameter whose value violates a constraint, by name of the parameter."""
+        """Return error messages for parameters whose values violate a constraint, by parameter name."""
         found = {name: wanted.impossible(params[name]) for name, wanted in self.parameters.items() if name in params}
         return {name: reason for name, reason in found.items() if reason}
 

@@ -1,6 +1,6 @@
 """Validation of the names of methods, events and states that tests pass to a simulator.
 
-A fault or a wait with a misspelled name would never match anything, so misspelled names are rejected.
+Misspelled names are rejected, because a fault or a wait with such a name would never match anything.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ BREAKABLE: Final = (ACTIVITIES - {"calling.bind_digit"}) | {"calling.dial", "mes
 def check_breakable(value: str) -> str:
     """Return the name of a method if its action can be made to fail.
 
-    :raises InvalidParameter: the method does not start such an action.
+    :raises InvalidParameter: the method is unknown, or its action cannot be made to fail.
     """
     if value in BREAKABLE:
         return value
@@ -126,22 +126,26 @@ def check_breakable(value: str) -> str:
 
 
 def check_method(value: str, name: str = "method") -> str:
-    """Return the name of a method unless it appears to be misspelled. Names that do not resemble a known method are accepted.
+    """Return the name of a method. Unknown names are accepted unless they appear to be misspelled.
 
-    :raises InvalidParameter: the name is unknown but resembles a RELAY method.
+    :raises InvalidParameter: the name is unknown and resembles the name of a RELAY method.
     """
     return _check(value, name, METHODS)
 
 
 def check_event(value: str, name: str = "event_type") -> str:
-    """Return an event type unless it appears to be misspelled. The rules are those of :func:`check_method`."""
+    """Return an event type. Unknown types are accepted unless they appear to be misspelled.
+
+    :raises InvalidParameter: the type is unknown and resembles a known event type.
+    """
     return _check(value, name, EVENTS)
 
 
 def check_state(value: str | None, event_type: str) -> None:
-    """Check the state of events of a type; ``None`` matches any state. States that do not resemble a known one are accepted.
+    """Check the state of events of a type. ``None`` matches any state. Unknown states are accepted unless they appear to be
+    misspelled.
 
-    :raises InvalidParameter: the state appears to be misspelled, or only events of other types have it.
+    :raises InvalidParameter: the state is unknown and resembles a known one, or only events of other types have it.
     """
     if value is None:
         return
@@ -157,9 +161,9 @@ def check_state(value: str | None, event_type: str) -> None:
 
 
 def check_activity(value: str, name: str = "method") -> str:
-    """Return the name of a method if ``Phone.activities`` can list it.
+    """Return the name of a method that can appear in ``Phone.activities``.
 
-    :raises InvalidParameter: the method is not such a method. For streams, use :meth:`Phone.wait_for_stream`.
+    :raises InvalidParameter: the method cannot appear there. For streams, use :meth:`Phone.wait_for_stream`.
     """
     if not isinstance(value, str):
         raise InvalidParameter(name, value, f"one of {', '.join(sorted(ACTIVITIES))}")

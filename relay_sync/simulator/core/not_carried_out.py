@@ -1,7 +1,7 @@
-"""Detect features that the simulator accepts but does not implement.
+"""Detection of features that the simulator accepts but does not implement.
 
 A program that relies on such a feature would wait forever for its effect, so each use is recorded in ``Journal.notices``.
-Parameters without an observable effect are not listed. ``dial`` and ``update`` are REST commands.
+Parameters without an observable effect are not listed. In the table, ``dial`` and ``update`` are REST commands.
 """
 
 from __future__ import annotations

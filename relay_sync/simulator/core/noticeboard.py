@@ -1,4 +1,4 @@
-"""Lets test threads wait for changes that are made on the loop thread."""
+"""Condition variable for tests that wait for changes in the simulator."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def seconds_to_wait(value: float, name: str = "timeout") -> float:
 
 @define(eq=False)
 class Noticeboard:
-    """Condition that test threads wait for and the loop thread signals.
+    """Condition variable that the loop thread uses to wake waiting test threads.
 
-    This class uses a ``Bell`` instead of a :class:`threading.Condition`. Ctrl-C can leave the lock of a ``Condition`` held,
-    which would block the loop thread forever.
+    This class uses a ``Bell`` instead of a :class:`threading.Condition`. Ctrl-C can leave the lock of a ``Condition`` held, and
+    the loop thread would then block forever.
     """
 
     #: Called when the condition becomes true. It waits until the loop thread finishes its current step. When a test has waited
@@ -43,7 +43,7 @@ class Noticeboard:
     _bell: Bell = field(factory=Bell, init=False, repr=False)
 
     def changed(self) -> None:
-        """Wake all waiting threads to check their conditions again. Never blocks. Must be called after the change."""
+        """Wake all waiting threads, which then check their conditions again. Must be called after the change. Never blocks."""
         self._bell.ring()
 
     def wait_for(

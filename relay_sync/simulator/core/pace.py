@@ -1,12 +1,12 @@
 """Conversion of simulated time to real time.
 
 Simulated time applies to media, ringing and the scripted behavior of phones. With ``media="fast"``, a simulated second takes
-one millisecond, and events keep their order.
+one millisecond. The order of events does not change.
 
 Test time applies to timeouts that wait for a phone controlled by the test
 (:meth:`Phone.press <relay_sync.simulator.Phone.press>`) or for another party, such as an agent in a queue. These timeouts are
-shortened only by ``speed`` and, on request, by ``relay_time``. Otherwise the result of a test could depend on how quickly it
-presses a digit.
+shortened only by ``speed`` and, on request, by ``relay_time``. Otherwise the result of a test could depend on how quickly the
+test presses a digit.
 
 The clock of a call, :class:`~relay_sync.simulator.core.clock.CallClock`, switches between the two. It measures
 ``max_duration``, ``hangs_up_after`` and the length of recordings.
@@ -43,8 +43,5 @@ class Pace:
         return seconds / self.speed
 
     def timeout(self, seconds: float) -> float:
-        """Return the real duration of a timeout requested by the application.
-
-        Unlike :meth:`patience`, it is also shortened by :data:`hurry`.
-        """
+        """Return the real duration of a timeout requested by the application, which is also shortened by :data:`hurry`."""
         return self.patience(seconds) / hurry

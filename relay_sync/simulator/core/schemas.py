@@ -1,9 +1,9 @@
 """Schemas of objects in parameters, such as media, devices and collectors.
 
 The table has the same format as the table in ``method_table``; its first column contains the name of the object. Objects are
-validated like the parameters of a method: missing members and wrong types are malformed (-32602), and invalid values are
-refused (400). Unknown members are accepted unless the simulator is strict. Objects whose contents the client defines, such as
-custom parameters and AI prompts, have no schema.
+validated like the parameters of a method: missing members and wrong types cause error -32602, and invalid values are refused
+with code 400. Unknown members are accepted unless the simulator is strict. Objects whose contents are defined by the client,
+such as custom parameters and AI prompts, have no schema.
 """
 
 from __future__ import annotations
@@ -99,10 +99,10 @@ class Findings:
         return bool(self.malformed or self.impossible)
 
     def look(self, shape: str, value: Any, where: str = "") -> bool:
-        """Validate an object against a schema. Return ``False`` if it is malformed, in which case its members cannot be validated
-        further.
+        """Validate an object against a schema.
 
         :param where: path of the object for error messages; ``""`` for the parameters of the request.
+        :return: whether the members have the right types, so that the caller can validate them further.
         """
         if not isinstance(value, Mapping):
             self.malformed.append(f"{where} must be an object")
@@ -132,6 +132,7 @@ class Findings:
         """Validate an object with the members ``type`` and ``params``. The schema of ``params`` depends on the type.
 
         :param shapes: names of the schemas by type, or a list of types whose schemas have the same name.
+        :return: same as for :meth:`look`.
         """
         known = shapes if isinstance(shapes, Mapping) else {name: name for name in shapes}
         if not isinstance(value, Mapping) or not isinstance(value.get("type"), str):

@@ -44,10 +44,9 @@ class ClientSocket:
 
 @define(eq=False, kw_only=True)
 class ServerSession:
-    """Authenticated session of a client.
+    """Authenticated session of a client, which can survive the loss of its connection.
 
-    A session survives the loss of its connection. Events that occur while it is disconnected are either lost or stored until
-    the client resumes the session.
+    Events for a disconnected session are lost, or stored until the client resumes the session if ``replay_events`` is set.
 
     :ivar protocol: protocol string that identifies the session; also its event channel.
     :ivar contexts: contexts that the session receives.
@@ -72,7 +71,7 @@ class ServerSession:
 
 @define(eq=False)
 class ServerSessions:
-    """All sessions that can be resumed, by protocol."""
+    """Sessions that can be resumed, by protocol."""
 
     _known: OrderedDict[str, ServerSession] = field(factory=OrderedDict, init=False, repr=False)
 
@@ -100,7 +99,7 @@ class ServerSessions:
         return session
 
     def find(self, protocol: str) -> ServerSession | None:
-        """Return the session with this protocol, or ``None`` if it is unknown."""
+        """Return the session with the given protocol, or ``None`` if it is unknown."""
         return self._known.get(protocol)
 
     def forget(self, session: ServerSession) -> None:

@@ -118,9 +118,9 @@ class Settings:
     node: str = field(factory=lambda: f"{uuid.uuid4()}@sim")
 
     def page_refusal(self, request: HttpRequest) -> str | None:
-        """Return why a request without valid credentials is refused as coming from a web page, or ``None`` if it is allowed.
+        """Return the reason to refuse a request without valid credentials, or ``None`` if it is allowed.
 
-        See :mod:`relay_sync.hosts.origins` for the rules.
+        Requests from web pages of other sites are refused; see :mod:`relay_sync.hosts.origins`.
         """
         return refusal(
             request.headers.get("origin"),

@@ -1,4 +1,4 @@
-"""Removal of sensitive parts from URLs."""
+"""Redaction of URLs for logging."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["place"]
 
 
 def place(url: str) -> str:
-    """Return the scheme, host and port of a URL for logging. Paths and queries are removed because they may contain secrets."""
+    """Return the scheme, host and port of a URL. Paths and queries are removed, because they may contain secrets."""
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port else ""

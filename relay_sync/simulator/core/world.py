@@ -1,6 +1,6 @@
-"""Infrastructure shared by all parts of a simulator: settings, clocks, sessions, connections and sending of frames.
+"""Infrastructure shared by all parts of a simulator: settings, clocks, sessions and connections.
 
-Unless stated otherwise, everything in this module runs on the loop thread.
+Unless stated otherwise, all code in this module runs on the loop thread.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ def _nothing(_: dict[str, Any]) -> None:
 
 @define(eq=False)
 class World:
-    """State of a simulator that all of its parts share.
+    """Shared state of a simulator.
 
     :ivar pace: conversion of simulated seconds to real seconds.
     :ivar clock: scheduler of simulation steps.
-    :ivar board: signals changes to connections, sessions and acknowledgments. Calls and streams have their own.
+    :ivar board: condition variable for connections, sessions and acknowledgments. Calls and streams have separate ones.
     :ivar clients: open connections by number.
     """
 
@@ -86,15 +86,15 @@ class World:
             raise SimulatorClosed("the simulator is not running: it is closed or not started") from None
 
     def settle(self) -> None:
-        """Wait until the loop thread finishes its current step or stops."""
+        """Wait until the loop thread has finished its current step or has stopped."""
         if self.loop.busy:
             self.look(lambda: None)
 
     def look(self, fn: Callable[[], _T]) -> _T:
         """Call a function between two steps of the loop thread and return its result.
 
-        The function sees a consistent state, and all events that led to this state are in the journal. If the loop thread has
-        stopped or is blocked, the function is called on the current thread.
+        The function sees a consistent state, and the journal contains all events that led to it. If the loop thread has stopped
+        or is blocked, the function is called on the current thread.
         """
         try:
             return self.loop.call(fn, timeout=SETTLED)
@@ -113,7 +113,7 @@ class World:
             old.connection.close(1000, "replaced by a newer connection")
 
     def catch_up(self, session: ServerSession) -> None:
-        """Send the events that were stored while the session was disconnected."""
+        """Send the events that were stored while a session was disconnected."""
         while session.missed and session.client is not None:
             self.request(session.client, session.missed.popleft())
 
@@ -205,8 +205,5 @@ class World:
             self.journal.add("lost", 0, frame)
 
     def announce(self, session: ServerSession) -> None:
-        """Send the authorization state of a session to its client.
-
-        This is required after a new session is created and whenever its state changes.
-        """
+        """Send the authorization state to the client of a session, when the session is created and when the state changes."""
         self.emit(session, "signalwire.authorization.state", {"authorization_state": session.authorization_state})

@@ -24,7 +24,7 @@ _RANGE = re.compile(r"bytes=([0-9]{1,15})-([0-9]{0,15})")
 
 @define(eq=False)
 class Recordings:
-    """Finished recordings by id. Used on the loop thread.
+    """Finished recordings by id. Used only on the loop thread.
 
     :ivar base: scheme, host and port of the URLs; set when the simulator starts listening.
     """
@@ -38,7 +38,7 @@ class Recordings:
         return str(uuid.uuid4())
 
     def url(self, recording_id: str) -> str:
-        """Return the URL of a recording, which may still be in progress."""
+        """Return the URL of a finished or unfinished recording."""
         return f"{self.base}{PLACE}{recording_id}.wav"
 
     def add(self, recording_id: str, wav: bytes) -> str:

@@ -72,7 +72,7 @@ class Refusal(Exception):
 
 @define(eq=False, kw_only=True)
 class _Command(CommandRequest):
-    """Command whose reply is stored for the HTTP response."""
+    """Command request that stores its reply for the HTTP response."""
 
     outcome: dict[str, Any] | None = field(default=None, init=False)
 
@@ -92,7 +92,7 @@ class _Command(CommandRequest):
 
 @define(eq=False)
 class Rest:
-    """Handler of REST requests. Runs on the loop thread."""
+    """Handler of requests to the REST API. Runs on the loop thread."""
 
     _platform: Platform = field(repr=False)
 
@@ -118,7 +118,7 @@ class Rest:
             raise Refusal(401, "Unauthorized", code="unauthorized")
 
     def knows_credentials(self, request: http.HttpRequest) -> bool:
-        """Return whether a request contains the project id and the token of the simulator."""
+        """Return whether a request contains valid credentials, which are the project id and the token."""
         settings = self._world.settings
         wanted = base64.b64encode(f"{settings.project}:{settings.token}".encode()).decode()
         kind, _, given = request.headers.get("authorization", "").partition(" ")

@@ -1,7 +1,7 @@
-"""HTTP requests on the RELAY port of the simulator.
+"""Handler of HTTP requests on the RELAY port.
 
-Requests for recordings and REST commands are handled here. Other requests are passed on to the WebSocket server. Requests from
-web pages are refused, because any page in a developer's browser could connect to a server on the same machine.
+Recordings and REST commands are served here. Other requests are passed on to the WebSocket server. Requests from web pages are
+refused, because any page in a developer's browser can connect to servers on the same machine.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class RestEntry:
 
 @define(eq=False, kw_only=True)
 class Door:
-    """Handler of HTTP requests. Runs on the loop thread.
+    """Handler of HTTP requests on the RELAY port. Runs on the loop thread.
 
     :ivar refusing: whether all requests are refused with status 503, as set by ``Simulator.refuse_connections()``.
     :ivar entries: most recent requests other than WebSocket handshakes, oldest first.
@@ -72,7 +72,11 @@ class Door:
         return self._judge(request) or self._route(request)
 
     def _judge(self, request: HttpRequest) -> Response | None:
-        """Refuse requests from web pages, except those with an ``Authorization`` header, which are checked later."""
+        """Refuse requests from web pages.
+
+        Requests with an ``Authorization`` header are not refused here. :meth:`_of_a_page` handles them if their credentials are
+        invalid.
+        """
         if "authorization" in request.headers and not request.is_upgrade:
             return None
         why = self._world.settings.page_refusal(request)

@@ -1,16 +1,16 @@
-"""Status webhooks, which deliver events over HTTP.
+"""Delivery of status webhooks, which report events over HTTP.
 
 The body of a ``POST`` request is the envelope of the event as JSON, without the JSON-RPC frame, as documented. The encoding of
 ``GET`` requests is not documented. The simulator sends the members of the envelope and of its ``params`` as query parameters,
 and encodes all values except strings as JSON.
 
-Requests are sent without a proxy and, unless remote hosts are allowed, only to loopback addresses. Webhooks in the same lane,
-such as all webhooks of a stream, are delivered in order. Different lanes are independent.
+Requests bypass proxies. Unless remote hosts are allowed, they are sent only to loopback addresses. Webhooks in the same lane,
+such as all webhooks of a stream, are delivered in order. Lanes are independent of each other.
 
-With a signing key, requests have an ``X-SignalWire-Signature`` header. It contains the hex-encoded HMAC-SHA1 of the URL and the
-body, or of the URL including its query for ``GET``. For forms (cXML), it contains the base64-encoded HMAC-SHA1 of the URL
-followed by the name and value of each field, sorted by name. The vendor does not document which status callbacks the platform
-signs.
+If a signing key is set, requests have an ``X-SignalWire-Signature`` header with the hex-encoded HMAC-SHA1 of the URL and the
+body. For ``GET``, the signature covers the URL with its query. For forms (cXML), the header contains the base64-encoded
+HMAC-SHA1 of the URL followed by the name and value of each field, sorted by name. The vendor does not document which status
+callbacks the platform signs.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Delivery:
     :ivar body: envelope of the event, or the fields of a form.
     :ivar form: whether the body is a form.
     :ivar status: HTTP status of the response; ``None`` if there was no response.
-    :ivar error: why there was no response; ``""`` if there was one.
+    :ivar error: reason for a missing response; ``""`` if there was a response.
     """
 
     url: str = field(repr=place)
@@ -116,7 +116,7 @@ def _deliver(session: requests.Session, item: Delivery, key: str = "") -> Delive
 class WebhookSender:
     """Sends webhooks on daemon threads.
 
-    Threads are started on demand and stop when all webhooks have been sent. :meth:`close` waits for them.
+    Threads are started on demand and stop when the queue is empty. :meth:`close` waits for them.
 
     :ivar most_threads: maximum number of threads.
     """
@@ -222,7 +222,7 @@ class WebhookSender:
         )
 
     def close(self, timeout: float) -> None:
-        """Stop accepting webhooks, and wait up to ``timeout`` seconds until all queued webhooks are sent."""
+        """Stop accepting webhooks and wait up to ``timeout`` seconds for the queued webhooks to be sent."""
         with self._lock:
             self._closed = True
             threads = list(self._threads)

@@ -1,4 +1,4 @@
-"""Request bodies of the control API: validation of JSON members and conversion to arguments of the simulator's methods."""
+"""Request bodies of the control API. Members are validated and converted to arguments of the simulator's methods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Response bodies of the control API: conversion of the simulator's objects to JSON."""
+"""Response bodies of the control API."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["call", "delivery", "entry", "rest_request", "stream"]
 
 
 def call(phone: Phone) -> dict[str, Any]:
-    """Return a call, as seen by the remote party."""
+    """Serialize a call as seen by the remote party."""
     return {
         "id": phone.call_id,
         "node_id": phone.node_id,
@@ -33,7 +33,7 @@ def call(phone: Phone) -> dict[str, Any]:
 
 
 def stream(one: Stream) -> dict[str, Any]:
-    """Return a stream. Its URL is reduced to scheme, host and port, because the rest may contain secrets."""
+    """Serialize a stream. Its URL is reduced to scheme, host and port, because the rest may contain secrets."""
     return {
         "control_id": one.control_id,
         "name": one.name,
@@ -47,7 +47,7 @@ def stream(one: Stream) -> dict[str, Any]:
 
 
 def entry(number: int, one: Entry) -> dict[str, Any]:
-    """Return a journal entry with secrets hidden.
+    """Serialize a journal entry with secrets hidden.
 
     :param number: number of the entry, as returned by ``Journal.numbered()``.
     """
@@ -62,7 +62,7 @@ def entry(number: int, one: Entry) -> dict[str, Any]:
 
 
 def delivery(one: Delivery) -> dict[str, Any]:
-    """Return a status webhook and its outcome."""
+    """Serialize a status webhook and its outcome."""
     return {
         "to": place(one.url),
         "method": one.method,
@@ -73,7 +73,7 @@ def delivery(one: Delivery) -> dict[str, Any]:
 
 
 def rest_request(one: RestEntry) -> dict[str, Any]:
-    """Return a REST request."""
+    """Serialize a REST request and the status of its response."""
     return {
         "method": one.method,
         "path": one.path,

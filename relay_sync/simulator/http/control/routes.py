@@ -25,7 +25,7 @@ Work = Callable[..., Reply]
 
 
 class Refused(Exception):
-    """Error that is sent to the client as the response to its request."""
+    """Error response to a control request."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -33,7 +33,7 @@ class Refused(Exception):
 
 
 class Desk:
-    """Handler of control requests. Thread-safe."""
+    """Handler of requests to the control API. Thread-safe."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._sim = simulator

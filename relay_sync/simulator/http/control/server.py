@@ -142,9 +142,7 @@ class _Server(ThreadingHTTPServer):
             raise
 
     def _make_room(self) -> None:
-        """Close the oldest connection that has not sent a complete, authorized request, and log a warning. Do nothing if there is
-        none.
-        """
+        """Close the oldest connection that has not sent a complete, authorized request, if there is one, and log a warning."""
         if not self.drop_oldest_stranger():
             return
         self._troubles.warning(
@@ -259,7 +257,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self.server.desk.work(self.command, parts.path, query, body)
 
     def _length(self) -> int | None:
-        """Return the length of the request body, or ``None`` if it is not specified."""
+        """Return the length of the request body in bytes, or ``None`` if it is not specified."""
         length = self.headers.get("Content-Length", "0")
         known = "Transfer-Encoding" not in self.headers and re.fullmatch("[0-9]{1,15}", length)
         return int(length) if known else None
