@@ -1,19 +1,19 @@
-"""The IO thread and the connection that it owns. Knows nothing of calls and audio.
+"""The IO thread and its connection. This package does not depend on calls or audio.
 
 ``io_loop``
-    the IO thread: performs the effects of the session.
+    The IO thread, which performs the effects of the session.
 ``transport``
-    the only module that imports websocket-client: dial, TLS, bytes in, bytes out.
+    The WebSocket connection: dialing, TLS, reading and writing. The only module that imports websocket-client.
 ``library``
-    checks whether websocket-client can be imported, and explains why not.
+    A check whether websocket-client can be imported.
 ``upgrade``
-    the WebSocket upgrade request, and the check of its response; pure.
+    The WebSocket upgrade request and response. No I/O.
 ``addresses``
-    resolves a name and opens a TCP connection to the first address that answers.
+    Name resolution and TCP connections.
 ``dial_thread``
-    one connection attempt, in a separate thread.
+    The thread that runs a connection attempt.
 ``outbox``
-    bytes waiting to be written.
+    The buffer of outgoing bytes.
 ``sink``
-    the interface of the client as used by the IO thread.
+    The interface through which the IO thread calls the client.
 """

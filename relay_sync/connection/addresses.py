@@ -1,7 +1,7 @@
-"""Resolves a name and opens a TCP connection. All addresses are tried with a short delay in between; the first to answer wins.
+"""Resolve a host name and open a TCP connection to it (RFC 8305, "Happy Eyeballs").
 
-An unreachable address (often IPv6) delays the connection by a quarter of a second, not by its whole timeout (RFC 8305, "Happy
-Eyeballs").
+Connection attempts to the addresses of a host are started 0.25 s apart and run in parallel. The first established connection is
+used. An unreachable address, which is often an IPv6 address, therefore delays the connection by only 0.25 s.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from ..threads.timeouts import TimeLeft
 
 __all__ = ["open_tcp", "time_left"]
 
-#: Maximum number of unsent bytes that the system may buffer for a connection.
+#: Maximum number of unsent bytes that the operating system may buffer for a connection.
 UNSENT: Final = 128 * 1024
-#: Seconds before the next address is tried in parallel (RFC 8305, section 5).
+#: Seconds between the starts of two connection attempts (RFC 8305, section 5).
 HEAD_START: Final = 0.25
 _UNDER_WAY: Final = frozenset(
     {errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EALREADY, getattr(errno, "WSAEWOULDBLOCK", 0)}
@@ -35,7 +35,7 @@ AddressInfo = tuple[Any, Any, int, str, Any]
 
 
 def time_left(deadline: Deadline) -> float:
-    """Return the seconds left for the next step.
+    """Return the number of seconds until the deadline, or 30 if there is none.
 
     :raises TimeoutError: the deadline has passed.
     """
@@ -48,21 +48,27 @@ def time_left(deadline: Deadline) -> float:
 def open_tcp(
     host: str, port: int, deadline: Deadline, opened: Callable[[socket.socket], None], unknown: str
 ) -> socket.socket:
-    """Resolve a name and connect. Return a non-blocking socket.
+    """Resolve a host name and connect to it.
 
-    :param opened: called with each new socket, and repeatedly with the last one while no address answers. An exception that it
-        raises ends the attempt.
-    :param unknown: the error message if the name does not exist.
-    :raises ConnectError: with ``fatal``: the name does not exist.
-    :raises OSError: no address answered.
+    :param host: the host name or address.
+    :param port: the port.
+    :param deadline: the deadline for the connection.
+    :param opened: a function that is called with each new socket, and repeatedly with the most recent socket while waiting. It
+        may raise to cancel the attempt.
+    :param unknown: the error message for a host name that does not exist.
+    :return: a connected, non-blocking socket.
+    :raises ConnectError: the host name does not exist. ``fatal`` is set.
+    :raises OSError: no connection could be established.
     """
     host = unbracketed(host)
     if is_loopback(host):
-        host = host.removesuffix(".")  # some resolvers do not know "localhost."
+        host = host.removesuffix(".")  # some resolvers cannot resolve "localhost."
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
-        if are_lacking():  # without descriptors, the resolver cannot read its files and raises misleading errors
+        if (
+            are_lacking()
+        ):  # without free file descriptors, the resolver cannot read its files and its error is misleading
             raise without_descriptors("the connection", error) from error
         if error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)):
             raise ConnectError(unknown, fatal=True) from error
@@ -74,7 +80,7 @@ def open_tcp(
 
 
 def _alternating(found: list[AddressInfo]) -> list[AddressInfo]:
-    """Alternate between address families, in the system's order, so that an unreachable family costs one delay only."""
+    """Reorder addresses to alternate between families. An unreachable family then delays the connection only once."""
     families: dict[Any, list[AddressInfo]] = {}
     for info in found:
         families.setdefault(info[0], []).append(info)
@@ -83,7 +89,7 @@ def _alternating(found: list[AddressInfo]) -> list[AddressInfo]:
 
 
 class _Race:
-    """Sockets that connect in parallel. Leaving the ``with`` block closes all but the winner."""
+    """Parallel connection attempts. Leaving the ``with`` block closes all sockets except the connected one."""
 
     def __init__(self, opened: Callable[[socket.socket], None]) -> None:
         self._opened = opened
@@ -115,7 +121,7 @@ class _Race:
         family, kind, number, _, target = info
         try:
             sock = socket.socket(family, kind, number)
-        except OSError as error:  # an address family that this machine does not support
+        except OSError as error:  # this machine does not support the address family
             self._failure = error
             return None
         self._running.append(sock)
@@ -138,7 +144,10 @@ class _Race:
         return None
 
     def _wait(self, seconds: float) -> socket.socket | None:
-        """Wait until a socket is connected, all have failed, or the time has passed."""
+        """Wait until a socket is connected, all attempts have failed, or the time is over.
+
+        :return: the connected socket, or ``None``.
+        """
         left = TimeLeft(seconds)
         while self._running:
             longest = max(0.0, left() or 0.0)
@@ -168,7 +177,11 @@ class _Race:
 
 
 def _hold_little(sock: socket.socket) -> None:
-    """Limit the system's send buffer: the time limit for a reply starts when the system has accepted the last byte."""
+    """Limit the operating system's send buffer.
+
+    The timeout for a reply starts when the operating system has accepted the command. A large buffer would make it start too
+    early.
+    """
     option = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # not available on Windows
     try:
         if option is not None:

@@ -1,4 +1,4 @@
-"""One connection attempt, in a short-lived thread named ``relay-dial-N.M``."""
+"""Run connection attempts in short-lived threads named ``relay-dial-N.M``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["ConnectAttempt", "dispose"]
 
 
 def dispose(sock: socket.socket) -> None:
-    """Close a copy of a socket without notifying its peer: no shutdown, no TLS close. For child processes after a fork."""
+    """Close a socket in a forked child process, without a shutdown or TLS close alert, which would affect the parent."""
     try:
         descriptor = sock.detach()
     except OSError:
@@ -32,21 +32,26 @@ def dispose(sock: socket.socket) -> None:
 
 
 class ConnectAttempt:
-    """One connection attempt, in a separate thread, because a DNS lookup cannot be interrupted."""
+    """One connection attempt. It runs in a separate thread because a DNS lookup cannot be interrupted.
+
+    :param config: the client's configuration.
+    :param name: the name of the thread.
+    :param done: a function that is called on the new thread with the connection or the error.
+    """
 
     def __init__(
         self, config: Config, name: str, done: Callable[[ConnectAttempt, FedWebSocket | ConnectError], None]
     ) -> None:
         deadline = Deadline.after(time.monotonic(), config.connect_timeout)
         self.gives_up: float = deadline.at or 0.0
-        #: A description of the peer that must answer next, for error messages.
+        #: A description of the peer whose answer is awaited, for error messages.
         self.peer: str = config.address.url
         self._done = done
         self._generation = process.generation()
         self._config = config
         self._deadline = deadline
         self._name = name
-        #: Every socket of the attempt: addresses are tried in parallel, and TLS wraps a socket in another one.
+        #: All sockets of the attempt. There may be several, because addresses are tried in parallel and TLS wraps its socket.
         self._socks: list[socket.socket] = []
         self._abandoned = False
 
@@ -67,7 +72,7 @@ class ConnectAttempt:
             check_library()
             # Imported here because TLS and websocket-client take longer to import than the rest of the package.
             from .transport import as_error, dial
-        except BaseException as error:  # an unrelated module of that name may raise anything, even SystemExit
+        except BaseException as error:  # an unrelated module with the same name may raise anything, even SystemExit
             return unusable(error)
         try:
             return dial(self._config, self._deadline, self._opened, self._next_peer)
@@ -87,7 +92,7 @@ class ConnectAttempt:
         self._abandoned = True
         for sock in list(self._socks):
             try:
-                # The plain method, also for TLS: a mere system call that does not touch the dial thread's TLS state.
+                # Use the plain socket method for TLS sockets too. It does not touch TLS state that the dial thread may be using.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
             except OSError:
                 pass

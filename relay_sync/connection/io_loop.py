@@ -1,7 +1,8 @@
-"""The IO thread: a selector, a wake-up pipe and timers. It performs the session's effects and makes no decisions.
+"""The IO thread: an event loop with a selector, a wake-up socket and timers.
 
-Only this thread reads, writes and closes the socket. It completes waiters and never runs user code. It holds no strong reference
-to the client, so an unreferenced client can be garbage-collected.
+The loop reports input to the session and performs the effects that the session returns. All decisions are made by the session.
+Only the IO thread reads, writes and closes the socket. It also wakes waiting threads, but it never runs user code. The loop keeps
+only a weak reference to the client, so that an unused client can be garbage-collected.
 """
 
 from __future__ import annotations
@@ -59,20 +60,25 @@ _log = logs.get("relay_sync").later
 _frames = logs.get("relay_sync.protocol").later
 _numbers = itertools.count(1)
 
-#: Bytes to read before handling the messages in them: a quarter of the socket's buffer. Reading more at once is not faster, and
-#: would keep a whole burst in memory.
+#: Number of bytes to read per iteration, which is a quarter of the socket's buffer. Larger reads are not faster and use more
+#: memory during a burst.
 READ_PER_TURN: Final = 64 * 1024
-#: A TLS record shorter than this, in bytes, holds a single reply.
+#: Size in bytes below which a TLS record is assumed to contain a single reply.
 SHORT_RECORD: Final = 256
 WATCH_EVERY: Final = 1.0
-#: Seconds in which a closing connection still sends promised commands, by default.
+#: Default time for which a closing connection still sends promised commands, in seconds.
 PARTING_PATIENCE: Final = 1.5
 #: Number of consecutive internal errors after which the client stops reconnecting.
 MOST_FAULTS: Final = 10
 
 
 class IOLoop:
-    """The IO thread of one connection, named ``relay-io-N``. It can be started only once."""
+    """The event loop of one client, which runs in a thread named ``relay-io-N``. A loop can be started only once.
+
+    :param session: the session to run.
+    :param config: the configuration of connections.
+    :param sink: the receiver of events and state changes.
+    """
 
     def __init__(self, session: Session, config: Config, sink: weakref.ref[Sink]) -> None:
         self._session = session
@@ -84,7 +90,7 @@ class IOLoop:
         self._selector = selectors.DefaultSelector()
         try:
             self._wake_up = WakeUp()
-        except BaseException:  # out of file descriptors
+        except BaseException:  # there are no free file descriptors
             self._selector.close()
             raise
         self._selector.register(self._wake_up.receiver, selectors.EVENT_READ)
@@ -94,23 +100,23 @@ class IOLoop:
         self._hang_up_calls = False
         self._poked = False
         self._faults = 0
-        #: The kind of the last internal error.
+        #: The class name of the most recent internal error.
         self._fault = ""
-        #: Set by the finalizer of a garbage-collected client.
+        #: Whether the client was garbage-collected. Set by its finalizer.
         self.forgotten = False
         self.finished: bool = False
-        #: Set when ``run()`` must return: the client is stopping, or this connection has closed permanently.
+        #: A flag that makes ``run()`` return. Set when the client is stopped or the connection has closed permanently.
         self.stopped: Flag = Flag()
-        #: Whether this connection accepts no new calls.
+        #: Whether the client has stopped accepting calls.
         self.draining = False
         self._connection: FedWebSocket | None = None
         self._sock: socket.socket | None = None
         self._interest = 0
-        #: Whether TLS may still buffer bytes that arrived with the upgrade response. Later reads consume whole records.
+        #: Whether the TLS layer may have buffered bytes after the upgrade response. Later reads consume whole records.
         self._leftover = False
         self._secure = self._debug = False
         self._outbox = Outbox()
-        #: Read-only for other threads, like the session.
+        #: The current connection attempt. Other threads may read it but must not change it.
         self.attempt: ConnectAttempt | None = None
         self._dials = 0
         self._waiting_ready: list[Waiter[None]] = []
@@ -124,7 +130,7 @@ class IOLoop:
 
     @property
     def session(self) -> Session:
-        """The session. Read-only for other threads: only the IO thread changes it."""
+        """The session. Other threads may read it, but only the IO thread changes it."""
         return self._session
 
     @property
@@ -134,9 +140,9 @@ class IOLoop:
         return not over and self._generation == process.generation()
 
     def start(self) -> None:
-        """Start the thread and connect.
+        """Start the thread, which then connects.
 
-        :raises RuntimeError: the thread cannot be started.
+        :raises RuntimeError: the thread could not be started.
         """
         process.watch(self)
         self._post(self._open)
@@ -147,7 +153,7 @@ class IOLoop:
             raise
 
     def submit(self, command: Command) -> None:
-        """Submit a command. Its ``settle`` is called once, on the thread that determines the outcome."""
+        """Submit a command. Its ``settle`` function is called once, on the thread that determines the outcome."""
         self._post(self._submit, command)
 
     def withdraw(self, command: Command) -> None:
@@ -155,22 +161,24 @@ class IOLoop:
         self._post(self._session.withdraw, command)
 
     def change(self, function: Callable[[Session], None]) -> None:
-        """Call a short function with the session, on the IO thread."""
+        """Call a function with the session on the IO thread. The function must not block."""
         self._post(function, self._session)
 
     def await_ready(self, waiter: Waiter[None]) -> None:
-        """Settle a waiter when the session is ready, or with the error if the session has failed or was closed."""
+        """Settle a waiter when the session is ready. If the session fails or is closed, settle it with the error."""
         self._post(self._await_ready, waiter)
 
     def forget_waiter(self, waiter: Waiter[None]) -> None:
-        """Undo :meth:`await_ready`."""
+        """Remove a waiter that was passed to :meth:`await_ready`."""
         self._post(self._forget_waiter, waiter)
 
     def request_stop(self, patience: float | None = None, *, hang_up_calls: bool = False) -> None:
-        """Start closing the connection. Acquires no lock and does not block; safe in signal handlers and finalizers.
+        """Start closing the connection.
 
-        :param patience: seconds in which promised commands are still sent. Default: :data:`PARTING_PATIENCE`.
-        :param hang_up_calls: hang up the calls that are live or being dialed.
+        This method acquires no lock and does not block, so signal handlers and finalizers may call it.
+
+        :param patience: time for which promised commands are still sent, in seconds. Defaults to :data:`PARTING_PATIENCE`.
+        :param hang_up_calls: whether to hang up calls that are live or being dialed.
         """
         if patience is not None:
             self._parting = patience
@@ -180,14 +188,16 @@ class IOLoop:
         self._wake()
 
     def poke(self) -> None:
-        """Have ``Sink.on_poke`` called on the IO thread. Acquires no lock and does not block; safe in signal handlers."""
+        """Make the IO thread call ``Sink.on_poke``. Acquires no lock and does not block, so signal handlers may call this."""
         self._poked = True
         self._wake()
 
     def join(self, timeout: float) -> bool:
-        """Wait for the thread to finish. On the IO thread itself, return immediately.
+        """Wait for the thread to finish. Returns immediately on the IO thread itself.
 
-        :return: whether it has finished."""
+        :param timeout: maximum time to wait, in seconds.
+        :return: whether the thread has finished.
+        """
         if threading.current_thread() is self._thread or not self._thread.ident:
             return self.finished
         self._thread.join(timeout)
@@ -198,9 +208,9 @@ class IOLoop:
         self.join(timeout)
 
     def after_fork(self) -> None:
-        """In a child process: close its copies of the descriptors, without affecting the parent's connection.
+        """Close the copies of the descriptors in a forked child process, without affecting the parent's connection.
 
-        Nothing may be unregistered from the selector: its kernel object is shared with the parent.
+        This method must not unregister descriptors from the selector, because the child shares its kernel object with the parent.
         """
         self.finished = True
         if self._sock is not None:
@@ -209,7 +219,7 @@ class IOLoop:
             self.attempt.dispose()
         self._connection = self._sock = self.attempt = None
         self._inbox.clear()
-        with suppress(Exception):  # the fork may have interrupted its creation
+        with suppress(Exception):  # the fork may have interrupted the creation of the selector
             self._selector.close()
         self._wake_up.close()
 
@@ -233,14 +243,17 @@ class IOLoop:
                     try:
                         self._turn()
                         self._faults = 0
-                    except BaseException:  # an internal error must not leave callers waiting
+                    except BaseException:  # after an internal error, callers must not wait indefinitely
                         self._recover()
             finally:
                 process.io_threads.discard(threading.get_ident())
                 self._finish()
 
     def _recover(self) -> None:
-        """Drop the connection after an internal error, and reconnect. After several in a row, :meth:`_run` ends the thread."""
+        """Drop the connection after an internal error, and reconnect.
+
+        :meth:`_run` ends the thread after several consecutive errors.
+        """
         self._fault = type(sys.exc_info()[1]).__name__
         self._troubles.fault("internal error; reconnecting")
         self._faults += 1
@@ -270,9 +283,9 @@ class IOLoop:
                 readable = True
         if readable:
             self._read(now)
-            # Wake waiters before starting anything else.
+            # Wake waiting threads before doing anything else.
             self._perform()
-        # Read before the inbox is drained, so that commands submitted before the close are sent first.
+        # Read these flags before draining the inbox, so that commands submitted before the close are sent first.
         closing, poked = self._closing, self._poked
         if self._inbox:
             self._drain_inbox()
@@ -289,7 +302,7 @@ class IOLoop:
         self._flush()
 
     def _amend(self, by: float) -> None:
-        """Adjust deadlines by the seconds that the clock has moved more, or less, than the elapsed time."""
+        """Shift all deadlines by a number of seconds, to compensate for a clock that was suspended or jumped."""
         self._longest = SLICE if by <= 0 else LONGEST_SLEEP
         self._session.shift(by)
         if self.attempt is not None:
@@ -312,13 +325,13 @@ class IOLoop:
             if sink is not None:
                 with self._troubles.caught("internal error while hanging up calls before closing"):
                     sink.on_closing(hang_up=self._hang_up_calls)
-                self._drain_inbox()  # submit the commands just promised before closing
+                self._drain_inbox()  # submit the commands that on_closing() has promised
                 if sink.expects():
                     self._session.promises.expect(now)
             self._session.close(now, self._parting)
 
     def _ends(self) -> bool:
-        """Return whether the session has yet to be closed, once that was requested."""
+        """Return whether the session still has to be closed after a close request."""
         return not (self._session.parting or self._session.phase in (Phase.CLOSED, Phase.FAILED))
 
     def _patience(self) -> float | None:
@@ -328,7 +341,7 @@ class IOLoop:
         for other in (self._session.next_wake(), self.attempt and self.attempt.gives_up):
             if other and other < wake:
                 wake = other
-        # Selectors limit how long they can wait. Waking early does no harm.
+        # Selectors have a maximum timeout. Waking up early does no harm.
         return None if wake == math.inf else min(self._longest, max(0.0, wake - time.monotonic()))
 
     def _pending_tls(self) -> bool:
@@ -340,7 +353,7 @@ class IOLoop:
         while inbox:
             try:
                 function, args = inbox.popleft()
-            except IndexError:  # another thread drained it after the loop finished
+            except IndexError:  # the loop has finished, and another thread has drained the inbox
                 return
             function(*args)
 
@@ -368,11 +381,11 @@ class IOLoop:
         self.end_waits(self._session.last_error or client_closed())
         self.stopped.set()
         for resource in (self._selector, self._wake_up):
-            with suppress(OSError):  # other code in this process closed its descriptor
+            with suppress(OSError):  # other code in this process may have closed the descriptor
                 resource.close()
 
     def _end_session(self) -> None:
-        """Close the session if that was requested. Otherwise the thread ends because of internal errors: fail the session."""
+        """Close the session if this was requested. Otherwise fail it, because the thread ends after internal errors."""
         if self._closing:
             self._session.close(time.monotonic())
         else:
@@ -401,15 +414,16 @@ class IOLoop:
             self._waiting_ready.append(waiter)
 
     def end_waits(self, outcome: RelayError | None) -> None:
-        """Settle the waiters of :meth:`await_ready`. On the IO thread.
+        """Settle the waiters that were passed to :meth:`await_ready`. Called on the IO thread.
 
-        :param outcome: the error, or ``None`` for success."""
+        :param outcome: the error, or ``None`` for success.
+        """
         waiters, self._waiting_ready = self._waiting_ready, []
         for waiter in waiters:
             waiter.settle(outcome)
 
     def _forget_waiter(self, waiter: Waiter[None]) -> None:
-        with suppress(ValueError):  # already settled
+        with suppress(ValueError):  # the waiter has already been settled
             self._waiting_ready.remove(waiter)
 
     # -- effects -------------------------------------------------------------------------------------------------
@@ -452,7 +466,7 @@ class IOLoop:
             self._troubles.warning(effect.kind, "ignored %s%s from the server", effect.kind, shown)
 
     def _phase_changed(self, change: PhaseChanged) -> None:
-        # Set the state before waking waiters, so that a woken caller sees the new state.
+        # Update the state before waking waiting threads, so that they see the new state.
         sink = self._listener()
         try:
             if sink is not None:
@@ -462,12 +476,12 @@ class IOLoop:
                 outcome = None if change.phase is Phase.READY else change.error or client_closed()
                 self.end_waits(outcome)
                 if outcome is not None:
-                    self.stopped.set()  # last, so that run() sees the new state
+                    self.stopped.set()  # set last, so that run() sees the new state
 
     # -- the socket ----------------------------------------------------------------------------------------------
 
     def _dial_done(self, attempt: ConnectAttempt, outcome: FedWebSocket | ConnectError) -> None:
-        # On the dial thread.
+        # Called on the dial thread.
         self._post(self._attempt_done, attempt, outcome)
 
     def _attempt_done(self, attempt: ConnectAttempt, outcome: FedWebSocket | ConnectError) -> None:
@@ -526,7 +540,7 @@ class IOLoop:
             if broken is not None:
                 self._lose(broken.reason, refused=broken.refused)
                 return
-            # Bytes left in the kernel wake the selector again. A short TLS record is rarely followed by another one.
+            # If the kernel has more bytes, the selector wakes up again. A short TLS record is rarely followed by another record.
             if not self._secure or len(data) < SHORT_RECORD:
                 return
 
@@ -536,7 +550,7 @@ class IOLoop:
             return
         outbox, frames, behind = self._outbox, connection.outbox, self._outbox.behind
         if not frames and not behind:
-            return  # nothing has changed
+            return  # there is nothing to write
         try:
             moved = outbox.flush(frames, connection.write, now := time.monotonic())
         except OSError as error:
@@ -554,7 +568,7 @@ class IOLoop:
             self._interest = interest
 
     def _lose(self, reason: str, *, refused: bool = False) -> None:
-        """Close a broken transport and notify the session, which decides what to do next."""
+        """Close a broken connection and report it to the session, which decides whether to reconnect."""
         self._close_socket()
         self._session.lost(time.monotonic(), reason, refused=refused)
 

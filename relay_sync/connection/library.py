@@ -1,4 +1,4 @@
-"""Checks whether websocket-client can be imported, without importing it, and explains why not."""
+"""Check whether websocket-client can be imported, and explain why if it cannot."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ __all__ = ["check_library", "unusable"]
 
 
 class _NoTls(ImportError):
-    """Python's ssl cannot be imported."""
+    """Python's ``ssl`` module cannot be imported."""
 
 
 def check_library() -> None:
     """Check that ``ssl`` and websocket-client are available.
 
-    websocket-client is located but not imported: a program named ``websocket.py`` would run again.
+    This function locates websocket-client without importing it. If the program itself is named ``websocket.py``, an import would
+    run it a second time.
 
-    :raises ImportError: the package is not installed, a single file has its name, or Python has no TLS.
+    :raises ImportError: the package is not installed, the name belongs to a single file, or Python was built without TLS.
     """
     try:
         import ssl  # noqa: F401
-    except BaseException as error:  # an unrelated module of that name may raise anything
+    except BaseException as error:  # an unrelated module with the same name may raise any exception
         raise _NoTls(f"{type(error).__name__}: {error}") from error
     if "websocket" in sys.modules:
         return
@@ -36,26 +37,26 @@ def check_library() -> None:
 
 
 def unusable(error: BaseException) -> ConnectError:
-    """Return the error to raise if the transport cannot be imported."""
+    """Return the exception to raise if the transport cannot be imported."""
     if lack(error) is not None:
         return without_descriptors("the connection", error)
     if isinstance(error, _NoTls):
         place = _place("ssl")
-        told = f"Python's ssl module cannot be imported ({error}); websocket-client requires it"
+        problem = f"Python's ssl module cannot be imported ({error}); websocket-client requires it"
         advice = f"The ssl module found is {place}" if place else "This Python was built without ssl"
     else:
         place = _place("websocket")
-        told = f"websocket-client cannot be imported ({type(error).__name__}: {error})"
+        problem = f"websocket-client cannot be imported ({type(error).__name__}: {error})"
         advice = "Install it: pip install websocket-client"
         if place:
             advice = f"The websocket module found is {place}: if that is not websocket-client, rename it; otherwise reinstall it"
-    found = ConnectError(f"cannot connect: {told}. {advice}", fatal=True)
+    found = ConnectError(f"cannot connect: {problem}. {advice}", fatal=True)
     found.__cause__ = error
     return found
 
 
 def _place(name: str) -> str:
-    """Return the location of the module that is or would be imported by a name, or ``""`` if there is none."""
+    """Return the location of a module, whether or not it has been imported, or ``""`` if it does not exist."""
     loaded = sys.modules.get(name)
     try:
         found = getattr(loaded, "__spec__", None) or importlib.util.find_spec(name)

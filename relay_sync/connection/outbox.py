@@ -1,4 +1,4 @@
-"""Frames that could not be written to a connection yet, and the commands among them."""
+"""Buffer outgoing frames until the socket accepts them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ..protocol.command import Command
 
 __all__ = ["OUTBOX_LIMIT", "OUTBOX_STOP", "Outbox"]
 
-#: Bytes that may wait. Beyond this, no new commands are accepted.
+#: Number of buffered bytes above which the client accepts no new commands.
 OUTBOX_LIMIT: Final = 1024 * 1024
-#: Bytes beyond which reading stops as well: the peer must accept pending acknowledgments before it can cause more.
+#: Number of buffered bytes above which the client stops reading, so that the peer cannot cause further acknowledgments.
 OUTBOX_STOP: Final = 4 * OUTBOX_LIMIT
 
 Write = Callable[[bytes | bytearray], int]
@@ -20,22 +20,23 @@ _Leaving = tuple[int, int, Command]
 
 
 class Outbox:
-    """The outbox of one connection.
+    """Buffer of outgoing bytes of one connection.
 
-    Each command learns when its last byte was passed to the system: the time limit for its reply starts then.
+    The outbox updates ``Command.moved_at`` when bytes of a command are written. The timeout for the reply starts when the last
+    byte is written.
     """
 
     def __init__(self) -> None:
         self._unsent = bytearray()
-        #: Whether the last flush left bytes behind.
+        #: Whether bytes are still buffered after the last flush.
         self.behind: bool = False
-        #: Total number of bytes ever added.
+        #: Total number of bytes added to the outbox so far.
         self._put = 0
-        #: Commands with unwritten bytes: the end position, the size, the command.
+        #: Commands that are not completely written, each with the stream position of its end and its size in bytes.
         self._leaving: deque[_Leaving] = deque()
-        #: Total size of those commands, in bytes.
+        #: Total size of the commands in ``_leaving``, in bytes.
         self._commands = 0
-        #: Commands among the frames of the next :meth:`flush`, each with the 1-based position of its frame.
+        #: Commands in the frames for the next :meth:`flush`, each with the 1-based index of its frame.
         self._fresh: deque[tuple[int, Command]] = deque()
 
     def __len__(self) -> int:
@@ -43,15 +44,15 @@ class Outbox:
 
     @property
     def caused(self) -> int:
-        """Number of waiting bytes that the peer has caused, such as acknowledgments of its events."""
+        """Number of buffered bytes that are responses to the peer, such as acknowledgments of events."""
         return len(self._unsent) - self._commands
 
     def expect(self, command: Command, frames: list[bytes]) -> None:
-        """Note that the last of these frames is a command."""
+        """Record that the last of these frames contains a command."""
         self._fresh.append((len(frames), command))
 
     def take(self, frames: list[bytes]) -> None:
-        """Add new frames, and empty their list."""
+        """Add frames to the buffer, and clear the list."""
         end, fresh = self._put, self._fresh
         if fresh:
             for number, frame in enumerate(frames, 1):
@@ -65,34 +66,39 @@ class Outbox:
         frames.clear()
 
     def flush(self, frames: list[bytes], write: Write, now: float) -> bool:
-        """Write the waiting bytes, then the new frames, as far as the socket accepts them.
+        """Write buffered bytes, then new frames, until the socket accepts no further bytes. Buffer the rest.
 
-        :return: whether anything was written.
+        :param frames: the new frames. The list is cleared.
+        :param write: a function that writes bytes to the socket and returns the number of bytes written.
+        :param now: the current time.
+        :return: whether any bytes were written.
         """
-        gone = 0
+        written = 0
         if not self.behind:
-            # If nothing is waiting, the socket nearly always accepts all frames at once. The rest is kept.
+            # Fast path: with an empty buffer, the socket nearly always accepts all frames at once.
             data = frames[0] if len(frames) == 1 else b"".join(frames)
-            gone = write(data)
-            if gone == len(data):
-                self._put += gone
+            written = write(data)
+            if written == len(data):
+                self._put += written
                 while self._fresh:
                     self._fresh.popleft()[1].moved_at = now
                 frames.clear()
                 return True
         self.take(frames)
-        moved = self.write(write, now, gone)
+        moved = self.write(write, now, written)
         self.behind = len(self._unsent) > 0
         return moved
 
-    def write(self, write: Write, now: float, gone: int = 0) -> bool:
-        """Write as much as the socket accepts, and set the time on commands that were written completely.
+    def write(self, write: Write, now: float, already_written: int = 0) -> bool:
+        """Write as many buffered bytes as the socket accepts, and update the affected commands.
 
-        :param gone: bytes that have already been written.
-        :return: whether anything was written.
+        :param write: a function that writes bytes to the socket and returns the number of bytes written.
+        :param now: the current time.
+        :param already_written: the number of buffered bytes that the caller has written.
+        :return: whether any bytes were written, by this method or by the caller.
         """
         unsent, before = self._unsent, len(self._unsent)
-        del unsent[:gone]
+        del unsent[:already_written]
         try:
             while unsent and (sent := write(unsent)):
                 del unsent[:sent]

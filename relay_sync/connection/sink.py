@@ -1,4 +1,4 @@
-"""The interface of the client as used by the IO thread."""
+"""The interface through which the IO thread calls the client."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Sink"]
 
 
 class Sink(Protocol):
-    """Receives events and changes of state on the IO thread. Its methods must not block or run user code."""
+    """Receiver of events and state changes. The IO thread calls its methods, which must not block or run user code."""
 
     def on_event(self, payload: dict[str, Any]) -> None: ...
     def on_phase(self, phase: Phase, error: RelayError | None) -> None: ...
@@ -23,4 +23,4 @@ class Sink(Protocol):
 
     @property
     def attached(self) -> object:
-        """The current loop. Reports of an older loop that is still closing are ignored."""
+        """The current loop. The IO thread of an older loop that is still closing does not call the other methods."""

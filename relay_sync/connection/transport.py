@@ -1,7 +1,8 @@
-"""The only module that uses websocket-client: dialing, TLS, bytes in and bytes out.
+"""The WebSocket connection: dialing, TLS, reading and writing. This is the only module that uses websocket-client.
 
-websocket-client builds frames and validates control frames and fragments. It receives whole frames whose sizes were checked here,
-so it never waits for bytes and never buffers more than the limit. Plain text frames, which are nearly all frames, bypass it.
+Nearly all frames are unfragmented text frames, which this module parses and builds itself. websocket-client handles control
+frames and fragments. It receives only complete frames whose size has been checked, so it never waits for bytes and never buffers
+more than the limit.
 """
 
 from __future__ import annotations
@@ -30,18 +31,19 @@ from .addresses import open_tcp, time_left
 __all__ = ["Broken", "FedWebSocket", "as_error", "dial", "proxy_for"]
 
 _TEXT: Final = 0x81  # FIN and opcode 1
-_KEYS: Final = 4096  # random bytes for mask keys, generated at once
+_KEYS: Final = 4096  # number of random bytes to generate at a time, for mask keys
 _MAX_FRAGMENTS: Final = 1000
 _WRITE_AT_ONCE: Final = 256 * 1024
 _NOT_NOW: Final = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-#: OpenSSL's error names for a peer that does not use TLS.
+#: The names of OpenSSL errors that are raised if the peer does not use TLS.
 _NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"})
 
 
 class Broken(NamedTuple):
-    """Why a connection has ended.
+    """Reason for the end of a connection.
 
-    :ivar refused: whether the server closed it with a code that means a refusal, not a restart or an error.
+    :ivar reason: a description for error messages.
+    :ivar refused: whether the close code of the server means a refusal, rather than a restart or an error.
     """
 
     reason: str
@@ -49,11 +51,11 @@ class Broken(NamedTuple):
 
 
 class _Starved(Exception):
-    """The parser requested more bytes than the frame has."""
+    """The parser requested more bytes than the frame contains."""
 
 
 class _Fragments(websocket.continuous_frame):  # type: ignore[misc,unused-ignore]
-    """Joins fragments in place. The library would copy the message for each fragment."""
+    """Message buffer that appends fragments in place. The library's class copies the message for each fragment."""
 
     def add(self, frame: websocket.ABNF) -> None:
         if not frame.fin and not self.cont_data:
@@ -62,10 +64,16 @@ class _Fragments(websocket.continuous_frame):  # type: ignore[misc,unused-ignore
 
 
 class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
-    """A connected WebSocket without I/O of its own: received bytes are passed in, and frames are put into an outbox."""
+    """WebSocket protocol on top of non-blocking I/O.
+
+    The caller passes received bytes to :meth:`feed` and writes the frames in ``outbox`` to the socket.
+
+    :param max_message: the maximum size of a message, in bytes.
+    :param sock: the connected socket. Only tests omit it.
+    """
 
     def __init__(self, max_message: int, sock: socket.socket | None = None) -> None:
-        # UTF-8 is validated by decoding below, which is a thousand times faster than the library's check.
+        # Skip the library's UTF-8 validation. Decoding the message validates it as well, and is a thousand times faster.
         super().__init__(enable_multithread=False, skip_utf8_validation=True)
         self.cont_frame: _Fragments = _Fragments(fire_cont_frame=False, skip_utf8_validation=True)
         self.outbox: list[bytes] = []
@@ -81,7 +89,8 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
         self._keys = b""
         self._keys_used = 0
 
-    # The two methods of websocket-client to override, unchanged since 2014. A differential fuzz test guards them.
+    # These two methods override methods of websocket-client that have not changed since 2014. A differential fuzz test
+    # compares this class with the original.
 
     def _send(self, data: str | bytes) -> int:
         self.outbox.append(data if isinstance(data, bytes) else data.encode("latin-1"))
@@ -96,28 +105,30 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
 
     @property
     def socket(self) -> socket.socket:
-        """The connected, non-blocking socket. The code that gets it owns it."""
+        """The connected, non-blocking socket. The caller is responsible for closing it."""
         assert self.sock is not None
         return self.sock
 
     @property
     def secure(self) -> bool:
-        """Whether the connection uses TLS, which may buffer bytes that a selector does not see."""
+        """Whether the connection uses TLS. If so, there may be buffered bytes that a selector cannot detect."""
         return isinstance(self.sock, ssl.SSLSocket)
 
     @property
     def holds_bytes(self) -> bool:
-        """Whether TLS has buffered bytes that were already read from the kernel."""
+        """Whether the TLS layer has buffered bytes that were already read from the kernel."""
         return isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0
 
     @property
     def unfinished(self) -> bool:
-        """Whether a message has been received in part."""
+        """Whether a message has been partially received."""
         return bool(self._unread) or self._fragments > 0
 
     def read(self, limit: int) -> bytes | None:
-        """Return bytes from the socket: ``b""`` at the end of the stream, ``None`` if there are none now.
+        """Read bytes from the socket.
 
+        :param limit: the maximum number of bytes.
+        :return: the bytes, ``b""`` at the end of the stream, or ``None`` if no bytes are available.
         :raises OSError: the connection failed.
         """
         try:
@@ -126,8 +137,9 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
             return None
 
     def write(self, data: bytes | bytearray) -> int:
-        """Write bytes to the socket. Return how many it accepted, 0 if none now.
+        """Write bytes to the socket.
 
+        :return: the number of bytes that were written, which may be 0.
         :raises OSError: the connection failed.
         """
         try:
@@ -137,13 +149,13 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
             return 0
 
     def discard(self) -> None:
-        """Close the socket of a connection that is not needed."""
+        """Close the socket of a connection that is no longer needed."""
         self.socket.close()
 
     def text_frame(self, text: str) -> None:
-        """Put one text message into the outbox.
+        """Add a text message to the outbox.
 
-        Builds the frame directly (RFC 6455, section 5), which is five times faster than the library.
+        This method builds the frame directly (RFC 6455, section 5), which is five times faster than the library.
         """
         data = text.encode()
         size = len(data)
@@ -158,7 +170,7 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
         self.outbox.append(head + key + (int.from_bytes(data, "little") ^ mask).to_bytes(size, "little"))
 
     def _mask_key(self) -> bytes:
-        # Generated in batches: a system call per frame would take a fifth of the time of an acknowledgment.
+        # Generate random bytes in batches. A system call per frame would take 20% of the time needed for an acknowledgment.
         if self._keys_used >= len(self._keys):
             self._keys = os.urandom(_KEYS)
             self._keys_used = 0
@@ -167,10 +179,10 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
         return self._keys[used : used + 4]
 
     def feed(self, data: bytes) -> tuple[list[str], Broken | None]:
-        """Parse bytes from the peer.
+        """Parse received bytes.
 
-        :return: the completed text messages, and why the connection has ended, if it has. Messages completed before the end are
-            still returned. Later calls return only the reason.
+        :return: the completed text messages, and the reason if the connection has ended, otherwise ``None``. Messages that were
+            completed before the end are still returned. Later calls return no messages and the same reason.
         """
         messages: list[str] = []
         if self._broken is None:
@@ -206,7 +218,7 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
         return None
 
     def _slow(self, frame: bytes, length: int, messages: list[str]) -> Broken | None:
-        """Let websocket-client handle control frames, fragments, and masked or invalid frames."""
+        """Handle a control frame, a fragment, or a masked or invalid frame with websocket-client."""
         opcode = frame[0] & 0x0F
         if opcode < 8:
             self._fragments += 1
@@ -217,8 +229,8 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
         try:
             kind, whole = self.recv_data_frame(control_frame=True)
         except _Starved:
-            return None  # a fragment; more will follow
-        except Exception as error:  # invalid frames make the library raise many kinds of exceptions
+            return None  # the message is not complete
+        except Exception as error:  # the library raises many kinds of exceptions for invalid frames
             return self._refuse(1002, f"an invalid WebSocket frame ({type(error).__name__})")
         if kind == websocket.ABNF.OPCODE_CLOSE:
             payload = bytes(whole.data)
@@ -226,20 +238,24 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
         if kind in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):
             self._fragments = self._fragments_size = 0
         if kind == websocket.ABNF.OPCODE_TEXT:
-            # _parse() handles UnicodeDecodeError.
+            # If this raises UnicodeDecodeError, _parse() handles it.
             messages.append(str(whole.data, "utf-8"))
         return None
 
     def _refuse(self, code: int, what: str) -> Broken:
         try:
             self.send_close(code)
-        except Exception:  # best effort: the connection is closed either way
+        except Exception:  # the close frame is optional, because the connection is closed either way
             pass
         return Broken(f"the server sent {what}")
 
 
 def _frame_size(data: bytearray, start: int, size: int) -> tuple[int, int]:
-    """Return the header size and payload length of the frame at *start*, or (0, 0) if the header is incomplete."""
+    """Return the header size and payload length of a frame, or (0, 0) if the header is incomplete.
+
+    :param start: the offset of the frame in *data*.
+    :param size: the number of bytes in *data*.
+    """
     length = data[start + 1] & 0x7F
     header = 2
     if length == 126:
@@ -256,7 +272,7 @@ def _frame_size(data: bytearray, start: int, size: int) -> tuple[int, int]:
 
 
 def _says_no(payload: bytes) -> bool:
-    """Return whether a close code means a policy (1008) or authorization (3000, 3003) refusal, or is private to the service."""
+    """Return whether a close code means a refusal: policy (1008), authorization (3000, 3003) or private (4000 to 4999)."""
     code = int.from_bytes(payload[:2], "big")
     return code in (1008, 3000, 3003) or 4000 <= code < 5000
 
@@ -278,26 +294,31 @@ def dial(
     opened: Callable[[socket.socket], None],
     next_peer: Callable[[str], None] = lambda peer: None,
 ) -> FedWebSocket:
-    """Open a connection: DNS, TCP, proxy, TLS and the upgrade, blocking, within the deadline as far as the system allows.
+    """Open a connection, including DNS lookup, proxy, TLS and WebSocket upgrade. Blocks until it is established.
 
-    :param opened: called with each new socket, and again when it is connected, so that another thread can shut it down: timeouts
-        do not stop a peer that sends single bytes. An exception that it raises ends the attempt.
-    :param next_peer: if there is a proxy, called with a description of the peer that must answer next, for error messages.
-    :raises ConnectError: with ``fatal`` set if retrying would not help.
-    :raises OSError: for all other failures.
+    The deadline is not exact: a DNS lookup cannot be interrupted, and a peer that sends single bytes is not stopped by timeouts.
+
+    :param config: the client's configuration.
+    :param deadline: the deadline for the connection.
+    :param opened: a function that is called with each new socket, and again when the socket is connected. Another thread can
+        then shut down the socket to cancel the attempt. The function may also raise to cancel it.
+    :param next_peer: a function that is called with a description of the next peer to answer, for error messages. It is only
+        called if there is a proxy.
+    :raises ConnectError: the attempt failed. ``fatal`` is set if retrying would not help.
+    :raises OSError: the attempt failed for a reason that is not covered by :class:`ConnectError`.
     """
     _quieten()
     proxy = proxy_for(config)
     if proxy is None:
         return _dial(config, None, config.address.url, deadline, opened, next_peer)
     next_peer(str(proxy))
-    with _told_of(str(proxy)):
+    with _naming(str(proxy)):
         return _dial(config, proxy, f"{config.address.url} through {proxy}", deadline, opened, next_peer)
 
 
 @contextmanager
-def _told_of(peer: str) -> Iterator[None]:
-    """Name the peer in network errors."""
+def _naming(peer: str) -> Iterator[None]:
+    """Convert network errors raised in the block to errors that name the peer."""
     try:
         yield
     except ConnectError:
@@ -314,15 +335,18 @@ def _dial(
     opened: Callable[[socket.socket], None],
     next_peer: Callable[[str], None],
 ) -> FedWebSocket:
-    """:param peer: a description of the server and the proxy, for error messages."""
+    """Open a connection, directly or through a proxy.
+
+    :param peer: a description of the server and the proxy, for error messages.
+    """
     sock = _open(config, proxy, deadline, opened)
     try:
-        # Again, now that the socket is connected: a shutdown before that had no effect.
+        # Call opened() again now that the socket is connected. An earlier shutdown had no effect.
         opened(sock)
         if proxy is not None:
             _tunnel(sock, config, proxy, deadline)
             next_peer(peer)
-        with _told_of(peer):
+        with _naming(peer):
             if config.address.secure:
                 sock = _secure(sock, config, deadline)
                 opened(sock)
@@ -355,7 +379,7 @@ def _secure(sock: socket.socket, config: Config, deadline: Deadline) -> ssl.SSLS
         except Unusable as error:
             raise _fatal(str(error)) from error
     sock.settimeout(time_left(deadline))
-    # The handshake is a separate step, so that another thread can shut down the socket during it.
+    # This does not start the handshake. The caller first passes the socket to opened(), so that another thread can shut it down.
     return begin_tls(context, sock, config.address.host)
 
 
@@ -364,7 +388,7 @@ def _shake_hands(sock: ssl.SSLSocket, config: Config, peer: str) -> None:
     try:
         sock.do_handshake()
     except ssl.SSLCertVerificationError as error:
-        if are_lacking():  # the certificate authorities are read from files
+        if are_lacking():  # without free descriptors, the files with certificate authorities could not be read
             raise without_descriptors("the connection", error) from error
         raise _fatal(
             f"the certificate of {config.address.host}{way} is not trusted: {error.verify_message}{_which(sock)}; "
@@ -377,18 +401,21 @@ def _shake_hands(sock: ssl.SSLSocket, config: Config, peer: str) -> None:
 
 
 def _decided(config: Config) -> str:
-    """Name the environment variables that override the system's certificate authorities, for the error message."""
+    """Return a sentence for error messages that names the environment variables which set the certificate authorities.
+
+    :return: the sentence, or ``""`` if no such variable is set.
+    """
     names = () if config.ssl_context is not None else trust_variables()
     return f"the certificate authorities come from {' and '.join(names)}; " if names else ""
 
 
 def _which(sock: ssl.SSLSocket) -> str:
-    """Describe an untrusted certificate, if this Python version exposes it before the handshake completes."""
+    """Return a description of an untrusted certificate, or ``""`` if this Python version does not provide it."""
     try:
         info: dict[str, Any] = sock._sslobj.get_unverified_chain()[0].get_info()  # type: ignore[attr-defined]
         subject, issuer = (_common_name(info[name]) for name in ("subject", "issuer"))
         return f" (it is for {subject!r}, issued by {issuer!r}, valid from {info['notBefore']} to {info['notAfter']})"
-    except Exception:  # a private API, and data from the peer
+    except Exception:  # this is a private API, and the data comes from the peer
         return ""
 
 
@@ -400,7 +427,7 @@ def _common_name(parts: Any) -> str:
 
 def _read_head(sock: socket.socket, deadline: Deadline) -> upgrade.Head:
     def receive() -> bytes:
-        # Byte by byte, because the bytes after the head belong to TLS or to the WebSocket.
+        # Read single bytes, because the bytes after the head belong to the TLS or WebSocket layer.
         sock.settimeout(time_left(deadline))
         return sock.recv(1)
 
@@ -412,7 +439,7 @@ def _upgrade(sock: socket.socket, config: Config, deadline: Deadline, peer: str)
     sock.settimeout(time_left(deadline))
     sock.sendall(upgrade.request(config.address.netloc, key))
     try:
-        # Redirects are not followed: credentials are sent to the configured host only.
+        # Do not follow redirects. Credentials must only be sent to the configured host.
         upgrade.check(_read_head(sock, deadline), key)
     except upgrade.NoUpgrade as error:
         raise ConnectError(f"{peer} {error}" + ("; check host and port" if error.refused else "")) from error
@@ -421,7 +448,7 @@ def _upgrade(sock: socket.socket, config: Config, deadline: Deadline, peer: str)
 
 
 def proxy_for(config: Config) -> Proxy | None:
-    """Return the proxy for the server, or ``None``.
+    """Return the proxy to use for the server, or ``None``.
 
     :raises ConnectError: the proxy setting is invalid.
     """
@@ -443,7 +470,7 @@ def _tunnel(sock: socket.socket, config: Config, proxy: Proxy, deadline: Deadlin
     except upgrade.NotPlain:
         raise _fatal(f"{proxy} answered with TLS: only plain http:// proxies are supported") from None
     except upgrade.NoUpgrade as error:
-        error.refused = False  # the proxy failed; the server was not contacted
+        error.refused = False  # the failure is the proxy's, because the server was not contacted
         raise ConnectError(f"{proxy} did not answer as a proxy") from error
     if not 200 <= head.status < 300:
         message, final = proxy.refusal(target, head.status, head.reason)
@@ -451,14 +478,14 @@ def _tunnel(sock: socket.socket, config: Config, proxy: Proxy, deadline: Deadlin
 
 
 def _quieten() -> None:
-    # With tracing enabled, websocket-client logs whole frames and headers, including secrets.
+    # If tracing is enabled, websocket-client logs complete frames and headers, including secrets.
     logger = logging.getLogger("websocket")
     if not any(isinstance(one, _NoSecrets) for one in logger.filters):
         logger.addFilter(_NoSecrets())
 
 
 class _NoSecrets(logging.Filter):
-    """Drops the log records of websocket-client that contain raw frames and headers."""
+    """Filter that drops log records of websocket-client with raw frames or headers."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message: Any = record.msg
@@ -468,9 +495,9 @@ class _NoSecrets(logging.Filter):
 
 
 def as_error(error: BaseException, peer: str) -> ConnectError:
-    """Return the public error for a failed connection attempt.
+    """Return the public exception for a failed connection attempt.
 
-    :param peer: a description of the peer that did not answer.
+    :param peer: a description of the peer whose answer was awaited.
     """
     if lack(error) is not None:
         return without_descriptors("the connection", error)
@@ -481,7 +508,7 @@ def as_error(error: BaseException, peer: str) -> ConnectError:
         found = ConnectTimeout(f"{peer} did not answer before the timeout")
     elif isinstance(error, (OSError, ValueError)):
         found = ConnectError(f"{peer} cannot be reached: {error}")
-    else:  # not a network failure: a failed import, or an internal error
+    else:  # this is not a network failure, but a failed import or an internal error
         found = ConnectError(f"the connection to {peer} failed locally: {type(error).__name__}: {error}", fatal=True)
     found.__cause__ = error
     return found

@@ -1,7 +1,7 @@
-"""The upgrade from HTTP to WebSocket: builds the request and validates the response (RFC 6455, section 4.1).
+"""Build the WebSocket upgrade request and validate the response (RFC 6455, section 4.1).
 
-Only the status, ``Upgrade``, ``Connection`` and ``Sec-WebSocket-Accept`` of a response matter. All other content is ignored, such
-as cookies, encodings, folded lines and lines without a colon.
+This module checks the status line and the ``Upgrade``, ``Connection`` and ``Sec-WebSocket-Accept`` headers. It ignores all other
+content of the response, including cookies and malformed header lines.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ MAX_HEAD: Final = 256 * 1024
 _GUID: Final = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _STATUS: Final = r"HTTP/[0-9]\.[0-9] +([1-9][0-9]{2})(?: (.*))?"
 _END: Final = (b"\n\r\n", b"\n\n")
-#: The first bytes of a TLS server that received plain text: an alert or a handshake record.
+#: The first bytes of an answer from a TLS server that received plain text. They start an alert or a handshake record.
 _TLS: Final = (b"\x15\x03", b"\x16\x03")
 
 
 class NoUpgrade(ValueError):
-    """The response is not an upgrade. The message continues a sentence that starts with the server's address.
+    """The response does not complete the upgrade.
 
-    :param refused: whether the next attempt is likely to get the same response.
+    :param message: a predicate for an error message whose subject is the server's address.
+    :param refused: whether another attempt is likely to get the same response.
     """
 
     def __init__(self, message: str, *, refused: bool = True) -> None:
@@ -37,20 +38,21 @@ class NoUpgrade(ValueError):
 
 
 class NotPlain(NoUpgrade):
-    """The peer answered with TLS instead of plain text."""
+    """The peer answered with TLS on a plain connection."""
 
 
 def was_refused(error: BaseException) -> bool:
-    """Return whether a dial failed because the server, or another server at its address, refused the upgrade."""
+    """Return whether a connection attempt failed because the server refused the upgrade."""
     cause = error.__cause__
     return isinstance(cause, NoUpgrade) and cause.refused
 
 
 class Head(NamedTuple):
-    """The head of a response.
+    """Status line and headers of a response.
 
+    :ivar status: the status code.
     :ivar reason: the reason phrase of the status line.
-    :ivar fields: names in lower case; repeated ones joined with commas.
+    :ivar fields: the header values by lower-case name. Repeated headers are joined with commas.
     """
 
     status: int
@@ -58,15 +60,15 @@ class Head(NamedTuple):
     fields: dict[str, str]
 
     def tokens(self, name: str) -> list[str]:
-        """Return the values of a list field, in lower case."""
+        """Return the elements of a comma-separated header, in lower case."""
         return [part.strip().lower() for part in self.fields.get(name, "").split(",")]
 
 
 def request(host: str, key: str) -> bytes:
     """Return the upgrade request.
 
-    :param host: the host, with its port unless it is the default of the scheme.
-    :param key: 16 random bytes in base64.
+    :param host: the value of the ``Host`` header. It includes the port unless that is the default port of the scheme.
+    :param key: the value of the ``Sec-WebSocket-Key`` header, which is 16 random bytes in base64.
     """
     lines = [
         "GET / HTTP/1.1",
@@ -80,9 +82,9 @@ def request(host: str, key: str) -> bytes:
 
 
 def read_head(receive: Callable[[], bytes]) -> Head:
-    """Read the head of a response, and no byte after it. Skip interim responses (100, 103).
+    """Read the head of the final response, and skip interim responses such as 100 or 103. Do not read beyond the head.
 
-    :param receive: returns the next byte, or ``b""`` at the end.
+    :param receive: a function that returns the next byte, or ``b""`` at the end of the stream.
     :raises NoUpgrade: the response is not HTTP, or its head is too long or incomplete.
     """
     left = MAX_HEAD
@@ -133,9 +135,10 @@ def accept_value(key: str) -> str:
 
 
 def check(head: Head, key: str) -> None:
-    """Check that a response completes the requested upgrade.
+    """Check that a response completes the upgrade.
 
-    :raises NoUpgrade: it does not.
+    :param key: the key of the request.
+    :raises NoUpgrade: the status or a header is invalid.
     """
     if head.status != 101:
         raise NoUpgrade(
