@@ -1,31 +1,31 @@
-"""Call commands over HTTP, for web requests, jobs and scripts without the RELAY connection of a call.
+"""Control calls over HTTP, from web applications, jobs and scripts that have no RELAY connection.
 
 ::
 
     from relay_sync.rest import RestClient
 
-    with RestClient() as rest:                       # credentials as for RelayClient
+    with RestClient() as rest:                       # credentials from the environment
         action = rest.call(call_id).stream("wss://example.com/audio", track="both")
         ...
         rest.call(call_id).stream_stop(action.control_id)
 
-When a method returns, the platform has accepted the command. No events arrive over HTTP: the platform notifies the client that
-owns the call, and the command's ``status_url`` (see :mod:`relay_sync.webhooks`).
+A method returns when the platform has accepted the command. HTTP clients receive no events. The platform sends events to the
+client that owns the call, and to the ``status_url`` of the command (see :mod:`relay_sync.webhooks`).
 
 ================  ==================================================================================================
-``client``        :class:`RestClient`: credentials, ``call``, ``dial``, ``command``, ``download``
-``commands``      :class:`RemoteCall`, :class:`RemoteAction`: the documented commands, named as on ``Call``
-``media``         the commands for audio and input, a mix-in of :class:`RemoteCall`
-``replies``       :class:`CallInfo`, and errors from refusals; pure
-``exchange``      requests and replies: deadlines, safe retries, errors
+``client``        :class:`RestClient`, the public client class
+``commands``      :class:`RemoteCall` and :class:`RemoteAction`, with the same commands as ``Call``
+``media``         the commands for audio and input, a base class of :class:`RemoteCall`
+``replies``       :class:`CallInfo`, and the parsing of replies and errors
+``exchange``      HTTP requests with deadlines, retries and error conversion
 ``sessions``      one ``requests.Session`` per thread and process
-``sockets``       reads with a deadline, however slowly the bytes arrive
-``download``      recordings downloaded to files: resumption and limits
-``ranges``        which bytes of a file a response contains; pure
-``pages``         text sent instead of a recording; pure
-``parts``         the partial file, and the note that makes it resumable
-``reach``         where a redirect may lead
-``progress``      the progress of a download on a terminal
+``sockets``       connections whose reads have a deadline
+``download``      downloads of recordings, with resumption and size limits
+``ranges``        byte ranges in response headers
+``pages``         detection of HTML or JSON sent in place of a recording
+``parts``         partial files, and the metadata needed to resume them
+``reach``         checks of redirect targets
+``progress``      progress output on a terminal
 ================  ==================================================================================================
 """
 

@@ -1,4 +1,4 @@
-"""RestClient: credentials, commands and downloads over HTTP."""
+"""The public REST client class."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ StatusEvent = Literal["answered", "queued", "initiated", "ringing", "ending", "e
 
 
 class RestClient:
-    """Sends call commands and downloads recordings over HTTP. Safe to use from any thread and after a fork.
+    """A client that sends call commands and downloads recordings over HTTP. Thread-safe, and usable after a fork.
 
-    Creating a client sends nothing. Parameters that are left out are read from the environment, as for
-    :class:`relay_sync.RelayClient`.
+    A new client does not connect until the first request.
 
-    A request is retried only where that is safe. Every request is retried if no connection was established or if the server
-    answered 429. A request that may be carried out twice (a ``*_stop`` command or a download) is also retried if its reply was
-    lost or the server answered 502, 503 or 504. The client honors ``Retry-After`` up to 30 seconds and within the timeout.
+    The client retries a request only if that is safe. It retries all requests if no connection could be established or if the
+    server answers 429. It retries ``*_stop`` commands and downloads, which may be executed twice, also if the reply is lost or if
+    the server answers 502, 503 or 504. The client honors a ``Retry-After`` header of up to 30 seconds within the timeout.
 
-    :param project: id of the project; defaults to ``SIGNALWIRE_PROJECT_ID``.
-    :param token: API token of the project, with the Voice permission; defaults to ``SIGNALWIRE_API_TOKEN``. JWTs are not
-        supported here.
-    :param host: host of the space, such as ``your-space.signalwire.com``; defaults to ``SIGNALWIRE_SPACE``. ``name:port``,
-        ``https://...`` and ``wss://...`` are accepted too, plain HTTP only for loopback.
-    :param connect_timeout: seconds to establish a connection, including the name lookup.
-    :param read_timeout: seconds for each read from the connection.
-    :param request_timeout: seconds for a command, including its retries.
-    :param retries: maximum number of retries of a request, 0 to 10.
-    :param ca_file: PEM file with an additional certificate authority to trust; defaults to ``SIGNALWIRE_RELAY_CA_FILE``.
-    :param proxy: ``http://[user:password@]host:port``, or ``""`` for none; defaults to the environment (``https_proxy``,
-        ``no_proxy``). Loopback never goes through a proxy.
-    :param allow_insecure: whether to allow plain HTTP to hosts other than loopback, with a warning.
-    :raises InvalidParameter: a value is missing or invalid; the message names the parameter and its environment variable.
+    :param project: the project ID. Defaults to the environment variable ``SIGNALWIRE_PROJECT_ID``.
+    :param token: the project's API token, which needs the Voice permission. Defaults to ``SIGNALWIRE_API_TOKEN``. JWTs are not
+        supported.
+    :param host: the host of the space, such as ``your-space.signalwire.com``. Defaults to ``SIGNALWIRE_SPACE``. The forms
+        ``name:port``, ``https://...`` and ``wss://...`` are accepted as well. Plain HTTP requires a loopback host or
+        *allow_insecure*.
+    :param connect_timeout: timeout for establishing a connection, including the DNS lookup, in seconds.
+    :param read_timeout: timeout for each read from the connection, in seconds.
+    :param request_timeout: timeout for a command including its retries, in seconds.
+    :param retries: the maximum number of retries of a request, from 0 to 10.
+    :param ca_file: a PEM file with an additional trusted certificate authority. Defaults to ``SIGNALWIRE_RELAY_CA_FILE``.
+    :param proxy: the proxy URL, ``http://[user:password@]host:port``, or ``""`` to connect directly. By default the client uses
+        ``https_proxy`` and ``no_proxy`` from the environment. It always connects to loopback hosts directly.
+    :param allow_insecure: whether to allow plain HTTP to hosts other than loopback. The client then logs a warning.
+    :raises InvalidParameter: a value is missing or invalid. The message names the parameter and its environment variable.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class RestClient:
         return f"<RestClient {self._exchange.base}{' closed' if self._exchange.closed else ''}>"
 
     def close(self) -> None:
-        """Close the connections of all threads. Idempotent. Requests in progress in other threads finish."""
+        """Close the connections of all threads. Requests in progress on other threads are not interrupted."""
         self._exchange.close()
 
     def __enter__(self) -> RestClient:
@@ -115,11 +115,13 @@ class RestClient:
     # -- calls ---------------------------------------------------------------------------------------------------------
 
     def call(self, call_id: str) -> RemoteCall:
-        """Return the call with this id, to send commands to. No request is sent: if the call does not exist, the first command
-        raises :class:`~relay_sync.CommandRefused` with code 404.
+        """Return an object for sending commands to an existing call.
 
-        :param call_id: id of the call.
-        :raises InvalidParameter: ``call_id`` is not text or is empty.
+        This method sends no request. If the call does not exist, the first command raises :class:`~relay_sync.CommandRefused`
+        with code 404.
+
+        :param call_id: the ID of the call.
+        :raises InvalidParameter: ``call_id`` is not a string or is empty.
         """
         name = values.text("call_id", call_id, optional=False) or ""
         return RemoteCall(name, self._send)
@@ -139,29 +141,29 @@ class RestClient:
         codecs: Iterable[str] | str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> RemoteCall:
-        """Dial a number or SIP address (``dial``). A SWML document handles the call: pass exactly one of ``url`` and ``swml``.
+        """Dial a number or SIP address (``dial``). The call is handled by a SWML document.
 
-        Unlike ``RelayClient.dial``, this does not wait for an answer. The request is never retried once it may have been sent,
-        because that would place a second call.
+        Pass either ``url`` or ``swml``. Unlike ``RelayClient.dial``, this method does not wait for an answer. The client does not
+        retry a request that may have been sent, because the platform might place a second call.
 
-        :param to: number to dial in E.164 format, or a ``sip:`` address.
-        :param from_: number of the project to dial from in E.164 format, or a ``sip:`` address.
-        :param url: http(s) URL of the SWML document.
-        :param swml: the SWML document, as text or as a mapping.
-        :param caller_id: caller id to show to the callee.
-        :param fallback_url: http(s) URL to use if ``url`` fails.
-        :param status_url: http(s) URL that the platform notifies of state changes.
-        :param status_events: states to notify ``status_url`` of: ``queued``, ``initiated``, ``ringing``, ``answered``,
-            ``ending``, ``ended``.
-        :param url_method: HTTP method for ``url``: ``GET`` or ``POST``.
-        :param codecs: codecs to offer: names, or text with names separated by commas.
-        :param extra: additional wire parameters that this SDK does not define.
-        :return: the call; its ``info`` is the platform's record.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; no call was placed.
-        :raises ConnectError: no connection could be established; nothing was sent.
-        :raises ConnectionLost: the connection closed before the reply arrived; the call may have been placed.
-        :raises RequestTimeout: the server did not reply before the timeout; the call may have been placed.
+        :param to: the number to dial in E.164 format, or a ``sip:`` address.
+        :param from_: the caller's number in E.164 format, which must belong to the project, or a ``sip:`` address.
+        :param url: the http(s) URL of the SWML document.
+        :param swml: the SWML document, as a string or a mapping.
+        :param caller_id: the caller ID to show to the callee.
+        :param fallback_url: an http(s) URL to use if ``url`` fails.
+        :param status_url: an http(s) URL that the platform notifies of state changes.
+        :param status_events: the states to report to ``status_url``: ``queued``, ``initiated``, ``ringing``, ``answered``,
+            ``ending`` and ``ended``.
+        :param url_method: the HTTP method for ``url``: ``GET`` or ``POST``.
+        :param codecs: the codecs to offer, as names or as a comma-separated string.
+        :param extra: additional parameters of the command that this SDK does not support yet.
+        :return: the call. Its ``info`` is the platform's record of the call.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. No call was placed.
+        :raises ConnectError: no connection could be established. Nothing was sent.
+        :raises ConnectionLost: the connection closed before the reply arrived. The call may have been placed.
+        :raises RequestTimeout: the server did not reply before the timeout. The call may have been placed.
         """
         if (url is None) == (swml is None):
             raise InvalidParameter("url", url, "exactly one of url and swml", secret=values.may_hold_secrets(url))
@@ -189,19 +191,19 @@ class RestClient:
         repeatable: bool = False,
         timeout: float | None = None,
     ) -> CallInfo:
-        """Send a command that this SDK has no method for.
+        """Send a command. Use this method for commands that the SDK does not support.
 
-        :param command: name of the command, such as ``calling.ai.stop``.
-        :param params: the command's wire parameters, sent unchanged.
-        :param call_id: id of the call that the command addresses; ``""`` for none.
-        :param repeatable: whether the command may be carried out twice, and so is retried if its reply was lost.
-        :param timeout: seconds for the command, including its retries; defaults to the client's ``request_timeout``.
+        :param command: the name of the command, such as ``calling.ai.stop``.
+        :param params: the parameters of the command, which are sent unchanged.
+        :param call_id: the ID of the call that the command is for, or ``""`` if there is none.
+        :param repeatable: whether the command may safely be executed twice. If so, it is retried if the reply is lost.
+        :param timeout: timeout for the command including its retries, in seconds. Defaults to the client's ``request_timeout``.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command.
-        :raises ConnectError: no connection could be established; nothing was sent.
-        :raises ConnectionLost: the connection closed before the reply arrived; the command may have been carried out.
-        :raises RequestTimeout: the server did not reply before the timeout; the command may have been carried out.
+        :raises ConnectError: no connection could be established. Nothing was sent.
+        :raises ConnectionLost: the connection closed before the reply arrived. The command may have been executed.
+        :raises RequestTimeout: the server did not reply before the timeout. The command may have been executed.
         """
         name = values.text("command", command, optional=False) or ""
         if call_id != "":
@@ -220,7 +222,7 @@ class RestClient:
         timeout: float | None = None,
     ) -> CallInfo:
         body: dict[str, Any] = {"command": command, "params": params}
-        if call_id and command != "update":  # which has it among its parameters
+        if call_id and command != "update":  # the parameters of "update" already include the call ID
             body["id"] = call_id
         self._secrets.learn_from(params)
         limit = self._config.request_timeout if timeout is None else timeout
@@ -234,9 +236,9 @@ class RestClient:
         if not 200 <= answer.status < 300:
             raise refusal(answer.status, answer.body, command=command, call_id=call_id, sent=params)
         if answer.headers.get("Content-Type", "").partition(";")[0].strip().lower() == "text/html":
-            # Not the platform: its successful replies are JSON or empty.
-            told = f"{command}: the server sent a web page instead of a reply; is host the name of the space?"
-            raise CommandRefused(answer.status, told, method=command, call_id=call_id)
+            # This is not the platform, whose successful replies are JSON or empty.
+            message = f"{command}: the server sent a web page instead of a reply; is host the name of the space?"
+            raise CommandRefused(answer.status, message, method=command, call_id=call_id)
         return read_call(answer.body, call_id)
 
     # -- recordings ----------------------------------------------------------------------------------------------------
@@ -253,31 +255,36 @@ class RestClient:
         wait: float | None = None,
         timeout: float = 600.0,
     ) -> Download:
-        """Download a recording to a file. The file appears only when it is complete.
+        """Download a recording to a file. The file appears at its path when it is complete.
 
-        The bytes are collected in a second file in the same directory. If the connection closes early, the download continues
-        from there, provided that the server supports ranges. The credentials are sent only to the space's own host, and no
-        longer once a redirect has led to another host. Up to five redirects are followed, but never from https to http, nor
-        from a public host to this machine or a private network.
+        The client writes the bytes to a partial file in the same directory. If the connection is lost, the client resumes the
+        download, provided that the server supports range requests.
 
-        A recording may become available only some time after it ended: pass ``wait``.
+        Credentials are sent only to the host of the space, and never after a redirect to another host. The client follows up to
+        five redirects. It does not follow redirects from https to http, or from a public host to this machine or a private
+        network.
 
-        :param url: URL of the recording: ``action.url``, or ``url`` of a :class:`~relay_sync.webhooks.RecordingStatus`. Verify
-            a webhook before you use its URL: otherwise a forged webhook decides what your server fetches.
-        :param path: file to write; an existing file is replaced. Its directory must exist.
-        :param progress: whether to show the progress on standard error if that is a terminal; a bar if ``rich`` is installed.
-        :param on_progress: called with the bytes received so far and the total, which is ``None`` if the server does not give it.
-        :param max_bytes: maximum size of the file in bytes; a larger file raises :class:`~relay_sync.DownloadFailed`.
-        :param resume: whether to continue what an earlier download left in ``<path>.part``. A second download to the same path is
-            then refused while the first is running, even in another process if the file system supports locks. If false, each
-            download uses a file of its own, and the last to finish replaces the others.
-        :param wait: seconds to wait for a recording that is not available yet: the request is repeated while the server answers
-            202, 204, 404, 425, an empty file or with ``Retry-After``. ``None`` does not wait.
-        :param timeout: seconds for the download, including all retries and waits.
-        :return: the saved file.
-        :raises DownloadFailed: the server refused the request; sent a page (HTML, JSON or XML), an empty file or inconsistent
-            parts; the file is too large or was not available before the timeout; a redirect was not followed; or the file
-            cannot be written.
+        A recording may not be available immediately after it has ended. Pass ``wait`` to wait for it.
+
+        :param url: the URL of the recording, from ``action.url`` or from ``url`` of a
+            :class:`~relay_sync.webhooks.RecordingStatus`. Verify a webhook before you use its URL. A forged webhook could make
+            your server fetch any URL.
+        :param path: the path of the file. An existing file is replaced. The directory must exist.
+        :param progress: whether to show the progress on standard error if it is a terminal. If ``rich`` is installed, the client
+            shows a progress bar.
+        :param on_progress: a function that is called with the number of bytes received so far and the total number. The total is
+            ``None`` if the server does not send it.
+        :param max_bytes: the maximum size of the file, in bytes. A larger file raises :class:`~relay_sync.DownloadFailed`.
+        :param resume: whether to resume from ``<path>.part`` if an earlier download was interrupted. A second download to the
+            same path is then refused while the first one is running, even in another process if the file system supports locks.
+            If false, each download uses a separate partial file, and the last one to finish replaces the file.
+        :param wait: time to wait for a recording that is not available yet, in seconds. The request is repeated while the server
+            answers with 202, 204, 404, 425, an empty file or a ``Retry-After`` header. ``None`` does not wait.
+        :param timeout: timeout for the whole download including retries and waits, in seconds.
+        :return: the downloaded file.
+        :raises DownloadFailed: the server refused the request, or sent an HTML page, JSON, an empty file or inconsistent parts.
+            Also raised if the file is too large, is not available before the timeout or cannot be written, or if a redirect is
+            not followed.
         :raises InvalidParameter: a value is invalid, or an ``AudioServer`` of this process is recording to ``path``.
         :raises ConnectError: the last attempt could not connect.
         :raises ConnectionLost: the connection closed during the last attempt.

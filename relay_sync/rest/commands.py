@@ -1,8 +1,8 @@
-"""Control over HTTP of a call that another process owns.
+"""Control a call over HTTP. The call may belong to another process.
 
-The commands are those documented for ``POST /api/calling/calls``. Their names, parameters and checks are the same as for the
-verbs of :class:`relay_sync.Call`, with two differences: no events arrive for an action, so there is nothing to wait for; and a
-command for a call that has ended raises :class:`~relay_sync.CommandRefused` (404).
+The commands are documented for ``POST /api/calling/calls``. They have the same names, parameters and checks as the methods of
+:class:`relay_sync.Call`. There are two differences. Actions receive no events, so a program cannot wait for them. If the call has
+ended, a command raises :class:`~relay_sync.CommandRefused` with code 404.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .replies import CallInfo
 
 __all__ = ["RemoteAction", "RemoteCall"]
 
-#: Reasons for ending a call that a client may give.
+#: The reasons that a client may give for ending a call.
 _REASONS: Final = get_args(CallEndReason)
 _ADDRESS: Final = ("node_id", "call_id", "control_id")
 
@@ -29,18 +29,18 @@ Send = Callable[..., CallInfo]
 
 @frozen(eq=False)
 class RemoteCall(MediaCommands, ControlIds):
-    """A call, addressed by its id. Returned by :meth:`RestClient.call` and :meth:`RestClient.dial`.
+    """A call that is controlled over HTTP. Returned by :meth:`RestClient.call` and :meth:`RestClient.dial`.
 
-    Each command can raise the errors listed here.
+    All commands may raise the exceptions listed below.
 
-    :ivar call_id: id of the call.
-    :ivar send: sends a command; :class:`RestClient` passes it.
-    :ivar info: the platform's record of the call when it was dialed; ``None`` for a call from :meth:`RestClient.call`.
-    :raises InvalidParameter: a value is invalid; nothing was sent.
-    :raises CommandRefused: the server rejected the command; code 404 if the call or the action does not exist.
-    :raises ConnectError: no connection could be established; nothing was sent.
-    :raises ConnectionLost: the connection closed before the reply arrived; the command may have been carried out.
-    :raises RequestTimeout: the server did not reply before the timeout; the command may have been carried out.
+    :ivar call_id: the ID of the call.
+    :ivar send: the function that sends a command. It is set by :class:`RestClient`.
+    :ivar info: the platform's record of a call that was dialed, or ``None`` for a call from :meth:`RestClient.call`.
+    :raises InvalidParameter: a value is invalid. Nothing was sent.
+    :raises CommandRefused: the server rejected the command. The code is 404 if the call or the action does not exist.
+    :raises ConnectError: no connection could be established. Nothing was sent.
+    :raises ConnectionLost: the connection closed before the reply arrived. The command may have been executed.
+    :raises RequestTimeout: the server did not reply before the timeout. The command may have been executed.
     :raises ClientClosed: the :class:`RestClient` was closed.
     """
 
@@ -64,47 +64,47 @@ class RemoteCall(MediaCommands, ControlIds):
     def hangup(self, reason: CallEndReason | str = "hangup") -> CallInfo:
         """End the call (``calling.end``).
 
-        :param reason: ``hangup`` (the default); ``busy`` or ``decline`` to reject a call; ``cancel``, ``noAnswer``, ``error``,
-            ``abandoned``, ``maxDuration`` or ``notFound``.
+        :param reason: the reason to report: ``hangup``, ``busy``, ``decline``, ``cancel``, ``noAnswer``, ``error``,
+            ``abandoned``, ``maxDuration`` or ``notFound``. Use ``busy`` or ``decline`` to reject a call.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
         """
         return self._command("calling.end", {"reason": values.choice("reason", reason, _REASONS) or "hangup"})
 
     def transfer(self, dest: str | Mapping[str, Any], *, extra: Mapping[str, Any] | None = None) -> CallInfo:
         """Transfer control of the call to another application (``calling.transfer``).
 
-        :param dest: a URL, a SWML document as text or as a mapping, or ``context:<name>``.
-        :param extra: additional wire parameters that this SDK does not define.
+        :param dest: a URL, a SWML document as a string or a mapping, or ``context:<name>``.
+        :param extra: additional parameters of the command that this SDK does not support yet.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
         """
         return self._command("calling.transfer", {"dest": nested.destination("dest", dest)}, extra)
 
     def disconnect(self, *, reason: str | None = None, extra: Mapping[str, Any] | None = None) -> CallInfo:
-        """Disconnect the call from the party it is connected to (``calling.disconnect``). Both legs stay up.
+        """Disconnect the call from the other leg that it is connected to (``calling.disconnect``). Both legs stay up.
 
-        :param reason: a reason, as free text.
-        :param extra: additional wire parameters that this SDK does not define.
+        :param reason: a free-text reason.
+        :param extra: additional parameters of the command that this SDK does not support yet.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
         """
         return self._command("calling.disconnect", {"reason": values.text("reason", reason)}, extra)
 
     def refer(
         self, device: Mapping[str, Any], *, status_url: str | None = None, extra: Mapping[str, Any] | None = None
     ) -> CallInfo:
-        """Transfer a SIP call with SIP REFER (``calling.refer``).
+        """Transfer a SIP call with a SIP REFER request (``calling.refer``).
 
-        :param device: the SIP device to transfer to, as built by ``devices.sip``.
-        :param status_url: http(s) URL that the platform notifies of state changes.
-        :param extra: additional wire parameters that this SDK does not define.
+        :param device: the SIP device to transfer to, as returned by ``devices.sip``.
+        :param status_url: an http(s) URL that the platform notifies of state changes.
+        :param extra: additional parameters of the command that this SDK does not support yet.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
         """
         params = {
             "device": nested.refer_device("device", device),
@@ -121,18 +121,18 @@ class RemoteCall(MediaCommands, ControlIds):
         status: Literal["canceled", "completed"] | str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> CallInfo:
-        """Give the call a new SWML document, or end it (``update``). RELAY has no such command.
+        """Replace the SWML document of the call, or end the call (``update``). RELAY has no equivalent command.
 
-        Pass exactly one of ``url`` and ``swml``, or pass ``status``.
+        Pass either ``url`` or ``swml`` to replace the document, or ``status`` to end the call.
 
-        :param url: http(s) URL of the document.
-        :param swml: the document, as text or as a mapping.
-        :param fallback_url: http(s) URL to use if ``url`` fails.
-        :param status: ``canceled`` ends a call before it is connected, ``completed`` ends a connected call.
-        :param extra: additional wire parameters that this SDK does not define.
+        :param url: the http(s) URL of the new document.
+        :param swml: the new document, as a string or a mapping.
+        :param fallback_url: an http(s) URL to use if ``url`` fails.
+        :param status: ``canceled`` to end a call that is not connected, or ``completed`` to end a connected call.
+        :param extra: additional parameters of the command that this SDK does not support yet.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
         """
         given = sum(value is not None for value in (url, swml))
         if given > 1 or (given == 0 and status is None):
@@ -151,13 +151,13 @@ class RemoteCall(MediaCommands, ControlIds):
     def user_event(
         self, *, event: Mapping[str, Any] | str | None = None, extra: Mapping[str, Any] | None = None
     ) -> CallInfo:
-        """Send a custom event to the call's listeners (``calling.user_event``).
+        """Send a custom event to the listeners of the call (``calling.user_event``).
 
-        :param event: content of the event: a mapping or text (the vendor documents it inconsistently).
-        :param extra: additional wire parameters that this SDK does not define.
+        :param event: the content of the event. SignalWire's documentation is inconsistent: it may be a mapping or a string.
+        :param extra: additional parameters of the command that this SDK does not support yet.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
         """
         return self._command("calling.user_event", {"event": nested.own_event("event", event)}, extra)
 
@@ -188,34 +188,35 @@ class RemoteCall(MediaCommands, ControlIds):
         stream_obj: Mapping[str, Any] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> CallInfo:
-        """Join an audio conference (``calling.join_conference``). The platform creates it if no conference of that name exists.
+        """Add the call to an audio conference (``calling.join_conference``). The platform creates the conference if necessary.
 
-        :param name: name of the conference.
-        :param muted: whether this call joins muted.
+        :param name: the name of the conference.
+        :param muted: whether the call is muted when it joins.
         :param beep: when to play a beep: ``true``, ``false``, ``onEnter`` or ``onExit``.
         :param start_on_enter: whether the conference starts when this call joins.
         :param end_on_exit: whether the conference ends when this call leaves.
-        :param wait_url: http(s) URL of the audio to play before the conference starts.
-        :param max_participants: maximum number of participants, 1 to 250.
-        :param record: ``do-not-record`` or ``record-from-start``.
-        :param region: region that hosts the conference: ``global``, ``us``, ``eu`` or ``ch``.
-        :param trim: whether to trim silence at the ends of the recording: ``trim-silence`` or ``do-not-trim``.
-        :param coach: id of the only call that hears this one.
-        :param acl: access to the conference's records: ``private`` or ``public-read``.
-        :param emit_call_quality: whether to report the quality of the line.
-        :param status_callback: http(s) URL that the platform notifies of conference events.
-        :param status_callback_event: names of the conference events to report, separated by spaces.
-        :param status_callback_event_type: format of the conference events: ``relay``, ``cxml`` or ``laml``.
-        :param status_callback_method: HTTP method of the conference notifications: ``GET`` or ``POST``.
-        :param recording_status_callback: http(s) URL that the platform notifies of recording events.
-        :param recording_status_callback_event: names of the recording events to report, separated by spaces.
-        :param recording_status_callback_event_type: format of the recording events: ``relay``, ``cxml`` or ``laml``.
-        :param recording_status_callback_method: HTTP method of the recording notifications: ``GET`` or ``POST``.
-        :param stream_obj: a two-way audio stream to the conference: ``devices.stream(...)``, or only its ``params``.
-        :param extra: additional wire parameters that this SDK does not define.
+        :param wait_url: the http(s) URL of audio to play before the conference starts.
+        :param max_participants: the maximum number of participants, from 1 to 250.
+        :param record: whether to record the conference: ``do-not-record`` or ``record-from-start``.
+        :param region: the region that hosts the conference: ``global``, ``us``, ``eu`` or ``ch``.
+        :param trim: whether to trim silence at the start and end of the recording: ``trim-silence`` or ``do-not-trim``.
+        :param coach: the ID of the call to coach. Only that call hears the audio of this call.
+        :param acl: the access to the records of the conference: ``private`` or ``public-read``.
+        :param emit_call_quality: whether to report the call quality.
+        :param status_callback: an http(s) URL that the platform notifies of conference events.
+        :param status_callback_event: the names of the conference events to report, separated by spaces.
+        :param status_callback_event_type: the format of the conference events: ``relay``, ``cxml`` or ``laml``.
+        :param status_callback_method: the HTTP method of the conference notifications: ``GET`` or ``POST``.
+        :param recording_status_callback: an http(s) URL that the platform notifies of recording events.
+        :param recording_status_callback_event: the names of the recording events to report, separated by spaces.
+        :param recording_status_callback_event_type: the format of the recording events: ``relay``, ``cxml`` or ``laml``.
+        :param recording_status_callback_method: the HTTP method of the recording notifications: ``GET`` or ``POST``.
+        :param stream_obj: a bidirectional audio stream to connect to the conference, as returned by ``devices.stream(...)`` or as
+            the ``params`` of such a device.
+        :param extra: additional parameters of the command that this SDK does not support yet.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
         """
         params = {
             "name": values.text("name", name, optional=False),
@@ -260,17 +261,17 @@ class RemoteCall(MediaCommands, ControlIds):
         global_data: Mapping[str, Any] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> CallInfo:
-        """Send a message to the AI agent that the caller does not hear (``calling.ai_message``).
+        """Send a text message to the AI agent (``calling.ai_message``). The caller does not hear it.
 
-        :param message_text: text of the message.
-        :param role: role of the message's author: ``system``, ``user`` or ``assistant``.
-        :param reset: what the agent forgets: a mapping with ``full_reset`` (a boolean), ``system_prompt`` and ``user_prompt``
-            (texts).
+        :param message_text: the text of the message.
+        :param role: the role of the author: ``system``, ``user`` or ``assistant``.
+        :param reset: a mapping that resets parts of the conversation, with ``full_reset`` (a boolean), ``system_prompt`` and
+            ``user_prompt`` (strings).
         :param global_data: data to add to the agent's session.
-        :param extra: additional wire parameters that this SDK does not define.
+        :param extra: additional parameters of the command that this SDK does not support yet.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
         """
         params = {
             "message_text": values.text("message_text", message_text),
@@ -285,12 +286,12 @@ class RemoteCall(MediaCommands, ControlIds):
     ) -> CallInfo:
         """Put the AI agent on hold (``calling.ai_hold``).
 
-        :param timeout: whole seconds after which the agent resumes automatically, as a number or text.
-        :param prompt: text that the agent speaks before it is put on hold.
-        :param extra: additional wire parameters that this SDK does not define.
+        :param timeout: time after which the agent resumes automatically, in whole seconds, as a number or a string.
+        :param prompt: a text that the agent speaks before it is put on hold.
+        :param extra: additional parameters of the command that this SDK does not support yet.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
         """
         params = {"timeout": values.decimal("timeout", timeout), "prompt": values.text("prompt", prompt)}
         return self._command("calling.ai_hold", params, extra)
@@ -298,10 +299,10 @@ class RemoteCall(MediaCommands, ControlIds):
     def ai_unhold(self, *, prompt: str | None = None, extra: Mapping[str, Any] | None = None) -> CallInfo:
         """Resume the AI agent (``calling.ai_unhold``).
 
-        :param prompt: text that the agent speaks first.
-        :param extra: additional wire parameters that this SDK does not define.
+        :param prompt: a text that the agent speaks when it resumes.
+        :param extra: additional parameters of the command that this SDK does not support yet.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
         """
         return self._command("calling.ai_unhold", {"prompt": values.text("prompt", prompt)}, extra)

@@ -1,4 +1,4 @@
-"""Download a recording to a file: with resumption and limits; the file appears only when it is complete."""
+"""Download recordings to files, with resumption, size limits and checks of redirects."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ __all__ = ["Download", "Order", "fetch"]
 
 MOST_REDIRECTS: Final = 5
 PIECE: Final = 65536
-#: Seconds between two requests for a recording that is not available yet, if the server sends no ``Retry-After``.
+#: Bounds of the interval between requests for a recording that is not available yet, in seconds. A ``Retry-After`` header
+#: overrides the upper bound.
 SHORTEST_LOOK: Final = 0.2
 LONGEST_LOOK: Final = 5.0
 _BUSY: Final = frozenset({408, 429, 500, 502, 503, 504})
@@ -42,12 +43,12 @@ _MOVED: Final = frozenset({301, 302, 303, 307, 308})
 
 @frozen(kw_only=True)
 class Download:
-    """A saved file.
+    """A downloaded file.
 
-    :ivar path: path of the file.
-    :ivar size: size in bytes.
-    :ivar content_type: content type that the server gave; ``""`` if it gave none.
-    :ivar resumed: number of bytes that came from an earlier download.
+    :ivar path: the path of the file.
+    :ivar size: the size of the file in bytes.
+    :ivar content_type: the content type that the server sent, or ``""``.
+    :ivar resumed: the number of bytes that were received by an earlier download.
     """
 
     path: Path
@@ -73,10 +74,11 @@ class Order:
 
 @frozen
 class _Place:
-    """A URL in the chain of redirects.
+    """A URL in a chain of redirects.
 
-    :ivar ours: whether all URLs so far were on the space's own host; only then are the credentials sent.
-    :ivar origin: the host that redirected here.
+    :ivar url: the URL.
+    :ivar ours: whether all URLs in the chain so far are on the host of the space. Credentials are sent only in this case.
+    :ivar origin: the host that sent the redirect to this URL, or ``None`` for the first URL.
     """
 
     url: str = field(repr=False)
@@ -84,12 +86,12 @@ class _Place:
     origin: Origin | None = None
 
     def admits(self, address: str) -> bool:
-        """Whether a connection to this address may be used."""
+        """Return whether a connection to this address is allowed."""
         return self.origin is None or self.origin.may_lead_to(_host(self.url), address)
 
 
 class _Busy(Exception):
-    """The server is busy or failed temporarily."""
+    """The server is busy or has failed temporarily."""
 
     def __init__(self, status: int, seconds: float | None) -> None:
         super().__init__(status)
@@ -107,11 +109,11 @@ class _Absent(Exception):
 
 
 class _Broken(Exception):
-    """The body ended early."""
+    """The body of the response ended before it was complete."""
 
 
 class _Misfit(Exception):
-    """The server sent a range that was not requested, or a range of another version."""
+    """The server sent a range that was not requested, or that belongs to a different version of the file."""
 
 
 def fetch(exchange: Exchange, order: Order, deadline: Deadline) -> Download:
@@ -127,7 +129,7 @@ def fetch(exchange: Exchange, order: Order, deadline: Deadline) -> Download:
             with kept(target, order.url, resume=order.resume) as part:
                 return _Fetching(exchange, order, deadline, target, part, reports).run()
         except OSError as error:
-            # Raised by on_progress, or one of the SDK's errors.
+            # Do not convert errors raised by on_progress or by the SDK.
             if error is reports.error or isinstance(error, (ConnectionError, TimeoutError)):
                 raise
             raise DownloadFailed(
@@ -138,15 +140,15 @@ def fetch(exchange: Exchange, order: Order, deadline: Deadline) -> Download:
 def _can_be_file(target: Path) -> bool:
     try:
         return target.parent.is_dir() and not target.is_dir()
-    except OSError:  # a name that is too long
+    except OSError:  # the name may be too long
         return False
 
 
 @define(eq=False)
 class _Reports:
-    """The callbacks that receive the progress.
+    """Callbacks that receive the progress of a download.
 
-    :ivar error: the exception that a callback raised. It propagates unchanged, whatever its class.
+    :ivar error: the exception raised by a callback, or ``None``. It must propagate to the caller unchanged.
     """
 
     _reports: list[Report]
@@ -169,7 +171,7 @@ class _Fetching:
     _target: Path
     _part: Part
     _reports: _Reports
-    _left: TimeLeft = field(init=False)  # for a recording that is not available yet
+    _left: TimeLeft = field(init=False)  # time to wait for a recording that is not available yet
     _whole: TimeLeft = field(init=False)
     _type: str = ""
 
@@ -189,7 +191,7 @@ class _Fetching:
             except (_Busy, _Broken, _Misfit, ConnectError, ConnectionLost, RequestTimeout) as error:
                 if error is self._reports.error:
                     raise
-                # An attempt that made progress resets the count: a long download may be interrupted often.
+                # Reset the count after an attempt that made progress, because a long download may be interrupted often.
                 failures = 1 if self._part.size > best >= 0 else failures + 1
                 best = max(best, self._part.size)
                 self._wait(error, failures)
@@ -199,6 +201,8 @@ class _Fetching:
     def _look_again(self, absent: _Absent, looks: int) -> None:
         """Pause before the next request for a recording that is not available yet.
 
+        :param absent: the exception of the last request.
+        :param looks: the number of pauses so far.
         :raises DownloadFailed: ``wait`` is ``None`` or has expired.
         """
         wait, left, whole = self._order.wait, self._left(), self._whole()
@@ -247,7 +251,7 @@ class _Fetching:
         :return: whether the file is complete now.
         """
         part = self._part
-        # A compressed file could not be checked against max_bytes, nor resumed.
+        # Request an uncompressed file. A compressed file could not be resumed or checked against max_bytes.
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
         if part.size and part.validator:
             headers |= {"Range": f"bytes={part.size}-", "If-Range": part.validator}
@@ -269,7 +273,7 @@ class _Fetching:
     def _follow(self, place: _Place, location: str) -> _Place:
         """Return the target of a redirect.
 
-        :raises DownloadFailed: the redirect is not followed.
+        :raises DownloadFailed: the redirect must not be followed.
         """
         try:
             there = urljoin(place.url, location)
@@ -287,16 +291,16 @@ class _Fetching:
     def _addresses(self, host: str) -> list[str]:
         """Return the addresses of a host.
 
-        :raises ConnectTimeout: the lookup took longer than a connection may take.
+        :raises ConnectTimeout: the lookup did not finish within the connect timeout.
         """
         try:
             return addresses(host, self._exchange.time_to_connect(self._deadline))
         except TimeoutError:
-            told = f"{self._what}: the name lookup for a redirect did not finish before the timeout"
-            raise ConnectTimeout(told) from None
+            message = f"{self._what}: the name lookup for a redirect did not finish before the timeout"
+            raise ConnectTimeout(message) from None
 
     def _is_own(self, url: str) -> bool:
-        """Whether a URL is on the space's own host."""
+        """Return whether a URL is on the host of the space."""
         return place_of(url) == place_of(self._exchange.base)
 
     def _led_inward(self, address: str) -> DownloadFailed:
@@ -307,7 +311,7 @@ class _Fetching:
     def _take(self, response: requests.Response) -> bool:
         part, status, headers = self._part, response.status_code, response.headers
         if status in (200, 206):
-            # Checked first: what follows may drop the bytes received so far.
+            # Check the content type first, because the steps below may discard the bytes received so far.
             self._check_type(headers.get("Content-Type", ""))
             stretch = self._fitting(status, headers)
             coded = headers.get("Transfer-Encoding", "").strip().lower() not in ("", "chunked", "identity")
@@ -329,9 +333,9 @@ class _Fetching:
         raise self._failed(f"the server answered {status}")
 
     def _fitting(self, status: int, headers: Mapping[str, str]) -> Stretch:
-        """Return the range of bytes that the response contains. Drop the earlier bytes if they belong to another version.
+        """Return the byte range of the response. If it belongs to a new version of the file, discard the earlier bytes.
 
-        :raises _Misfit: the range was not requested, or the headers contradict each other.
+        :raises _Misfit: the range was not requested, or the headers are inconsistent.
         """
         part = self._part
         stretch = read_stretch(status, headers)
@@ -378,7 +382,7 @@ class _Fetching:
             raise _Absent("the server sent a file of 0 bytes", None)
         if stretch.total is None or part.size == stretch.total:
             return True
-        if not part.validator:  # the rest could belong to another version
+        if not part.validator:  # without a validator, the rest could belong to a different version
             part.restart()
             raise _Misfit
         return False
@@ -401,7 +405,7 @@ class _Fetching:
 
 
 def _goes_on(part: Part, stretch: Stretch, headers: Mapping[str, str]) -> bool:
-    """Whether a range starts where the received bytes end, and belongs to the same version."""
+    """Return whether a range continues the received bytes and belongs to the same version of the file."""
     total = part.total if stretch.total is None else stretch.total
     if not stretch.part or stretch.start != part.size or total is None:
         return False
@@ -409,7 +413,10 @@ def _goes_on(part: Part, stretch: Stretch, headers: Mapping[str, str]) -> bool:
 
 
 def _is_the_rest_alone(part: Part, stretch: Stretch, headers: Mapping[str, str]) -> bool:
-    """Whether a response that claims to be the whole file has a length that this version cannot have."""
+    """Return whether a response that claims to be the complete file appears to contain only the missing bytes.
+
+    This is the case if its length does not match the known version of the file.
+    """
     if stretch.total is None or part.total is None or versions_differ(part.validator, part.changed, headers):
         return False
     named = bool(validator(headers))
@@ -437,6 +444,6 @@ def _check_url(url: str, allow_insecure: bool, name: str) -> None:
 
 
 def _shown(url: str) -> str:
-    """Return a URL without its credentials and query, which may contain tokens."""
+    """Return a URL for messages, without credentials and query, which may contain tokens."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

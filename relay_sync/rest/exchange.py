@@ -1,8 +1,9 @@
-"""One request and its reply: within a deadline, with retries where they are safe, and with the SDK's own errors.
+"""Send HTTP requests with deadlines and safe retries, and convert errors.
 
-Every request is retried if it certainly was not sent (no connection was established) or if the server rejected it with 429.
-Requests that may be carried out twice (GET, every ``*.stop``) are also retried if the reply was lost or the server answered
-502, 503 or 504. Nothing else is retried: a dial that is repeated places, and bills, a second call.
+All requests are retried if no connection was established, because nothing was sent, or if the server rejected them with 429.
+Requests that may safely be executed twice, such as GET requests and ``*.stop`` commands, are also retried if the reply was lost
+or if the server answered 502, 503 or 504. Other requests are not retried. A repeated dial, for example, would place and bill a
+second call.
 """
 
 from __future__ import annotations
@@ -45,12 +46,12 @@ __all__ = ["Answer", "Exchange", "http_url", "reading", "retry_after"]
 MAX_ANSWER: Final = 2**20
 LONGEST_PAUSE: Final = 30.0
 _TROUBLED: Final = frozenset({502, 503, 504})
-#: The message of http.client for a proxy's refusal of CONNECT.
+#: The message of http.client for a CONNECT request that the proxy refused.
 _TUNNEL: Final = re.compile(r"Tunnel connection failed: ([0-9]{3}) ?(.*)")
 
 
 def http_url(address: Address) -> str:
-    """Return the HTTP URL of an address: ``wss`` becomes ``https``, ``ws`` becomes ``http``."""
+    """Return the HTTP URL for a WebSocket address, with ``https`` in place of ``wss``, or ``http`` in place of ``ws``."""
     return "http" + address.url.removeprefix("ws")
 
 
@@ -64,7 +65,7 @@ class Answer:
 
 
 class _Session(requests.Session):
-    """A session that ignores redirects: requests would read the whole body first, whatever its size."""
+    """A session that does not process redirects. requests would first read the complete body of the redirect."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         return None
@@ -74,10 +75,11 @@ Failed = ConnectError | ConnectionLost | RequestTimeout
 
 
 class Exchange:
-    """The HTTP side of a client; usable from any thread.
+    """Sender of HTTP requests for one client. Thread-safe.
 
-    :param read_timeout: seconds for each read.
-    :param retries: maximum number of retries of a request.
+    :param config: the configuration of the client.
+    :param read_timeout: timeout for each read, in seconds.
+    :param retries: the maximum number of retries of a request.
     """
 
     def __init__(self, config: Config, *, read_timeout: float, retries: int) -> None:
@@ -98,8 +100,8 @@ class Exchange:
 
     def _make(self) -> requests.Session:
         session = _Session()
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # no request needs a cookie
-        # The SDK itself chooses the proxy and the certificate authorities; ~/.netrc is not read.
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # the API needs no cookies
+        # The SDK selects the proxy and the certificate authorities itself, and ~/.netrc must not be read.
         session.trust_env = False
         for scheme in ("http://", "https://"):
             session.mount(scheme, TimedAdapter(lambda: trusting(self._config.ca_file)))
@@ -107,10 +109,13 @@ class Exchange:
         return session
 
     def post(self, path: str, body: bytes, *, what: str, deadline: Deadline, repeatable: bool) -> Answer:
-        """Send a command, and retry it where that is safe.
+        """Send a POST request, and retry it if that is safe.
 
-        :param what: the command, for errors.
-        :param repeatable: whether the command may be carried out twice.
+        :param path: the path of the URL.
+        :param body: the body of the request.
+        :param what: the name of the command, for error messages.
+        :param deadline: the deadline for the request including its retries.
+        :param repeatable: whether the command may safely be executed twice.
         """
         failures = 0
         while True:
@@ -131,7 +136,7 @@ class Exchange:
             return error
 
     def pause(self, seconds: float) -> None:
-        """Wait before another attempt.
+        """Wait before the next attempt.
 
         :raises ClientClosed: the client was closed before or during the wait.
         """
@@ -162,10 +167,16 @@ class Exchange:
         ours: bool,
         admit: Admit | None = None,
     ) -> Iterator[requests.Response]:
-        """Send a request, and yield the response with its body unread. Redirects are not followed.
+        """Send a request, and yield the response before its body is read. Redirects are not followed.
 
+        :param method: the HTTP method.
+        :param url: the URL.
+        :param what: the name of the operation, for error messages.
+        :param deadline: the deadline for the request and for reading the body.
+        :param headers: the headers of the request.
+        :param body: the body of the request, or ``None``.
         :param ours: whether to send the credentials.
-        :param admit: decides whether a connection to an address may be used; not called behind a proxy.
+        :param admit: a function that returns whether a request may be sent to an address. It is not called behind a proxy.
         :raises NotAdmitted: ``admit`` returned false.
         """
         now = time.monotonic()
@@ -194,7 +205,7 @@ class Exchange:
                 yield response
 
     def time_to_connect(self, deadline: Deadline) -> float:
-        """Return the seconds that remain to establish a connection, including the name lookup."""
+        """Return the number of seconds that are left for establishing a connection, including the DNS lookup."""
         left = deadline.remaining(time.monotonic())
         return self._config.connect_timeout if left is None else min(self._config.connect_timeout, left)
 
@@ -209,7 +220,7 @@ class Exchange:
 
 
 def _retry_in(outcome: Answer | Failed, failures: int, repeatable: bool) -> float | None:
-    """Return the seconds before the next retry; ``None`` if the request must not be retried."""
+    """Return the number of seconds to wait before the next attempt, or ``None`` if the request must not be retried."""
     if isinstance(outcome, Answer):
         if outcome.status != 429 and not (outcome.status in _TROUBLED and repeatable):
             return None
@@ -222,12 +233,14 @@ def _retry_in(outcome: Answer | Failed, failures: int, repeatable: bool) -> floa
 
 @contextmanager
 def reading(what: str, *, sent: bool, proxy: Proxy | None = None) -> Iterator[None]:
-    """Convert errors raised in the block to the SDK's own. The errors of requests contain URLs, so they are not chained.
+    """Convert errors raised in the block to exceptions of this SDK. Errors of requests contain URLs, so they are not chained.
 
-    What was sent decides the class, not the kind of failure: a :class:`ConnectError` means that nothing was sent.
+    A :class:`ConnectError` means that nothing was sent. If bytes may have been sent, the exception is :class:`ConnectionLost` or
+    :class:`RequestTimeout`.
 
-    :param sent: whether the request has certainly reached the server; if false, :func:`has_sent` decides.
-    :param proxy: the proxy in use, for messages.
+    :param what: the name of the operation, for error messages.
+    :param sent: whether the request is known to have reached the server. If false, :func:`has_sent` is used.
+    :param proxy: the proxy in use, for error messages.
     """
     way = "" if proxy is None else f" through {proxy}"
     handled = sys.exception()
@@ -247,7 +260,7 @@ def _after_sending(what: str, way: str, error: Exception) -> ConnectionLost | Re
 
 
 def _before_sending(what: str, way: str, proxy: Proxy | None, error: Exception) -> ConnectError:
-    # Checked first: the libraries report a lack of descriptors as an unknown name or an unreadable certificate.
+    # Check for missing file descriptors first. The libraries report them as an unknown host or an unreadable certificate.
     if lack(error) or are_lacking():
         return without_descriptors(what, None)
     if isinstance(error, Unusable):
@@ -263,26 +276,26 @@ def _before_sending(what: str, way: str, proxy: Proxy | None, error: Exception) 
 
 def _is_timeout(error: Exception) -> bool:
     root = _root(error)
-    if isinstance(root, inner.NewConnectionError):  # a subclass of urllib3's timeout, but not a timeout
+    if isinstance(root, inner.NewConnectionError):  # this is not a timeout, although it is a subclass of one
         return False
     kinds = (exceptions.Timeout, inner.TimeoutError, TimeoutError)
     return isinstance(error, kinds) or isinstance(root, kinds)
 
 
 def _no_tls(what: str, way: str, error: BaseException) -> str:
-    """Return the message for a failed TLS handshake.
+    """Return the error message for a failed TLS handshake.
 
-    :param way: the proxy in use, in words; ``""`` if there is none.
+    :param way: a phrase that names the proxy, or ``""`` if there is none.
     """
-    names = trust_variables()  # variables that replace the system's authorities
+    names = trust_variables()  # environment variables that replace the system's certificate authorities
     decided = f"the certificate authorities come from {' and '.join(names)}; " if names else ""
     return f"{what}: no TLS connection{way} ({_cause(error)}); {decided}check host and ca_file"
 
 
 def _by_proxy(what: str, proxy: Proxy | None, error: exceptions.ProxyError) -> ConnectError:
-    """Return the error for a failure between the client and the proxy, or for the proxy's refusal."""
+    """Return the exception for a failed connection to the proxy, or for a request that the proxy refused."""
     root = _root(error)
-    if proxy is None:  # a proxy that requests found itself
+    if proxy is None:  # requests has selected a proxy
         return ConnectError(f"{what}: no connection through the proxy ({_cause(error)})")
     for each in chain(root):
         if isinstance(each, TimeoutError):
@@ -305,19 +318,19 @@ def _refused(what: str, proxy: Proxy, target: str, status: int, reason: str) -> 
 
 
 def _root(error: BaseException) -> BaseException:
-    """Return the error of urllib3 that an error of requests wraps."""
+    """Return the urllib3 exception wrapped in an exception of requests, or the exception itself."""
     found: object = error.args[0] if error.args else error
     found = getattr(found, "reason", found)
     return found if isinstance(found, BaseException) else error
 
 
 def _is_unknown_name(error: BaseException) -> bool:
-    """Whether the name does not exist, as opposed to a lookup that failed temporarily."""
+    """Return whether a host name does not exist. A temporary failure of the DNS lookup does not count."""
     return any(isinstance(each, socket.gaierror) and each.errno == socket.EAI_NONAME for each in chain(error))
 
 
 def _cause(error: BaseException) -> str:
-    """Return the kind of failure, without the error's text, which may contain the URL."""
+    """Return a short description of a failure. The text of the exception is not used, because it may contain the URL."""
     *_, deepest = chain(_root(error))
     if isinstance(deepest, OSError) and deepest.strerror:
         return deepest.strerror
@@ -325,7 +338,10 @@ def _cause(error: BaseException) -> str:
 
 
 def retry_after(text: str) -> float | None:
-    """Return the seconds to wait from a ``Retry-After`` header (seconds or a date); ``None`` if it is missing or invalid."""
+    """Parse a ``Retry-After`` header, which contains seconds or a date.
+
+    :return: the number of seconds to wait, or ``None`` if the header is missing or invalid.
+    """
     if text.isascii() and text.isdigit():
         return float(text[:9])
     try:

@@ -1,4 +1,4 @@
-"""Commands for audio and input: commands that start an action, and commands that control one by its ``control_id``."""
+"""Commands for audio and input, which start an action or control a running one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DIRECTIONS = ("listen", "speak", "both")
 
 
 class Commands:
-    """What the mix-ins require of the call."""
+    """Attributes and methods that the mix-ins require."""
 
     call_id: str
 
@@ -36,10 +36,10 @@ class Commands:
 
 
 class ControlIds(Commands):
-    """Commands that control a running action by its ``control_id``, no matter which process started it.
+    """Commands that control a running action by its ``control_id``. Any process may have started the action.
 
-    A ``*_stop`` command is safe to repeat, so it is sent again if its reply was lost. If the action has ended, each command
-    raises :class:`~relay_sync.CommandRefused` with code 404.
+    The ``*_stop`` commands are safe to repeat, so the client retries them if the reply is lost. If the action has ended, all
+    commands raise :class:`~relay_sync.CommandRefused` with code 404.
     """
 
     def _control(self, command: str, control_id: str, *, repeatable: bool = False, **more: Any) -> CallInfo:
@@ -49,51 +49,51 @@ class ControlIds(Commands):
     def stream_stop(self, control_id: str) -> CallInfo:
         """Stop a stream (``calling.stream.stop``).
 
-        :param control_id: id of the stream: the ``control_id`` of its action.
+        :param control_id: the ``control_id`` of the stream.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call or the stream has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call or the stream has ended.
         """
         return self._control("calling.stream.stop", control_id, repeatable=True)
 
     def play_stop(self, control_id: str) -> CallInfo:
         """Stop a playback (``calling.play.stop``).
 
-        :param control_id: id of the playback: the ``control_id`` of its action.
+        :param control_id: the ``control_id`` of the playback.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call or the playback has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call or the playback has ended.
         """
         return self._control("calling.play.stop", control_id, repeatable=True)
 
     def play_pause(self, control_id: str) -> CallInfo:
         """Pause a playback (``calling.play.pause``).
 
-        :param control_id: id of the playback: the ``control_id`` of its action.
+        :param control_id: the ``control_id`` of the playback.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call or the playback has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call or the playback has ended.
         """
         return self._control("calling.play.pause", control_id)
 
     def play_resume(self, control_id: str) -> CallInfo:
         """Resume a playback (``calling.play.resume``).
 
-        :param control_id: id of the playback: the ``control_id`` of its action.
+        :param control_id: the ``control_id`` of the playback.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call or the playback has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call or the playback has ended.
         """
         return self._control("calling.play.resume", control_id)
 
     def play_volume(self, control_id: str, volume: float) -> CallInfo:
         """Change the volume of a playback (``calling.play.volume``).
 
-        :param control_id: id of the playback: the ``control_id`` of its action.
-        :param volume: volume in decibels, -40 to 40; 0 leaves the sound unchanged.
+        :param control_id: the ``control_id`` of the playback.
+        :param volume: the volume change in decibels, from -40 to 40. 0 leaves the audio unchanged.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call or the playback has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call or the playback has ended.
         """
         loudness = values.number("volume", volume, low=-40, high=40, optional=False)
         return self._control("calling.play.volume", control_id, volume=loudness)
@@ -101,21 +101,22 @@ class ControlIds(Commands):
     def record_stop(self, control_id: str) -> CallInfo:
         """Stop a recording (``calling.record.stop``).
 
-        :param control_id: id of the recording: the ``control_id`` of its action.
+        :param control_id: the ``control_id`` of the recording.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call or the recording has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call or the recording has ended.
         """
         return self._control("calling.record.stop", control_id, repeatable=True)
 
     def record_pause(self, control_id: str, behavior: Literal["skip", "silence"] | str | None = None) -> CallInfo:
         """Pause a recording (``calling.record.pause``).
 
-        :param control_id: id of the recording: the ``control_id`` of its action.
-        :param behavior: ``skip`` omits the pause from the recording (the platform's default), ``silence`` records silence.
+        :param control_id: the ``control_id`` of the recording.
+        :param behavior: ``skip`` to omit the pause from the recording, which is the platform's default, or ``silence`` to record
+            silence.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call or the recording has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call or the recording has ended.
         """
         chosen = values.choice("behavior", behavior, ("skip", "silence"))
         return self._control("calling.record.pause", control_id, behavior=chosen)
@@ -123,103 +124,104 @@ class ControlIds(Commands):
     def record_resume(self, control_id: str) -> CallInfo:
         """Resume a recording (``calling.record.resume``).
 
-        :param control_id: id of the recording: the ``control_id`` of its action.
+        :param control_id: the ``control_id`` of the recording.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call or the recording has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call or the recording has ended.
         """
         return self._control("calling.record.resume", control_id)
 
     def collect_stop(self, control_id: str) -> CallInfo:
         """Stop collecting input (``calling.collect.stop``).
 
-        :param control_id: id of the collect action.
+        :param control_id: the ``control_id`` of the collect action.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call or the collect action has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call or the collect action has ended.
         """
         return self._control("calling.collect.stop", control_id, repeatable=True)
 
     def collect_start_input_timers(self, control_id: str) -> CallInfo:
-        """Start the timers of a collect action that was started with ``start_input_timers=False``
-        (``calling.collect.start_input_timers``).
+        """Start the input timers of a collect action (``calling.collect.start_input_timers``).
 
-        :param control_id: id of the collect action.
+        Use this method if the action was started with ``start_input_timers=False``.
+
+        :param control_id: the ``control_id`` of the collect action.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call or the collect action has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call or the collect action has ended.
         """
         return self._control("calling.collect.start_input_timers", control_id)
 
     def detect_stop(self, control_id: str) -> CallInfo:
         """Stop a detector (``calling.detect.stop``).
 
-        :param control_id: id of the detector: the ``control_id`` of its action.
+        :param control_id: the ``control_id`` of the detector.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call or the detector has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call or the detector has ended.
         """
         return self._control("calling.detect.stop", control_id, repeatable=True)
 
     def tap_stop(self, control_id: str) -> CallInfo:
         """Stop a tap (``calling.tap.stop``).
 
-        :param control_id: id of the tap: the ``control_id`` of its action.
+        :param control_id: the ``control_id`` of the tap.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call or the tap has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call or the tap has ended.
         """
         return self._control("calling.tap.stop", control_id, repeatable=True)
 
     def transcribe_stop(self, control_id: str) -> CallInfo:
         """Stop a transcription (``calling.transcribe.stop``).
 
-        :param control_id: id of the transcription: the ``control_id`` of its action.
+        :param control_id: the ``control_id`` of the transcription.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call or the transcription has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call or the transcription has ended.
         """
         return self._control("calling.transcribe.stop", control_id, repeatable=True)
 
     def ai_stop(self, control_id: str) -> CallInfo:
         """Stop an AI agent (``calling.ai.stop``).
 
-        :param control_id: id of the agent: the ``control_id`` of its action.
+        :param control_id: the ``control_id`` of the agent.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call or the agent has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call or the agent has ended.
         """
         return self._control("calling.ai.stop", control_id, repeatable=True)
 
     def send_fax_stop(self, control_id: str) -> CallInfo:
         """Stop sending a fax (``calling.send_fax.stop``).
 
-        :param control_id: id of the fax: the ``control_id`` of its action.
+        :param control_id: the ``control_id`` of the fax.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call or the fax has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call or the fax has ended.
         """
         return self._control("calling.send_fax.stop", control_id, repeatable=True)
 
     def receive_fax_stop(self, control_id: str) -> CallInfo:
         """Stop receiving a fax (``calling.receive_fax.stop``).
 
-        :param control_id: id of the fax: the ``control_id`` of its action.
+        :param control_id: the ``control_id`` of the fax.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call or the fax has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call or the fax has ended.
         """
         return self._control("calling.receive_fax.stop", control_id, repeatable=True)
 
 
 @frozen(eq=False, kw_only=True)
 class RemoteAction:
-    """An action that was started on a call. Another process needs only its ``control_id`` to stop it.
+    """An action that was started over HTTP. Another process can stop it if it knows the ``control_id``.
 
-    :ivar call: the call that the action runs on.
-    :ivar control_id: the action's id.
-    :ivar command: the command that started the action, such as ``calling.stream``.
-    :ivar info: the platform's record of the call when the action started.
+    :ivar call: the call on which the action runs.
+    :ivar control_id: the ID of the action.
+    :ivar command: the name of the command that started the action, such as ``calling.stream``.
+    :ivar info: the platform's record of the call from the time when the action started.
     """
 
     call: Commands = field(repr=lambda call: call.call_id)
@@ -228,10 +230,10 @@ class RemoteAction:
     info: CallInfo = field(repr=False)
 
     def stop(self) -> CallInfo | None:
-        """Stop the action. Does nothing if the action or its call has already ended.
+        """Stop the action. Stopping an action that has ended is not an error.
 
-        :return: the platform's record of the call; ``None`` if the action or the call has already ended.
-        :raises CommandRefused: the server rejected the command for another reason.
+        :return: the platform's record of the call, or ``None`` if the action or the call has already ended.
+        :raises CommandRefused: the server rejected the command for a different reason.
         """
         try:
             return self.call._command(f"{self.command}.stop", {"control_id": self.control_id}, repeatable=True)
@@ -242,7 +244,7 @@ class RemoteAction:
 
 
 class MediaCommands(Commands):
-    """Commands that start an action. Parameters and checks are the same as for the verbs of the same names."""
+    """Commands that start an action, with the same parameters and checks as the methods of ``Call``."""
 
     def _start(
         self, command: str, params: Mapping[str, Any], extra: Mapping[str, Any] | None, control_id: str | None
@@ -267,27 +269,27 @@ class MediaCommands(Commands):
         control_id: str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> RemoteAction:
-        """Start streaming the call's audio to a WebSocket (``calling.stream``). Several streams may run on one call.
+        """Start streaming the call's audio to a WebSocket (``calling.stream``). A call may have several streams.
 
-        No events arrive over HTTP: pass ``status_url`` to learn when the stream ends.
-        ``docs/wire.md`` describes the stream's messages.
+        HTTP clients receive no events, so pass ``status_url`` to be notified when the stream ends. See ``docs/wire.md`` for the
+        messages of a stream.
 
-        :param url: absolute ``wss://host[:port]/path``; ``ws://`` only for loopback.
-        :param name: label that the stream's events repeat.
-        :param codec: ``PCMU``, ``PCMA``, ``OPUS``, ``L16`` or ``G722`` in any case, optionally with ``@<hz>h`` and ``@<ms>i``, as
-            in ``L16@16000h@40i``; defaults to the call's codec.
-        :param track: ``inbound`` (audio from the party on this call; the default), ``outbound`` (audio that this party hears) or
-            ``both``.
-        :param status_url: http(s) URL that the platform notifies of the states ``streaming`` and ``finished``.
-        :param status_url_method: HTTP method of these notifications: ``POST`` (the default) or ``GET``.
-        :param authorization_bearer_token: bare token, sent as ``Authorization: Bearer ...`` in the upgrade request.
-        :param custom_parameters: JSON object that the receiver gets in the ``start`` message. Use text values: others may not
-            arrive unchanged.
-        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
-        :param extra: additional wire parameters that this SDK does not define.
-        :return: the action, which :meth:`~RemoteAction.stop` or the ``control_id`` stops.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        :param url: the absolute URL of the receiver, ``wss://host[:port]/path``. ``ws://`` is allowed for loopback hosts only.
+        :param name: a label that is included in the events of the stream.
+        :param codec: ``PCMU``, ``PCMA``, ``OPUS``, ``L16`` or ``G722`` in upper or lower case. A sample rate and a
+            packet duration may follow, as in ``L16@16000h@40i``. Defaults to the codec of the call.
+        :param track: the audio to stream: ``inbound`` for audio from the remote party, which is the default, ``outbound`` for
+            audio to the remote party, or ``both``.
+        :param status_url: an http(s) URL that the platform notifies of the states ``streaming`` and ``finished``.
+        :param status_url_method: the HTTP method of these notifications: ``POST``, which is the default, or ``GET``.
+        :param authorization_bearer_token: a token that is sent as ``Authorization: Bearer ...`` in the upgrade request.
+        :param custom_parameters: a JSON object that is sent to the receiver in the ``start`` message. Use string values, because
+            other values may be changed.
+        :param control_id: an ID for the new action, which must be unique within the call. Defaults to a generated UUID.
+        :param extra: additional parameters of the command that this SDK does not support yet.
+        :return: the action. Stop it with :meth:`RemoteAction.stop`, or by its ``control_id``.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
         """
         params = {
             "url": values.stream_url(url),
@@ -317,21 +319,22 @@ class MediaCommands(Commands):
     ) -> RemoteAction:
         """Play a list of media into the call (``calling.play``).
 
-        :param media: items to play in order, each ``{"type": ..., "params": {...}}``: ``audio`` (``url``), ``tts`` (``text``,
-            ``language``, ``gender``, ``voice``), ``silence`` (``duration`` in seconds) or ``ringtone`` (``name``, ``duration`` in
-            seconds).
-        :param volume: volume in decibels, -40 to 40; 0 (the default) leaves the sound unchanged.
-        :param direction: who hears it: ``listen`` (the party on this call; the default), ``speak`` or ``both``.
-        :param loop: how many times to play the list; 0 repeats until stopped.
-        :param language: default language of the ``tts`` items, such as ``en-US``.
-        :param gender: default gender of the ``tts`` items: ``female`` or ``male``.
-        :param voice: default voice of the ``tts`` items.
-        :param status_url: http(s) URL that the platform notifies of state changes.
-        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
-        :param extra: additional wire parameters that this SDK does not define.
-        :return: the action, which :meth:`~RemoteAction.stop` or the ``control_id`` stops.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        :param media: the items to play in order, each of the form ``{"type": ..., "params": {...}}``. The types and parameters
+            are ``audio`` (``url``), ``tts`` (``text``, ``language``, ``gender``, ``voice``), ``silence`` (``duration`` in
+            seconds) and ``ringtone`` (``name``, ``duration`` in seconds).
+        :param volume: the volume change in decibels, from -40 to 40. Defaults to 0, which leaves the audio unchanged.
+        :param direction: the side that hears the audio: ``listen`` for the remote party, which is the default, ``speak`` for the
+            other side, or ``both``.
+        :param loop: the number of times to play the list. 0 repeats it until the playback is stopped.
+        :param language: the default language of ``tts`` items, such as ``en-US``.
+        :param gender: the default gender of ``tts`` items: ``female`` or ``male``.
+        :param voice: the default voice of ``tts`` items.
+        :param status_url: an http(s) URL that the platform notifies of state changes.
+        :param control_id: an ID for the new action, which must be unique within the call. Defaults to a generated UUID.
+        :param extra: additional parameters of the command that this SDK does not support yet.
+        :return: the action. Stop it with :meth:`RemoteAction.stop`, or by its ``control_id``.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
         """
         params = {
             "play": nested.media("media", media),
@@ -353,19 +356,20 @@ class MediaCommands(Commands):
         control_id: str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> RemoteAction:
-        """Record the call (``calling.record``). The notification to ``status_url`` locates the recording.
+        """Record the call (``calling.record``). The notification to ``status_url`` contains the URL of the recording.
 
-        The vendor documents the defaults of the timeouts and terminators inconsistently: set them explicitly where they matter.
+        SignalWire's documentation of the default timeouts and terminators is inconsistent. Set them explicitly if your
+        application depends on them.
 
-        :param audio: options: ``beep``, ``format`` (``mp3``, ``wav``, ``mp4``), ``stereo``, ``direction`` (``listen``, ``speak``,
-            ``both``), ``initial_timeout``, ``end_silence_timeout`` and ``max_length`` in seconds (0: no limit), ``terminators``
-            (keys that end the recording; ``""`` for none), ``input_sensitivity`` (0 to 100).
-        :param status_url: http(s) URL that the platform notifies of state changes.
-        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
-        :param extra: additional wire parameters that this SDK does not define.
-        :return: the action, which :meth:`~RemoteAction.stop` or the ``control_id`` stops.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        :param audio: the recording options: ``beep``, ``format`` (``mp3``, ``wav`` or ``mp4``), ``stereo``, ``direction``
+            (``listen``, ``speak`` or ``both``), ``initial_timeout``, ``end_silence_timeout`` and ``max_length`` (in seconds, 0
+            for no limit), ``terminators`` (the digits that end the recording, or ``""``) and ``input_sensitivity`` (0 to 100).
+        :param status_url: an http(s) URL that the platform notifies of state changes.
+        :param control_id: an ID for the new action, which must be unique within the call. Defaults to a generated UUID.
+        :param extra: additional parameters of the command that this SDK does not support yet.
+        :return: the action. Stop it with :meth:`RemoteAction.stop`, or by its ``control_id``.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
         """
         params = {
             "record": {"audio": nested.record("audio", audio)},
@@ -389,23 +393,23 @@ class MediaCommands(Commands):
     ) -> RemoteAction:
         """Collect digits or speech without playing a prompt (``calling.collect``). Pass ``digits``, ``speech`` or both.
 
-        The results arrive at ``status_url``.
+        The platform sends the results to ``status_url``.
 
-        :param digits: a mapping with ``max``, ``digit_timeout`` (seconds) and ``terminators``.
-        :param speech: a mapping with ``language``, ``hints``, ``model``, ``engine``, ``end_silence_timeout`` and
-            ``speech_timeout`` (seconds).
-        :param initial_timeout: seconds to wait for the first input; the platform's default is 4.
-        :param partial_results: whether to report results that may still change.
-        :param continuous: whether to keep collecting after each result, until stopped.
+        :param digits: the options for digits: a mapping with ``max``, ``digit_timeout`` (in seconds) and ``terminators``.
+        :param speech: the options for speech: a mapping with ``language``, ``hints``, ``model``, ``engine``,
+            ``end_silence_timeout`` and ``speech_timeout`` (in seconds).
+        :param initial_timeout: time to wait for the first input, in seconds. The platform's default is 4.
+        :param partial_results: whether to report interim results, which may still change.
+        :param continuous: whether to continue after each result until the action is stopped.
         :param send_start_of_input: whether to report the start of input.
-        :param start_input_timers: whether ``initial_timeout`` starts running at once; if not, call
-            :meth:`collect_start_input_timers`.
-        :param status_url: http(s) URL that the platform notifies of state changes.
-        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
-        :param extra: additional wire parameters that this SDK does not define.
-        :return: the action, which :meth:`~RemoteAction.stop` or the ``control_id`` stops.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        :param start_input_timers: whether to start the ``initial_timeout`` timer immediately. If false, call
+            :meth:`collect_start_input_timers` to start it.
+        :param status_url: an http(s) URL that the platform notifies of state changes.
+        :param control_id: an ID for the new action, which must be unique within the call. Defaults to a generated UUID.
+        :param extra: additional parameters of the command that this SDK does not support yet.
+        :return: the action. Stop it with :meth:`RemoteAction.stop`, or by its ``control_id``.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
         """
         if digits is None and speech is None:
             raise InvalidParameter("digits", digits, "digits, speech or both")
@@ -430,16 +434,16 @@ class MediaCommands(Commands):
         control_id: str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> RemoteAction:
-        """Start a detector (``calling.detect``). The results arrive at ``status_url``.
+        """Start a detector (``calling.detect``). The platform sends the results to ``status_url``.
 
-        :param detect: ``{"type": "machine" | "fax" | "digit", "params": {...}}``.
-        :param timeout: seconds that the detector runs at most; the platform's default is 30. 0 sets no limit.
-        :param status_url: http(s) URL that the platform notifies of state changes.
-        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
-        :param extra: additional wire parameters that this SDK does not define.
-        :return: the action, which :meth:`~RemoteAction.stop` or the ``control_id`` stops.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        :param detect: the detector, as ``{"type": "machine" | "fax" | "digit", "params": {...}}``.
+        :param timeout: maximum running time of the detector, in seconds. The platform's default is 30. 0 means no limit.
+        :param status_url: an http(s) URL that the platform notifies of state changes.
+        :param control_id: an ID for the new action, which must be unique within the call. Defaults to a generated UUID.
+        :param extra: additional parameters of the command that this SDK does not support yet.
+        :return: the action. Stop it with :meth:`RemoteAction.stop`, or by its ``control_id``.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
         """
         params = {
             "detect": nested.detect("detect", detect),
@@ -459,15 +463,15 @@ class MediaCommands(Commands):
     ) -> RemoteAction:
         """Copy the call's audio to an RTP address or a WebSocket (``calling.tap``).
 
-        :param tap: ``{"type": "audio", "params": {"direction": "listen" | "speak" | "both"}}``.
-        :param device: ``{"type": "rtp", "params": {"addr", "port", "codec", "ptime"}}`` or ``{"type": "ws", "params": {"uri",
-            "codec"}}``. The codecs are ``PCMU``, ``PCMA`` and ``OPUS``; ``ptime`` is in milliseconds.
-        :param status_url: http(s) URL that the platform notifies of state changes.
-        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
-        :param extra: additional wire parameters that this SDK does not define.
-        :return: the action, which :meth:`~RemoteAction.stop` or the ``control_id`` stops.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        :param tap: the audio to copy, as ``{"type": "audio", "params": {"direction": "listen" | "speak" | "both"}}``.
+        :param device: the destination, as ``{"type": "rtp", "params": {"addr", "port", "codec", "ptime"}}`` or ``{"type": "ws",
+            "params": {"uri", "codec"}}``. The codec is ``PCMU``, ``PCMA`` or ``OPUS``, and ``ptime`` is in milliseconds.
+        :param status_url: an http(s) URL that the platform notifies of state changes.
+        :param control_id: an ID for the new action, which must be unique within the call. Defaults to a generated UUID.
+        :param extra: additional parameters of the command that this SDK does not support yet.
+        :return: the action. Stop it with :meth:`RemoteAction.stop`, or by its ``control_id``.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
         """
         params = {
             "tap": nested.tap("tap", tap),
@@ -483,15 +487,17 @@ class MediaCommands(Commands):
         status_url: str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> RemoteAction:
-        """Record and transcribe the call in the background (``calling.transcribe``), one transcription at a time.
+        """Record and transcribe the call in the background (``calling.transcribe``).
 
-        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
-        :param status_url: http(s) URL that the platform notifies of state changes and of the text.
-        :param extra: additional wire parameters that this SDK does not define.
-        :return: the action, which :meth:`~RemoteAction.stop` or the ``control_id`` stops.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call has ended, 409 if a transcription is already
-            running.
+        A call can have only one transcription at a time.
+
+        :param control_id: an ID for the new action, which must be unique within the call. Defaults to a generated UUID.
+        :param status_url: an http(s) URL to which the platform sends state changes and the transcript.
+        :param extra: additional parameters of the command that this SDK does not support yet.
+        :return: the action. Stop it with :meth:`RemoteAction.stop`, or by its ``control_id``.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended, or 409 if a transcription
+            is already running.
         """
         params = {"status_url": values.http_url("status_url", status_url)}
         return self._start("calling.transcribe", params, extra, control_id)
@@ -499,12 +505,12 @@ class MediaCommands(Commands):
     def live_transcribe(self, action: Mapping[str, Any] | str, *, extra: Mapping[str, Any] | None = None) -> CallInfo:
         """Start, stop or summarize a live transcription (``calling.live_transcribe``).
 
-        :param action: ``{"start": {"lang": "en-US", "direction": ["remote-caller"], ...}}``, ``"stop"``, ``"summarize"`` or
-            ``{"summarize": {...}}``.
-        :param extra: additional wire parameters that this SDK does not define.
+        :param action: the operation: ``{"start": {"lang": "en-US", "direction": ["remote-caller"], ...}}``, ``"stop"``,
+            ``"summarize"`` or ``{"summarize": {...}}``.
+        :param extra: additional parameters of the command that this SDK does not support yet.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
         """
         params = {"action": nested.live_action("action", action, nested.TRANSCRIPTION)}
         return self._command("calling.live_transcribe", params, extra)
@@ -516,15 +522,15 @@ class MediaCommands(Commands):
         status_url: str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> CallInfo:
-        """Start, stop, summarize or add text to a live translation (``calling.live_translate``).
+        """Start, stop or summarize a live translation, or inject text into it (``calling.live_translate``).
 
-        :param action: ``{"start": {"from_lang": "en-US", "to_lang": "es-ES", "direction": [...], ...}}``, ``"stop"``,
-            ``"summarize"`` or ``{"inject": {"message": ..., "direction": ...}}``.
-        :param status_url: http(s) URL that the platform notifies of state changes.
-        :param extra: additional wire parameters that this SDK does not define.
+        :param action: the operation: ``{"start": {"from_lang": "en-US", "to_lang": "es-ES", "direction": [...], ...}}``,
+            ``"stop"``, ``"summarize"`` or ``{"inject": {"message": ..., "direction": ...}}``.
+        :param status_url: an http(s) URL that the platform notifies of state changes.
+        :param extra: additional parameters of the command that this SDK does not support yet.
         :return: the platform's record of the call.
-        :raises InvalidParameter: a value is invalid; nothing was sent.
-        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        :raises InvalidParameter: a value is invalid. Nothing was sent.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
         """
         params = {
             "action": nested.live_action("action", action, nested.TRANSLATION),
@@ -536,7 +542,7 @@ class MediaCommands(Commands):
         """Turn noise reduction on (``calling.denoise``).
 
         :return: the platform's record of the call.
-        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
         """
         return self._command("calling.denoise")
 
@@ -544,6 +550,6 @@ class MediaCommands(Commands):
         """Turn noise reduction off (``calling.denoise.stop``).
 
         :return: the platform's record of the call.
-        :raises CommandRefused: the server rejected the command; code 404 if the call has ended.
+        :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
         """
         return self._command("calling.denoise.stop", repeatable=True)

@@ -1,4 +1,4 @@
-"""Detect text that a server sends with status 200 instead of a recording: a login page or an error message. Pure."""
+"""Detect a login page or an error message that a server sends with status 200 in place of a recording."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Final
 
 __all__ = ["is_page", "page_in"]
 
-#: Media types of text. ``text/plain`` is not among them: some servers send audio under that type.
+#: Media types of text. ``text/plain`` is excluded because some servers use it for audio.
 _WORDS: Final = re.compile(r"text/(?!plain$).+|multipart/.+|[a-z]+/(?:.+\+)?(?:json|xml)")
 _LOOK: Final = 1024
-_SHORTEST: Final = 4  # characters: a sample or two may look like letters
+_SHORTEST: Final = 4  # minimum number of characters, because a few audio samples may look like letters
 _HTML: Final = re.compile(r"\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _XML: Final = re.compile(r"\s*<(?:[?!]|/?[A-Za-z_][^<>]*>)")
 _JSON: Final = re.compile(r"\s*[\[{]\s*[\"\[\]{}\-0-9tfn]")
@@ -20,12 +20,12 @@ _MARKS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"),
 
 
 def is_page(content_type: str) -> bool:
-    """Whether a media type cannot be that of a recording."""
+    """Return whether a content type means text, which cannot be a recording."""
     return _WORDS.fullmatch(_media_type(content_type)) is not None
 
 
 def page_in(beginning: bytes) -> str:
-    """Return a description of a file's first bytes if they are text, whatever their media type; otherwise ``""``."""
+    """Return a description of the text at the beginning of a file, such as "an HTML page", or ``""`` if it is not text."""
     text = _text(beginning)
     if text is None:
         return ""
@@ -41,7 +41,7 @@ def page_in(beginning: bytes) -> str:
 def _text(beginning: bytes) -> str | None:
     mark, encoding = next((each for each in _MARKS if beginning.startswith(each[0])), (b"", "utf-8"))
     try:
-        # The last character may be incomplete.
+        # Decode incrementally, because the last character may be incomplete.
         text = codecs.getincrementaldecoder(encoding)().decode(beginning[len(mark) : _LOOK])
     except UnicodeDecodeError:
         return None

@@ -1,7 +1,8 @@
-"""The partial file of a download, and the note beside it that makes the download resumable.
+"""The partial file of a download, and a metadata file that allows a later download to resume it.
 
-Both file names are predictable. In a directory where other users may write, an existing file of that name is used only if it
-is a regular file of this user with a single hard link, and not a symbolic link.
+The metadata file is called the note. The names of both files are predictable, and the directory may be writable by other users.
+An existing file is therefore used only if it is a regular file that belongs to this user and has a single hard link. Symbolic
+links are rejected.
 """
 
 from __future__ import annotations
@@ -28,19 +29,20 @@ from ..threads.growing_files import Growing
 __all__ = ["Part", "kept"]
 
 _LONGEST_NOTE: Final = 65536
-#: How often to try opening a file that other downloads, as they finish, move or remove at the same moment.
+#: Number of attempts to open a file that other downloads may move or remove at the same time.
 _ATTEMPTS: Final = 16
 _FLAGS: Final = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY", "O_CLOEXEC"))
 _Key = tuple[int, int]
-#: The files that downloads of this process write to; needed because not every file system supports locks.
+#: The files that downloads of this process are writing. Needed because some file systems do not support locks.
 _claims: Final[dict[_Key, weakref.ref[Part]]] = {}
 
 
 def open_own(path: Path, *, create: bool) -> int:
-    """Open a file for reading and writing, without truncating it.
+    """Open a file for reading and writing without truncating it, and return its descriptor.
 
+    :param path: the path of the file.
     :param create: whether to create the file if it does not exist.
-    :raises OSError: the file is not a regular file of this user, or cannot be opened.
+    :raises OSError: the file cannot be opened, or is not a regular file that belongs to this user.
     :raises FileNotFoundError: the file does not exist, and ``create`` is false.
     """
     for _ in range(_ATTEMPTS):
@@ -50,7 +52,7 @@ def open_own(path: Path, *, create: bool) -> int:
         try:
             number = os.open(path, os.O_RDWR | _FLAGS)
         except FileNotFoundError:
-            if create:  # it was removed just now
+            if create:  # the file was just removed, so create it
                 continue
             raise
         opened = os.fstat(number)
@@ -78,7 +80,7 @@ def _key(about: os.stat_result) -> _Key:
 
 
 def _is_at(path: Path, key: _Key) -> bool:
-    """Whether a path still names this file."""
+    """Return whether a path still refers to this file."""
     try:
         return _key(os.lstat(path)) == key
     except FileNotFoundError:
@@ -87,9 +89,12 @@ def _is_at(path: Path, key: _Key) -> bool:
 
 @contextmanager
 def kept(target: Path, url: str, *, resume: bool) -> Iterator[Part]:
-    """Open the partial file beside a target. On exit it is kept if another download can resume it, and removed otherwise.
+    """Open the partial file of a download. On exit, remove it unless it was moved or another download can resume it.
 
-    :raises OSError: the file cannot be written, or with ``resume`` another download is writing to it.
+    :param target: the path of the complete file.
+    :param url: the URL of the download.
+    :param resume: whether to use a file with a fixed name, so that downloads can be resumed.
+    :raises OSError: the file cannot be written, or ``resume`` is true and another download is writing to the file.
     """
     if resume:
         part = _claimed(target.with_name(f"{target.name}.part"), hashlib.sha256(url.encode()).hexdigest())
@@ -116,13 +121,14 @@ def _claimed(path: Path, origin: str) -> Part:
 
 @define(eq=False)
 class Part:
-    """The bytes received so far, and the version of the file that they belong to.
+    """A partial file, and the version of the remote file that its bytes belong to.
 
-    :ivar size: number of bytes received.
-    :ivar validator: identifies the version; empty if the server sent no validator.
-    :ivar changed: the server's time of the last change; empty if it sent none.
-    :ivar total: size of the complete file in bytes, if known.
-    :ivar spoiled: whether another download cannot use these bytes.
+    :ivar path: the path of the partial file.
+    :ivar size: the number of bytes received.
+    :ivar validator: the ``ETag`` or modification time that identifies the version, or ``""`` if the server sent none.
+    :ivar changed: the modification time that the server sent, or ``""``.
+    :ivar total: the size of the complete file in bytes, or ``None`` if unknown.
+    :ivar spoiled: whether the bytes are unusable for another download.
     """
 
     path: Path
@@ -146,10 +152,13 @@ class Part:
         return self.path.with_name(f"{self.path.name}.json")
 
     def claim(self) -> bool:
-        """Lock the file against other downloads of this process and, if the file system supports locks, of other processes.
+        """Lock the file against other downloads.
 
-        :return: whether the file still has its name. If not, the previous download moved or removed it; it is then closed.
-        :raises OSError: another download is writing to the file; it is then closed here.
+        The lock always works within this process. It also works across processes if the file system supports locks.
+
+        :return: whether the file still exists under its name. If the previous download has moved or removed it, this method
+            closes the file and returns ``False``.
+        :raises OSError: another download is writing to the file. This method closes the file.
         """
         if not self._is_first() or not file_lock.lock(self._file):
             self._let_go()
@@ -161,15 +170,15 @@ class Part:
         return False
 
     def _is_first(self) -> bool:
-        """Claim the file among the downloads of this process.
+        """Claim the file for this download.
 
-        :return: whether no other download of this process is writing to it.
+        :return: whether this succeeded. It fails if another download of this process is writing to the file.
         """
         mine = weakref.ref(self)
         first = _claims.setdefault(self._key, mine)
         if first is not mine and first() is not None:
             return False
-        _claims[self._key] = mine  # also if Ctrl-C kept an earlier download from releasing it
+        _claims[self._key] = mine  # an earlier claim is stale if Ctrl-C interrupted its release
         return True
 
     def _let_go(self) -> None:
@@ -186,27 +195,27 @@ class Part:
             del _claims[self._key]
 
     def after_fork(self) -> None:
-        """Close the parent's file: this process would otherwise keep it locked after the parent exits."""
+        """Close the parent's file in a forked child process, which would otherwise keep it locked after the parent exits."""
         self._unclaim()
         if not self._file.closed:
             with open(os.devnull, "r+b") as nothing:
                 os.dup2(nothing.fileno(), self._file.fileno(), inheritable=False)
 
     def at_exit(self, timeout: float) -> None:
-        """Do nothing: the downloading thread cleans up, or the next download does."""
+        """Do nothing. The downloading thread or the next download cleans up."""
 
     def _check_process(self) -> None:
-        """Check that the download belongs to this process.
+        """Check that the download was started in this process.
 
-        :raises Forked: it belongs to the parent process.
+        :raises Forked: it was started in the parent process.
         """
         if self._generation != process.generation():
             raise process.forked_error()
 
     def begin(self) -> None:
-        """Read the state that an earlier download left.
+        """Restore the state of an earlier download from its note. If there is no valid note, empty the file.
 
-        :raises OSError: the note exists but is not a regular file of this user.
+        :raises OSError: the note exists but is not a regular file that belongs to this user.
         """
         note = self._read_note()
         known, total, change = note.get("validator"), note.get("total"), note.get("changed")
@@ -244,7 +253,12 @@ class Part:
         self.size = size
 
     def remember(self, validator: str, changed: str, total: int | None) -> None:
-        """Record which version of the file the bytes belong to, so that a later download can resume."""
+        """Store the version of the remote file in the note, so that a later download can resume this one.
+
+        :param validator: the ``ETag`` or modification time that identifies the version, or ``""``.
+        :param changed: the modification time that the server sent, or ``""``.
+        :param total: the size of the complete file in bytes, or ``None`` if unknown.
+        """
         self._check_process()
         if (validator, changed, total) == (self.validator, self.changed, self.total):
             return
@@ -253,7 +267,7 @@ class Part:
             self._write_note()
 
     def _write_note(self) -> None:
-        self.spoiled = True  # without a complete note the download cannot be resumed
+        self.spoiled = True  # the download cannot be resumed until the note is complete
         with os.fdopen(open_own(self._note, create=True), "r+") as note:
             note.truncate()
             known = {"origin": self._origin, "validator": self.validator, "changed": self.changed, "total": self.total}
@@ -261,7 +275,7 @@ class Part:
         self.spoiled = False
 
     def write(self, piece: bytes) -> None:
-        """Append bytes: all of them or none.
+        """Append bytes to the file. If this fails, the file is truncated to its previous size.
 
         :raises OSError: the bytes cannot be written, for example because the disk is full.
         """
@@ -276,8 +290,9 @@ class Part:
         self.size += len(piece)
 
     def move(self, target: Path) -> None:
-        """Move the complete file to its target.
+        """Move the complete file to its final path.
 
+        :param target: the final path.
         :raises InvalidParameter: an ``AudioServer`` of this process is recording to the target.
         :raises OSError: another file has replaced the partial file, or the target cannot be replaced.
         """
@@ -285,9 +300,9 @@ class Part:
         os.fsync(self._file.fileno())
         if not _is_at(self.path, self._key):
             raise OSError(errno.EEXIST, f"{self.path.name} was replaced by another file")
-        Growing.check(target)  # a recording may have started since
+        Growing.check(target)  # a recording may have started in the meantime
         self._close_if_needed()
-        # The note goes first: once the file is moved, both names belong to the next download.
+        # Remove the note before moving the file. After the move, another download may use both names.
         self._remove_note()
         try:
             os.replace(self.path, target)
@@ -298,7 +313,7 @@ class Part:
         self._moved = True
 
     def end(self) -> None:
-        """Release the file, and remove it if no other download can use it."""
+        """Release the file, and remove it if no other download can resume it."""
         if self._generation != process.generation():
             return
         try:
@@ -319,5 +334,5 @@ class Part:
             self._note.unlink(missing_ok=True)
 
     def _close_if_needed(self) -> None:
-        if sys.platform == "win32":  # Windows can neither rename nor remove an open file
+        if sys.platform == "win32":  # on Windows, open files cannot be renamed or removed
             self._file.close()

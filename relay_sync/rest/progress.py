@@ -1,4 +1,4 @@
-"""Show the progress of a download on standard error: as a bar if rich is installed, otherwise as plain text."""
+"""Show the progress of a download on standard error, as a progress bar if rich is installed and otherwise as text."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from contextlib import contextmanager
 
 __all__ = ["Report", "shown"]
 
-#: Receives the number of bytes received so far, and the total if it is known.
+#: Function that receives the number of bytes downloaded so far and the total number, or ``None`` if that is unknown.
 Report = Callable[[int, int | None], object]
 
 
 @contextmanager
 def shown(label: str) -> Iterator[Report]:
-    """Yield a callback that draws the progress. It draws nothing if standard error is not a terminal."""
+    """Yield a function that displays the progress. It does nothing if standard error is not a terminal.
+
+    :param label: the text to show next to the progress.
+    """
     if not _is_terminal():
         yield _nothing
         return
@@ -39,7 +42,7 @@ def shown(label: str) -> Iterator[Report]:
 
 
 def _is_terminal() -> bool:
-    stream = sys.stderr  # None in a service, and under pythonw
+    stream = sys.stderr  # None in a Windows service and under pythonw
     return stream is not None and not stream.closed and stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
@@ -60,7 +63,7 @@ class _Plain:
 
     @staticmethod
     def write(text: str) -> None:
-        """Write to standard error. A terminal that has closed must not stop the download."""
+        """Write text to standard error. Ignore errors, because a closed terminal must not stop the download."""
         try:
             sys.stderr.write(text)
             sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Which bytes of a file a response contains, according to its headers. Pure."""
+"""Parse the byte range and the version of a file from response headers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _PAST: Final = re.compile(r"bytes[ \t]+\*/([0-9]{1,15})", re.IGNORECASE)
 
 @frozen
 class Stretch:
-    """A range of bytes of a file.
+    """A byte range of a file.
 
-    :ivar start: offset of the first byte.
-    :ivar end: offset after the last byte; ``None`` if the headers do not give it.
-    :ivar total: size of the complete file; ``None`` if the headers do not give it.
-    :ivar part: whether the response has a ``Content-Range``.
+    :ivar start: the offset of the first byte.
+    :ivar end: the offset after the last byte, or ``None`` if unknown.
+    :ivar total: the size of the complete file, or ``None`` if unknown.
+    :ivar part: whether the response has a ``Content-Range`` header.
     """
 
     start: int
@@ -31,9 +31,9 @@ class Stretch:
 
 
 def read_stretch(status: int, headers: Mapping[str, str]) -> Stretch | None:
-    """Return the range in the body of a 200 or 206 response; ``None`` if its headers contradict each other.
+    """Return the byte range in the body of a 200 or 206 response, or ``None`` if the headers are inconsistent.
 
-    ``Content-Range`` counts with either status, because some proxies turn a 206 into a 200.
+    A ``Content-Range`` header is used with both statuses, because some proxies change a 206 to a 200.
     """
     length = _length(headers.get("Content-Length", ""))
     said = headers.get("Content-Range", "").strip()
@@ -50,31 +50,35 @@ def read_stretch(status: int, headers: Mapping[str, str]) -> Stretch | None:
 
 
 def size_past_the_end(headers: Mapping[str, str]) -> int | None:
-    """Return the size of the file from the headers of a 416 response, if they give it."""
+    """Return the size of the file from the headers of a 416 response, or ``None`` if it is missing."""
     found = _PAST.fullmatch(headers.get("Content-Range", "").strip())
     return None if found is None else int(found[1])
 
 
 def _length(said: str) -> int | None:
-    """Return the length, which may be repeated; ``None`` if it is missing or the values differ."""
+    """Parse a ``Content-Length`` value, which may be repeated. Return ``None`` if it is missing or the values differ."""
     values = {each.strip() for each in said.split(",")}
     value = values.pop()
     return int(value) if not values and re.fullmatch("[0-9]{1,15}", value) else None
 
 
 def validator(headers: Mapping[str, str]) -> str:
-    """Return the validator of the file's version: a strong ETag, or else the time of the last change."""
+    """Return the validator of the file: a strong ``ETag`` if there is one, otherwise the modification time."""
     tag = headers.get("ETag", "").strip()
     return tag if tag.startswith('"') else changed(headers)
 
 
 def changed(headers: Mapping[str, str]) -> str:
-    """Return the time of the last change, as the server wrote it."""
+    """Return the ``Last-Modified`` value, or ``""``."""
     return headers.get("Last-Modified", "").strip()
 
 
 def versions_differ(known: str, known_change: str, headers: Mapping[str, str]) -> bool:
-    """Whether the headers name a version or time of change other than the known one. Missing headers do not count."""
+    """Return whether the headers identify a different version of the file. If the headers are missing, return ``False``.
+
+    :param known: the validator of the known version.
+    :param known_change: the modification time of the known version.
+    """
     tag, change = headers.get("ETag", "").strip(), changed(headers)
     if known.startswith('"') and tag:
         return tag != known

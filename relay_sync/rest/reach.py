@@ -1,7 +1,7 @@
-"""Where a redirect may lead: never from a public host to this machine or a private network.
+"""Check redirect targets. A redirect must not lead from a public host to this machine or a private network.
 
-The address of the connection decides. A name can resolve to any address, and to a different one at each lookup. A number such
-as ``2130706433`` or ``0177.1`` is an address to the resolver, though not to a URL parser.
+The check uses the address of the connection, because the host name is not reliable. A name can resolve to a different address at
+each lookup. Resolvers also accept numbers such as ``2130706433`` or ``0177.1``, which URL parsers do not recognize as addresses.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _INWARD: Final[dict[Zone, frozenset[Zone]]] = {
 
 
 def addresses(host: str, within: float = _LOOK_UP) -> list[str]:
-    """Return the addresses of a name or literal, as found by the system's resolver; an empty list if it finds none.
+    """Resolve a host name or address literal with the system's resolver. Return an empty list if it does not exist.
 
-    :param within: seconds for the lookup.
+    :param within: timeout for the lookup, in seconds.
     :raises TimeoutError: the lookup did not finish before the timeout.
     """
     try:
@@ -50,8 +50,8 @@ class Origin:
     """The host that sent a redirect.
 
     :ivar host: the host name in the URL.
-    :ivar address: the address of the connection; ``None`` behind a proxy, which looks up the name itself.
-    :ivar resolve: returns the addresses of a name. Its exceptions propagate: a name that was not found may point anywhere.
+    :ivar address: the address of the connection, or ``None`` behind a proxy, which resolves the name itself.
+    :ivar resolve: a function that resolves a name. Its exceptions propagate, because an unresolved name could lead anywhere.
     """
 
     host: str
@@ -60,24 +60,28 @@ class Origin:
 
     @property
     def zone(self) -> Zone:
-        """The zone of the host. Only ``localhost`` and loopback literals count as loopback: any name can resolve there."""
+        """The zone of the host.
+
+        Only ``localhost`` and loopback literals are in the loopback zone, because any other name could resolve to a loopback
+        address as well.
+        """
         if is_loopback(self.host):
             return "loopback"
         found = {zone(each) for each in ([self.address] if self.address else self.resolve(self.host))}
         return found.pop() if len(found) == 1 and "loopback" not in found else "public"
 
     def may_lead_to(self, host: str, address: str) -> bool:
-        """Whether a redirect to a host at this address is followed."""
+        """Return whether a redirect to this host at this address is allowed."""
         there = zone(address)
         return there == "public" or there in _INWARD[self.zone] or (host, address) == (self.host, self.address)
 
     def forbidden(self, host: str) -> str:
-        """The first address of a host that a redirect must not lead to, or ``""``."""
+        """Return the first address of a host to which a redirect is not allowed, or ``""`` if there is none."""
         return next((each for each in self.resolve(host) if not self.may_lead_to(host, each)), "")
 
 
 def zone(address: str) -> Zone:
-    """Return the zone of an address. Special addresses that are neither public nor loopback count as private."""
+    """Return the zone of an address. Multicast, reserved and other special addresses count as private."""
     found = _unwrapped(ipaddress.ip_address(address.partition("%")[0]))
     if found.is_loopback or found.is_unspecified or (found.version == 4 and found in _THIS_HOST):
         return "loopback"
@@ -90,7 +94,7 @@ def zone(address: str) -> Zone:
 def _unwrapped(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,
 ) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """Return the IPv4 address that an IPv6 address embeds, if it is reached through that; else the address itself."""
+    """Return the IPv4 address embedded in an IPv6 address, such as a mapped or NAT64 address. Return others unchanged."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address.ipv4_mapped is not None:

@@ -1,4 +1,4 @@
-"""Interpret the replies of the REST interface. Pure."""
+"""Parse replies and errors of the REST API."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ DEEPEST: Final = 64
 
 @frozen(kw_only=True)
 class CallInfo:
-    """The platform's record of a call, as returned by a command. Text that the record lacks is ``""``.
+    """The platform's record of a call, as returned by a command. Missing strings are ``""``.
 
-    :ivar call_id: id of the call, the same as on ``Call`` and in events.
-    :ivar status: state of the call, such as ``queued``, ``ringing``, ``answered`` or ``ended``.
+    :ivar call_id: the ID of the call, which is the same as in ``Call`` and in events.
+    :ivar status: the state of the call, such as ``queued``, ``ringing``, ``answered`` or ``ended``.
     :ivar direction: ``inbound``, ``outbound`` or ``outbound-api``.
-    :ivar from_: number or address of the caller.
-    :ivar to: number or address of the callee.
-    :ivar type: type of the call, such as ``relay_pstn_call``.
-    :ivar created_at: time of creation in ISO 8601 format, as the server wrote it.
-    :ivar parent_id: id of the parent call; ``""`` if there is none.
-    :ivar duration: duration in seconds; ``None`` if unknown.
-    :ivar members: all members of the record, as received. ``repr`` omits them.
+    :ivar from_: the number or address of the caller.
+    :ivar to: the number or address of the callee.
+    :ivar type: the type of the call, such as ``relay_pstn_call``.
+    :ivar created_at: the creation time in ISO 8601 format, as sent by the server.
+    :ivar parent_id: the ID of the parent call, or ``""`` if there is none.
+    :ivar duration: the duration in seconds, or ``None`` if unknown.
+    :ivar members: all members of the record, as sent by the server. ``repr`` omits them.
     """
 
     call_id: str = ""
@@ -48,7 +48,10 @@ class CallInfo:
 
 
 def read_call(body: bytes, call_id: str) -> CallInfo:
-    """Return the call object of a reply. An unreadable reply is not an error, because the command was carried out."""
+    """Parse the call record in a reply. An invalid body is not an error, because the command was executed.
+
+    :param call_id: the ID to use if the reply contains none.
+    """
     found = _json(body)
     members: dict[str, Any] = found if isinstance(found, dict) else {}
 
@@ -72,9 +75,9 @@ def read_call(body: bytes, call_id: str) -> CallInfo:
 
 
 def refusal(status: int, body: bytes, *, command: str, call_id: str = "", sent: object = None) -> CommandRefused:
-    """Return the exception for an unsuccessful reply. Its code is the HTTP status.
+    """Return the exception for an error reply. Its code is the HTTP status.
 
-    :param sent: the command's params; secrets in them are masked in the server's message.
+    :param sent: the parameters of the command. Secrets in them are masked in the server's message.
     """
     if status in (401, 403):
         return AuthenticationError(
@@ -85,10 +88,10 @@ def refusal(status: int, body: bytes, *, command: str, call_id: str = "", sent: 
             call_id=call_id,
         )
     if 300 <= status < 400:
-        told = "the server redirected the request, which is not followed; host must be the name of the space"
+        message = "the server redirected the request, which is not followed; host must be the name of the space"
     else:
-        told = _reasons(body) or "no reason given; is host the name of the space?"
-    found = result_or_error({"code": str(status), "message": told}, method=command, call_id=call_id, sent=sent)
+        message = _reasons(body) or "no reason given; is host the name of the space?"
+    found = result_or_error({"code": str(status), "message": message}, method=command, call_id=call_id, sent=sent)
     assert isinstance(found, CommandRefused)
     return found
 

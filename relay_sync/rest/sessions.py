@@ -1,7 +1,7 @@
-"""One ``requests.Session`` per thread and process, because sessions are safe neither across threads nor across forks.
+"""Manage one ``requests.Session`` per thread and process.
 
-A request inside another request needs a second session: a signal handler may send one while its thread is in the middle of
-another, and the connection pool's locks are not reentrant.
+Sessions must not be shared between threads or used after a fork. If a signal handler sends a request while its thread is in the
+middle of another request, it gets a second session, because the locks of the connection pool are not reentrant.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ __all__ = ["Sessions"]
 
 
 class _Holder:
-    """A thread's session. It closes when the thread ends or the client closes."""
+    """Session of one thread. The session is closed when the thread ends or the client is closed."""
 
     def __init__(self, session: requests.Session) -> None:
         self.session = session
         self.pid = os.getpid()
 
     def close(self) -> None:
-        """Close the session. Does nothing in a child process: a thread of the parent may have held its locks at the fork."""
+        """Close the session. Does nothing in a forked child process, where locks of the session may never be released."""
         if self.pid == os.getpid():
             self.session.close()
 
@@ -40,7 +40,7 @@ class _Holder:
 
 
 class _Mine(threading.local):
-    """The holders of one thread: the idle ones, and those with a request in progress by the id of their session."""
+    """The idle sessions of one thread, and its sessions with a request in progress, by ``id()`` of the session."""
 
     def __init__(self) -> None:
         self.free: list[_Holder] = []
@@ -48,22 +48,24 @@ class _Mine(threading.local):
 
 
 class Sessions:
-    """The sessions of a client.
+    """The sessions of one client. Thread-safe.
 
-    There is no lock, because a fork could copy it while it is held. Threads share only a dictionary, whose single operations are
-    atomic.
+    This class uses no lock, because a fork could copy a lock that is held. The threads share only a dict, and every operation on
+    it is atomic.
+
+    :param make: a function that creates a session.
     """
 
     def __init__(self, make: Callable[[], requests.Session]) -> None:
         self._make = make
         self._mine = _Mine()
         self._open: dict[int, weakref.ref[_Holder]] = {}
-        #: Set by :meth:`close`; interrupts waits.
+        #: A flag that :meth:`close` sets to interrupt waits.
         self.closed: Flag = Flag()
 
     @contextmanager
     def taken(self) -> Iterator[requests.Session]:
-        """Yield a session of the calling thread for one request. A request inside another gets a second session.
+        """Yield a session for one request. A nested request on the same thread gets a second session.
 
         :raises ClientClosed: the client was closed.
         """
@@ -74,7 +76,10 @@ class Sessions:
             self._give_back(session)
 
     def get(self) -> requests.Session:
-        """Return an idle session of the calling thread. Each step is atomic, because a signal handler may run in between."""
+        """Return an idle session of the calling thread, or create one.
+
+        Each step is atomic, because a signal handler may run between any two of them.
+        """
         if self.closed.is_set():
             raise ClientClosed("this RestClient was closed; create a new one")
         mine = self._mine
@@ -82,7 +87,7 @@ class Sessions:
             holder = mine.free.pop()
         except IndexError:
             holder = self._new()
-        if holder.pid != os.getpid():  # created in the parent, before the fork
+        if holder.pid != os.getpid():  # the session was created in the parent process
             holder = self._new()
         mine.busy[id(holder.session)] = holder
         return holder.session
@@ -99,7 +104,7 @@ class Sessions:
         return holder
 
     def close(self) -> None:
-        """Close all sessions. Requests in progress in other threads finish."""
+        """Close all sessions. Requests in progress on other threads are not interrupted."""
         self.closed.set()
         for reference in list(self._open.values()):
             holder = reference()

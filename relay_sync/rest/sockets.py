@@ -1,7 +1,8 @@
-"""Reads with a deadline. The timeouts of requests apply to each read, so a slow peer could block a caller indefinitely.
+"""Connections for requests whose reads have a deadline.
 
-:func:`until` sets the deadline for the calling thread's reads; the connections of :class:`TimedAdapter` observe it. They also
-keep query strings out of urllib3's logs.
+The timeouts of requests apply to each read, so that a slow peer could block a caller indefinitely. :func:`until` sets a deadline
+for all reads of the calling thread, and the connections of :class:`TimedAdapter` enforce it. They also keep query strings out of
+the logs of urllib3.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from ..hosts.proxies import read_proxy
 
 __all__ = ["Admit", "NotAdmitted", "TimedAdapter", "has_sent", "peer", "until"]
 
-#: Number of interim responses that are skipped before the request fails.
+#: Maximum number of interim responses to skip. The request fails if there are more.
 MOST_INTERIM: Final = 100
-_SHORTEST: Final = 0.001  # seconds; 0 would make the socket non-blocking
+_SHORTEST: Final = 0.001  # minimum timeout in seconds, because 0 would make the socket non-blocking
 
 _clock = threading.local()
 _NOTHING: Final = {"end": None, "admit": None, "peer": None, "sent": False}
@@ -38,7 +39,7 @@ Admit = Callable[[str], bool]
 
 
 class NotAdmitted(Exception):
-    """A connection to this address may not be used."""
+    """Connections to this address are not allowed."""
 
     def __init__(self, address: str) -> None:
         super().__init__(address)
@@ -47,36 +48,37 @@ class NotAdmitted(Exception):
 
 @contextmanager
 def until(end: float, admit: Admit | None = None) -> Iterator[None]:
-    """Set the deadline for the reads of this thread in the block.
+    """Set the deadline for all reads that this thread performs in the block.
 
-    :param end: the deadline, on the clock of ``time.monotonic()``.
-    :param admit: decides whether a request may go to an address. It receives the address of the connection itself, which a
-        second lookup of the name cannot change, before a byte is sent. Not called behind a proxy, which looks up the name.
+    :param end: the deadline, as a value of ``time.monotonic()``.
+    :param admit: a function that returns whether a request may be sent to an address. It is called with the address of the
+        established connection before any byte is sent, so that a second DNS lookup cannot change it. It is not called behind a
+        proxy, which resolves the name itself.
     """
     before = dict(_clock.__dict__)
     try:
         _clock.__dict__.update(end=end, admit=admit, peer=None, sent=False)
         yield
-    finally:  # this may be a signal handler's request inside another one of the same thread
+    finally:  # restore the values of an outer request, which a signal handler may have interrupted
         _clock.__dict__.update(_NOTHING | before)
 
 
 def peer() -> str | None:
-    """Return the address that this thread's latest request went to; ``None`` if it went through a proxy."""
+    """Return the address to which this thread sent its latest request, or ``None`` if it used a proxy."""
     found: str | None = getattr(_clock, "peer", None)
     return found
 
 
 def has_sent() -> bool:
-    """Whether a byte of this thread's latest request may have been sent, so that the server may have carried it out.
+    """Return whether any bytes of this thread's latest request may have been sent. If so, the server may have executed it.
 
-    Bytes sent to a proxy or for the TLS handshake do not count.
+    Bytes of the TLS handshake or of a CONNECT request to a proxy do not count.
     """
     return bool(getattr(_clock, "sent", False))
 
 
 class _TimedRaw(io.RawIOBase):
-    """A socket's raw stream. Each read times out after the socket's own timeout or at the deadline, if that is sooner."""
+    """Raw stream of a socket. A read times out at the deadline, or after the timeout of the socket if that is earlier."""
 
     def __init__(self, raw: Any, sock: Any, end: float) -> None:
         self._raw = raw
@@ -102,14 +104,14 @@ class _TimedRaw(io.RawIOBase):
 
 
 class _TimedSocket:
-    """A proxy of a socket whose ``makefile`` returns a reader with a deadline."""
+    """Wrapper around a socket whose ``makefile`` returns a reader with a deadline."""
 
     def __init__(self, sock: Any, end: float) -> None:
         self._sock = sock
         self._end = end
 
     def makefile(self, *args: Any, **options: Any) -> io.BufferedReader:
-        # Based on the socket's own file, so that the socket stays open until the file is closed, as usual.
+        # Wrap a file of the socket, so that the socket stays open until the file is closed.
         return io.BufferedReader(_TimedRaw(self._sock.makefile("rb", buffering=0), self._sock, self._end))
 
     def __getattr__(self, name: str) -> Any:
@@ -117,9 +119,10 @@ class _TimedSocket:
 
 
 class _Target(str):
-    """A request target that shows no query, and keeps the whole target in ``whole``.
+    """A request target whose query is masked. The complete target is in ``whole``.
 
-    urllib3 logs the target, the query may contain tokens, and some log collectors read the arguments of log calls.
+    urllib3 logs the target, and its query may contain tokens. The target itself is masked, rather than the log message, because
+    some log collectors store the arguments of log calls.
     """
 
     whole: str
@@ -132,14 +135,17 @@ class _Target(str):
 
 
 class _Discreet:
-    """Mix-in for connection pools that keeps the query out of their logs."""
+    """Mix-in for connection pools that keeps queries out of the logs."""
 
     def _make_request(self, conn: Any, method: str, url: str, *args: Any, **options: Any) -> Any:
         return super()._make_request(conn, method, _Target(url), *args, **options)  # type: ignore[misc]
 
 
 class _FinalAnswer(http.client.HTTPResponse):
-    """The final response, after interim ones (RFC 9110, 15.2). http.client skips only status 100, and without a limit."""
+    """Response that skips interim responses (RFC 9110, section 15.2), up to a limit.
+
+    The base class skips only status 100, and has no limit.
+    """
 
     def _read_status(self) -> tuple[str, int, str]:
         for _ in range(MOST_INTERIM + 1):
@@ -152,7 +158,7 @@ class _FinalAnswer(http.client.HTTPResponse):
 
 
 class _Timed:
-    """Mix-in for connections: check the address, send the whole target, and read the response with a deadline."""
+    """Mix-in for connections that checks the peer's address and reads the response with a deadline."""
 
     sock: Any
     proxy: Any
@@ -170,9 +176,9 @@ class _Timed:
             self._connecting = False
 
     def send(self, data: Any) -> None:
-        if self.sock is None:  # http.client connects at the first byte
+        if self.sock is None:  # http.client connects when it sends the first byte
             self.connect()
-        if not self._connecting:  # otherwise it is the CONNECT request to the proxy
+        if not self._connecting:  # otherwise these are bytes of a CONNECT request to the proxy
             _clock.sent = True
         super().send(data)  # type: ignore[misc]
 
@@ -186,7 +192,7 @@ class _Timed:
         return sock
 
     def _connected(self) -> Any:
-        """Connect to the first address that answers. The lookup and all attempts share the timeout of one connection."""
+        """Connect to the first address that answers. The connect timeout covers the DNS lookup and all attempts."""
         host, patience = self._dns_host, self.timeout
         end = min(getattr(_clock, "end", None) or math.inf, time.monotonic() + patience)
         failure: Exception | None = None
@@ -209,7 +215,7 @@ class _Timed:
             raise ConnectTimeoutError(self, "the name lookup did not finish before the timeout") from error
         except socket.gaierror as error:
             raise NameResolutionError(host, self, error) from error  # type: ignore[arg-type]
-        except UnicodeError:  # not a valid name: urllib3 raises its own error
+        except UnicodeError:  # the name is invalid, so let urllib3 raise its error
             return [host]
         return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
@@ -218,7 +224,7 @@ class _Timed:
             return
         try:
             address = str(sock.getpeername()[0])
-        except OSError:  # the peer has already closed it
+        except OSError:  # the peer has already closed the connection
             return
         admit = getattr(_clock, "admit", None)
         if admit is not None and not admit(address):
@@ -226,7 +232,7 @@ class _Timed:
         _clock.peer = address
 
     def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> Any:
-        if self.sock is not None:  # a pooled connection, opened by an earlier request
+        if self.sock is not None:  # this is a pooled connection that an earlier request opened
             self._admit(self.sock)
         return super().putrequest(method, getattr(url, "whole", url), *args, **options)  # type: ignore[misc]
 
@@ -238,7 +244,7 @@ class _Timed:
         try:
             return super().getresponse(*args, **options)  # type: ignore[misc]
         finally:
-            if self.sock is not None:  # None if the response ends with the connection
+            if self.sock is not None:  # it is None if the end of the connection marks the end of the response
                 self.sock = sock
 
 
@@ -259,9 +265,10 @@ class _SecurePool(_Discreet, HTTPSConnectionPool):
 
 
 class TimedAdapter(HTTPAdapter):
-    """An adapter for ``requests.Session.mount``, with few connections, no retries, and responses that observe :func:`until`.
+    """Adapter for ``requests.Session.mount`` whose connections enforce the deadline set by :func:`until`.
 
-    :param trusting: creates the TLS context when it is first needed; it alone decides which authorities to trust.
+    :param trusting: a function that creates the TLS context. It is called for the first https request. The context determines
+        which certificate authorities are trusted.
     """
 
     def __init__(self, trusting: Callable[[], ssl.SSLContext]) -> None:
@@ -279,12 +286,12 @@ class TimedAdapter(HTTPAdapter):
         return manager
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:
-        # The same credentials as for RELAY: requests would drop those without a password.
+        # Build the header as for RELAY connections. requests would drop credentials that have no password.
         authorization = read_proxy(proxy, "proxy").authorization
         return {"Proxy-Authorization": authorization} if authorization else {}
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        # Replaces the method of requests, which adds certifi's authorities to those of the context.
+        # This replaces the method of requests, which adds the certificate authorities of certifi to the context.
         if url.lower().startswith("https:"):
             if self._context is None:
                 self._context = self._trusting()
