@@ -1,4 +1,4 @@
-"""The receiver of media streams: a server that runs in its own thread, alongside any web framework."""
+"""WebSocket server for media streams. It runs in its own thread, next to any web framework."""
 
 from __future__ import annotations
 
@@ -53,65 +53,66 @@ __all__ = ["AudioServer", "StreamableCall"]
 
 _log = logs.get("relay_sync.audio").later
 _numbers = itertools.count(1)
-_BACKLOG = 256  # streams waiting for accept()
-_SUBPROTOCOLS = ("audio.jambonz.org", "audio.drachtio.org")  # which those insist on
-_GATHER = 0.004  # seconds; a fifth of a frame, and it halves the CPU of many streams
-_LAST_WORD = 2.0  # seconds that closing gives observers at most
+_BACKLOG = 256  # maximum number of streams waiting for accept()
+_SUBPROTOCOLS = ("audio.jambonz.org", "audio.drachtio.org")  # required by jambonz and drachtio
+_GATHER = 0.004  # minimum seconds per turn of the loop; halves CPU usage with many streams
+_LAST_WORD = 2.0  # maximum seconds that close() waits for observers
 
 
 class StreamableCall(Protocol):
-    """A call whose audio can be streamed, such as :class:`relay_sync.Call`."""
+    """Protocol of a call whose audio can be streamed, such as :class:`relay_sync.Call`."""
 
     def stream(self, *args: Any, **kwargs: Any) -> StreamingAction:
-        """``stream(url=..., track=..., codec=..., authorization_bearer_token=..., custom_parameters=...)``."""
+        """Start a stream with ``url``, ``track``, ``codec``, ``authorization_bearer_token`` and ``custom_parameters``."""
 
 
 class AudioServer(Connecting):
     """A WebSocket server that receives the audio of ``call.stream()`` and of two-way streams.
 
-    The server starts on first use: as a context manager, by :meth:`start`, ``listen``, ``connect``, ``device``, ``accept``,
-    iteration, ``url`` or ``port``. A server that was not started before a fork can start in the child; a server that was
-    started raises :class:`~relay_sync.Forked` there. ``GET /healthz`` returns 200.
+    The server starts when it is first used: as a context manager, by iteration, or through :meth:`start`, ``listen``,
+    ``connect``, ``device``, ``accept``, ``url`` or ``port``. A server that was started before a fork raises
+    :class:`~relay_sync.Forked` in the child process; other servers can be started there. ``GET /healthz`` returns 200.
 
-    :param host: address to listen on: ``0.0.0.0`` for all IPv4 addresses, ``::`` or ``""`` for IPv4 and IPv6. A host name
-        listens on all of its addresses; ``localhost`` is 127.0.0.1 and ::1. ``repr`` shows the addresses.
-    :param port: port to listen on; 0 picks a free port (see ``port``).
-    :param public_url: ``wss://`` address at which the carrier reaches this server, such as that of a proxy or tunnel. Without
-        it the carrier receives this machine's own address, which only the simulator can reach.
+    :param host: address to listen on: ``0.0.0.0`` for all IPv4 addresses, ``::`` or ``""`` for IPv4 and IPv6. The server
+        listens on all addresses of a host name; ``localhost`` means 127.0.0.1 and ::1. ``repr`` shows the addresses.
+    :param port: port to listen on; 0 selects a free port, available as ``port``.
+    :param public_url: ``wss://`` URL at which the carrier reaches this server, such as that of a proxy or tunnel. By default,
+        the URL contains this machine's own address, which only the simulator can reach.
     :param path: the only path that accepts streams; by default the path of *public_url*, or ``/audio``.
-    :param token: bearer token that the carrier must present (``authorization_bearer_token`` of ``call.stream``), checked
+    :param token: bearer token that the carrier must send (``authorization_bearer_token`` of ``call.stream``). It is checked
         before the upgrade. ``listen`` creates a separate token for each stream. ``None`` accepts streams without a token if
         *on_stream* is set or :meth:`accept` was called. A server that other machines can reach (through *public_url* or its
         *host*) rejects them until :meth:`accept` is called, unless *on_stream*, *origins* or *hosts* is given.
-    :param ssl_context: serve ``wss://`` directly with this context.
-    :param record_to: record every stream to a WAV file while it is received: a path with ``{call_id}``, ``{stream_id}`` or
-        ``{account_id}``. Folders are created; existing files are never overwritten (``-2``, ``-3`` ... is appended). If an
-        unannounced second track arrives, a stereo file replaces the mono file.
-    :param on_stream: handler for every stream other than those of ``listen`` and ``connect``, each in its own thread. The
-        stream is closed when it returns. Exceptions are logged to ``relay_sync.callbacks``.
+    :param ssl_context: TLS context; the server then accepts ``wss://`` connections directly.
+    :param record_to: path of a WAV file to which each stream is recorded while it is received, with the placeholders
+        ``{call_id}``, ``{stream_id}`` and ``{account_id}``. Missing directories are created. Existing files are not overwritten:
+        ``-2``, ``-3`` ... is appended to the name. If an unannounced second track arrives, the mono file becomes stereo.
+    :param on_stream: handler for streams that ``listen`` and ``connect`` did not request. Each stream has its own thread and is
+        closed when the handler returns. Exceptions are logged to ``relay_sync.callbacks``.
     :param max_connections: maximum number of connections. At the limit, or when the process runs out of file descriptors,
-        the oldest connection that has neither presented a token nor sent ``start`` is closed. If there is none, the new
-        connection is refused with 503.
+        the server closes the oldest connection that has neither presented a token nor sent ``start``. If there is none, it
+        rejects the new connection with 503.
     :param max_message: maximum size of a message in bytes.
-    :param start_timeout: seconds that a connection may take to send ``start``.
-    :param idle_timeout: seconds without any message after which a stream is closed. ``None`` (the default) sets no limit, since
-        calls on hold may be silent; TCP keep-alive detects a lost peer in about a minute.
-    :param send_timeout: seconds that data for the remote end of a two-way stream may wait while that end reads nothing; after
-        that, sending fails.
-    :param two_way: treat the streams of ``accept`` and *on_stream* as two-way: streams opened by ``<Connect><Stream>``, SWML
-        ``connect`` or another client. The carrier does not announce this. Audio sent on a one-way stream is not heard.
-    :param buffer_seconds: seconds by which a reader may fall behind before the oldest frames are dropped.
-    :param reorder_seconds: maximum seconds to hold an early frame until the missing ones arrive, for carriers that do not
-        guarantee the order (such as Telnyx); 0 delivers frames as they arrive.
-    :param spool: keep the audio in a temporary file, so that ``stream.save()`` works without *record_to*.
-    :param sample_rate: sample rate of the delivered frames in Hz, such as 16000 (extra ``dsp``); by default the codec's own.
-        Resampling delays the audio by up to 3 ms. Saved files keep the codec's rate.
-    :param l16_byteorder: byte order of L16 payloads: SignalWire sends ``little``, RFC 3551 specifies ``big``; ``auto`` detects
-        it from the audio.
-    :param origins: origins of web pages that may connect without a token, such as ``https://app.example.com``. Others are
-        rejected with 403, except the server's own address and *public_url*.
-    :param hosts: additional ``Host`` names accepted without a token on a server that listens on this machine only. Always
-        accepted: ``localhost``, the server's addresses and the host of *public_url*.
+    :param start_timeout: maximum time to wait for ``start`` on a new connection, in seconds.
+    :param idle_timeout: close a stream after this many seconds without a message. ``None`` (the default) disables the timeout,
+        because calls on hold may be silent; TCP keep-alive detects a lost peer in about a minute.
+    :param send_timeout: maximum time that data for the remote end of a two-way stream may remain unread, in seconds. After that,
+        sending fails.
+    :param two_way: whether the streams of ``accept`` and *on_stream* are two-way. Set it for streams opened by
+        ``<Connect><Stream>``, SWML ``connect`` or another client; the carrier does not announce the direction. Audio sent on a
+        one-way stream is not heard.
+    :param buffer_seconds: size of the read buffer in seconds. If a reader falls further behind, the oldest frames are dropped.
+    :param reorder_seconds: maximum time to hold an early frame until the missing frames arrive, in seconds. Use it for carriers
+        that do not guarantee the order, such as Telnyx. 0 delivers frames as they arrive.
+    :param spool: keep the audio in a temporary file, which allows ``stream.save()`` without *record_to*.
+    :param sample_rate: sample rate of the delivered frames in Hz, such as 16000 (extra ``dsp``); by default the codec's rate.
+        Resampling delays the audio by up to 3 ms. Saved files have the codec's rate.
+    :param l16_byteorder: byte order of L16 payloads. SignalWire sends ``little``, RFC 3551 specifies ``big``, and ``auto``
+        detects the order from the audio.
+    :param origins: origins of web pages that may connect without a token, such as ``https://app.example.com``. The server's own
+        address and *public_url* are always allowed. Requests from other origins are rejected with 403.
+    :param hosts: additional ``Host`` names accepted without a token if the server listens on a loopback address. ``localhost``,
+        the server's addresses and the host of *public_url* are always accepted.
     :raises InvalidParameter: a parameter is invalid.
     :raises ImportError: *sample_rate* is given and the extra ``dsp`` is not installed.
     """
@@ -182,9 +183,9 @@ class AudioServer(Connecting):
         watch(self)
 
     def _renew(self) -> None:
-        """Make everything that belongs to one process: locks, threads to be, and what they guard."""
+        """Create the state that belongs to one process, such as locks and the disk thread."""
         self._generation = generation()
-        self._loop: Loop | None = None  # there from the moment start() begins; a fork then finds it
+        self._loop: Loop | None = None  # set as soon as start() begins, so that after_fork() finds it
         self._server: WebSocketServer | None = None
         self._disk = Disk(f"{self._name}-disk")
         self._troubles = RateLimitedLog(_log)
@@ -195,10 +196,10 @@ class AudioServer(Connecting):
             disk=self._disk,
             troubles=self._troubles,
         )
-        self._starting = threading.RLock()  # held while it starts; close() does not wait for that
-        # Guards what follows; never held while waiting. A signal handler may close what its own thread is busy with.
+        self._starting = threading.RLock()  # held by start(); close() does not acquire it
+        # Guards the state below; never held while waiting. Reentrant, because a signal handler may close the server.
         self._lock = threading.RLock()
-        self._changed = Bell()  # rings when a stream waits, when a socket has gone, and at the end
+        self._changed = Bell()  # rings when a stream arrives, when a connection closes, and when the server closes
         self._waiting: deque[tuple[AudioStream, StreamCore]] = deque()
         self._sockets = 0
         on_stream = self._on_stream
@@ -215,13 +216,13 @@ class AudioServer(Connecting):
     # -- life ----------------------------------------------------------------------------------------------------------
 
     def start(self) -> AudioServer:
-        """Start listening. Does nothing if already started.
+        """Start listening. Does nothing if the server is already started.
 
-        :raises OSError: the address is already in use or not available. The message names the address and what to do.
+        :raises OSError: the address is in use or not available. The message contains the address and a suggestion.
         :raises StreamFailed: the server is closed.
         :raises Forked: the server was started in the parent process, before the fork.
         """
-        if self._generation != generation():  # before the lock: in a child it may be held forever
+        if self._generation != generation():  # checked before the lock, which may be held forever in a child
             raise Forked(
                 "this AudioServer was started in the parent process, before the fork (its first use starts it, be it url or"
                 " port): start it in the child only, or create a new one there"
@@ -229,27 +230,27 @@ class AudioServer(Connecting):
         with self._starting:
             self._check_open()
             if self._server is None:
-                if self._loop is not None:  # the lock is this thread's own
+                if self._loop is not None:  # a signal handler interrupted start() in this thread
                     raise StreamFailed(
                         "the AudioServer is still starting: a signal handler cannot use it until it has started"
                     )
                 self._loop = loop = Loop(self._name, gather=_GATHER)
                 try:
                     loop.start()
-                    self._begun(self._serve(loop, Waking(loop)))
+                    self._listening(self._serve(loop, Waking(loop)))
                 except BaseException as error:
-                    if self._server is not None:  # Ctrl-C came when all was done
+                    if self._server is not None:  # Ctrl-C after the server was started
                         raise
                     self._loop = None
                     loop.stop()
                     if isinstance(error, LoopStopped):
-                        self._check_open()  # that is why
+                        self._check_open()  # close() stopped the loop
                     raise
         return self
 
-    def _begun(self, server: WebSocketServer) -> None:
+    def _listening(self, server: WebSocketServer) -> None:
         with self._lock:
-            self._check_open()  # close() may not have seen it
+            self._check_open()  # close() may have run before _server is set
             self._server, self._address.port = server, server.port
         if self._observers is not None:
             self._observers.open()
@@ -275,12 +276,12 @@ class AudioServer(Connecting):
         )
 
     def close(self, timeout: float = 5.0) -> None:
-        """Stop listening, close every stream, and wait for handlers and recordings. Idempotent.
+        """Stop listening, close all streams, and wait for handlers and recordings. Idempotent.
 
-        Accepted streams can still be read to their end and saved. If the disk is too slow, the remaining audio is written after
-        this returns, and a warning is logged. Does nothing in a forked child.
+        The remaining frames of accepted streams can still be read and saved. If the recordings are not on disk within the
+        timeout, a warning is logged and writing continues in the background. In a forked child, this method does nothing.
 
-        :param timeout: maximum seconds to wait.
+        :param timeout: maximum time to wait, in seconds.
         :raises InvalidParameter: *timeout* is invalid.
         """
         timeout = values.timeout(timeout, optional=False)
@@ -294,7 +295,7 @@ class AudioServer(Connecting):
         if server is not None:
             try:
                 server.close(1001, "the receiver is closing", _left(deadline, 0.1))
-            except TimeoutError:  # the loop is blocked; it is stopped below
+            except TimeoutError:  # the loop is blocked and is stopped below
                 pass
             wait_until(lambda: not self._sockets, self._changed, deadline.remaining(time.monotonic()))
         loop = self._loop
@@ -311,18 +312,18 @@ class AudioServer(Connecting):
         logs.flush()
 
     def at_exit(self, timeout: float) -> None:
-        """Close the server when the interpreter exits, so that recordings are complete.
+        """Close the server when the interpreter exits, which completes its recordings.
 
-        :param timeout: maximum seconds to wait.
+        :param timeout: maximum time to wait, in seconds.
         """
         self.close(timeout)
 
     def after_fork(self) -> None:
-        """In a child process: close the copies of the parent's sockets. A server that never started can start here."""
+        """Close the copies of the parent's sockets in a child process. A server that was not started can be started there."""
         if self._observers is not None:
             self._observers.after_fork()
         if self._loop is not None:
-            self._lock = threading.RLock()  # the thread that held it does not exist here
+            self._lock = threading.RLock()  # the old lock may be held by a thread of the parent
             self._loop.after_fork()
         else:
             self._renew()
@@ -344,7 +345,7 @@ class AudioServer(Connecting):
 
     @property
     def url(self) -> str:
-        """The address to pass to ``call.stream``: ``public_url``, or this machine's own. Starts the server."""
+        """The URL to pass to ``call.stream``: ``public_url``, or one with this machine's address. Starts the server."""
         self.start()
         return self._address.url
 
@@ -371,14 +372,14 @@ class AudioServer(Connecting):
             observers.open()
         return remove
 
-    # -- taking streams ------------------------------------------------------------------------------------------------
+    # -- streams -------------------------------------------------------------------------------------------------------
 
     def accept(self, timeout: float | None = None) -> AudioStream:
-        """Wait for the next started stream, other than those of :meth:`listen` and :meth:`connect`.
+        """Wait for the next stream that :meth:`listen` and :meth:`connect` did not request.
 
-        At most 256 streams wait to be accepted; beyond that the oldest are closed.
+        At most 256 streams wait to be accepted. If there are more, the oldest is closed.
 
-        :param timeout: seconds to wait; ``None`` waits until a stream arrives or the server is closed.
+        :param timeout: maximum time to wait, in seconds; ``None`` waits until a stream arrives or the server is closed.
         :return: the stream.
         :raises StreamsTaken: the server has an *on_stream* handler, which receives all streams.
         :raises WaitTimeout: no stream arrived within *timeout*.
@@ -391,7 +392,7 @@ class AudioServer(Connecting):
         self._gate.strangers = True
         self.start()
         deadline = Deadline.after(time.monotonic(), timeout)
-        while True:  # another thread may be quicker
+        while True:  # another thread may take the stream first
             left = deadline.remaining(time.monotonic())
             ready = wait_until(lambda: bool(self._waiting) or self._closed, self._changed, left)
             try:
@@ -425,24 +426,23 @@ class AudioServer(Connecting):
         custom_parameters: Mapping[str, Any] | None = None,
         **stream_options: Any,
     ) -> AudioStream:
-        """Stream the audio of a call to this server with ``call.stream()``, and wait until it starts.
+        """Stream the audio of a call to this server with ``call.stream()``, and wait until the stream starts.
 
-        A one-time token identifies the stream. It is valid for one connection, until this method returns.
+        The server identifies the stream by a one-time token, which expires when this method returns.
 
         :param call: an answered call.
         :param track: ``inbound``, ``outbound`` or ``both``.
         :param codec: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``, with modifiers as in ``L16@16000h``. Decoding G722 and
-            OPUS needs the extra ``codecs``; payloads that cannot be decoded are delivered raw in ``frame.data``.
-        :param timeout: seconds to wait for the first message of the stream, counted from the command.
-        :param sample_rate: sample rate of the frames in Hz, instead of the server's *sample_rate*.
-        :param custom_parameters: your values, delivered in ``stream.custom_parameters``.
+            OPUS requires the extra ``codecs``; without it, ``frame.data`` contains the raw payload.
+        :param timeout: maximum time to wait for the ``start`` message after sending the command, in seconds.
+        :param sample_rate: sample rate of the frames in Hz; overrides the *sample_rate* of the server.
+        :param custom_parameters: values of your own, available as ``stream.custom_parameters``.
         :param stream_options: additional parameters for ``call.stream``, such as ``name`` or ``status_url``.
         :return: the stream. Its ``action`` is the result of ``call.stream``; closing the stream stops the action.
-        :raises StreamFailed: the carrier did not connect, or connected and sent no ``start``; the action has been stopped. If
-            the call has ended, the message reports it, and ``__cause__`` is a ``CallEnded``.
-        :raises InvalidParameter: a parameter is invalid, or ``public_url`` is missing and the carrier could not reach this
-            server.
-        :raises OSError: starting the server failed: its address is not available.
+        :raises StreamFailed: the carrier did not connect, or did not send ``start``. The action has been stopped. If the call
+            ended, ``__cause__`` is a ``CallEnded``.
+        :raises InvalidParameter: a parameter is invalid, or the carrier needs a ``public_url`` to reach this server.
+        :raises OSError: the server could not be started, because its address is not available.
         :raises Forked: the server was started in the parent process.
         :raises RelayError: ``call.stream`` failed, for example because the command was refused.
         """
@@ -469,9 +469,10 @@ class AudioServer(Connecting):
         return stream
 
     def _way_here(self, options: Mapping[str, Any]) -> str:
-        """The address to give to the carrier.
+        """Return the URL for the carrier.
 
-        :raises InvalidParameter: it could not come here, or *options* hold what only this server can set.
+        :param options: the options passed by the caller.
+        :raises InvalidParameter: the carrier could not connect to the URL, or *options* contain a value that the server sets.
         """
         for name in ("url", "authorization_bearer_token"):
             if name in options:
@@ -495,10 +496,10 @@ class AudioServer(Connecting):
         with self._lock:
             self._sockets += 1
 
-        begun: list[AudioStream] = []
+        started: list[AudioStream] = []
 
         def on_stream(stream: AudioStream, core: StreamCore) -> None:
-            begun.append(stream)
+            started.append(stream)
             if self._observers is not None:
                 self._observers.stream_started(stream)
             if expected is None or not expected.awaited:
@@ -507,8 +508,8 @@ class AudioServer(Connecting):
                 expected.began(stream, core)
 
         def on_end() -> None:
-            if self._observers is not None and begun:
-                self._observers.stream_ended(begun[0])
+            if self._observers is not None and started:
+                self._observers.stream_ended(started[0])
             with self._lock:
                 self._sockets -= 1
             self._changed.ring()
@@ -534,7 +535,7 @@ class AudioServer(Connecting):
         )
 
     def _raised(self, call_id: str, error: BaseException) -> None:
-        """The handler of a stream did so, in its thread."""
+        """Notify observers that an *on_stream* handler raised an exception."""
         if self._observers is not None:
             self._observers.callback_raised("on_stream handler", call_id, error)
 
@@ -546,7 +547,7 @@ class AudioServer(Connecting):
             oldest = self._waiting.popleft() if len(self._waiting) >= _BACKLOG else None
             self._waiting.append((stream, core))
         self._changed.ring()
-        if oldest is not None:  # no code would read it, and all its audio would be kept
+        if oldest is not None:  # an unread stream would only use memory and disk space
             oldest[1].hang_up(False)
             self._troubles.warning("accept", "too many streams wait for accept(); closing the oldest")
 

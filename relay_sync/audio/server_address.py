@@ -1,4 +1,4 @@
-"""The address of a server of streams: for the carrier, and for error messages."""
+"""The address of an audio server, for the carrier and for error messages."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ __all__ = ["ServerAddress", "check_path", "check_public_url"]
 
 @define(eq=False)
 class ServerAddress:
-    """The address of an :class:`~relay_sync.audio.AudioServer`, before, while and after it listens. Nothing here starts the
-    server or raises, because messages are built from it.
+    """Address and state of an :class:`~relay_sync.audio.AudioServer`.
 
-    :ivar host: where it listens, or will listen.
+    The attributes can be read at any time. Unlike those of the server, they do not start it and raise no exceptions, because
+    error messages are built from them.
+
+    :ivar host: the address to listen on.
     :ivar wanted_port: the requested port; 0 for any free port.
     :ivar path: the path that accepts streams.
-    :ivar public_url: where the carrier reaches it, if that is another address.
-    :ivar tls: whether it serves ``wss://`` itself.
-    :ivar port: the port it listens on; ``None`` while it does not listen.
-    :ivar closed: whether it was closed.
+    :ivar public_url: the URL at which the carrier reaches the server; ``None`` if it is the server's own address.
+    :ivar tls: whether the server accepts ``wss://`` connections directly.
+    :ivar port: the port that the server listens on; ``None`` before it is started.
+    :ivar closed: whether the server was closed.
     """
 
     host: str
@@ -40,7 +42,7 @@ class ServerAddress:
 
     @property
     def url(self) -> str:
-        """What the carrier is given: ``public_url``, or this machine's own address."""
+        """The URL for the carrier: ``public_url``, or one with the server's own address."""
         if self.public_url is not None:
             return self.public_url
         port = self.wanted_port if self.port is None else self.port
@@ -48,29 +50,30 @@ class ServerAddress:
 
     @property
     def why_silent(self) -> str:
-        """Why nothing listens there, in words; ``""`` if the server does."""
+        """The reason why the server is not listening, as part of a sentence; ``""`` if it is listening."""
         if self.closed:
             return "is closed"
         return "" if self.port is not None else "is not started: use its url, or call start()"
 
     @property
     def near(self) -> bool:
-        """Whether only this machine reaches it, as far as it tells."""
+        """Whether only this machine can reach the server, judging by its addresses."""
         public = None if self.public_url is None else urlsplit(self.public_url).hostname
         return is_loopback(self.host) and (public is None or is_loopback(public))
 
     @property
     def hint(self) -> str:
-        """What to look at where no socket comes, in brackets."""
+        """Possible reasons why the carrier cannot connect, in parentheses, for error messages."""
         if is_loopback(urlsplit(self.url).hostname):
             return " (from this machine, as the simulator does; a real account needs public_url=)"
         return " (DNS, firewall, proxy, certificate)"
 
 
 def check_public_url(url: Any) -> str:
-    """Give *url* back if a carrier can be sent there.
+    """Validate a *public_url*.
 
-    :raises InvalidParameter: it cannot.
+    :return: the URL.
+    :raises InvalidParameter: the URL is invalid, or uses ``ws://`` without being on this machine.
     """
     accepted = "wss://host[:port]/path without query, credentials or fragment (ws:// for this machine only)"
     try:
@@ -93,9 +96,9 @@ def check_public_url(url: Any) -> str:
 
 
 def check_path(path: Any, public_url: str | None) -> str:
-    """The path where streams are taken: as given, or that of the public address.
+    """Return the path that accepts streams: *path*, or by default the path of *public_url*.
 
-    :raises InvalidParameter: it is none.
+    :raises InvalidParameter: the path is invalid.
     """
     if path is not None and not isinstance(path, str):
         raise InvalidParameter("path", path, "a path that begins with /")

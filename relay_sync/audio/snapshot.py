@@ -1,4 +1,4 @@
-"""An unchanging view of a recording at one moment, to be copied or displayed while the recording continues."""
+"""Read a recording while it is being written."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ _pread: Callable[[int, int, int], bytes] | None = getattr(os, "pread", None)
 
 
 class Snapshot:
-    """The content of a recording's file at one moment. It reads through its own file handle, without a lock if the system can
-    read at a position, and is not affected by later changes. A context manager that closes the handle.
+    """The contents of a recording's file at a point in time.
 
-    :ivar samples: samples per channel.
+    A snapshot has its own file descriptor and does not include audio written later. It needs a lock only on platforms without
+    ``pread``. Use it as a context manager to close the descriptor.
+
+    :ivar sample_rate: sample rate in Hz.
+    :ivar channels: number of channels.
+    :ivar samples: number of samples per channel.
     """
 
     def __init__(
@@ -30,7 +34,7 @@ class Snapshot:
         self.channels = channels
         self.samples: int = size // (2 * channels)
         self._handle = handle
-        self._lock = lock  # of the position that the handle shares with the recording's
+        self._lock = lock  # the descriptor shares its file position with the recording's
 
     def __enter__(self) -> Snapshot:
         return self
@@ -41,7 +45,11 @@ class Snapshot:
         os.close(self._handle)
 
     def excerpt(self, start: int, count: int) -> bytes:
-        """*count* samples (of each channel) from *start* on, or fewer."""
+        """Return interleaved samples.
+
+        :param start: first sample.
+        :param count: number of samples per channel. The result is shorter at the end of the recording.
+        """
         width = 2 * self.channels
         offset, length = HEADER_SIZE + start * width, max(0, min(count, self.samples - start)) * width
         if _pread is not None:
@@ -50,7 +58,7 @@ class Snapshot:
             return read_whole(self._handle, offset, length)
 
     def copy(self, out: BinaryIO) -> None:
-        """Write all of it as a WAV file."""
+        """Write the snapshot to *out* as a WAV file."""
         width = 2 * self.channels
         out.write(wav_header(self.sample_rate, self.channels, self.samples * width))
         for start in range(0, self.samples, _COPY // width):
@@ -58,7 +66,12 @@ class Snapshot:
 
 
 def read_whole(handle: int, offset: int, length: int) -> bytes:
-    """Return *length* bytes of an open file from *offset*, or fewer at its end."""
+    """Read from an open file.
+
+    :param handle: the file descriptor.
+    :param offset: position of the first byte.
+    :param length: number of bytes. The result is shorter at the end of the file.
+    """
     parts = []
     while length:
         if _pread is not None:

@@ -1,5 +1,7 @@
-"""Audio that can be played: PCM, files, and audio that is still being generated. All of it becomes PCM at one rate, cut into
-chunks for sending."""
+"""Convert playable audio to PCM at the stream's sample rate, and encode it for sending.
+
+Playable audio includes PCM, WAV files, and iterables for audio that is still being generated.
+"""
 
 from __future__ import annotations
 
@@ -24,21 +26,25 @@ if TYPE_CHECKING:
 __all__ = ["Chunk", "Encode", "Playable", "chunks_of", "encoding_for"]
 
 Chunk: TypeAlias = bytes | bytearray | memoryview | AudioFrame
-#: Something that can be played.
+#: Audio accepted by ``play``.
 Playable: TypeAlias = bytes | bytearray | memoryview | PathLike | WavAudio | Iterable[Chunk]
-#: Payloads for some PCM, each with its number of samples. Whether it is the last decides about what is no whole packet.
+#: Encodes PCM into payloads, each with its number of samples. The second argument is true for the last piece of audio: an
+#: incomplete packet is then sent instead of being kept for the next call.
 Encode: TypeAlias = Callable[[bytes, bool], list[tuple[bytes, int]]]
 
 PTIME = 20  # ms
 _PIECES = "PCM in pieces, or a whole WAV file"
-_PIECE = 25  # packets of a codec without state that may travel in one message: half a second
-_SURE = 64  # bytes of a later piece after which text can no longer be samples
+_PIECE = 25  # maximum packets in a message, for stateless codecs: half a second
+_SURE = 64  # minimum length at which a later chunk is checked for text and file headers; shorter PCM may look like text
 
 
 def chunks_of(what: Playable, rate: int, sample_rate: int | None) -> bytes | Iterator[bytes]:
-    """Return the audio to play as PCM at *rate*: in one piece if it is complete, otherwise as it arrives.
+    """Convert playable audio to PCM.
 
-    :param sample_rate: of *what*, if it is PCM and the caller passed a rate.
+    :param what: the audio.
+    :param rate: sample rate of the returned PCM in Hz.
+    :param sample_rate: sample rate of *what* in Hz, if it is PCM; ``None`` means *rate*.
+    :return: PCM as ``bytes`` if *what* is complete, or an iterator that reads it on demand.
     :raises InvalidParameter: the audio cannot be played.
     :raises OSError: the file cannot be read.
     """
@@ -47,7 +53,7 @@ def chunks_of(what: Playable, rate: int, sample_rate: int | None) -> bytes | Ite
     if isinstance(what, WavAudio):
         return _of_wav(what, rate, "the audio")
     values.whole("sample_rate", sample_rate, low=1)
-    if isinstance(what, (io.BufferedIOBase, io.RawIOBase)):  # an open file; iterating over it would give lines
+    if isinstance(what, (io.BufferedIOBase, io.RawIOBase)):  # iterating over an open file would return lines
         return _of_bytes(_opened(what), rate, sample_rate)
     if isinstance(what, (bytes, bytearray, memoryview)):
         return _of_bytes(bytes(what), rate, sample_rate)
@@ -61,14 +67,14 @@ def _resampler(given: int, rate: int) -> Resampler:
         from .dsp import Resampler
     except ImportError as missing:
         if missing.name not in (None, "relay_sync.audio.dsp"):
-            raise  # numpy is there, but fails
+            raise  # numpy is installed, but its import fails
         accepted = f'{rate}, that of the stream, unless numpy is there to change it: pip install "numpy>=1.26"'
         raise InvalidParameter("sample_rate", given, accepted) from missing
     return Resampler(given, rate)
 
 
 def _at_rate(pcm: bytes, given: int, rate: int) -> bytes:
-    """A whole sound at another rate."""
+    """Resample complete audio."""
     if given == rate:
         return pcm
     _resampler(given, rate)
@@ -98,7 +104,7 @@ def _of_wav(audio: WavAudio, rate: int, name: str) -> bytes:
 
 
 def _of_bytes(pcm: bytes, rate: int, sample_rate: int | None) -> bytes:
-    if pcm[:4] == b"RIFF" and pcm[8:12] == b"WAVE":  # what many makers of speech hand out
+    if pcm[:4] == b"RIFF" and pcm[8:12] == b"WAVE":  # many speech synthesis services return WAV files
         return _of_wav(_read(io.BytesIO(pcm), "<a WAV file>"), rate, "<a WAV file>")
     _check_head(pcm, "raw PCM or a WAV file")
     if len(pcm) % 2:
@@ -126,7 +132,10 @@ def _bytes_of(rate: int) -> Callable[[Chunk], bytes]:
 
 
 def _without_header(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same, unless it begins as a file does: its header would be heard as noise."""
+    """Yield the chunks unchanged.
+
+    :raises InvalidParameter: the audio starts with the header of a file, which would be heard as noise.
+    """
     head = b""
     for chunk in chunks:
         head += chunk
@@ -135,13 +144,16 @@ def _without_header(chunks: Iterator[bytes]) -> Iterator[bytes]:
     _check_head(head, _PIECES)
     yield head
     for chunk in chunks:
-        if len(chunk) >= _SURE:  # the message of an error that ends a stream, a second file behind the first samples
+        if len(chunk) >= _SURE:  # some services append an error message or another file
             _check_head(chunk, _PIECES)
         yield chunk
 
 
 def _of_chunks(chunks: Iterator[Chunk], rate: int, sample_rate: int | None) -> Iterator[bytes]:
-    """Return whole samples at *rate*, regardless of where the chunks were cut. Raises before the first chunk is taken."""
+    """Yield PCM at *rate* in whole samples, even if samples are split between chunks.
+
+    An unsupported sample rate raises an exception immediately, before the first chunk is read.
+    """
     given = sample_rate or rate
     resampler = None if given == rate else _resampler(given, rate)
 
@@ -162,12 +174,12 @@ def _of_chunks(chunks: Iterator[Chunk], rate: int, sample_rate: int | None) -> I
 
 
 def encoding_for(encoding: str, rate: int, l16_byteorder: ByteOrder) -> Encode:
-    """Return a new encoder for one piece of audio.
+    """Create an encoder for one piece of audio.
 
-    Codecs without state are sent in messages of up to half a second, with a shorter last message; other codecs are sent in
-    packets of 20 ms, the last one padded with silence.
+    For stateless codecs, each message contains up to half a second of audio, and the last one may be shorter. Other codecs
+    produce packets of 20 ms, and the last one is padded with silence.
 
-    :raises UnsupportedCodec: the codec is unknown, or needs the extra ``codecs``.
+    :raises UnsupportedCodec: the codec is unknown, or requires the extra ``codecs``.
     """
     encoder = encoder_for(encoding, rate, ptime=PTIME, l16_byteorder=l16_byteorder)
     if encoder.stateful:
@@ -179,7 +191,7 @@ def encoding_for(encoding: str, rate: int, l16_byteorder: ByteOrder) -> Encode:
         return pack
     code = codec_for(encoding, rate, l16_byteorder=l16_byteorder).encode
     packet = 2 * encoder.samples
-    rest = b""  # less than a packet, for sources that give it sample by sample
+    rest = b""  # an incomplete packet, kept until more audio arrives
 
     def cut(pcm: bytes, last: bool) -> list[tuple[bytes, int]]:
         nonlocal rest

@@ -1,15 +1,15 @@
-"""The sending half of a two-way stream, on the loop thread: the queue of audio, its pace, and how much was heard.
+"""Send audio on a two-way stream, and track how much of it was heard.
 
-Any thread submits audio; only the loop thread sends. Nothing here blocks: a timer separates packets. Unread data does not
-pile up: sending pauses at ``MOST_UNREAD`` bytes, and the queue fails if the remote end reads none of them for
-``send_timeout`` seconds.
+Any thread may submit audio, but only the loop thread sends it. The loop thread never blocks: timers pace the packets. If the
+remote end does not read, sending pauses at ``MOST_UNREAD`` buffered bytes, and the queued audio fails after ``send_timeout``
+seconds.
 
-How much was heard is known from internal marks, one after every half second and one at the end, and in between from the
-clock, which advances only while sent audio remains to be played. All marks return when the queue is cleared; marks
-that were cleared do not count as heard. If no marks return, the clock alone ends a piece.
+The speaker measures progress with internal marks, which it sends after every half second of audio and at the end of a piece.
+Between marks, progress is estimated from the clock. Clearing the queue makes the carrier return all pending marks, so these
+do not count as heard. If the carrier returns no marks, a piece ends when its duration has elapsed.
 
-Submitting takes no lock, and wakes the loop each time: after a Ctrl-C between any two steps no later caller waits for
-anything left behind.
+Submitting audio acquires no lock and always wakes the loop. If Ctrl-C interrupts it at any point, later callers are not
+affected.
 """
 
 from __future__ import annotations
@@ -32,25 +32,28 @@ if TYPE_CHECKING:
 __all__ = ["Speaker"]
 
 _log = logs.get("relay_sync.audio").later
-LEAD = 0.08  # seconds that paced audio is sent ahead, so that short delays here cause no gaps
-LATE = 1.0  # seconds of delay after which the pace restarts, instead of a burst
-CHECK = 0.5  # seconds of audio between marks of our own
-MOST_UNREAD = 256 * 1024  # bytes sent and not taken
-MOST_WAITING = 64 * 2**20  # bytes of payloads that wait here
-MOST_MARKS = 4096
-OVERDUE = 5.0  # seconds that a mark may be late while no other comes back either
-OVERDUE_AGAIN = 0.5  # the same, once none has come back in time
-_TURN = 32  # messages sent in one turn of the loop
-_LOOK = 0.1  # seconds between looks at a far side that does not read
-_OURS = "relay-sync:"  # how the names of our own marks begin
+LEAD = 0.08  # seconds that paced audio is sent ahead of time, so that short delays cause no gaps
+LATE = 1.0  # seconds of delay after which pacing restarts; shorter delays are made up for
+CHECK = 0.5  # seconds of audio between internal marks
+MOST_UNREAD = 256 * 1024  # buffered bytes at which sending pauses
+MOST_WAITING = 64 * 2**20  # maximum bytes of queued payloads
+MOST_MARKS = 4096  # maximum number of pending marks
+OVERDUE = 5.0  # seconds to wait for a mark after it is due, or after the last returned mark
+OVERDUE_AGAIN = 0.5  # the same, after marks have failed to return
+_TURN = 32  # maximum number of messages to send in one turn of the loop
+_LOOK = 0.1  # seconds between checks of a remote end that does not read
+_OURS = "relay-sync:"  # prefix of the names of internal marks
 
 
 class Speaker:
-    """Says things on one stream, one after the other.
+    """Sender of one two-way stream. It plays pieces of audio in the order of submission.
 
-    :param encoding: makes a new encoder; each piece of audio gets one.
-    :param send_timeout: seconds that the far side may
-        leave everything unread while something waits to be sent.
+    :param loop: the loop whose thread sends.
+    :param connection: the connection of the stream.
+    :param stream_id: the carrier's id of the stream.
+    :param sample_rate: sample rate of the codec in Hz.
+    :param encoding: creates an encoder for a piece of audio.
+    :param send_timeout: maximum time that the remote end may read nothing while data is buffered, in seconds.
     """
 
     def __init__(
@@ -72,34 +75,34 @@ class Speaker:
         self._send_timeout = send_timeout
         self._numbers = itertools.count(1)
         self._over = False
-        self._inbox: deque[tuple[Callable[[], object], int]] = deque()  # things to do, and bytes that come with them
+        self._inbox: deque[tuple[Callable[[], object], int]] = deque()  # actions and their payload sizes
         self._named: dict[str, SentMark] = {}  # the user's marks, by name
-        # From here on only the loop thread writes.
-        self._held = 0  # bytes that wait, those in the inbox left out
+        # Only the loop thread changes the attributes below.
+        self._held = 0  # bytes of queued payloads, without the inbox
         self._queue: deque[Piece | SentMark] = deque()
-        self._active: deque[Piece] = deque()  # started, and not yet finished
-        self._pending: deque[SentMark] = deque()  # sent, and not yet back
-        self._ends_at = 0.0  # when all that was sent will have been played
+        self._active: deque[Piece] = deque()  # pieces that have started and not finished
+        self._pending: deque[SentMark] = deque()  # marks that were sent and have not returned
+        self._ends_at = 0.0  # time at which all audio sent so far will have been played
         self._timer: Timer | None = None
         self._overdue_timer: Timer | None = None
-        self._last_echo = 0.0  # when a mark came back, or something had not left yet
-        self._deaf = False  # marks that were due have not come back, and none has since
-        self._told = False  # of that
-        self._stalled: tuple[float, int] | None = None  # since when, and at how many bytes, nothing is taken
+        self._last_echo = 0.0  # time when a mark last returned, or when sent data was last seen in the buffer
+        self._deaf = False  # whether marks were overdue and none has returned since
+        self._warned = False  # whether missing marks were logged
+        self._stalled: tuple[float, int] | None = None  # since when the remote end reads nothing; bytes buffered then
         connection.on_drain = self._pump
 
     # -- for any thread ------------------------------------------------------------------------------------------------
 
     @property
     def over(self) -> bool:
-        """Whether the stream has ended: nothing more is sent."""
+        """Whether the stream has ended."""
         return self._over
 
     def submit(self, piece: Piece) -> None:
-        """Say it after everything else. On a stream that has ended it is over at once.
+        """Add a piece of audio to the queue. If the stream has ended, the piece finishes immediately.
 
-        :raises QueueFull: too much waits already.
-        :raises StreamFailed: the far side does not read.
+        :raises QueueFull: too much audio is queued.
+        :raises StreamFailed: the remote end does not read.
         """
         self._check_read()
         if self._held + sum(size for _, size in list(self._inbox)) + piece.bytes > MOST_WAITING:
@@ -116,12 +119,18 @@ class Speaker:
         self._hand_over(submit, piece.held)
 
     def nudge(self, piece: Piece) -> None:
-        """More of it is there, or its end."""
+        """Continue to send a piece after payloads were added or the piece was closed."""
         if piece.hungry:
             self._loop.call_soon(self._look)
 
     def mark(self, name: str | None) -> str:
-        """Set a mark behind everything else, and return its name."""
+        """Add a mark to the queue.
+
+        :param name: name of the mark; ``None`` generates a name.
+        :return: the name.
+        :raises QueueFull: too many marks are pending.
+        :raises StreamFailed: the remote end does not read.
+        """
         self._check_read()
         name = name or f"mark-{next(self._numbers)}"
         mark = SentMark(name)
@@ -149,13 +158,16 @@ class Speaker:
         return True
 
     def named(self, name: str) -> SentMark | None:
-        """The mark last set under a name."""
+        """Return the latest mark with this name, or ``None`` if there is none."""
         return self._named.get(name)
 
     def clear(self, timeout: float) -> None:
-        """Drop everything. Returns when what was playing knows it."""
+        """Discard all queued audio, and wait until the affected playbacks have finished.
+
+        :param timeout: maximum time to wait, in seconds.
+        """
         at = self._loop.time()
-        done = SentMark("")  # nothing but a flag that the end of the stream sets as well
+        done = SentMark("")  # used only as a flag
 
         def clear() -> None:
             if not self._over:
@@ -180,10 +192,14 @@ class Speaker:
             raise StreamFailed("the remote end of the stream does not read")
 
     def _hand_over(self, act: Callable[[], object], size: int = 0) -> None:
-        """Run *act* on the loop thread. On an ended stream it only settles waiting callers, which any thread may do."""
+        """Run *act* on the loop thread.
+
+        If the stream has ended, this thread runs it, because the loop may be stopped. It then sends nothing and only notifies
+        waiting threads.
+        """
         self._inbox.append((act, size))
         self._loop.call_soon(self._look)
-        if self._over:  # in this order it is seen either here or in end()
+        if self._over:  # checked after appending: end() processes earlier entries
             self._empty_inbox()
 
     def _empty_inbox(self) -> None:
@@ -204,7 +220,7 @@ class Speaker:
         self._pump()
 
     def _pump(self) -> None:
-        """Send what is due, and have a look again when the next is."""
+        """Send the messages that are due, and schedule the next one."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -219,17 +235,20 @@ class Speaker:
             if wait:
                 self._timer = self._loop.call_later(wait, self._pump)
                 return
-        self._timer = self._loop.call_later(0.0, self._pump)  # others on this loop want their turn
+        self._timer = self._loop.call_later(0.0, self._pump)  # let the loop serve other connections first
 
     def _step(self, item: Piece | SentMark, now: float) -> float | None:
-        """One message. Returns after how many seconds the next one is due; ``None``: when something happens."""
+        """Process the first item of the queue, sending at most one message and a mark.
+
+        :return: seconds until the next step; ``None`` to wait for an event.
+        """
         if self._is_stalled(now):
             return _LOOK
         if isinstance(item, SentMark):
             self._queue.popleft()
             self._send_mark(item)
             return 0.0
-        if item.done:  # by the feeding thread
+        if item.done:  # the feeding thread has failed
             item.waiting.clear()
             self._leave(item)
             self._let_go(item)
@@ -249,7 +268,7 @@ class Speaker:
         return 0.0
 
     def _at_the_end_of(self, item: Piece) -> float | None:
-        # The feeding thread checks `hungry` after feeding, and sets `closed` last: in this order nothing is missed.
+        # The feeding thread adds payloads or sets `closed`, and then checks `hungry`. Set `hungry` first to miss no change.
         item.hungry = True
         closed = item.closed
         if item.waiting:
@@ -257,7 +276,7 @@ class Speaker:
         if not closed:
             return None
         self._leave(item)
-        if item.clock is None:  # nothing in it
+        if item.clock is None:  # an empty piece
             self._begin(item, self._loop.time())
         self._check(item, last=True)
         return 0.0
@@ -273,20 +292,20 @@ class Speaker:
         self._held = max(0, self._held - item.held)
 
     def _say(self, item: Piece, now: float) -> None:
-        if self._ends_at < now:  # all that was sent has been played: what comes now begins now
+        if self._ends_at < now:  # all audio sent before has been played, so this audio starts now
             self._ends_at = now
             item.clock = (now, item.sent)
         step = self.sample_rate * PTIME // 1000 if item.paced else None
         payload, samples = item.take(step)
         self._connection.send(media_line(self._stream_id, payload))
         self._ends_at += samples / self.sample_rate
-        # Right before the mark of its end none is needed, but whether more comes is not known before.
+        # A piece that is known to be complete here gets its final mark instead.
         if item.sent - item.checked >= CHECK * self.sample_rate and (item.waiting or not item.closed):
             self._check(item, last=False)
 
     def _check(self, item: Piece, *, last: bool) -> None:
         if not last and len(self._pending) >= MOST_MARKS:
-            return  # a far side that returns none costs no memory without end
+            return  # limits memory if the remote end returns no marks
         item.checked = item.sent
         name = f"{_OURS}{next(self._numbers)}"
         self._send_mark(SentMark(name, piece=item, position=item.sent, last=last))
@@ -309,15 +328,16 @@ class Speaker:
             _log.warning("stream %s: the remote end does not read; dropping queued audio", self._stream_id)
             error = StreamFailed(f"the remote end of the stream has read nothing for {self._send_timeout:g} s")
             self._drop(now, "ended", error)
-            self._connection.send(clear_line(self._stream_id))  # if it reads again, not that
+            # If the remote end starts to read again, it should discard the audio.
+            self._connection.send(clear_line(self._stream_id))
             self._stalled = None
         return True
 
-    # -- what comes back -----------------------------------------------------------------------------------------------
+    # -- returned marks ------------------------------------------------------------------------------------------------
 
     @staticmethod
     def made_up(name: str) -> bool:
-        """Whether a mark is internal, not set by the user."""
+        """Return whether a mark is internal rather than set by the user."""
         return name.startswith(_OURS)
 
     def echoed(self, name: str) -> None:
@@ -326,12 +346,12 @@ class Speaker:
         self._last_echo, self._deaf = now, False
         found = next((mark for mark in self._pending if mark.name == name), None)
         while found is not None and self._pending:
-            mark = self._pending.popleft()  # those before it must have been passed as well
+            mark = self._pending.popleft()  # earlier marks were passed, too, even if they did not return
             if not mark.flushed:
                 self._passed(mark, now)
             if mark is found:
                 break
-        if not self._pending and not self._active:  # nothing of what was sent is still to be heard
+        if not self._pending and not self._active:  # all audio sent so far has been heard
             self._ends_at = min(self._ends_at, now)
 
     def _passed(self, mark: SentMark, now: float) -> None:
@@ -344,12 +364,12 @@ class Speaker:
             self._let_go(piece)
             piece.finish("played")
             if self._active:
-                self._active[0].clock = (now, 0)  # better than what was reckoned
+                self._active[0].clock = (now, 0)  # more accurate than the calculated start
 
-    # -- what does not come back ---------------------------------------------------------------------------------------
+    # -- missing marks -------------------------------------------------------------------------------------------------
 
     def _await_marks(self) -> None:
-        """Have a look when the next mark is overdue, as things are now."""
+        """Schedule a check for the time at which the next mark will be overdue."""
         if self._pending and not self._over:
             due = max(self._pending[0].due, self._last_echo) + self._patience
             self._overdue_timer = self._loop.call_at(due, self._look_for_marks)
@@ -362,7 +382,7 @@ class Speaker:
 
     def _look_for_marks(self) -> None:
         now = self._loop.time()
-        if self._connection.buffered:  # perhaps the mark itself has not left yet
+        if self._connection.buffered:  # the mark itself may still be in the buffer
             self._is_stalled(now, 0)
             self._last_echo = now
             self._overdue_timer = self._loop.call_at(now + _LOOK, self._look_for_marks)
@@ -372,9 +392,9 @@ class Speaker:
         self._await_marks()
 
     def _give_up_marks(self, now: float) -> None:
-        """No mark has come back for so long that none is waited for: what should have been heard by now was, by the clock."""
-        if not self._told:
-            self._told = True
+        """Stop waiting for overdue marks, and assume that the audio before them has been played."""
+        if not self._warned:
+            self._warned = True
             _log.warning(
                 "stream %s: no mark has returned for %g s, so playback progress is estimated from the"
                 " clock: is the stream two-way, and does its carrier return marks?",
@@ -401,10 +421,15 @@ class Speaker:
         self._connection.send(clear_line(self._stream_id))
 
     def _drop(self, at: float, by: EndedBy, error: BaseException | None) -> None:
-        """Nothing of what waits or is being played is heard from now on."""
+        """Discard all queued and active audio.
+
+        :param at: time at which playback stopped.
+        :param by: result of the affected playbacks.
+        :param error: exception for the affected playbacks instead of a result; ``None`` if there is none.
+        """
         limits: dict[int, int] = {}
         for mark in self._pending:
-            mark.flushed, mark.due = True, min(mark.due, at)  # it comes back at once, if at all
+            mark.flushed, mark.due = True, min(mark.due, at)  # the carrier returns cleared marks immediately
             mark.settle(False)
             if mark.piece is not None:
                 limits.setdefault(id(mark.piece), mark.position)
@@ -428,7 +453,7 @@ class Speaker:
                 piece.finish(by, heard, estimated=self._deaf)
 
     def end(self) -> None:
-        """The stream has ended: wake all waiting threads."""
+        """Finish all playbacks and wake waiting threads, because the stream has ended."""
         if self._over:
             return
         self._over = True

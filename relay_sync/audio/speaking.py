@@ -1,4 +1,4 @@
-"""Playing audio on a two-way stream: the part of :class:`~relay_sync.audio.AudioStream` that the remote party hears."""
+"""Play audio on a two-way stream. The methods are part of :class:`~relay_sync.audio.AudioStream`."""
 
 from __future__ import annotations
 
@@ -30,17 +30,16 @@ _MOST_DIGITS = 256
 
 
 class Speaking:
-    """The methods of two-way streams; on other streams they raise :class:`StreamIsOneWay`.
+    """The methods of two-way streams. On one-way streams they raise :class:`StreamIsOneWay`.
 
-    The carrier queues audio and plays it in order. After the stream has ended these methods do not raise, because a caller may
-    hang up at any time: ``play`` returns how much was heard by then, ``wait_for_mark`` returns ``False``, and the others do
-    nothing.
+    The carrier queues audio and plays it in order. The end of a stream is not an error, because the caller may hang up at any
+    time: ``play`` returns how much was heard until then, ``wait_for_mark`` returns ``False``, and other methods do nothing.
     """
 
     _generation: int
     _core: StreamCore
     sample_rate: int
-    action: object  # what had the stream come, where that is known
+    action: object  # the action that started the stream, if known
 
     @property
     def two_way(self) -> bool:
@@ -82,27 +81,27 @@ class Speaking:
 
         :param audio: PCM (16-bit little-endian mono); a mono WAV file as a path, bytes, an open file or ``WavAudio``; or an
             iterable of PCM or ``AudioFrame``, for audio that is still being generated.
-        :param wait: wait until the audio has been heard. ``False`` plays it in the background, reading an iterable in a separate
-            thread, and returns a :class:`Playback`.
-        :param timeout: seconds to wait; ``None`` waits until the audio has been heard or the stream ends.
-        :param paced: send audio in real time, 80 ms ahead. ``False`` sends it as fast as the remote end reads, to be queued
-            there; streams with ``realtime=True`` lose audio sent that way.
-        :param sample_rate: sample rate of the PCM in Hz; by default ``stream.sample_rate``. Audio whose rate differs from the
-            codec's is resampled (extra ``dsp``).
-        :return: how much was heard: all of it, or less if ``clear()`` was called or the stream ended. If the carrier returns no
-            marks, playback counts as complete some seconds after its expected end and is ``estimated``; this is logged once.
-        :raises WaitTimeout: the audio is still being played. It continues, except for items of an iterable not yet read.
+        :param wait: whether to wait until the audio has been heard. ``False`` plays the audio in the background and returns a
+            :class:`Playback`; an iterable is then read in a separate thread.
+        :param timeout: maximum time to wait, in seconds; ``None`` waits until the audio has been heard or the stream ends.
+        :param paced: whether to send the audio in real time, 80 ms ahead. ``False`` sends it as fast as the remote end reads,
+            and the carrier queues it. Streams with ``realtime=True`` lose audio sent without pacing.
+        :param sample_rate: sample rate of the PCM in Hz; by default ``stream.sample_rate``. Audio with a different rate than the
+            codec is resampled (extra ``dsp``).
+        :return: how much was heard: all audio, or less if ``clear()`` was called or the stream ended. If the carrier returns no
+            marks, the playback ends some seconds after its expected end and is ``estimated``; this is logged once.
+        :raises WaitTimeout: the audio is still being played. Playback continues, except for unread items of an iterable.
         :raises InvalidParameter: the audio cannot be played.
         :raises UnsupportedCodec: the stream's codec cannot be encoded.
         :raises OSError: the file cannot be read.
-        :raises QueueFull: an hour of audio is already queued.
+        :raises QueueFull: over an hour of audio is already queued.
         :raises StreamFailed: the remote end does not read.
         :raises StreamIsOneWay: the stream is not two-way.
         """
         timeout = values.timeout(timeout)
         speaker = self._speaker_for("play")
         if self._core.realtime and not paced:
-            self._core.realtime = False  # once is enough
+            self._core.realtime = False  # log this only once
             _log.warning("play(paced=False) on a stream with realtime=True: most of the audio will not be heard")
         deadline = Deadline.after(time.monotonic(), timeout)
         source = chunks_of(audio, speaker.sample_rate, self.sample_rate if sample_rate is None else sample_rate)
@@ -118,7 +117,8 @@ class Speaking:
                 speaker.submit(piece)
                 _feed(speaker, piece, source, encode, deadline)
             finally:
-                _close(speaker, piece)  # a Ctrl-C may have come while _feed() did: all that is said later waits for it
+                # Ctrl-C may have interrupted _feed(). A piece that stays open would delay all later audio.
+                _close(speaker, piece)
         else:
             try:
                 speaker.submit(piece)
@@ -138,7 +138,7 @@ class Speaking:
     def mark(self, name: str | None = None) -> str:
         """Send a mark, which the carrier returns once the audio before it has been played.
 
-        :param name: your name for the mark; by default a new name is generated. Names may be reused.
+        :param name: name of the mark; by default a new name is generated. Names may be reused.
         :return: the name, for :meth:`wait_for_mark`.
         :raises InvalidParameter: *name* is too long or not printable.
         :raises StreamIsOneWay: the stream is not two-way.
@@ -152,10 +152,10 @@ class Speaking:
     def wait_for_mark(self, name: str, timeout: float | None = None) -> bool:
         """Wait until a mark returns.
 
-        :param name: name of a mark set by :meth:`mark`; of several with that name the latest.
-        :param timeout: seconds to wait; ``None`` waits until the mark returns or the stream ends.
-        :return: ``True`` if everything before the mark was heard (if the carrier returns no marks, ``True`` some seconds after
-            the expected time; this is logged once); ``False`` if the mark was cleared or the stream has ended.
+        :param name: name of a mark set by :meth:`mark`. If the name was reused, this is the latest mark with that name.
+        :param timeout: maximum time to wait, in seconds; ``None`` waits until the mark returns or the stream ends.
+        :return: ``True`` if the audio before the mark was heard, ``False`` if the mark was cleared or the stream has ended. If
+            the carrier returns no marks, the result is ``True`` some seconds after the expected time; this is logged once.
         :raises WaitTimeout: the mark did not return within *timeout*.
         :raises InvalidParameter: no such mark was set, or *timeout* is invalid.
         :raises StreamIsOneWay: the stream is not two-way.
@@ -170,17 +170,20 @@ class Speaking:
         return bool(mark.heard)
 
     def clear(self) -> None:
-        """Discard all audio that has not been heard yet. Active ``play`` calls return, and pending marks are cleared. Audio
-        played afterward is not affected.
+        """Discard all audio that has not been heard yet, and all pending marks.
+
+        Active ``play`` calls return. Audio that is played later is not affected.
 
         :raises StreamIsOneWay: the stream is not two-way.
         """
         self._speaker_for("clear").clear(_CLEAR_TIMEOUT)
 
     def send_dtmf(self, digits: str) -> None:
-        """Send DTMF digits to the remote party, one after another, without waiting for queued audio.
+        """Send DTMF digits to the remote party, without waiting for queued audio.
 
-        :param digits: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``. SignalWire and Plivo support this; Twilio and Telnyx do not.
+        SignalWire and Plivo support this; Twilio and Telnyx do not.
+
+        :param digits: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``; at most 256 digits.
         :raises InvalidParameter: *digits* contains other characters or is too long.
         :raises StreamIsOneWay: the stream is not two-way.
         """
@@ -190,13 +193,13 @@ class Speaking:
         self._speaker_for("send_dtmf").press(digits)
 
     def _how_to_speak(self) -> str:
-        """Return advice on getting a two-way stream, depending on how this stream was created."""
+        """Return advice on how to get a two-way stream, depending on how this stream was created."""
         if self.action is not None:
             last = "instead of listen()"
         else:
-            last = "or AudioServer(two_way=True) where something else connects the call to it"
+            last = "or AudioServer(two_way=True) if another client or document connects the call to it"
         return (
-            "To speak on a stream use AudioServer.connect(call), or call.connect([[audio.device()]]),"
+            "To play audio on a stream, use AudioServer.connect(call), or call.connect([[audio.device()]]),"
             f" {last}; call.play() plays without a stream"
         )
 
@@ -223,7 +226,10 @@ def _in_background(speaker: Speaker, piece: Piece, source: Iterator[bytes], enco
 
 
 def _feed(speaker: Speaker, piece: Piece, source: Iterator[bytes], encode: Encode, deadline: Deadline) -> None:
-    """Submit the items of an iterable, as far as needed. It runs user code: never on the loop thread."""
+    """Read audio from an iterable and add it to a piece, at most a second ahead of sending.
+
+    This runs user code, so it must not be called on the loop thread.
+    """
     try:
         while not piece.done:
             pcm = next(source, None)
@@ -243,6 +249,6 @@ def _feed(speaker: Speaker, piece: Piece, source: Iterator[bytes], encode: Encod
 
 
 def _close(speaker: Speaker, piece: Piece) -> None:
-    """Mark the piece as complete."""
+    """Mark a piece as complete."""
     piece.closed = True
     speaker.nudge(piece)

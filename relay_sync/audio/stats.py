@@ -11,18 +11,18 @@ __all__ = ["Counts", "StreamStats"]
 
 @frozen(kw_only=True)
 class StreamStats:
-    """Statistics of a stream so far. ``print(stats)`` shows a table.
+    """Statistics of a stream. ``print(stats)`` prints a table.
 
-    :ivar frames: valid media messages.
-    :ivar bytes: bytes of their payloads.
-    :ivar gaps: gaps in a track, except those filled by late frames.
-    :ivar missing: seconds of audio in the gaps, over all tracks.
-    :ivar late: frames that arrived after later ones.
-    :ivar duplicates: repeated frames, which were discarded.
-    :ivar bad_frames: messages that could not be used.
-    :ivar dropped: frames, of read or unread tracks, that were dropped because the buffer was full. Recordings contain them.
+    :ivar frames: number of valid media messages.
+    :ivar bytes: total size of their payloads in bytes.
+    :ivar gaps: number of gaps in the tracks, without gaps that late frames have filled.
+    :ivar missing: total duration of the gaps in seconds.
+    :ivar late: number of frames that arrived after later frames.
+    :ivar duplicates: number of duplicate frames, which were discarded.
+    :ivar bad_frames: number of invalid messages.
+    :ivar dropped: number of frames dropped because the read buffer was full. Recordings contain these frames.
     :ivar seconds: duration of the longest track in seconds.
-    :ivar delay: delay of the newest frame in seconds against the carrier's clock, relative to the fastest frame.
+    :ivar delay: delay of the newest frame in seconds, relative to the fastest frame of the stream.
     """
 
     frames: int = 0
@@ -38,7 +38,7 @@ class StreamStats:
 
     @property
     def rows(self) -> list[tuple[str, str]]:
-        """Names and values, for a table."""
+        """Labels and values for a table."""
         return [
             ("length", f"{self.seconds:.2f} s"),
             ("frames", f"{self.frames:,}"),
@@ -60,7 +60,7 @@ class StreamStats:
 
 @define(eq=False)
 class Counts:
-    """The running counts behind :class:`StreamStats`; only the receiving thread writes them."""
+    """Mutable counters for :class:`StreamStats`. Only the receiving thread changes them."""
 
     frames: int = 0
     bytes: int = 0
@@ -73,9 +73,9 @@ class Counts:
     delay: float = 0.0
 
     def summary(self, dropped: int) -> StreamStats:
-        """Return the statistics for the program.
+        """Return the current statistics.
 
-        :param dropped: frames that were not read before the buffer was full.
+        :param dropped: number of frames dropped because the read buffer was full.
         """
         return StreamStats(
             frames=self.frames,

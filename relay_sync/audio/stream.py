@@ -1,4 +1,4 @@
-"""The audio of one call, as the program reads it."""
+"""The public interface for reading the audio of a call."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from .wav import PathLike
 __all__ = ["AudioStream", "StreamingAction"]
 
 _log = logs.get("relay_sync.audio").later
-_MAKING = 5.0  # seconds that the disk gets to make a file, for who asks where it is
-_ABORTING = 0.5  # seconds of the time for closing that are kept for a socket that does not close properly
-GRACE = 1.0  # seconds for the carrier's last messages after its action was stopped
+_MAKING = 5.0  # maximum seconds to wait for the disk thread to create a file
+_ABORTING = 0.5  # seconds of the closing timeout reserved for aborting the connection
+GRACE = 1.0  # seconds to wait for the carrier's last messages after its action was stopped
 
 
 class StreamingAction(Protocol):
@@ -49,31 +49,29 @@ class StreamingAction(Protocol):
 
 
 class AudioStream(Speaking):
-    """The audio of one stream, while it is received and after it has ended.
+    """A stream of audio from a call. Streams are created by :class:`AudioServer`.
 
-    Iterate over it, or use :meth:`read`, :meth:`read_frame` or :meth:`tracks`. Each frame is delivered once, in the order of
-    arrival. A reader that falls behind by more than the server's ``buffer_seconds`` loses the oldest frames of the track
-    (``stats.dropped``); recordings and saved files are not affected. All readers finish when the stream ends: when the carrier
-    stops it, its connection closes or you close it. Leaving the ``with`` block closes the stream; received audio can still be
-    read and saved.
+    Iterate over the stream, or use :meth:`read`, :meth:`read_frame` or :meth:`tracks`. Each frame is delivered once, in the
+    order of arrival. If a reader falls behind by more than the server's ``buffer_seconds``, the oldest frames of the track are
+    dropped (``stats.dropped``); recordings and saved files still contain them. Reading finishes when the carrier stops the
+    stream, its connection closes, or your code closes it. Leaving the ``with`` block closes the stream. Audio received before
+    can still be read and saved.
 
-    On a two-way stream, the remote party hears :meth:`play` and :meth:`send_dtmf`, and :meth:`mark` and :meth:`clear` control
-    what is played. On other streams they raise :class:`StreamIsOneWay`.
-
-    Streams come from :class:`AudioServer`; your code does not create them.
+    On two-way streams, :meth:`play` and :meth:`send_dtmf` send audio to the remote party, and :meth:`mark` and :meth:`clear`
+    control the carrier's playback queue. On one-way streams, these methods raise :class:`StreamIsOneWay`.
 
     :param start: the ``start`` message.
     :param core: the state shared with the receiver.
     :param decodable: whether the codec can be decoded.
-    :param recorder: writes the recording, if any.
+    :param recorder: the recorder; ``None`` if audio is not kept.
     :ivar stream_id: the carrier's id of the stream.
     :ivar call_id: the id of the call.
     :ivar account_id: the project id.
     :ivar custom_parameters: the values passed to ``call.stream``.
-    :ivar media_format: the encoding of the payloads, as announced by the carrier.
-    :ivar sample_rate: sample rate of the frames in Hz, as requested or the codec's own. Saved files have the codec's.
+    :ivar media_format: the audio format announced by the carrier.
+    :ivar sample_rate: sample rate of the frames in Hz. Saved files always have the codec's rate.
     :ivar announced_tracks: ``("inbound",)``, ``("outbound",)`` or both.
-    :ivar action: the result of ``call.stream``, for streams of ``AudioServer.listen``; otherwise ``None``.
+    :ivar action: the result of ``call.stream`` for streams of ``AudioServer.listen``; otherwise ``None``.
     """
 
     def __init__(
@@ -104,21 +102,21 @@ class AudioStream(Speaking):
         state = self._core.end_reason or "streaming"
         return f"<AudioStream {self.stream_id} of call {self.call_id}, {self._core.counts.seconds:.1f} s, {state}>"
 
-    # -- what it is and how it goes ------------------------------------------------------------------------------------
+    # -- state ---------------------------------------------------------------------------------------------------------
 
     @property
     def dtmf(self) -> tuple[DtmfEvent, ...]:
-        """The keys pressed so far; at most the newest 4096."""
+        """The keys pressed so far. Only the newest 4096 are kept."""
         return self._core.dtmf.all
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """The names of the marks returned so far; at most the newest 4096."""
+        """The names of the marks returned so far. Only the newest 4096 are kept."""
         return self._core.marks.all
 
     @property
     def stats(self) -> StreamStats:
-        """The statistics so far."""
+        """The current statistics."""
         return self._core.counts.summary(self._buffer.dropped)
 
     @property
@@ -128,19 +126,19 @@ class AudioStream(Speaking):
 
     @property
     def end_reason(self) -> EndReason | None:
-        """Why the stream ended; ``None`` while it is active.
+        """The reason why the stream ended; ``None`` while it is active.
 
-        ``stopped``: the carrier sent ``stop``. ``closed``: the connection was closed cleanly, by the carrier (also when a call
-        ends normally) or by your code. ``dropped``: the connection was lost. ``timed out``: the server's ``idle_timeout``.
+        ``stopped``: the carrier sent ``stop``. ``closed``: your code or the carrier closed the connection, which also happens
+        when a call ends normally. ``dropped``: the connection was lost. ``timed out``: the server's ``idle_timeout`` expired.
         """
         return self._core.end_reason
 
     @property
     def recorded_to(self) -> str | None:
-        """The file that the server's ``record_to`` created for this stream; ``None`` without ``record_to``, or if creating it
-        failed.
+        """The path of the file to which this stream is recorded.
 
-        Waits up to 5 seconds while the file of a new stream is being created.
+        ``None`` if the server has no ``record_to``, or if the file could not be created. At the start of a stream, reading this
+        property waits up to 5 seconds until the file has been created.
         """
         if self._recorder is None:
             return None
@@ -150,17 +148,17 @@ class AudioStream(Speaking):
 
     @property
     def recording_error(self) -> OSError | None:
-        """Why the recording is incomplete or could not be created, such as a full disk; ``None`` if it is complete or nothing is
-        recorded. For an ended stream, the value is final once :meth:`wait` has returned.
+        """The error that interrupted or prevented the recording, such as a full disk; ``None`` if there was none.
+
+        After the stream has ended, the value is final once :meth:`wait` has returned.
         """
         return None if self._recorder is None else self._recorder.error
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the stream ends, even if no code reads it. Its recording is then complete on disk, unless the disk takes
-        longer than the remaining time.
+        """Wait until the stream has ended and its recording is complete on disk. The stream does not need to be read.
 
-        :param timeout: seconds to wait; ``None`` waits until the stream ends and the recording is complete.
-        :return: whether the stream has ended.
+        :param timeout: maximum time to wait, in seconds; ``None`` waits indefinitely.
+        :return: whether the stream has ended. The recording may be incomplete if the timeout expired.
         :raises Forked: the stream belongs to the parent process.
         :raises InvalidParameter: *timeout* is invalid.
         """
@@ -179,10 +177,10 @@ class AudioStream(Speaking):
         return self._frames(None)
 
     def tracks(self, track: str) -> Iterator[AudioFrame]:
-        """Iterate over the frames of one track only.
+        """Iterate over the frames of one track.
 
         :param track: ``inbound`` or ``outbound``.
-        :raises InvalidParameter: the stream has no such track: it was not announced and no frame of it has arrived.
+        :raises InvalidParameter: the track was not announced, and no frame of it has arrived.
         """
         return self._frames(self._known(track))
 
@@ -191,9 +189,9 @@ class AudioStream(Speaking):
             yield frame
 
     def _known(self, track: str) -> str:
-        """The short form of a track's name, in any case and with or without ``_track``.
+        """Normalize the name of a track: ignore case, and remove the suffix ``_track``.
 
-        :raises InvalidParameter: no frame of it can come.
+        :raises InvalidParameter: the stream has no such track.
         """
         values.text("track", track, optional=False)
         name = track.strip().lower().removesuffix("_track")
@@ -205,7 +203,7 @@ class AudioStream(Speaking):
         return name
 
     def resampled(self, sample_rate: int, *, track: str | None = None) -> Iterator[AudioFrame]:
-        """Iterate over the frames at another sample rate: one output frame for each frame, with the same duration.
+        """Iterate over the frames at another sample rate. Each frame keeps its duration.
 
         :param sample_rate: sample rate in Hz.
         :param track: ``inbound`` or ``outbound``; ``None`` returns the frames of both.
@@ -225,26 +223,25 @@ class AudioStream(Speaking):
     def read_frame(self, timeout: float | None = None, *, track: str | None = None) -> AudioFrame | None:
         """Return the next frame, or ``None`` when the stream has ended.
 
-        :param timeout: seconds to wait; ``None`` waits until a frame arrives or the stream ends.
-        :param track: return frames of this track only.
+        :param timeout: maximum time to wait, in seconds; ``None`` waits until a frame arrives or the stream ends.
+        :param track: ``inbound`` or ``outbound``; ``None`` returns frames of both.
         :raises WaitTimeout: no frame arrived within *timeout*. The stream continues.
         :raises InvalidParameter: *timeout* is invalid, or the stream has no such track.
         """
-        if timeout is not None:  # for every frame, so not where there is nothing to check
+        if timeout is not None:  # saves a call per frame
             timeout = values.timeout(timeout)
         return self._buffer.take(None if track is None else self._known(track), timeout)
 
     def read(self, seconds: float, timeout: float | None = None, *, track: str | None = None) -> bytes:
-        """Return *seconds* of audio of one track as PCM (16-bit little-endian mono). At the end of the stream the result is
-        shorter, then ``b""``.
+        """Read audio of one track as PCM (16-bit little-endian mono).
 
-        Gaps are not filled. If only part of a frame is returned, the remainder becomes the next frame for all readers. Frames
-        of other tracks remain available.
+        At the end of the stream, the method returns the remaining audio, and then ``b""``. Gaps are not filled with silence. If
+        a frame is only partly read, the rest of it becomes the next frame. Frames of the other track are not affected.
 
-        :param seconds: seconds of audio.
-        :param timeout: seconds to wait for all of it; ``None`` waits until it has arrived or the stream ends.
+        :param seconds: duration of the audio in seconds.
+        :param timeout: maximum time to wait, in seconds; ``None`` waits until all audio has arrived or the stream ends.
         :param track: ``inbound`` or ``outbound``; by default ``inbound`` if it is streamed, otherwise ``outbound``.
-        :raises WaitTimeout: not enough audio arrived within *timeout*. No audio is lost: the next read returns it.
+        :raises WaitTimeout: not enough audio arrived within *timeout*. The audio that did arrive can be read later.
         :raises UnsupportedCodec: the codec cannot be decoded.
         :raises InvalidParameter: a number is invalid, or the stream has no such track.
         """
@@ -258,13 +255,13 @@ class AudioStream(Speaking):
         wanted = 2 * round(seconds * self.sample_rate)
         try:
             return self._buffer.read(track, wanted, timeout)
-        except WaitTimeout:  # its message covers only a part
+        except WaitTimeout:  # its message does not mention the requested duration
             raise WaitTimeout(f"no {seconds:g} s of audio within {timeout:g} s; the stream continues") from None
 
     def read_dtmf(self, timeout: float | None = None) -> DtmfEvent | None:
         """Return the next key, or ``None`` when the stream has ended. Each key is returned once.
 
-        :param timeout: seconds to wait; ``None`` waits until a key is pressed or the stream ends.
+        :param timeout: maximum time to wait, in seconds; ``None`` waits until a key is pressed or the stream ends.
         :raises WaitTimeout: no key was pressed within *timeout*. The stream continues.
         :raises InvalidParameter: *timeout* is invalid.
         """
@@ -274,32 +271,32 @@ class AudioStream(Speaking):
     def read_mark(self, timeout: float | None = None) -> str | None:
         """Return the name of the next returned mark, or ``None`` when the stream has ended. Each mark is returned once.
 
-        :param timeout: seconds to wait; ``None`` waits until a mark returns or the stream ends.
+        :param timeout: maximum time to wait, in seconds; ``None`` waits until a mark returns or the stream ends.
         :raises WaitTimeout: no mark returned within *timeout*. The stream continues.
         :raises InvalidParameter: *timeout* is invalid.
         """
         timeout = values.timeout(timeout)
         return self._core.marks.take(timeout)
 
-    # -- keeping -------------------------------------------------------------------------------------------------------
+    # -- saving --------------------------------------------------------------------------------------------------------
 
     def save(self, path: PathLike) -> None:
-        """Write the audio received so far to a WAV file. Works while the stream is active and after it has ended.
+        """Save the audio received so far to a WAV file, either during the stream or after it has ended.
 
-        The file has 16 bits per sample at the codec's rate: mono for one track; stereo for both, with inbound left and outbound
-        right. Gaps are filled with silence, so that positions in the file match the time in the call. The file appears at *path*
-        once it is complete.
+        The file contains 16-bit PCM at the codec's sample rate. It is mono for one track, and stereo for both, with inbound on
+        the left and outbound on the right. Gaps are filled with silence to keep the timing. The file appears at *path* when it
+        is complete.
 
         :param path: the file to write.
         :raises UnsupportedCodec: the codec cannot be decoded.
         :raises Forked: the stream belongs to the parent process.
         :raises ValueError: the server does not keep audio (``spool=False`` without ``record_to``).
         :raises OSError: the file cannot be written, or audio is missing, for example because the disk was full. In the latter
-            case *path* contains the available audio, and the message says how much that is.
+            case, *path* contains the available audio, and the message states its duration.
         :raises InvalidParameter: *path* is not a path, or a recording (``record_to``) is being written there.
         """
-        values.path("path", path, "the path of a file to write")  # a number would be taken for an open file
-        if self._generation != generation():  # both would write to one file, and a lock may be held forever
+        values.path("path", path, "the path of a file to write")  # open() would accept a file descriptor
+        if self._generation != generation():  # the parent writes to the same file, and locks may be held forever
             raise forked_error()
         self._check_decodable("save")
         if self._recorder is None:
@@ -307,7 +304,7 @@ class AudioStream(Speaking):
         self._recorder.copy_to(path)
 
     def _repr_html_(self) -> str:
-        """For notebooks: a player of the first minute, the waveform of all of it, and the numbers. No scripts."""
+        """Return HTML for notebooks: a player for the first minute, a waveform, and the statistics."""
         picture = ""
         if self._recorder is not None and self._generation == generation():
             self._recorder.settle(_MAKING)
@@ -337,11 +334,13 @@ class AudioStream(Speaking):
     # -- ending --------------------------------------------------------------------------------------------------------
 
     def close(self, timeout: float = 2.0) -> None:
-        """Stop the action that feeds the stream (for streams of ``listen``), close the connection, and wait for the end.
+        """Close the stream, and wait until it has ended. Idempotent.
 
-        Idempotent. Received audio remains readable and can be saved. Does nothing in a forked child.
+        If the stream was requested by ``listen``, its action is stopped first. Audio received before can still be read and
+        saved. In a forked child, this method does nothing.
 
-        :param timeout: maximum seconds to wait, including the disk, but not the reply to the stop command.
+        :param timeout: maximum time to wait for the stream and its recording, in seconds. Waiting for the reply to the stop
+            command is not included.
         :raises InvalidParameter: *timeout* is invalid.
         """
         timeout = values.timeout(timeout, optional=False)

@@ -1,4 +1,4 @@
-"""The inner side of a stream: what its receiver writes, and what the server does with it."""
+"""Internal state of a stream, shared by its receiver, the server and the public class."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class DtmfEvent:
     """A key pressed by the caller.
 
     :ivar digit: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``.
-    :ivar at: seconds of audio received before the key.
-    :ivar duration: duration as sent by the carrier, documented as milliseconds; may be unreliable.
+    :ivar at: position in the stream at which the key was pressed, in seconds of received audio.
+    :ivar duration: duration as sent by the carrier, documented as milliseconds; it may be unreliable.
     """
 
     digit: str
@@ -35,15 +35,15 @@ class DtmfEvent:
 
 @define(eq=False)
 class StreamCore:
-    """The part of an :class:`~relay_sync.audio.AudioStream` that receiver, gate and server work with.
+    """Internal part of an :class:`~relay_sync.audio.AudioStream`, used by the receiver, the gate and the server.
 
-    The stream holds its core, and the core does not know the stream: no circle of references keeps either alive.
+    The stream has a reference to its core, but the core has none to the stream. This avoids a reference cycle.
 
-    :param hang_up: closes the socket; aborts it where its argument is ``True``. Any thread may call it.
-    :ivar buffer: frames on their way to the reader.
-    :ivar counts: written by the receiving thread only.
-    :ivar speaker: sends what is played; ``None`` where the stream is one-way.
-    :ivar realtime: whether the carrier is known to play with as little delay as possible.
+    :param hang_up: closes the connection, or aborts it if the argument is ``True``. Safe to call from any thread.
+    :ivar buffer: frames that have not been read yet.
+    :ivar counts: statistics. Only the receiving thread changes them.
+    :ivar speaker: sends audio; ``None`` if the stream is one-way.
+    :ivar realtime: whether the carrier was asked to play audio with minimal delay.
     """
 
     buffer: FrameBuffer
@@ -57,23 +57,23 @@ class StreamCore:
     end_reason: EndReason | None = field(init=False, default=None)
 
     def on_key(self, dtmf: Dtmf) -> None:
-        """A key was pressed. On the loop thread, as all that follows."""
+        """Process a key press. Call this and the following methods on the loop thread."""
         self.dtmf.put(DtmfEvent(dtmf.digit, self.counts.seconds, dtmf.duration))
 
     def on_mark(self, name: str) -> None:
-        """A mark came back."""
+        """Process a returned mark."""
         speaker = self.speaker
         if speaker is None or not speaker.made_up(name):
-            self.marks.put(name)  # first: a thread that waits for it finds it there
+            self.marks.put(name)  # before echoed() wakes threads that wait for the mark
         if speaker is not None:
             speaker.echoed(name)
 
     def end(self, reason: EndReason) -> None:
-        """Nothing more will come: end every reader and everything that is being played. The first reason stays."""
+        """End the stream: wake all readers and finish all playbacks. Only the first call has an effect."""
         if self.ended.is_set():
             return
         self.end_reason = reason
-        self.hang_up = _nothing  # the receiver is not kept alive by its stream
+        self.hang_up = _nothing  # release the reference to the receiver
         self.ended.set()
         self.buffer.end()
         if self.speaker is not None:

@@ -1,4 +1,4 @@
-"""From the payloads of one stream to PCM: a decoder for each track, and an ear for the byte order of L16."""
+"""Decode the payloads of a stream, and check the byte order of L16."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from .pcm_codecs import ByteOrder, guess_byteorder, parse_codec, usual_rate
 
 __all__ = ["StreamDecoder"]
 
-_LOOKS = 5  # payloads of L16 that must all look wrong before anything is said
-_RATE = 8000  # of what cannot be decoded and does not say
+_LOOKS = 5  # number of L16 payloads to check; a warning is logged if all of them have the wrong byte order
+_RATE = 8000  # Hz, for streams that cannot be decoded and do not announce a rate
 
 Tell = Callable[..., object]
 
 
 class StreamDecoder:
-    """How the payloads of a stream are decoded.
+    """Decoder for all tracks of a stream. If the codec is not supported, payloads are returned unchanged.
 
-    :param l16_byteorder: ``little``, ``big``, or ``auto`` to hear which of the two is sound.
-    :param tell: called with a kind of trouble, a message and its arguments.
-    :ivar encoding: ``None``; the carrier's name for the codec if it cannot be decoded and payloads stay raw.
-    :ivar name: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``; ``""`` where it cannot be decoded.
-    :ivar sample_rate: of the PCM in Hz.
-    :ivar l16_byteorder: of L16, as far as known so far.
+    :param form: the announced audio format.
+    :param l16_byteorder: byte order of L16: ``little``, ``big``, or ``auto`` to detect it from the audio.
+    :param tell: logs a problem, given its kind, a message and the message's arguments.
+    :ivar encoding: ``None`` if the codec is supported, otherwise the carrier's name for it.
+    :ivar name: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``; ``""`` if the codec is not supported.
+    :ivar sample_rate: sample rate of the PCM in Hz.
+    :ivar l16_byteorder: byte order in which L16 is currently decoded.
     """
 
     def __init__(self, form: MediaFormat, l16_byteorder: Literal["little", "big", "auto"], tell: Tell) -> None:
@@ -36,10 +37,10 @@ class StreamDecoder:
         self._order = l16_byteorder
         self.l16_byteorder: ByteOrder = "little" if l16_byteorder == "auto" else l16_byteorder
         self._tell = tell
-        self._decoders: dict[str, Callable[[bytes], bytes]] = {}  # by track, where they keep state
-        self._shared: Callable[[bytes], bytes] | None  # for all tracks, where they do not
-        self._looks = 0  # payloads still to be looked at for their byte order
-        self._doubts = 0
+        self._decoders: dict[str, Callable[[bytes], bytes]] = {}  # stateful decoders, by track
+        self._shared: Callable[[bytes], bytes] | None  # a stateless decoder for all tracks
+        self._looks = 0  # number of payloads whose byte order is still to be checked
+        self._doubts = 0  # number of payloads that had the wrong byte order
         self.sample_rate: int
         try:
             decoder = self._new()
@@ -55,22 +56,23 @@ class StreamDecoder:
         form = self._form
         name = parse_codec(form.encoding)
         rate = form.sample_rate or name.sample_rate
-        if rate is not None and rate not in RATES:  # an invalid rate counts as none
+        if rate is not None and rate not in RATES:  # ignore an invalid rate
             rate = usual_rate(name.base)
         decoder = decoder_for(form.encoding, rate, l16_byteorder=self.l16_byteorder)
-        if form.channels != 1 and (form.channels, decoder.name) != (2, "OPUS"):  # SDP always says two for Opus
+        if form.channels != 1 and (form.channels, decoder.name) != (2, "OPUS"):  # in SDP, Opus always has two channels
             raise UnsupportedCodec(f"{form.channels} channels in one message")
         return decoder
 
     @property
     def decodable(self) -> bool:
-        """Whether there is PCM."""
+        """Whether the codec is supported, so that :meth:`decode` returns PCM."""
         return self.encoding is None
 
     def decode(self, track: str, payload: bytes) -> bytes:
-        """The PCM of a track's next payload; the payload itself where it cannot be decoded.
+        """Decode the next payload of a track.
 
-        :raises BadPacket: it is none of this codec (see ``coders``); the next one may be.
+        :return: PCM, or the payload itself if the codec is not supported.
+        :raises BadPacket: the payload is invalid. Decoding can continue with the next payload.
         """
         if self._looks:
             self._check_byteorder(payload)
@@ -80,15 +82,15 @@ class StreamDecoder:
         if decode is None:
             decode = self._new().decode
         pcm = decode(payload)
-        self._decoders[track] = decode  # kept only once it has decoded: invented tracks fill no memory
+        self._decoders[track] = decode  # stored only after a valid payload, to limit memory for bogus tracks
         return pcm
 
     def _check_byteorder(self, payload: bytes) -> None:
         if payload.count(0) == len(payload):
-            return  # looking at silence again and again costs time
+            return  # fast path for silence
         guess = guess_byteorder(payload)
         if guess is None:
-            return  # silence is the same both ways
+            return  # silence is equally likely in both byte orders
         order = self._order
         self._looks -= 1
         if order == "auto":

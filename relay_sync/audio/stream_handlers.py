@@ -1,4 +1,4 @@
-"""The threads in which the ``on_stream`` of a server runs, one for each stream."""
+"""Run the ``on_stream`` handler of a server in a separate thread for each stream."""
 
 from __future__ import annotations
 
@@ -19,35 +19,39 @@ __all__ = ["StreamHandlers"]
 _log = logs.get("relay_sync.audio").later
 _callbacks = logs.get("relay_sync.callbacks").later
 _numbers = itertools.count(1)
-_NAMED = 10  # handlers that are named in one message
+_NAMED = 10  # maximum number of handlers to list in a log message
 
 
 class StreamHandlers:
-    """Calls *on_stream* with each stream, in a thread of its own, and closes the stream when it returns.
+    """Threads that run *on_stream*. When the handler returns, its stream is closed.
 
-    :param name: what the names of the threads begin with.
+    :param on_stream: the handler.
+    :param name: prefix of the thread names.
+    :param troubles: logs that no thread is available.
     """
 
     def __init__(self, on_stream: Callable[[AudioStream], object], name: str, troubles: RateLimitedLog) -> None:
         self._on_stream = on_stream
         self._name = name
         self._troubles = troubles
-        # Guards what follows; never held while waiting. A signal handler may wait for what its own thread is busy with.
+        # Guards _running; never held while waiting. Reentrant, because a signal handler may close the server.
         self._lock = threading.RLock()
         self._running: dict[threading.Thread, AudioStream] = {}
-        self._told: set[threading.Thread] = set()  # handlers that join() has logged
+        self._logged: set[threading.Thread] = set()  # running handlers that join() has logged
 
     def handle(self, stream: AudioStream, core: StreamCore, raised: Callable[[str, BaseException], object]) -> None:
-        """Begin with a stream; never blocks, and never raises.
+        """Start the handler for a stream. Never blocks and never raises an exception.
 
-        :param raised: called with the call's id and the exception.
+        :param stream: the stream to pass to the handler.
+        :param core: the stream's core, which is closed if no thread is available.
+        :param raised: called with the id of the call and the exception if the handler fails.
         """
 
         def run() -> None:
             try:
                 with stream:
                     self._on_stream(stream)
-            except BaseException as error:  # sys.exit() in a handler ends the handler
+            except BaseException as error:  # includes SystemExit: sys.exit() ends only the handler
                 _callbacks.exception(
                     "the on_stream handler failed for stream %s of call %s",
                     stream.stream_id,
@@ -74,14 +78,17 @@ class StreamHandlers:
             core.hang_up(False)
 
     def join(self, deadline: Deadline) -> None:
-        """Wait for the running handlers, except the calling one, and log the handlers still running, each once. The exit of the
-        process waits again.
+        """Wait until all handlers have returned. A handler may call this method itself and is then ignored.
+
+        Each handler that is still running at the deadline is logged once. The interpreter waits for it again at exit.
+
+        :param deadline: when to stop waiting.
         """
         join_all(self._others(), deadline.remaining(time.monotonic()) or 0.0)
-        left = {thread: stream for thread, stream in self._others().items() if thread not in self._told}
+        left = {thread: stream for thread, stream in self._others().items() if thread not in self._logged}
         if not left:
             return
-        self._told |= left.keys()
+        self._logged |= left.keys()
         named = [
             f"{thread.name} (stream {stream.stream_id} of call {stream.call_id})" for thread, stream in left.items()
         ]

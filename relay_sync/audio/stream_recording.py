@@ -1,4 +1,4 @@
-"""What is recorded of a stream: each track on its channel, as fast as the disk takes it, as much as a call can bring."""
+"""Record the tracks of a stream: assign them to channels, and limit the rate to that of the disk."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from .recorder import Recorder
 
 __all__ = ["SIDES", "StreamRecording"]
 
-SIDES = ("inbound", "outbound")  # the tracks that are saved, left and right
-_AHEAD = 3600.0  # seconds of audio that are kept beyond what our clock has room for: no call brings so much
+SIDES = ("inbound", "outbound")  # tracks of the left and the right channel
+_AHEAD = 3600.0  # maximum seconds by which the recorded audio may exceed the elapsed time
 
 
 class StreamRecording:
-    """The recording of one stream, as its receiver feeds it on the loop thread.
+    """Recording of one stream. The receiver adds audio on the loop thread.
 
-    :param make_file: makes the file, on the disk thread.
+    :param make_file: creates the file; called on the disk thread.
+    :param sample_rate: sample rate in Hz.
     :param tracks: the announced tracks.
-    :param connection: is not read from while the disk is behind.
-    :param tell: as ``RateLimitedLog.warning``.
-    :param owner: of whom it is, for the log.
-    :ivar recorder: has what is kept.
+    :param connection: connection of the stream. Reading from it pauses while the disk is too slow.
+    :param disk: the disk thread.
+    :param tell: logs a problem, such as ``RateLimitedLog.warning``.
+    :param owner: the call, for log messages.
+    :ivar recorder: the recorder that buffers and writes the audio.
     """
 
     def __init__(
@@ -40,21 +42,24 @@ class StreamRecording:
         self._connection = connection
         self._disk = disk
         self._tell = tell
-        self._kept = 0  # bytes that went to the recorder, of all tracks
-        self._most = 0.0  # up to which the clock need not be checked
+        self._kept = 0  # bytes recorded, of all tracks
+        self._most = 0.0  # bytes up to which the elapsed time need not be checked
         channels = max(1, len(self._channels))
         self.recorder: Recorder = Recorder(
             make_file, sample_rate, channels, connection.resume_reading, tell, owner=owner
         )
         try:
             disk.add(self.recorder)
-        except Exception as error:  # no thread: it costs the recording, not the stream
+        except Exception as error:  # no thread available: the stream continues without a recording
             self.recorder.give_up(error)
 
     def add(self, track: str, position: int, pcm: bytes, elapsed: float) -> None:
-        """Keep *pcm* of a track at a position (in samples).
+        """Record audio.
 
-        :param elapsed: seconds since the stream's first frame, by our clock.
+        :param track: track of the audio.
+        :param position: position of the audio in samples.
+        :param pcm: 16-bit little-endian PCM.
+        :param elapsed: seconds since the first frame of the stream, by the local clock.
         """
         recorder = self.recorder
         channel = self._channels.get(track)
@@ -66,30 +71,33 @@ class StreamRecording:
         if self._kept > self._most and not self._has_time_for(elapsed):
             return
         if recorder.add(channel, position, pcm):
-            self._connection.pause_reading()  # the disk cannot keep up; resumed after its next write
+            self._connection.pause_reading()  # the disk is too slow; the next write resumes reading
             self._disk.hurry(recorder)
             if not recorder.full:
-                # It wrote before the pause was on its way: its word to resume may have been the earlier.
+                # The write may have resumed reading before it was paused.
                 self._connection.resume_reading()
         elif recorder.eager:
             self._disk.hurry(recorder)
 
     def end(self) -> None:
-        """Nothing more will come."""
+        """Finish the recording. The disk thread writes the remaining audio."""
         self._disk.finish(self.recorder)
 
     def _has_time_for(self, elapsed: float) -> bool:
-        """Whether so much audio can be that of a call. It would fill the disk as fast as its peer likes."""
+        """Return whether the amount of audio is plausible for the elapsed time. Otherwise stop recording.
+
+        Without this limit, a peer that sends faster than real time could fill the disk.
+        """
         recorder = self.recorder
         self._most = (elapsed + _AHEAD) * recorder.sample_rate * 2 * max(1, len(self._channels))
         if self._kept <= self._most:
             return True
         if recorder.error is None:
-            recorder.stop(f"over {_AHEAD:g} s more audio came than time has passed: no call is so fast")
+            recorder.stop(f"the peer sent over {_AHEAD:g} s more audio than the elapsed time")
         return False
 
     def _new_channel(self, track: str) -> int | None:
-        """Where a track that was not announced is saved: alone, or beside the other side of the call."""
+        """Assign a channel to an unannounced track. Return ``None`` if the track cannot be recorded."""
         channels = self._channels
         if not channels:
             channels[track] = 0

@@ -12,18 +12,21 @@ from .stream import AudioStream, StreamingAction
 
 __all__ = ["wait_for_stream"]
 
-_LOOK = 0.05  # seconds between looks at an action that says only when asked that it has ended
+_LOOK = 0.05  # seconds between checks whether the action has ended
 
 
 def wait_for_stream(
     expected: Expected, action: StreamingAction, timeout: float, codec: str, address: ServerAddress, gate: Gate
 ) -> AudioStream:
-    """Wait for the stream that an action brings to a server.
+    """Wait until the stream of an action starts.
 
-    :param timeout: seconds.
-    :param codec: that was asked for.
-    :param address: of the server.
-    :raises StreamFailed: it did not start; the message says why, as far as known.
+    :param expected: state of the expected connection.
+    :param action: the action that starts the stream.
+    :param timeout: maximum time to wait, in seconds.
+    :param codec: the requested codec.
+    :param address: address of the server.
+    :param gate: the server's gate, which counts rejected connections.
+    :raises StreamFailed: the stream did not start. The message contains the likely reason.
     :raises CommandRefused: the platform refused the action.
     """
     left = TimeLeft(timeout)
@@ -62,16 +65,16 @@ def wait_for_stream(
 
 
 def _codec_hint(codec: object) -> str:
-    """Whether the codec may be the reason, and what is missing here for it. All carriers have G.711."""
+    """Return a hint that the codec may be the reason. There is none for G.711, which every carrier supports."""
     if isinstance(codec, str) and codec.upper().partition("@")[0] in ("PCMU", "PCMA"):
         return ""
     return f", or the carrier does not support this codec{_what_it_needs(codec)}"
 
 
 def _what_it_needs(codec: object) -> str:
-    """In brackets, what is missing here for audio in this codec; nothing where all is there."""
+    """Return what has to be installed to decode the codec, in parentheses; ``""`` if nothing is missing."""
     try:
-        if isinstance(codec, str):  # else the call knows what to make of it
+        if isinstance(codec, str):
             check_available(codec)
     except InvalidParameter:
         pass
@@ -81,7 +84,7 @@ def _what_it_needs(codec: object) -> str:
 
 
 def _call_over(action: StreamingAction) -> CallEnded | None:
-    """Whether an action has ended with its call, as far as it tells."""
+    """Return an error if the action has ended because its call ended."""
     if isinstance(action.error, CallEnded):
         return action.error
     if getattr(getattr(action, "result", None), "reason", "") not in ("call_ended", "call_gone"):

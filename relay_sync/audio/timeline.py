@@ -1,9 +1,11 @@
-"""Where each frame belongs in time: duplicates, gaps, late frames, clocks that jump. Pure.
+"""Compute the position of each frame, and detect duplicates, gaps, late frames and clock changes.
 
-Positions are counted in samples from the first frame of the stream, the same zero for all tracks. Timestamps and chunk
-numbers come from the carrier and may be missing or invalid; audio is never discarded for that. A duplicate is a frame
-whose track, chunk and timestamp arrived before with the same payload: counters that restart bring other audio. A frame that
-is no longer remembered is not a duplicate.
+Positions are sample offsets from the first frame of the stream, with a common origin for all tracks. Timestamps and chunk
+numbers come from the carrier and may be missing or wrong. Frames with wrong numbers are still placed, because no audio should
+be lost.
+
+A frame is a duplicate if a recent frame of the same track had the same chunk, timestamp and payload. The payload is compared
+because a carrier may restart its counters in the middle of a stream.
 """
 
 from __future__ import annotations
@@ -16,28 +18,28 @@ from attrs import define, field
 
 __all__ = ["BELIEVED", "MAX_HOLE", "MAX_TRACKS", "Placed", "Timeline"]
 
-BELIEVED = 3000.0  # seconds; a longer jump of the timestamps is a clock that was set, unless our own has seen it pass
-MAX_HOLE = 60.0  # seconds of silence for such a jump, unless another track has sound there
-MAX_TRACKS = 8  # there are two; more than a few come from no telephone
-_REMEMBERED = 128  # frames per track that are still known
-_FINGERPRINTS = 2048  # of frames per track, by chunk: over half a minute
-_REPEATED = 3  # older frames (of silence, say) repeated in a row; more means a count that restarted
-_HOLES = 64  # per track that a late frame may still fill
-_JITTER = 1.0  # seconds that a clock may lag before it is taken to have been set back
-_CLOCKS = 4  # that tracks may go back to, or take over from each other
+BELIEVED = 3000.0  # seconds; a larger jump of the timestamps is a clock change, unless that much time has passed
+MAX_HOLE = 60.0  # maximum seconds of silence for a clock change, unless other tracks or the local clock are ahead
+MAX_TRACKS = 8  # maximum number of tracks; real streams have at most two
+_REMEMBERED = 128  # frames per track that are remembered completely
+_FINGERPRINTS = 2048  # fingerprints per track, indexed by chunk; they cover over half a minute
+_REPEATED = 3  # maximum number of old duplicates in a row with one payload; more mean that the counters restarted
+_HOLES = 64  # maximum number of gaps per track that late frames can fill
+_JITTER = 1.0  # seconds that timestamps may lag before a clock change is assumed
+_CLOCKS = 4  # number of recent clocks, which tracks can return to or adopt from each other
 
 Stamp: TypeAlias = int | float | None
 
 
 @define
 class Placed:
-    """A frame's place.
+    """The position of a frame.
 
-    :ivar position: of its first sample.
-    :ivar hole: samples missing right before it.
-    :ivar late: whether it came after later ones.
-    :ivar filled: samples of a hole found earlier that it fills.
-    :ivar holes: by how many the number of holes changes.
+    :ivar position: position of the first sample.
+    :ivar hole: number of missing samples directly before the frame.
+    :ivar late: whether the frame arrived after later frames.
+    :ivar filled: number of samples of an earlier gap that the frame fills.
+    :ivar holes: change in the number of gaps.
     """
 
     position: int
@@ -51,15 +53,15 @@ class Placed:
 class _Hole:
     start: int
     end: int
-    counts: bool  # not what lies before a track's first frame
+    counts: bool  # whether audio is missing; false for the silence before the first frame of a track
 
 
 class _Recent:
-    """What is known of the newest frames of a track: chunk, timestamp, hash of the payload, sequence. Of older ones a
-    fingerprint of the first three.
+    """The most recent frames of a track, for the detection of duplicates.
 
-    In arrays, since there is one for each of many tracks and each frame changes it: a sixth of the memory, and no work for
-    the garbage collector. ``-1`` stands for what a frame did not have.
+    It stores the chunk, timestamp, payload hash and sequence number of each frame, and a fingerprint of the first three for
+    older frames. The data is in arrays, which need a sixth of the memory of objects and cause no work for the garbage collector.
+    ``-1`` represents a missing value.
     """
 
     __slots__ = ("_chunks", "_count", "_fingerprints", "_marks", "_sequences", "_timestamps")
@@ -75,7 +77,7 @@ class _Recent:
         return min(self._count, _REMEMBERED)
 
     def add(self, chunk: int | None, timestamp: Stamp, mark: int, sequence: int | None) -> None:
-        """One more; the oldest is forgotten."""
+        """Add a frame. It replaces the oldest frame."""
         index = self._count % _REMEMBERED
         self._count += 1
         self._chunks[index] = -1 if chunk is None else chunk
@@ -86,77 +88,80 @@ class _Recent:
             self._fingerprints[chunk % _FINGERPRINTS] = hash((chunk, timestamp, mark)) & 0xFFFFFFFF
 
     def is_newest(self, chunk: int | None, timestamp: Stamp) -> bool:
-        """Whether the last one had these."""
+        """Return whether the last frame had this chunk and timestamp."""
         index = (self._count - 1) % _REMEMBERED
         return self._chunks[index] == (-1 if chunk is None else chunk) and self._timestamps[index] == (
             -1 if timestamp is None else timestamp
         )
 
     def like(self, chunk: int | None, timestamp: Stamp) -> Iterator[tuple[int, int]]:
-        """Hash and sequence (-1: none) of the frames that had these."""
+        """Yield the payload hash and sequence number of each frame with this chunk and timestamp."""
         chunk, timestamp = -1 if chunk is None else chunk, -1 if timestamp is None else timestamp
         for index in range(len(self)):
             if self._chunks[index] == chunk and self._timestamps[index] == timestamp:
                 yield self._marks[index], self._sequences[index]
 
     def had(self, chunk: int, timestamp: float, mark: int) -> bool:
-        """Whether there was one with all three, as far back as fingerprints tell."""
+        """Return whether the fingerprints contain a frame with this chunk, timestamp and payload hash."""
         return self._fingerprints[chunk % _FINGERPRINTS] == hash((chunk, timestamp, mark)) & 0xFFFFFFFF
 
 
 @define(eq=False)
 class _Track:
-    end: int = 0  # where the audio so far ends
-    begun: bool = False
-    zero: float = 0.0  # the timestamp, in ms, of position 0 by the clock it goes by
-    shift: float = 0.0  # ms by which late frames have moved back what follows
+    end: int = 0  # position after the last sample
+    started: bool = False  # whether a frame has been placed
+    zero: float = 0.0  # timestamp of position 0 in ms, by the track's current clock
+    shift: float = 0.0  # correction of timestamps in ms; negative after late frames were appended
     next_chunk: int | None = None
     last_timestamp: float = -1.0
     last_sequence: int = -1
     recent: _Recent = field(factory=_Recent)
-    repeated: int = 0  # frames from long ago that have come again in a row, all with this payload, by its hash
-    repeated_mark: int = 0
-    moves: bool = False  # whether its counters have been seen to change
-    holes: list[_Hole] = field(factory=list)  # the same
+    repeated: int = 0  # number of consecutive old duplicates with the same payload
+    repeated_mark: int = 0  # hash of that payload
+    moves: bool = False  # whether the chunk or timestamp has changed between frames
+    holes: list[_Hole] = field(factory=list)  # gaps that late frames can fill
 
 
 @define(eq=False)
 class Timeline:
     """The timeline of one stream.
 
-    :ivar sample_rate: Hz.
-    :ivar conflicts: frames with the counters of another but with other audio.
-    :ivar elapsed: seconds since the first frame by the local clock, updated by the caller.
+    :ivar sample_rate: sample rate in Hz.
+    :ivar conflicts: number of frames with the same chunk and timestamp as an earlier frame but different audio.
+    :ivar elapsed: seconds since the first frame by the local clock. The caller updates it.
     """
 
     sample_rate: int
     conflicts: int = 0
     elapsed: float = 0.0
-    _clocks: list[float] = field(factory=list)  # the timestamps of position 0, by the clocks seen so far; newest last
+    _clocks: list[float] = field(factory=list)  # timestamp of position 0 for each recent clock; newest last
     _tracks: dict[str, _Track] = field(factory=dict)
-    _jitter: int = field(init=False)  # samples; the least tolerance of place()
+    _jitter: int = field(init=False)  # minimum tolerance of place(), in samples
 
     def __attrs_post_init__(self) -> None:
         self._jitter = self.sample_rate // 500
 
     @property
     def end(self) -> int:
-        """Where the audio of the longest track ends, in samples."""
+        """The end of the longest track, in samples."""
         return max((track.end for track in self._tracks.values()), default=0)
 
     def has_room_for(self, name: str) -> bool:
-        """Whether *name* is a known track, or may become one."""
+        """Return whether a track exists or can be added."""
         return name in self._tracks or len(self._tracks) < MAX_TRACKS
 
     def follows(
         self, name: str, timestamp: Stamp, chunk: int | None, payload: bytes, sequence: int | None = None
     ) -> bool:
-        """Whether the frame is just what was to come next on its track, as nearly all are. The short way: if so,
-        :meth:`append` is to follow, or :meth:`place`; if not, nothing has happened."""
+        """Return whether a frame directly follows the previous frame of its track. Nearly all frames do.
+
+        If the result is true, the frame has been recorded, and the caller must call :meth:`append` or :meth:`place` next. If
+        it is false, the state has not changed, and the caller continues with :meth:`is_duplicate`.
+        """
         track = self._tracks.get(name)
         if track is None or chunk is None or timestamp is None or chunk != track.next_chunk or not payload:
             return False
-        if not track.begun or timestamp <= track.last_timestamp:
+        if not track.started or timestamp <= track.last_timestamp:
             return False
         off = (timestamp - track.zero - track.shift) * self.sample_rate / 1000 - track.end
         if not -self._jitter <= off <= self._jitter:
@@ -169,7 +174,7 @@ class Timeline:
         return True
 
     def append(self, name: str, timestamp: Stamp, chunk: int | None, samples: int) -> int:
-        """The position of a frame that :meth:`follows`."""
+        """Place a frame for which :meth:`follows` returned true, and return its position."""
         track = self._tracks[name]
         position = track.end
         track.end = position + samples
@@ -180,11 +185,13 @@ class Timeline:
     def is_duplicate(
         self, name: str, timestamp: Stamp, chunk: int | None, payload: bytes = b"", sequence: int | None = None
     ) -> bool:
-        """Whether this track has had the frame before. Asked once for each frame, before :meth:`place`.
+        """Return whether a frame is a duplicate. Call this once for each frame, before :meth:`place`.
 
-        :param timestamp: in ms, as the carrier gave it.
-        :param chunk: the frame's number within its track.
-        :param sequence: the message's number.
+        :param name: name of the track.
+        :param timestamp: the carrier's timestamp in milliseconds.
+        :param chunk: number of the frame within its track.
+        :param payload: the encoded audio.
+        :param sequence: number of the message within the stream.
         """
         track = self._tracks.get(name)
         if track is None:
@@ -215,12 +222,12 @@ class Timeline:
             if chunk is not None and timestamp is not None:
                 return True
             if track.moves or (sequence is not None and sequence == number):
-                return True  # half a key says enough only if it is seen to move
+                return True  # a lone chunk or timestamp is significant only if it changes between frames
         if known:
             self.conflicts += 1
             return False
         if chunk is None or timestamp is None or (sequence is not None and sequence > track.last_sequence):
-            return False  # counters that restarted have a new sequence, if any
+            return False  # a new sequence number means that the counters restarted
         if not track.recent.had(chunk, timestamp, mark):
             return False
         track.repeated = track.repeated + 1 if mark == track.repeated_mark else 1
@@ -231,7 +238,13 @@ class Timeline:
         return round((timestamp - zero - track.shift) * self.sample_rate / 1000)
 
     def place(self, name: str, timestamp: Stamp, chunk: int | None, samples: int) -> Placed:
-        """Find the place of a frame of *samples* samples (0: not known) that is no duplicate."""
+        """Compute the position of a frame that is not a duplicate.
+
+        :param name: name of the track.
+        :param timestamp: the carrier's timestamp in milliseconds.
+        :param chunk: number of the frame within its track.
+        :param samples: number of samples; 0 if the audio cannot be decoded.
+        """
         track = self._tracks.get(name)
         if track is None:
             track = self._tracks[name] = _Track()
@@ -242,10 +255,10 @@ class Timeline:
                 track.next_chunk = chunk + 1
             elif timestamp is None or timestamp <= track.last_timestamp:
                 late = True
-            else:  # the carrier's count restarted, or it does not count
+            else:  # the carrier's counter restarted, or never changes
                 track.next_chunk = chunk + 1
         placed = self._position(track, timestamp, samples, late)
-        track.begun = True
+        track.started = True
         if track.last_timestamp < 0 and chunk is not None:
             track.next_chunk = chunk + 1
         if placed.position + samples > track.end:
@@ -258,10 +271,10 @@ class Timeline:
         rate = self.sample_rate
         if timestamp is None:
             return Placed(track.end, late=late)
-        # Timestamps are whole milliseconds, and some carriers take them from a clock that jitters.
+        # Timestamps are rounded to milliseconds, and some carriers' clocks jitter.
         tolerance = min(max(samples // 2, rate // 500), rate // 50)
         if (
-            track.begun
+            track.started
             and samples
             and -tolerance <= self._wanted(track, track.zero, timestamp) - track.end <= tolerance
         ):
@@ -270,7 +283,7 @@ class Timeline:
         believed = max(round(BELIEVED * rate), longest)
         track.zero = self._clock(track, timestamp, samples, tolerance, believed)
         wanted = self._wanted(track, track.zero, timestamp)
-        if not samples:  # not decoded, so of unknown length: its time is all that is known, and no hole is
+        if not samples:  # the duration is unknown, so gaps cannot be detected
             return Placed(max(wanted, track.end) if wanted - track.end <= believed else track.end)
         hole = wanted - track.end
         if -tolerance <= hole <= tolerance:
@@ -281,28 +294,28 @@ class Timeline:
             track.zero = self._new_clock(track.zero + (hole - longest) * 1000 / rate)
             hole = longest
         position = track.end + hole
-        track.holes.append(_Hole(track.end, position, track.begun))
+        track.holes.append(_Hole(track.end, position, track.started))
         if len(track.holes) > _HOLES:
             del track.holes[0]
-        # A track that begins later than the other has lost nothing.
-        return Placed(position, hole, holes=1) if track.begun else Placed(position)
+        # No audio is missing if a track starts later than the other.
+        return Placed(position, hole, holes=1) if track.started else Placed(position)
 
     def _clock(self, track: _Track, timestamp: float, samples: int, tolerance: int, longest: int) -> float:
-        """The clock for this timestamp: mostly the track's own.
+        """Return the clock that fits a timestamp, which is usually the track's current clock.
 
-        One timestamp that is nonsense looks like a clock that was set; the next one shows that it was not. And what
-        happens to the carrier's clock is first seen in one track, then in the other.
+        Recent clocks are kept for two reasons. A single wrong timestamp looks like a clock change, and the next frame must
+        return to the previous clock. A real change is detected in one track first, and the other track must adopt the new clock.
         """
         clocks, end = self._clocks, track.end
         if not clocks:
             return self._new_clock(timestamp - end * 1000 / self.sample_rate)
-        own = track.zero if track.begun else clocks[-1]
+        own = track.zero if track.started else clocks[-1]
         apart = self._wanted(track, own, timestamp) - end
         if len(clocks) == 1:
             return own
         others = [(zero, self._wanted(track, zero, timestamp) - end) for zero in reversed(clocks) if zero != own]
         for zero, off in others:
-            if -tolerance <= off <= tolerance and track.begun:
+            if -tolerance <= off <= tolerance and track.started:
                 return zero
         for zero, off in [(own, apart), *others]:
             if -_JITTER * self.sample_rate <= off <= longest:
@@ -317,24 +330,24 @@ class Timeline:
         return zero
 
     def _behind(self, track: _Track, timestamp: float, samples: int, behind: int, late: bool) -> Placed:
-        """A frame whose time has passed, and nothing is missing there: it goes to the end, so that it is not lost."""
+        """Append a frame whose timestamp is in the past and does not fit into a gap. Its audio would be lost otherwise."""
         rate, end = self.sample_rate, track.end
         if behind > _JITTER * rate and not (late and behind < 2 * _JITTER * rate):
-            # Its clock was set back. How long that took only our own clock can tell.
+            # The carrier's clock was set back. Only the local clock shows how much time has passed.
             hole = round(self.elapsed * rate) - end
-            if not track.begun or hole <= _JITTER * rate:
+            if not track.started or hole <= _JITTER * rate:
                 hole = 0
             position = end + hole
             track.zero = self._new_clock(timestamp - track.shift - position * 1000 / rate)
-            track.last_timestamp = -1.0  # whatever came before says nothing about what comes
+            track.last_timestamp = -1.0  # earlier timestamps are not comparable
             return Placed(position, hole, holes=1) if hole else Placed(position)
-        if late:  # what follows moves back by as much
+        if late:  # later frames are delayed by the duration of this frame
             track.shift -= samples * 1000 / rate
         return Placed(end, late=late)
 
 
 def _gap_for(track: _Track, wanted: int, samples: int, tolerance: int) -> int | None:
-    """Which of the holes found earlier has room for so many samples there, if any."""
+    """Return the index of an earlier gap that has room for a frame, or ``None`` if there is none."""
     for index in range(len(track.holes) - 1, -1, -1):
         hole = track.holes[index]
         if wanted >= hole.start - tolerance and wanted + samples <= hole.end + tolerance:
@@ -343,7 +356,7 @@ def _gap_for(track: _Track, wanted: int, samples: int, tolerance: int) -> int | 
 
 
 def _fill(track: _Track, wanted: int, samples: int, tolerance: int) -> Placed | None:
-    """The place in a hole found earlier, if there is one."""
+    """Place a late frame in an earlier gap. Return ``None`` if it does not fit into one."""
     index = _gap_for(track, wanted, samples, tolerance)
     if index is None:
         return None

@@ -1,4 +1,4 @@
-"""Files of the user's: read within a bound, whatever stands behind the name, and replaced only by what is complete."""
+"""Read files with a size limit, and replace files atomically."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .file_kinds import kind_of
 
 __all__ = ["MAX_FILE", "part_beside", "read_file", "read_open", "replaced"]
 
-#: Bytes of a file that is read as a whole: over nine hours of one telephone.
+#: Maximum size of a file to read, in bytes: over nine hours of 16-bit PCM at 8 kHz.
 MAX_FILE: Final = 512 * 2**20
 _PIECE: Final = 2**20
 _KINDS: Final = (
@@ -28,17 +28,23 @@ _KINDS: Final = (
 
 
 def part_beside(path: str) -> str:
-    """A new name in the same folder, for what is not complete. However long the name of the file is."""
+    """Return a unique name for a temporary file in the same directory.
+
+    It does not contain the name of the file, because the result might exceed the maximum length of a name.
+    """
     return os.path.join(os.path.dirname(path), f".{secrets.token_hex(8)}.part")
 
 
 @contextmanager
 def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A file that takes the place of ``path`` when all is written. Until then, and if that fails, what was there stays, and
-    nothing else is left. Where a link leads is replaced, not the link; a pipe or a device is written to.
+    """Open a temporary file that replaces *path* at the end of the block.
 
-    :raises InvalidParameter: something is being recorded to ``path``.
-    :raises OSError: it cannot be written; it names ``path``.
+    If the block raises an exception, the temporary file is removed and *path* is not changed. If *path* is a symbolic link, its
+    target is replaced. Pipes and devices are written to directly.
+
+    :param path: the file to replace.
+    :raises InvalidParameter: a recording is being written to *path*.
+    :raises OSError: the file cannot be written. The error names *path* rather than the temporary file.
     """
     Growing.check(path)
     target = os.path.realpath(path)
@@ -51,7 +57,7 @@ def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         try:
             with open(part, "xb") as file:
                 yield file
-            Growing.check(path)  # a recording may have started since
+            Growing.check(path)  # a recording may have started while the file was written
             os.replace(part, target)
         except BaseException:
             try:
@@ -66,29 +72,33 @@ def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def read_file(path: str | os.PathLike[str], most: int = MAX_FILE) -> bytes:
-    """All of a regular file.
+    """Read a regular file.
 
-    Anything else is refused before it is opened: opening a pipe waits for a writer, reading a device may never end.
+    Other files are rejected before they are opened, because opening a pipe may block and reading a device may never end.
 
-    :raises ValueError: it is no regular file, or has more than ``most`` bytes; the message says which.
-    :raises OSError: it cannot be read.
+    :param path: the file to read.
+    :param most: maximum size in bytes.
+    :raises ValueError: the file is not a regular file, or is too large.
+    :raises OSError: the file cannot be read.
     """
     name = os.fspath(path)
     _check(_found(path), name, most)
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags | getattr(os, "O_CLOEXEC", 0))
     try:
-        _check(os.fstat(descriptor), name, most)  # the name may stand for something else by now
+        _check(os.fstat(descriptor), name, most)  # the path may refer to another file by now
         return _all_of(partial(os.read, descriptor), name, most)
     finally:
         os.close(descriptor)
 
 
 def read_open(file: Any, most: int = MAX_FILE) -> bytes:
-    """Read the rest of a file opened for reading bytes, including files that are longer than they report or never end.
+    """Read the rest of an open binary file.
 
-    :raises ValueError: it has more than ``most`` bytes.
-    :raises OSError: it cannot be read.
+    :param file: the open file.
+    :param most: maximum number of bytes.
+    :raises ValueError: the file is too large.
+    :raises OSError: the file cannot be read.
     """
     return _all_of(file.read, "the file", most)
 
@@ -98,13 +108,13 @@ def _found(path: str | os.PathLike[str]) -> os.stat_result:
         return os.stat(path)
     except OSError:
         kind = kind_of(os.fsencode(path))
-        if kind in (None, "text"):  # a name, as far as one can see
+        if kind in (None, "text"):  # probably a path
             raise
         raise ValueError(f"this is {kind}, not the path of a file") from None
 
 
 def _all_of(read: Callable[[int], bytes | None], name: str, most: int) -> bytes:
-    """In pieces: some files are longer than they say, those of the kernel for one."""
+    """Read to the end of a file, in chunks. The size reported by the file is not reliable, for example in ``/proc``."""
     data = bytearray()
     while piece := read(_PIECE):
         data += piece

@@ -1,4 +1,4 @@
-"""Waking the threads that read: one after another, each by the one before."""
+"""Wake threads that wait for audio, one after another instead of all at once."""
 
 from __future__ import annotations
 
@@ -12,55 +12,55 @@ from ..server import Loop
 
 __all__ = ["Waking"]
 
-_STALLED = 0.001  # seconds without progress after which the loop helps
-_LONGEST = 0.016  # seconds that the loop waits for the readers at most
-_FEW = 4  # readers of a turn that are woken all at once
-_START, _EACH = 0.002, 0.0001  # seconds that waking them may take, and for each of them
-_STRIKES, _WITHIN = 3, 1.0  # this often longer within this time in seconds: then all at once for a while
-_PAUSE, _LONGEST_PAUSE = 2.0, 32.0  # seconds, twice as many each time
+_STALLED = 0.001  # seconds without progress after which the loop wakes the remaining readers
+_LONGEST = 0.016  # maximum seconds that the loop waits for the readers
+_FEW = 4  # maximum number of readers to wake all at once
+_START, _EACH = 0.002, 0.0001  # expected seconds for a wake-up chain: a fixed part, and a part per reader
+_STRIKES, _WITHIN = 3, 1.0  # number of slow chains, within this many seconds, that suspend chained wake-ups
+_PAUSE, _LONGEST_PAUSE = 2.0, 32.0  # seconds of suspension: the initial and the maximum value; doubled each time
 
 
 class Waking:
-    """The readers of all streams of a server that have something to read, woken after the loop's turn.
+    """Wakes the readers of all streams of a server at the end of each turn of the loop.
 
-    Only one thread at a time can run Python. A hundred that are woken at once all wake up, find the interpreter's lock
-    taken and sleep again, each on a processor of its own that had to be woken first, too. So one is woken, and wakes the
-    next when it is done (:meth:`next`). The loop waits until the last one was woken, for each of its system calls would hand
-    the interpreter to a reader and have it wait. Where a reader does not get round to waking the next, the loop does it.
+    Only one thread at a time can hold the GIL. If a hundred readers are woken at once, each of them wakes a CPU core, finds the
+    GIL taken and sleeps again. Instead, the loop wakes one reader, and each reader wakes the next one when it is done, by
+    calling :meth:`next`. The loop sleeps until the last reader is awake, because each of its system calls would release the GIL
+    to a reader. If a reader is too slow to wake the next one, the loop wakes the remaining readers.
 
-    That is for many streams on a machine with time to spare. Where others compete for the processors or for the interpreter,
-    each step may have to wait for its turn; then all are woken at once, in any order.
+    This chain saves CPU time with many streams on a lightly loaded machine. If other threads or processes compete for the GIL or
+    the CPUs, each step of the chain may be delayed. The readers are then woken all at once for a while.
 
-    :meth:`add` and :meth:`rest` are for the loop thread, :meth:`next` for any.
+    Call :meth:`add` and :meth:`rest` on the loop thread only. :meth:`next` may be called on any thread.
 
-    :ivar patient: whether readers should let the thread that wakes them finish first.
+    :ivar patient: whether readers are woken in a chain. If so, a reader should first let the thread finish that woke it.
     """
 
     def __init__(self, loop: Loop) -> None:
         self.patient: bool = True
         self._loop = loop
-        self._ears: deque[Any] = deque()  # locks that are taken, and released to wake their thread
-        # Takes one and releases it within one call: a Ctrl-C between the two would leave its thread asleep forever.
+        self._ears: deque[Any] = deque()  # acquired locks; releasing one wakes its reader
+        # Removes and releases a lock in one C call. If Ctrl-C could come between the two steps, the reader might never wake.
         self._wake_one = map(methodcaller("release"), iter(self._ears.popleft, None)).__next__
-        self._own = threading.Lock()  # the same for the loop
+        self._own = threading.Lock()  # released to wake the loop at the end of a chain
         self._own.acquire()
-        self._going = False  # some have been woken, others are to follow
-        self._due = False  # begins at the end of this turn
-        self._began, self._length = 0.0, 0
-        self._strikes: deque[float] = deque(maxlen=_STRIKES)
-        self._until, self._pause = 0.0, _PAUSE  # until when all are woken at once, and for how long the next time
+        self._going = False  # whether a chain is in progress
+        self._due = False  # whether _begin() is scheduled for the end of this turn
+        self._began, self._length = 0.0, 0  # start time and number of readers of the current chain
+        self._strikes: deque[float] = deque(maxlen=_STRIKES)  # times of slow chains
+        self._until, self._pause = 0.0, _PAUSE  # end of the suspension, and duration of the next one
         loop.rest = self.rest
         loop.call_soon(loop.host, self)
 
     def add(self, ear: Any) -> None:
-        """Wake who sleeps on this lock, once the loop has done all that this turn has to do."""
+        """Wake the reader that sleeps on a lock, at the end of this turn of the loop."""
         self._ears.append(ear)
         if not self._due:
             self._due = True
             self._loop.at_turn_end(self._begin)
 
     def next(self) -> None:
-        """Wake the next. Never blocks."""
+        """Wake the next reader. Never blocks."""
         try:
             self._wake_one()
         except IndexError:
@@ -70,11 +70,16 @@ class Waking:
             self._judge()
             try:
                 self._own.release()
-            except RuntimeError:  # another was quicker
+            except RuntimeError:  # another thread has already released it
                 pass
 
     def rest(self, seconds: float) -> None:
-        """Sleep for so long, and until all have been woken."""
+        """Sleep until all readers have been woken.
+
+        If the chain stalls or takes too long, this method wakes the remaining readers itself.
+
+        :param seconds: minimum time to sleep.
+        """
         before = len(self._ears)
         if seconds > 0:
             time.sleep(seconds)
@@ -84,10 +89,10 @@ class Waking:
             if left >= before or time.monotonic() >= until:
                 break
             before = left
-        self._wake_all()  # the waiting threads, including any that the last one had not seen
+        self._wake_all()  # includes readers that were added too late for the chain
 
     def loop_stopping(self) -> None:
-        """Part of :class:`~relay_sync.server.loop.LoopUser`: it is no longer served."""
+        """Wake all readers. Part of :class:`~relay_sync.server.loop.LoopUser`."""
         self._wake_all()
 
     def _wake_all(self) -> None:
@@ -102,12 +107,12 @@ class Waking:
         if not self.patient or self._loop.stopped:
             self._wake_all()
             return
-        self._own.acquire(False)  # a release that came too late
+        self._own.acquire(False)  # an earlier chain may have released it after rest() returned
         self._going = True
         self.next()
 
     def _judge(self) -> None:
-        """Is this the better way, at the moment?"""
+        """Suspend chained wake-ups if the last chains were too slow."""
         now = time.monotonic()
         if now - self._began <= _START + _EACH * self._length:
             return

@@ -1,6 +1,6 @@
-"""WAV files: headers that are valid at any moment, and a reader for the common variants.
+"""Read and write WAV files.
 
-Audio is 16-bit PCM; files with 8-bit PCM, mu-law or A-law are converted when they are read.
+Audio is always 16-bit PCM in memory. Files with 8-bit PCM, mu-law or A-law are converted when they are read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["HEADER_SIZE", "MAX_DATA", "WavAudio", "interleave", "read_wav", "wav
 
 PathLike: TypeAlias = str | os.PathLike[str]
 HEADER_SIZE = 44
-MAX_DATA = 0xFFFFFFFF - HEADER_SIZE  # bytes of audio; the size fields have 32 bits
+MAX_DATA = 0xFFFFFFFF - HEADER_SIZE  # maximum bytes of audio, because the size fields have 32 bits
 _PCM, _FLOAT, _ALAW, _MULAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 _FORMATS = {
     _PCM: "PCM",
@@ -39,7 +39,7 @@ _FORMATS = {
     0x28F: "G.722",
     0x704F: "Opus",
 }
-_LOOK = 4096  # bytes behind the audio that tell what comes there
+_LOOK = 4096  # number of bytes after the audio to check for other file types
 _CHUNK = re.compile(rb"[ -~]{4}.{4}", re.DOTALL)
 
 
@@ -47,9 +47,9 @@ _CHUNK = re.compile(rb"[ -~]{4}.{4}", re.DOTALL)
 class WavAudio:
     """The contents of a WAV file.
 
-    :ivar pcm: 16-bit little-endian samples, the channels interleaved.
-    :ivar sample_rate: Hz.
-    :ivar channels: 1 or more.
+    :ivar pcm: 16-bit little-endian PCM with interleaved channels.
+    :ivar sample_rate: sample rate in Hz.
+    :ivar channels: number of channels.
     """
 
     pcm: bytes = field(repr=False)
@@ -58,12 +58,12 @@ class WavAudio:
 
     @property
     def samples(self) -> int:
-        """Per channel."""
+        """The number of samples per channel."""
         return len(self.pcm) // (2 * self.channels)
 
     @property
     def duration(self) -> float:
-        """Seconds."""
+        """The duration in seconds."""
         return self.samples / self.sample_rate
 
     def channel(self, index: int) -> bytes:
@@ -91,7 +91,7 @@ def wav_header(sample_rate: int, channels: int, data_size: int) -> bytes:
 
 
 def interleave(channels: Sequence[bytes]) -> bytes:
-    """Interleave several mono PCM pieces as channels; shorter ones are padded with silence."""
+    """Combine mono PCM into interleaved channels. Shorter channels are padded with silence."""
     if len(channels) == 1:
         return channels[0]
     longest = max((len(pcm) for pcm in channels), default=0) // 2
@@ -106,10 +106,10 @@ def interleave(channels: Sequence[bytes]) -> bytes:
 def write_wav(path: PathLike, pcm: bytes, sample_rate: int, channels: int = 1) -> None:
     """Write PCM to a WAV file.
 
-    The file appears at *path* once it is complete; an existing file is kept until then.
+    An existing file is replaced when the new file is complete.
 
     :param path: the file to write.
-    :param pcm: 16-bit little-endian PCM, channels interleaved.
+    :param pcm: 16-bit little-endian PCM with interleaved channels.
     :param sample_rate: sample rate in Hz.
     :param channels: number of channels.
     :raises InvalidParameter: a recording is being written to *path*.
@@ -121,14 +121,14 @@ def write_wav(path: PathLike, pcm: bytes, sample_rate: int, channels: int = 1) -
 
 
 def read_wav(source: PathLike | BinaryIO, *, most: int = MAX_FILE) -> WavAudio:
-    """Read a WAV file: 8- or 16-bit PCM, mu-law or A-law, any number of channels.
+    """Read a WAV file with 8- or 16-bit PCM, mu-law or A-law, and any number of channels.
 
-    Invalid sizes in the header (of an interrupted or streamed file) are replaced by the actual size. Several WAVs in one file,
-    as speech services send them sentence by sentence, are joined.
+    If the header contains invalid sizes, as in interrupted or streamed files, the actual size of the audio is used. If the file
+    contains several WAVs, their audio is joined; some speech services send one WAV per sentence.
 
-    :param source: path of a regular file, or a file opened for reading bytes.
+    :param source: path of a regular file, or an open binary file.
     :param most: maximum size of the file in bytes.
-    :raises ValueError: the file is not such a WAV file; the message says what it is.
+    :raises ValueError: the file is not a supported WAV file. The message describes the problem.
     :raises OSError: the file cannot be read.
     """
     if isinstance(source, (str, os.PathLike)):
@@ -146,7 +146,10 @@ def read_wav(source: PathLike | BinaryIO, *, most: int = MAX_FILE) -> WavAudio:
 
 
 def _one(data: bytes, start: int, name: str) -> tuple[WavAudio, int]:
-    """The WAV that begins at ``start``, and where the next one begins: the end of ``data`` where there is none."""
+    """Parse the WAV at position *start*.
+
+    :return: the audio, and the position of the next WAV, or the end of the data if there is none.
+    """
     if not _is_wav(data, start):
         kind = kind_of(data[start:])
         raise ValueError(f"{name} is {kind or 'something else'}, not a WAV file")
@@ -169,7 +172,7 @@ def _one(data: bytes, start: int, name: str) -> tuple[WavAudio, int]:
             size = _size(data, position, size)
             pieces.append(data[position : position + size])
         position += size
-        if size & 1 and data[position : position + 4] != b"RIFF":  # filled up to an even number, as it should be
+        if size & 1 and data[position : position + 4] != b"RIFF":  # odd chunks are padded, except by some writers
             position += 1
     else:
         position = len(data)
@@ -183,15 +186,18 @@ def _is_wav(data: bytes, start: int) -> bool:
 
 
 def _size(data: bytes, position: int, size: int) -> int:
-    """How much audio there is in truth, where the header says ``size``."""
+    """Return the actual size of the audio at *position*.
+
+    :param size: the size in the header, which may be wrong.
+    """
     if position + size <= len(data) and (size or _only_chunks(data, position)):
         return size
-    another = WAV_HEAD.search(data, position)  # a header that was never filled in covers all that follows
+    another = WAV_HEAD.search(data, position)  # without a valid size, the audio extends to the next WAV or the end
     return (another.start() if another else len(data)) - position
 
 
 def _only_chunks(data: bytes, position: int) -> bool:
-    """Whether from here to the end there are whole chunks, and at least one."""
+    """Return whether the rest of the data consists of complete chunks."""
     if position == len(data):
         return False
     while position < len(data):
@@ -203,7 +209,7 @@ def _only_chunks(data: bytes, position: int) -> bool:
 
 
 def _shape(chunk: bytes, name: str) -> tuple[int, int, int, int]:
-    """Format tag, channels, rate, bits per sample."""
+    """Parse a format chunk. Return the format tag, the number of channels, the sample rate and the bits per sample."""
     if len(chunk) < 16:
         raise ValueError(f"{name}: the format chunk is too short")
     tag, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", chunk)
@@ -231,7 +237,7 @@ def _audio(data: bytes, shape: tuple[int, int, int, int], name: str) -> WavAudio
 
 
 def _named(tag: int, bits: int) -> str:
-    """The format of a WAV's audio, in words."""
+    """Return a description of an audio format, for error messages."""
     words = _FORMATS.get(tag, f"format {tag:#x}")
     return f"{bits}-bit {words}" if tag in (_PCM, _FLOAT, _ALAW, _MULAW) else words
 

@@ -11,10 +11,10 @@ from .wav import PathLike, WavAudio, read_wav
 
 __all__ = ["draw_waveform"]
 
-#: What draws eighths of a line; the second one for terminals and logs without block characters.
+#: Characters for zero to eight eighths of a line. The ASCII variant is for terminals and logs without block characters.
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _PLAIN = " .:-=+*%#"
-_QUIET = 64  # samples below this are drawn as nothing: the noise of an idle line
+_QUIET = 64  # amplitude below which nothing is drawn, to hide the noise of an idle line
 _LABELS: dict[int, tuple[str, ...]] = {1: ("",), 2: ("left", "right")}
 
 
@@ -27,17 +27,17 @@ def draw_waveform(
     labels: Sequence[str] | None = None,
     ascii: bool = False,
 ) -> str:
-    """Draw audio with block characters: *height* lines per channel, and one line with the time.
+    """Draw the waveform of audio with block characters, followed by a line with the duration.
 
-    Each column shows the loudest sample of its time span on a square-root scale, so that speech and pauses can be distinguished.
-    All channels share one scale, whose maximum is the loudest sample.
+    Each column shows the peak amplitude of its time span. The scale is a square root, which makes quiet speech visible, and ends
+    at the loudest sample of all channels.
 
     :param source: a WAV file, its path, or mono 16-bit little-endian PCM.
-    :param width: columns of the drawing itself.
-    :param height: lines per channel.
-    :param sample_rate: sample rate of PCM in Hz; not used for WAV files.
-    :param labels: one per channel, such as ``("inbound", "outbound")``.
-    :param ascii: draw with ASCII characters, for terminals without block characters.
+    :param width: width of the waveform in columns.
+    :param height: number of lines per channel.
+    :param sample_rate: sample rate in Hz, if *source* is PCM.
+    :param labels: labels of the channels, such as ``("inbound", "outbound")``.
+    :param ascii: whether to use only ASCII characters, for terminals without block characters.
     :raises ValueError: *width* or *height* is less than 1, or the file is not a readable WAV file.
     """
     if width < 1 or height < 1:
@@ -68,7 +68,7 @@ def draw_waveform(
 
 
 def _peaks(pcm: bytes, width: int) -> list[int]:
-    """The largest magnitude in each of *width* stretches."""
+    """Return the peak amplitudes of *width* time spans."""
     samples = array("h", pcm)
     if sys.byteorder == "big":
         samples.byteswap()

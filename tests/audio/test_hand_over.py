@@ -261,7 +261,7 @@ def test_audio_that_is_faster_than_any_call_is_not_kept_without_end(
         peer.send({"event": "stop", "sequenceNumber": "99"})
         assert peer.stream.wait(PATIENCE)
         assert peer.stream.stats.frames == 6
-        with pytest.raises(OSError, match="more audio came than time has passed"):
+        with pytest.raises(OSError, match="more audio than the elapsed time"):
             peer.stream.save(tmp_path / "kept.wav")
         assert 20 <= read_wav(tmp_path / "kept.wav").duration <= 31
         assert caplog.text.count("the recording stops") == 1
