@@ -1,4 +1,4 @@
-"""Audio of calls for blocking programs. A server receives the streams of ``call.stream()`` and two-way streams.
+"""Receive and play the audio of calls in blocking programs, through ``call.stream()`` and two-way streams.
 
 ::
 
@@ -17,7 +17,7 @@
 ``gate``              authorization of connections by path, bearer token and one-time token
 ``stream_handlers``   threads that run ``on_stream``
 ``connecting``        connecting calls to the server as two-way streams
-``stream_wait``       waiting for a requested stream, and errors if it does not arrive
+``stream_wait``       waiting for a requested stream, with an error that explains why it did not arrive
 ``receiver``          conversion of messages to frames on the receiving thread
 ``messages``          JSON messages of media connections. ``outgoing`` contains the messages sent on two-way streams
 ``reorder``           optional reordering of frames

@@ -37,9 +37,10 @@ _LEAST, _MOST = 5, 200  # minimum and maximum packet duration in ms
 class Decoder:
     """Decoder for the payloads of one track. Payloads must be decoded in order.
 
-    ``decode`` raises :class:`BadPacket` if it cannot decode a payload. Stateless codecs decode an empty payload to empty PCM;
-    stateful codecs reject it. G.722 is decoded to 16000 Hz, even if the carrier announces its RTP clock rate of 8000 Hz. Opus is
-    decoded to 48000 Hz.
+    ``decode`` raises :class:`BadPacket` if it cannot decode a payload. Stateless codecs decode an empty payload to empty PCM.
+    Stateful codecs reject it.
+
+    G.722 is decoded to 16000 Hz, even if the carrier announces 8000 Hz, its RTP clock rate. Opus is decoded to 48000 Hz.
 
     :ivar name: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``.
     :ivar sample_rate: sample rate of the PCM in Hz, which may differ from the announced rate.
@@ -86,7 +87,7 @@ class Encoder:
         :raises InvalidParameter: *pcm* has an odd number of bytes.
         """
         if len(pcm) % 2:
-            raise InvalidParameter("pcm", f"<{len(pcm)} bytes>", "16-bit PCM, so an even number of bytes")
+            raise InvalidParameter("pcm", f"<{len(pcm)} bytes>", "16-bit PCM with an even number of bytes")
         size, waiting = 2 * self.samples, self._waiting
         if not waiting and len(pcm) == size:  # the usual case
             self._owes = True
@@ -167,7 +168,6 @@ def check_available(text: str) -> None:
     """Check that a codec is available for decoding and encoding.
 
     :param text: name of a codec, or the value of ``mediaFormat.encoding``.
-
     :raises UnsupportedCodec: the codec is unknown, or needs the extra ``codecs``.
     :raises InvalidParameter: *text* is not a codec name.
     """
@@ -188,14 +188,14 @@ def _packet_encoder(text: str, name: CodecName, rate: int | None, interval: int,
         raise UnsupportedCodec(f"{text}: media streams are mono, one track per message; use one channel")
     if name.base == "G722":
         if rate not in (None, 8000, 16000):
-            raise InvalidParameter("sample_rate", rate, "16000: G.722 has no other")
+            raise InvalidParameter("sample_rate", rate, "16000, the only sample rate of G.722")
         if interval % G722_INTERVAL or not _LEAST <= interval <= _MOST:
             raise InvalidParameter("ptime", interval, f"a multiple of {G722_INTERVAL} ms, at most {_MOST}")
         pack, delay, rate = pyav.g722_packing(), pyav.G722_DELAY, pyav.G722_RATE
     else:
         rate = rate or pyav.OPUS_RATE
         if rate not in OPUS_RATES:
-            raise InvalidParameter("sample_rate", rate, f"one of {', '.join(map(str, OPUS_RATES))}: Opus has no other")
+            raise InvalidParameter("sample_rate", rate, f"one of {', '.join(map(str, OPUS_RATES))}")
         if interval not in OPUS_INTERVALS:
             raise InvalidParameter("ptime", interval, f"one of {', '.join(map(str, OPUS_INTERVALS))} ms")
         if not 6000 <= bit_rate <= 510_000:

@@ -36,7 +36,7 @@ class ConnectableCall(Protocol):
 class _Bridge:
     """Connection of a call to a stream device.
 
-    The class has the interface of a streaming action, so the server waits for both kinds of streams in the same way.
+    It has the same interface as a streaming action, so the server can wait for either in the same way.
     """
 
     def __init__(self, call: ConnectableCall) -> None:
@@ -47,7 +47,7 @@ class _Bridge:
 
     @property
     def is_done(self) -> bool:
-        """Whether the connection has failed or ended, so that no stream can start."""
+        """Whether the connection has failed or ended. No stream can start in that case."""
         if getattr(self._call, "state", "") == "ended" and not isinstance(self.error, CallEnded):
             self.error = self._call_ended()  # replaces an error that the end of the call has caused
         return self.error is not None
@@ -214,7 +214,9 @@ def check_call(call: object, method: str) -> None:
     :raises InvalidParameter: the argument does not have the method.
     """
     if not callable(getattr(call, method, None)):
-        raise InvalidParameter("call", call, f"a call, such as on_call() and dial() give: it has no {method}()")
+        raise InvalidParameter(
+            "call", call, f"a call with a method {method}(), as returned by dial() or passed to on_call"
+        )
 
 
 def check_wanted_rate(rate: int | None) -> None:

@@ -57,14 +57,14 @@ class _Clock:
 
 @define(eq=False, kw_only=True)
 class Diagnosis:
-    """Checks of the audio of one stream.
+    """Diagnostic checks for the audio of one stream.
 
     :param name: name of the codec used to decode the audio.
     :param encoding: encoding announced in the ``start`` message.
     :param sample_rate: sample rate of the decoded audio in Hz.
-    :param tell: logs a warning; called with its kind, a format string and the arguments.
-    :param two_way: whether the stream is two-way. Silence is not reported then, because the remote party is often silent while
-        it listens to the program.
+    :param tell: function that logs a warning, called with the kind of warning, a format string and its arguments.
+    :param two_way: whether the stream is two-way. Silence is normal on a two-way stream, because the remote party listens while
+        audio is played, and is not reported.
     :ivar looking: whether any check needs more frames.
     """
 
@@ -105,7 +105,7 @@ class Diagnosis:
         self.looking = not (self._heard and self._clocked and known)
 
     def ended(self, seconds: float) -> None:
-        """Finish the checks at the end of the stream.
+        """Run the checks that are due at the end of the stream.
 
         :param seconds: duration of the received audio in seconds.
         """

@@ -1,4 +1,4 @@
-"""The thread that creates, writes and closes the recording files of a server."""
+"""Background thread that creates, writes and closes the recording files of a server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INTERVAL = 0.5  # seconds between writes
 
 
 class Disk:
-    """Background thread that writes the recordings of a server.
+    """Manager of the thread that writes the recordings of a server.
 
     The thread runs only while a stream is being recorded. It writes all recordings every half second. Between these writes it
     handles urgent requests one at a time: it creates files, and writes recordings that end or are being saved.
@@ -67,7 +67,7 @@ class Disk:
     def hurry(self, recorder: Recorder) -> bool:
         """Schedule an immediate write of a recorder.
 
-        :return: whether this thread writes the recorder; ``False`` after its last write.
+        :return: whether the write was scheduled. It is not scheduled if the recorder has been written for the last time.
         """
         with self._lock:
             known = recorder in self._recorders or recorder in self._leaving
@@ -120,7 +120,7 @@ class Disk:
                     self._next = time.monotonic()  # the interval is over, even if the clock is frozen
                 if not self._turn():
                     break
-            except BaseException as error:  # no error may stop the recordings
+            except BaseException as error:  # keep recording after any error
                 time.sleep(INTERVAL)
                 with suppress(BaseException):
                     _log.warning("%s continues after %s: %s", self._name, type(error).__name__, error)

@@ -52,7 +52,7 @@ BETA = 9.0  # parameter of the Kaiser window, for an attenuation of 90 dB
 SCALE = 2.0**28  # scale of the integer coefficients; sums stay below 2**53
 HIGHEST = 384_000  # maximum sample rate in Hz
 FINEST = 1000  # maximum of each term in the reduced ratio of the rates
-PIECE = 2048  # samples processed at a time; numpy does not use several threads for this amount at telephone rates
+PIECE = 2048  # samples processed at a time; at telephone rates, numpy does not start threads for so few samples
 
 
 @frozen
@@ -97,7 +97,7 @@ def _check_rate(name: str, rate: object) -> None:
 def _check_ratio(name: str, from_rate: int, to_rate: int) -> None:
     _check_rate(name, to_rate)
     if max(from_rate, to_rate) // gcd(from_rate, to_rate) > FINEST:
-        raise InvalidParameter(name, to_rate, f"in a simpler ratio to {from_rate} Hz: of numbers up to {FINEST}")
+        raise InvalidParameter(name, to_rate, f"a rate whose ratio to {from_rate} Hz reduces to numbers up to {FINEST}")
 
 
 def check_sample_rate(rate: int) -> None:
@@ -154,7 +154,7 @@ class Resampler:
         :raises InvalidParameter: *pcm* has an odd number of bytes.
         """
         if len(pcm) % 2:
-            raise InvalidParameter("pcm", f"<{len(pcm)} bytes>", "16-bit PCM, so an even number of bytes")
+            raise InvalidParameter("pcm", f"<{len(pcm)} bytes>", "16-bit PCM with an even number of bytes")
         form = self._filter
         if form is None:
             return bytes(pcm)

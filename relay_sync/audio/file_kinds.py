@@ -95,8 +95,8 @@ _SHORTEST_TEXT: Final = 4  # bytes
 _VARIETY: Final = 4  # minimum number of distinct characters
 _FLOATS: Final = 24  # minimum number of distinct values
 _FLOAT_LOOK: Final = 4096  # bytes checked for floating-point samples
-#: Type code, bits per sample, and minimum ratio between the largest and the smallest magnitude. The ratio excludes the PCM of
-#: tones that divide the sample rate, which repeats the same few samples.
+#: Type code, bits per sample, and minimum ratio between the largest and the smallest magnitude. The ratio excludes PCM that
+#: repeats the same few samples, such as a tone whose frequency divides the sample rate.
 _FLOAT_SPANS: Final = (("f", 32, 16), ("d", 64, 256))
 _FRAME_HEAD: Final = 7  # bytes needed to determine the format and the length of a frame
 _SYNC: Final = re.compile(rb"\xff(?=[\xe0-\xff])")

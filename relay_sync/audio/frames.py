@@ -43,7 +43,7 @@ class Alarm(Protocol):
         """Wake the thread that sleeps on a lock, immediately or soon."""
 
     def next(self) -> None:
-        """Allow the next thread to be woken. A woken thread calls this method when it is ready for that."""
+        """Wake the next thread, if any. Called by a thread that was woken."""
 
 
 class _AtOnce:
@@ -178,7 +178,7 @@ class _Track:
 class FrameBuffer:
     """Bounded buffer for the frames of all tracks of a stream. Frames are delivered in order of arrival.
 
-    One thread adds frames and is never blocked. Any number of threads take frames, and each frame is delivered once. When a
+    One thread adds frames and is never blocked. Any number of threads can take frames, and each frame is delivered once. When a
     track exceeds its limits, its oldest frames are dropped.
 
     Adding frames and taking single frames requires no lock, because each change of a shared deque or list is a single atomic
@@ -275,7 +275,7 @@ class FrameBuffer:
         left = TimeLeft(timeout)
         waited = False
         while True:
-            ended = self._ended  # read this first, to not miss the last frames
+            ended = self._ended  # read first: frames added before the end are then visible
             frame = self._pop(track)
             if frame is not None or ended:
                 if self._awake and (frame is None or not waited):
@@ -303,7 +303,7 @@ class FrameBuffer:
     def read(self, track: str, wanted: int, timeout: float | None) -> bytes:
         """Return exactly *wanted* bytes of one track, or the remaining bytes if the stream has ended.
 
-        If the last frame is used only in part, the rest of it is kept for the next reader.
+        If only part of the last frame is needed, the rest is kept for the next reader.
 
         :param track: track to read.
         :param wanted: number of bytes.
@@ -370,10 +370,10 @@ class FrameBuffer:
         if queue is None:
             return None
         try:
-            # Frames are rarely returned to a track, so avoid the calls of queue.pop().
+            # Frames are rarely returned to a track, so the usual case skips queue.pop().
             _, data, timestamp, sequence, _ = queue.pop() if queue.returned else queue.frames.popleft()
         except IndexError:
-            # Another reader took the frame. Unless a track was requested, another track may have one.
+            # Another reader took the frame. If any track is acceptable, try the others.
             return self._pop(None) if track is None and len(tracks) > 1 else None
         queue.read = True
         return AudioFrame(
@@ -406,9 +406,9 @@ class FrameBuffer:
         return queue.held >= wanted or 2 * len(queue.frames) >= self._max_frames
 
     def _wait(self, track: str | None, wanted: int, left: TimeLeft) -> None:
-        """Sleep until enough data is available, but not longer than a signal handler can wait. The caller checks again.
+        """Sleep until enough data may be available. The caller must check the buffer again.
 
-        :raises WaitTimeout: no time is left.
+        :raises WaitTimeout: the timeout has expired.
         """
         seconds = left()
         if seconds is not None and seconds <= 0:

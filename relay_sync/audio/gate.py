@@ -26,7 +26,7 @@ from .stream_core import StreamCore
 __all__ = ["Expected", "Gate", "check_token"]
 
 HEALTH_PATH = "/healthz"
-_UNAUTHORIZED = Response(401, {"WWW-Authenticate": "Bearer"}, b"a bearer token is needed\n")
+_UNAUTHORIZED = Response(401, {"WWW-Authenticate": "Bearer"}, b"a bearer token is required\n")
 
 
 def check_token(token: Any) -> str | None:
@@ -37,7 +37,7 @@ def check_token(token: Any) -> str | None:
     if token is not None and (
         not isinstance(token, str) or not token or not token.isascii() or not token.isprintable() or " " in token
     ):
-        raise InvalidParameter("token", token, "printable ASCII without blanks", secret=True)
+        raise InvalidParameter("token", token, "printable ASCII without spaces", secret=True)
     return token
 
 
@@ -88,7 +88,7 @@ class Expected:
             self.core.hang_up(False)
 
 
-#: Refused peers in the error message of a caller that waits for a stream: singular, plural, and a question about the cause.
+#: Descriptions of refused peers for error messages: singular, plural, and a question that suggests the cause.
 _REFUSALS = {
     "token": ("connection with an unknown token", "connections with unknown tokens", "does the proxy route by path?"),
     "no token": (
@@ -105,7 +105,7 @@ _REFUSALS = {
         "does the proxy speak TLS to this server?",
     ),
 }
-#: Log messages for refused peers that are more specific to AudioServer than those of the WebSocket server.
+#: Log messages for refused peers, where AudioServer can give better advice than the WebSocket server.
 _ADVICE = {
     "TLS": "sent TLS to this plain port: pass ssl_context to AudioServer, or put a proxy that terminates TLS in front of it",
     "no TLS": (
@@ -116,7 +116,7 @@ _ADVICE = {
 
 
 class Gate:
-    """Authorization of the requests to an audio server.
+    """Authorization of requests to an audio server.
 
     :param path: path of media connections. Connections to other paths are refused.
     :param token: bearer token that a connection must present unless it presents a one-time token; ``None`` requires no token.
@@ -161,8 +161,8 @@ class Gate:
     ) -> tuple[str, Expected]:
         """Create a one-time token for one connection.
 
-        If a caller waits for the stream, the token has no time limit, because it is invalidated when the wait ends. A time limit
-        could expire too early: the command may have to wait for the session before the wait for the stream starts.
+        If a caller waits for the stream, the token has no time limit and is invalidated when the wait ends. A time limit could
+        expire too early, because the command may have to wait for the session before it is sent.
 
         :param seconds: validity of the token in seconds.
         :param two_way: whether the stream is two-way.
@@ -286,7 +286,7 @@ class Gate:
         if why is None:
             return None
         self._refuse("page", "rejected %s with 403: %s of AudioServer", request.remote, why)
-        return Response(403, {}, b"web pages of other sites may not talk to this server\n")
+        return Response(403, {}, b"web pages from other origins may not connect to this server\n")
 
     def refused(self, remote: str, kind: str, why: str) -> None:
         """Count and log a peer that the server refused or dropped before it sent a request.
@@ -318,7 +318,7 @@ class Gate:
 
     @staticmethod
     def shows_token(headers: Headers) -> bool:
-        """Return whether an accepted connection presented a token. Its token is valid, because the gate refuses others."""
+        """Return whether an accepted connection presented a token, which must be valid because the connection was accepted."""
         return _bearer(headers) is not None
 
     def claim(self, headers: Headers) -> Expected | None:
@@ -351,4 +351,4 @@ def _bearer(headers: Headers) -> str | None:
 
 def _count(kind: str, number: int) -> str:
     one, several, question = _REFUSALS.get(kind, (f"refused connection ({kind})", f"refused connections ({kind})", ""))
-    return f"{number} {one if number == 1 else several} came" + (f": {question}" if question else ", see the log")
+    return f"{number} {one if number == 1 else several} arrived" + (f": {question}" if question else ", see the log")

@@ -230,16 +230,16 @@ class Misrouted:
             ("Authorization: Bearer of-another-process",),
             "/audio",
             3,
-            "3 connections with unknown tokens came: does the proxy route by path?",
+            "3 connections with unknown tokens arrived: does the proxy route by path?",
         ),
         (
             ("Authorization: Bearer of-another-process",),
             "/audio",
             1,
-            "1 connection with an unknown token came: does the proxy route by path?",
+            "1 connection with an unknown token arrived: does the proxy route by path?",
         ),
-        ((), "/audio", 1, "1 connection without a token came: does the proxy forward the Authorization header?"),
-        ((), "/elsewhere", 2, "2 connections for another path came: is path= the path that arrives here?"),
+        ((), "/audio", 1, "1 connection without a token arrived: does the proxy forward the Authorization header?"),
+        ((), "/elsewhere", 2, "2 connections for another path arrived: is path= the path that arrives here?"),
         (("Connection: close",), "/audio", 0, ""),
     ],
 )
@@ -271,8 +271,8 @@ def test_refusals_of_the_server_itself_count_as_well() -> None:
 
         with pytest.raises(StreamFailed) as caught:
             audio.listen(Plain(audio.port, ()), timeout=0.2)
-    assert "1 connection with TLS to this plain port came" in str(caught.value)
-    assert "1 refused connection (PROXY) came" in str(caught.value)
+    assert "1 connection with TLS to this plain port arrived" in str(caught.value)
+    assert "1 refused connection (PROXY) arrived" in str(caught.value)
 
 
 # -- what is read of refusals and addresses ----------------------------------------------------------------------------

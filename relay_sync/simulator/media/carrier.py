@@ -23,19 +23,19 @@ from .voice import Voice
 
 __all__ = ["Carrier"]
 
-DTMF_MILLISECONDS = 250  # duration of a digit; the sources do not specify it reliably
+DTMF_MILLISECONDS = 250  # duration of a digit; no reliable value is documented
 
 
 @define(kw_only=True)
 class Carrier:
-    """Generator of the messages of one stream. Not thread-safe.
+    """Message builder for one stream. Not thread-safe.
 
     :ivar format: audio format of the stream.
     :ivar voices: audio of each track. The frames of the tracks alternate in this order.
     :ivar account: account id for the ``start`` message.
     :ivar call_id: id of the call, for the ``start`` message.
     :ivar custom_parameters: custom parameters for the ``start`` message.
-    :ivar offset: position in the speech of the first frame, in samples.
+    :ivar offset: position in the speech at which the first frame starts, in samples.
     :ivar stream_sid: id of the stream.
     :ivar two_way: whether the stream is two-way. DTMF messages include the stream id only in this case.
     :ivar position: number of frame intervals sent or skipped so far.
@@ -95,7 +95,7 @@ class Carrier:
         return (self.offset + self.position * self.format.samples) / self.format.rate
 
     def has_sent(self, voice: Voice | Tape) -> bool:
-        """Return whether a voice has been sent completely, including the samples that the codec delays."""
+        """Return whether all samples of a voice have been sent, including the samples that the codec delays."""
         samples = voice.samples_at(self.format.rate)
         return self.offset + self.position * self.format.samples >= (samples and samples + self._delay)
 

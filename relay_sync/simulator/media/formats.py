@@ -3,11 +3,11 @@
 The vendor's specifications use names of the form ``BASE[@<n>h][@<n>i]``, where ``h`` is the sample rate in Hz and ``i`` is the
 packet duration in milliseconds. The modifiers may appear in any order. Names are case-insensitive.
 
-The sources leave some details open, for which the simulator makes these choices:
+The following behavior is not documented by the vendor and was chosen for the simulator:
 
 * G.722 is labeled ``audio/G722`` and Opus is labeled ``audio/opus``, which are the registered media types.
-* For G.722 and Opus, the requested rate changes only the announced rate. The audio always has 16000 Hz (G.722) or 48000 Hz
-  (Opus), which is also the default for the announced rate. The rate 8000 of G.722 is its RTP clock rate.
+* The sample rate of the audio is always 16000 Hz for G.722 and 48000 Hz for Opus. A rate in the codec name changes only the
+  announced rate. For example, the RTP clock rate of G.722 is 8000 Hz.
 * Each message contains one packet.
 """
 

@@ -52,7 +52,7 @@ class _Piece:
 
 @define(eq=False)
 class Tape:
-    """A voice that other voices are mixed into over time. It is rendered like a :class:`Voice`."""
+    """A mix of voices that grows over time. It can be rendered like a :class:`Voice`."""
 
     base: Voice = SILENCE
     _pieces: list[_Piece] = field(factory=list, init=False)
@@ -133,8 +133,8 @@ class Ear:
 
     :ivar tape: tape that receives the audio.
     :ivar now: returns the tape position in seconds of a sound that starts now.
-    :ivar hurried: whether there is no clock. Sounds are then added after they were played, and voices of parties as a whole.
-    :ivar waited_for: whether other parties start their speech when they are recorded, so that none of it is missed.
+    :ivar hurried: whether there is no clock. Sounds are then added when they end, and the speech of other parties all at once.
+    :ivar waited_for: whether recording another party also starts its speech. No speech is missed in that case.
     :ivar grown: called after audio was added to the tape.
     """
 
@@ -173,7 +173,7 @@ class Ear:
             self.grown()
 
     def speak(self, key: Hashable, other: Audible) -> None:
-        """Record the speech of another party, which may have started already."""
+        """Record the speech of another party, starting with the part that has not been spoken."""
         if other.says.pcm:
             if self.hurried:
                 self.heard(other.says, other.says.duration)

@@ -11,7 +11,7 @@ SHORTEST = 0.2  # duration in seconds of the shortest sound that a party notices
 
 @frozen(kw_only=True)
 class Played:
-    """An item that was played to a party. If it was interrupted, only the played part.
+    """An item that was played to a party. If playback was interrupted, the item contains only the part that was played.
 
     :ivar type: ``tts``, ``audio``, ``silence``, ``ringtone`` or ``beep``.
     :ivar text: spoken text.

@@ -18,7 +18,7 @@ class HeardSound:
     """Audio that the party heard without a pause.
 
     :ivar position: start position in samples since the start of the stream.
-    :ivar pcm: 16-bit little-endian PCM at the stream's rate, after the codec's rounding.
+    :ivar pcm: decoded 16-bit little-endian PCM at the sample rate of the stream.
     """
 
     position: int
@@ -48,7 +48,7 @@ class SoundQueue:
 
     @property
     def heard(self) -> tuple[HeardSound, ...]:
-        """Audio that the party heard, in pieces between the pauses."""
+        """Audio that the party heard, split at pauses."""
         return tuple(HeardSound(position, bytes(pcm)) for position, pcm in list(self._heard))
 
     def add(self, pcm: bytes) -> int:
@@ -86,7 +86,7 @@ class SoundQueue:
     def mark(self, name: str) -> list[str]:
         """Queue a mark.
 
-        :return: the marks that are due now, which is the new mark or none.
+        :return: a list with the mark if it is due now, otherwise an empty list.
         """
         if self._queue or self._passed or self._sounding:
             self._queue.append(name)
@@ -102,7 +102,7 @@ class SoundQueue:
         return marks
 
     def tick(self, samples: int) -> list[str]:
-        """Play the next interval of ``samples`` samples. If less audio is queued, silence follows.
+        """Play the next interval of ``samples`` samples, with silence if the queue runs empty.
 
         :return: the marks that are due now.
         """

@@ -43,7 +43,7 @@ class Sounds:
         return self._voices.get(item.url, SILENCE)
 
     def item(self, media: Mapping[str, Any]) -> Played | None:
-        """Return the item that the party hears for a ``play`` media item, or ``None`` if it cannot be played."""
+        """Convert a media item to the item that the party hears, or return ``None`` if it cannot be played."""
         kind, params = str(media.get("type", "")), media.get("params") or {}
         if kind == "tts":
             text = str(params.get("text", ""))

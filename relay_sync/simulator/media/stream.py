@@ -1,8 +1,8 @@
 """Media stream of a simulated call.
 
-Streams run on the loop thread. Tests may call the methods for tests from any thread.
+Streams run on the loop thread. The methods for tests may be called from any thread.
 
-The sources leave some details open, for which the simulator makes these choices:
+The following behavior is not documented by the vendor and was chosen for the simulator:
 
 * The ``streaming`` event is sent when the connection is open. The ``finished`` event is sent when the stream ends for any reason.
   If the connection cannot be opened, only ``finished`` is sent. There is no error state.
@@ -10,7 +10,7 @@ The sources leave some details open, for which the simulator makes these choices
   stream joins the speech at its current position. After the speech, silence is sent until the stream ends.
 * With ``media="fast"`` there is no clock. A stream sends the whole speech as fast as the receiver reads it, and then nothing
   until it is stopped.
-* In real time, a receiver that does not keep up loses frames, as with other carriers. Their numbers are skipped.
+* In real time, frames are lost if the receiver does not keep up, as with other carriers. Their sequence numbers are skipped.
 * If the simulator cannot encode the codec, only ``finished`` is sent. ``end_reason`` then starts with ``codec_error``, the error
   name in the vendor's cXML documentation. G.722 and Opus need the extra ``codecs``.
 * The certificate of a receiver on loopback is verified only if the test has passed an SSL context. Other certificates are always
@@ -316,7 +316,7 @@ class Stream:
             self._keep_time()
 
     def _second(self) -> float:
-        """Return the tape position in seconds of audio that starts now. The audio starts with a frame that is not sent yet."""
+        """Return the tape position in seconds of audio that starts now. It is the start of a frame that has not been sent."""
         since, sent = self._call.speaking_since, self._carrier.seconds_sent
         if self._world.settings.media == "fast" or since is None:
             return sent
@@ -331,9 +331,9 @@ class Stream:
             self._timer = self._world.loop.call_later(0, self._hurry)
 
     def _joined(self, late: float) -> int:
-        """Return the position in the speech, in samples, at which a stream starts that joins ``late`` seconds after its start.
+        """Return the initial position in the speech of a stream that starts ``late`` seconds after the speech.
 
-        The position is rounded to a whole frame.
+        :return: position in samples, rounded to a whole frame.
         """
         passed = late * self._world.settings.speed * 1000 / self.format.ptime
         return round(passed) * self.format.samples
@@ -361,7 +361,8 @@ class Stream:
         if connection is None:
             return
         interval = self.format.ptime / 1000 / self._world.settings.speed
-        now = self._world.clock.now  # read once: other work may be due before frames that become due in the loop
+        # Read the clock only once, because other work may be due before the frames that become due during the loop.
+        now = self._world.clock.now
         while not self._finished and self._began + self._carrier.position * interval <= now:
             self._interval()
             if connection.buffered > MOST_UNREAD:

@@ -1,7 +1,7 @@
 """Two-way media stream of a simulated call: the endpoint receives the party's audio and plays audio to the party.
 
-Streams run on the loop thread. The messages of the endpoint are documented. The sources leave some details open, for which the
-simulator makes these choices:
+Streams run on the loop thread. The vendor documents the messages of the endpoint. The following behavior is not documented and
+was chosen for the simulator:
 
 * Audio from the endpoint is played at the rate of the sent frames. One interval is played whenever a frame is sent, so a mark may
   be returned up to one interval late, but never early. With ``media="fast"`` there is no clock, and audio is played as soon as
@@ -81,7 +81,7 @@ class TwoWayStream(Stream):
 
     @property
     def heard(self) -> tuple[HeardSound, ...]:
-        """Audio that the party heard, in pieces between the pauses, as 16-bit PCM at the sample rate of the stream.
+        """Audio that the party heard, split at pauses, as 16-bit PCM at the sample rate of the stream.
 
         Only the first ``record_seconds`` seconds are kept.
         """
@@ -89,7 +89,7 @@ class TwoWayStream(Stream):
 
     @property
     def heard_audio(self) -> bytes:
-        """Audio that the party heard, as a single piece of PCM without the pauses."""
+        """Audio that the party heard, joined without the pauses."""
         return b"".join(piece.pcm for piece in self.heard)
 
     @property

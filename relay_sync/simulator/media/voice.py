@@ -1,4 +1,4 @@
-"""Speech of the parties on simulated phones. Only the loading of files does I/O."""
+"""Speech of the parties on simulated phones. Only :func:`load_voice` and :func:`voice_of` do I/O."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class Voice:
     def render(self, start: int, count: int, rate: int) -> bytes:
         """Return exactly ``count`` samples as PCM, padded with silence.
 
-        At other rates than its own, the voice is resampled if the extra ``dsp`` is installed. Otherwise it is interpolated, which
-        is sufficient for speech recognition.
+        If ``rate`` differs from the rate of the voice, the voice is resampled. Without the extra ``dsp`` it is interpolated
+        instead, which is sufficient for speech recognition.
 
         :param start: index of the first sample at the requested rate.
         :param count: number of samples.
