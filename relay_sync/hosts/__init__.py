@@ -3,7 +3,7 @@
 ===============  ==============================================================================
 ``names``        host names, addresses and ports, and whether they refer to this machine
 ``proxies``      the proxy for a connection, from an argument or the environment
-``authorities``  trusted certificate authorities and the start of TLS
+``authorities``  trusted certificate authorities and TLS setup
 ``origins``      the web pages that may connect to a server
 ===============  ==============================================================================
 """

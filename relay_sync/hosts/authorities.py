@@ -1,4 +1,4 @@
-"""Trusted certificate authorities, from the system or from files, and the start of TLS."""
+"""Trusted certificate authorities and TLS setup."""
 
 from __future__ import annotations
 

@@ -29,13 +29,13 @@ __all__ = [
 
 #: Default ports of URL schemes.
 USUAL_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-# There is only one way to match this pattern, so other texts are rejected without backtracking.
+# There is only one way to match this pattern, so invalid input is rejected without backtracking.
 _AUTHORITY: Final = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::([0-9]{1,5}))?")
 _LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 
 
 class Place(NamedTuple):
-    """The target of a URL in a normalized form.
+    """The normalized scheme, host and port of a URL.
 
     :ivar scheme: the scheme in lowercase.
     :ivar host: the host as returned by :func:`bare`.
@@ -129,7 +129,8 @@ def split_authority(text: str) -> tuple[str, int | None]:
 def split_port(text: str) -> tuple[str, int | None]:
     """Split the same forms as :func:`split_authority`, and also accept an IPv6 address without brackets.
 
-    Lists of hosts contain such addresses. Two or more colons therefore do not indicate a port.
+    Lists of hosts may contain such addresses. A string with two or more colons and no brackets is therefore parsed as
+    an IPv6 address.
 
     :raises ValueError: the text has none of these forms.
     """
@@ -144,7 +145,7 @@ def without_port(text: str) -> str:
 
 
 def place_of(url: str) -> Place | None:
-    """Return the target of a URL, or ``None`` if it has no host or an invalid port."""
+    """Return the normalized scheme, host and port of a URL, or ``None`` if it has no host or an invalid port."""
     try:
         parts = urlsplit(url)
         host, port = bare(parts.hostname or ""), parts.port

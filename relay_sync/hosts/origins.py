@@ -42,7 +42,7 @@ def refusal(
     :param public_url: the public address of the server, if known.
     :param origins: additional accepted origins, as returned by :func:`read_origin`.
     :param hosts: additional accepted host names, as returned by :func:`read_host`.
-    :return: one sentence for the log, with both header values and the parameter that would accept the request.
+    :return: one sentence for the log, with both header values and the parameter to set to accept the request.
     """
     if host and not host.endswith("::"):
         host = host.removesuffix(":")  # RFC 3986 allows an empty port after the colon
@@ -60,7 +60,7 @@ def refusal(
 
 
 def read_origin(text: str) -> str | None:
-    """Return an origin or ``null`` in the form that :func:`refusal` expects, or ``None`` if the text is neither."""
+    """Return an origin or ``null`` in the form that :func:`refusal` expects, or ``None`` if *text* is neither."""
     origin = _origin(text)
     if origin is None:
         return text if text == "null" else None
@@ -115,7 +115,7 @@ def _origin_of(url: str) -> _Origin | None:
 
 
 def _split(text: str) -> tuple[str, int | None] | None:
-    """Return the normalized host and the port, or ``None`` if the text is invalid."""
+    """Return the normalized host and the port, or ``None`` if they are invalid."""
     if not text.isascii() or not text.isprintable() or any(each in text for each in " /?#@,*\\"):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Selection of the HTTP proxy for a connection.
+"""Find the HTTP proxy for a connection.
 
 The environment variables are the same as for requests and curl. ``https_proxy`` applies to TLS and ``http_proxy`` to
 plain connections; ``all_proxy`` is the fallback for both. The names may be in lower or upper case. ``no_proxy`` lists
@@ -27,7 +27,7 @@ _MAY_PASS: Final = frozenset({408, 425, 429})
 
 
 class Unusable(ValueError):
-    """An invalid setting in the environment. The message names the setting and does not contain a password."""
+    """Raised for an invalid setting in the environment. The message names the setting and never contains a password."""
 
 
 class Proxy:
@@ -162,7 +162,7 @@ def read_proxy(text: str, source: str) -> Proxy:
 
 
 def _variable(env: Mapping[str, str], name: str) -> tuple[str, str] | None:
-    """Return the value of a variable, and its name in the spelling of the environment, or ``None``.
+    """Return the name and value of an environment variable, or ``None``. The name is matched case-insensitively.
 
     A lowercase variable takes precedence even if it is empty, which disables the proxy.
     """

@@ -1,8 +1,8 @@
 """Validation of nested parameters, which describe media, recordings, taps, input, detectors, devices and payments.
 
-Known members of an object are checked with the functions of :mod:`.values`. Unknown members are accepted, because the
-platform may support more than this SDK. Unknown types are accepted as well, unless they look like a misspelled known
-type.
+Known keys of an object are checked with the functions in :mod:`.values`. Unknown keys are accepted, because the
+platform may support more than this SDK. Unknown types are accepted as well, unless they look like a misspelling of a
+known type.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ Check = Callable[[str, Any], Any]
 
 
 class RecordAudio(TypedDict, total=False):
-    """Options of a recording. The platform chooses defaults for omitted options.
+    """Recording options. The platform chooses defaults for omitted options.
 
     :ivar beep: whether to play a beep before the recording.
     :ivar format: the file format.
@@ -79,7 +79,7 @@ class RecordAudio(TypedDict, total=False):
 
 
 class DigitsOptions(TypedDict, total=False):
-    """Options of digit collection.
+    """Digit collection options.
 
     :ivar max: maximum number of digits. This option is required.
     :ivar min: minimum number of digits after a prompt.
@@ -94,7 +94,7 @@ class DigitsOptions(TypedDict, total=False):
 
 
 class SpeechOptions(TypedDict, total=False):
-    """Options of speech recognition.
+    """Speech recognition options.
 
     :ivar end_silence_timeout: silence that ends the input, in seconds.
     :ivar speech_timeout: maximum length of the speech, in seconds.
@@ -208,7 +208,7 @@ def _kind(*known: str, elsewhere: Collection[str] = ()) -> Check:
 
 
 def _shape(name: str, value: Any, members: Mapping[str, Check], *, optional: bool = False) -> dict[str, Any] | None:
-    """Check the known members of a mapping, and remove the members that are ``None``."""
+    """Check the known keys of a mapping, and remove the keys whose value is ``None``."""
     given = values.json_object(name, value, optional=optional)
     if given is None:
         return None
@@ -382,12 +382,12 @@ def _codec_of_stream(name: str, value: Any) -> str | None:
 
 
 def _confirm(name: str, value: Any) -> Any:
-    """Check the confirmation by the callee, which is the URL of a document or a list of steps."""
+    """Check the ``confirm`` option of a device, which is the URL of a document or a list of steps."""
     return value if isinstance(value, list) else values.http_url(name, value)
 
 
 def _headers(name: str, value: Any) -> list[dict[str, str]] | None:
-    """Check SIP headers, which are a mapping or the protocol's list of ``{"name", "value"}`` objects.
+    """Check SIP headers, given as a mapping or as a list of ``{"name", "value"}`` objects.
 
     Errors do not show the headers, because they may contain credentials.
     """
@@ -521,12 +521,12 @@ pay_parameters: Final[Check] = _each(
 )
 #: The prompts of a payment.
 pay_prompts: Final[Check] = _each(lambda name, value: _shape(name, value, _PROMPT))
-#: Objects whose members are not checked.
+#: Objects whose content is not checked.
 objects: Final[Check] = _each(lambda name, value: values.json_object(name, value, optional=False))
 
 
 def reset(name: str, value: Any) -> dict[str, Any] | None:
-    """Check the parts of its memory that an AI agent resets."""
+    """Check the reset options of an AI agent."""
     return _shape(name, value, _RESET, optional=True)
 
 
@@ -591,7 +591,7 @@ def live_action(name: str, value: Any, accepted: Mapping[str, Mapping[str, Check
 
 
 def own_event(name: str, value: Any) -> Any:
-    """Check the content of ``user_event``, which is an object or a string. The vendor's documentation is inconsistent on this."""
+    """Check the content of ``user_event``, which is an object or a string. The vendor's documentation mentions both."""
     if value is None:
         raise InvalidParameter(name, value, "a mapping with string keys and JSON values, or text")
     return values.text(name, value) if isinstance(value, str) else values.json_object(name, value)

@@ -1,4 +1,4 @@
-"""Telephone numbers, SIP addresses and sender names. No I/O.
+"""Phone numbers, SIP addresses and sender names. No I/O.
 
 Numbers are dialed exactly as given. Numbers with dashes or parentheses are rejected, because their notation does not
 determine the digits to dial from abroad.
@@ -23,37 +23,37 @@ _WITHHELD: Final = frozenset({"anonymous", "private", "restricted", "unavailable
 
 
 def without_marks(value: str) -> str:
-    """Return a text without the invisible characters that are often copied along with a number.
+    """Return a string without the invisible characters that are often copied along with a phone number.
 
-    These are direction and width marks anywhere in the text, and whitespace at both ends.
+    This removes direction and width marks anywhere in the string, and whitespace at both ends.
     """
     return "".join(sign for sign in value if unicodedata.category(sign) != "Cf").strip()
 
 
 def is_phone_number(value: str) -> bool:
-    """Return whether a text is a telephone number that can be dialed."""
+    """Return whether *value* is a phone number that can be dialed."""
     return re.fullmatch(_PHONE_NUMBER, value) is not None
 
 
 def is_sip_address(value: str) -> bool:
-    """Return whether a text is a SIP address. The ``sip:`` prefix is optional if the address contains a user."""
+    """Return whether *value* is a SIP address. The ``sip:`` prefix is optional if the address contains a user."""
     if not value.isprintable() or not ("@" in value or value.lower().startswith(("sip:", "sips:"))):
         return False
     return re.fullmatch(_SIP_ADDRESS, value) is not None
 
 
 def is_party(value: str) -> bool:
-    """Return whether a text is a telephone number or a SIP address."""
+    """Return whether *value* is a phone number or a SIP address."""
     return is_phone_number(value) or is_sip_address(value)
 
 
 def is_caller(value: str) -> bool:
-    """Return whether a text is a telephone number, a SIP address, or a word for a withheld number such as ``anonymous``."""
+    """Return whether *value* is a phone number, a SIP address, or a word for a withheld number such as ``anonymous``."""
     return is_party(value) or value.lower() in _WITHHELD
 
 
 def is_sender(value: str) -> bool:
-    """Return whether a text is a telephone number or the name of a message sender."""
+    """Return whether *value* is a phone number or the name of a message sender."""
     named = any(map(str.isalpha, value)) and all(sign.isalnum() or sign in " -_.&" for sign in value)
     return named or is_phone_number(value)
 

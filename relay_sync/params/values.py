@@ -91,7 +91,7 @@ def text(name: str, value: Any, *, optional: bool = True) -> str | None:
 
 
 def phone_number(name: str, value: Any, *, optional: bool = True) -> str | None:
-    """Check a telephone number and return it without invisible characters."""
+    """Check a phone number and return it without invisible characters."""
     return _readable(name, value, is_phone_number, "a telephone number such as '+15550100'", optional)
 
 
@@ -101,14 +101,14 @@ def sip_address(name: str, value: Any, *, optional: bool = True) -> str | None:
 
 
 def party(name: str, value: Any, *, optional: bool = True) -> str | None:
-    """Check a telephone number or SIP address and return it without invisible characters."""
+    """Check a phone number or SIP address and return it without invisible characters."""
     return _readable(name, value, is_party, _PARTY, optional)
 
 
 def caller(name: str, value: Any) -> str | None:
     """Check a caller and return it without invisible characters.
 
-    A caller is a telephone number, a SIP address, or a word such as ``anonymous``.
+    A caller is a phone number, a SIP address, or a word such as ``anonymous``.
     """
     return _readable(name, value, is_caller, f"{_PARTY}, or 'anonymous'", optional=False)
 
@@ -116,7 +116,7 @@ def caller(name: str, value: Any) -> str | None:
 def sender(name: str, value: Any, *, optional: bool = True) -> str | None:
     """Check the sender of a message and return it without invisible characters.
 
-    A sender is a telephone number or a name.
+    A sender is a phone number or a name.
     """
     accepted = "a telephone number such as '+15550100', or the name of a sender"
     return _readable(name, value, is_sender, accepted, optional)
@@ -156,9 +156,9 @@ def choices(name: str, value: Any, accepted: tuple[str, ...]) -> list[str] | Non
 
 
 def track(value: Any) -> str | None:
-    """Check an audio track and return its name in the protocol.
+    """Check an audio track and return its wire name.
 
-    The accepted values are ``inbound``, ``outbound``, ``both``, and the protocol's names that end with ``_track``.
+    The accepted values are ``inbound``, ``outbound``, ``both``, and the wire names, which end with ``_track``.
     """
     if value is None:
         return None
@@ -222,7 +222,7 @@ def codec(value: Any, name: str = "codec", *, others: bool = True) -> str | None
 
 
 def may_hold_secrets(url: object) -> bool:
-    """Return whether a URL may contain secrets, which are credentials before the host or a token in the query.
+    """Return whether a URL may contain secrets, such as credentials before the host or a token in the query.
 
     The value may be of any type. A value that is not a string or a number is assumed to contain secrets.
     """
@@ -248,9 +248,9 @@ def _split(name: str, value: Any, accepted: str) -> urllib.parse.SplitResult:
 
 
 def stream_url(value: Any, name: str = "url") -> str:
-    """Check the URL of an audio receiver, which is ``wss://``, or ``ws://`` for this machine.
+    """Check the URL of an audio receiver. It must use ``wss://``, or ``ws://`` for a loopback host.
 
-    The platform refuses ``ws://`` URLs of other hosts.
+    The platform refuses ``ws://`` URLs for other hosts.
     """
     accepted = "an absolute wss://host[:port]/path (ws:// only for loopback)"
     parts = _split(name, value, accepted)
@@ -365,7 +365,7 @@ def seconds(name: str, value: Any, *, optional: bool = False) -> float | None:
 def whole(
     name: str, value: Any, *, low: int | None = None, high: int | None = None, optional: bool = True
 ) -> int | None:
-    """Check an integer within limits. All accepted values can be represented exactly by every JSON reader."""
+    """Check an integer within limits. Integers that some JSON readers would round are rejected."""
     if value is None and optional:
         return None
     if isinstance(value, int) and abs(value) > _MOST_WHOLE:
@@ -440,7 +440,7 @@ def dtmf(name: str, value: Any, *, pauses: bool = False, optional: bool = True) 
 
 
 def unseen(name: str, value: Any, accepted: str) -> InvalidParameter:
-    """Return the error for a value of the wrong type. It shows only the type, in case the value is long or secret."""
+    """Return an error that shows only the type of the value, because the value may be long or secret."""
     return InvalidParameter(name, type(value), accepted)
 
 
@@ -535,7 +535,7 @@ MISSING: Final[Any] = None
 
 
 def handler(name: str, value: Any, takes: tuple[str, ...] = ("event",)) -> Callable[..., Any]:
-    """Check a regular function that accepts the given arguments.
+    """Check that a handler is a regular function that accepts the given arguments.
 
     A coroutine function or a generator function is rejected, because calling it would not run its body.
     """

@@ -1,8 +1,8 @@
 """The RELAY protocol as a state machine, without sockets, threads or clocks.
 
 ============  ==================================================================================
-``session``   the state machine: events and the current time as input, effects as output
-``frames``    JSON-RPC frames: building, parsing, validation, and masking of secrets
+``session``   the session as a state machine
+``frames``    builds, parses and validates JSON-RPC frames, and masks secrets in them
 ``results``   maps replies to results or errors
 ``backoff``   computes the delay before the next connection attempt
 ``liveness``  decides when to send a ping and when a connection is dead
@@ -13,6 +13,6 @@
 ``ids``       frame ids
 ``options``   settings of a session
 ``standing``  order of call and message states
-``depth``     nesting depth of a JSON text
+``depth``     nesting depth of a JSON document
 ============  ==================================================================================
 """

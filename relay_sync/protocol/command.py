@@ -1,6 +1,7 @@
 """Commands and session phases.
 
-Callers of a session need only this module. The other modules are imported with the first connection.
+Code that submits commands needs only this module. The rest of the package is imported when the first connection is
+opened.
 """
 
 from __future__ import annotations
@@ -42,15 +43,15 @@ class Command:
     :ivar text: the serialized frame, which has been validated.
     :ivar deadline: time after which the command is no longer sent.
     :ivar patience: maximum time to wait for the reply, in seconds, counted from the last byte written.
-    :ivar moved_at: time at which the last byte was written, or, until then, of the last progress of the outbox, on the
-        monotonic clock.
+    :ivar moved_at: time at which the last byte was written, on the monotonic clock. Until then, the time at which the
+        outbox last made progress.
     :ivar idempotent: whether the command may be sent again if the session is lost before the reply.
-    :ivar only_in: number of the only session in which the command is valid, such as the session of its call; ``None``
-        means any session.
-    :ivar promised: whether the command is kept until it has been sent and answered, although no caller waits for it;
-        see :mod:`.promises`.
+    :ivar only_in: number of the session in which the command is valid, usually the session of its call; ``None`` means
+        any session.
+    :ivar promised: whether the command is kept until it has been answered, even if no caller waits for it; see
+        :mod:`.promises`.
     :ivar abandoned: whether the caller has stopped waiting.
-    :ivar sent: whether the command was passed to a transport, so that the server may have received it.
+    :ivar sent: whether the command was passed to a transport. If so, the server may have received it.
     :ivar session: number of the session in which the command was last sent, or ``None``.
     :ivar settle: called once, on the IO thread, with the result, a :class:`Failure` or an exception.
     :ivar late: called with the outcome if the caller has stopped waiting.

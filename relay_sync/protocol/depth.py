@@ -1,4 +1,4 @@
-"""Measure the nesting depth of a JSON text without parsing it.
+"""Measure the nesting depth of a JSON document without parsing it.
 
 Python's parser rejects deep nesting only when its stack is exhausted. Code that the garbage collector runs at that
 moment then fails as well. Untrusted input is therefore checked before it is parsed.
@@ -11,7 +11,7 @@ from typing import Final
 
 __all__ = ["is_deeper"]
 
-# An unterminated string extends to the end of the text, which keeps the scan linear.
+# An unterminated string extends to the end of the document, which keeps the scan linear.
 _TOKENS: Final = re.compile(rb'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
 
 

@@ -1,7 +1,7 @@
-"""Effects: actions that the session requests from the IO thread, which performs them without making decisions.
+"""Effects, which are actions that the session requests from the IO thread.
 
-They are not attrs classes, because each attrs class adds 0.2 ms to the import time. Effects that are created for every
-frame use ``__slots__``, which makes them the fastest to create.
+Effects are not attrs classes, because each attrs class adds 0.2 ms to the import time. Effects that are needed for
+every frame use ``__slots__``, which makes them faster to create.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Dial:
 class Hangup(NamedTuple):
     """Close the transport.
 
-    :ivar at_once: close immediately, without flushing the outbox.
+    :ivar at_once: whether to close immediately, without flushing the outbox.
     """
 
     at_once: bool = False
@@ -110,7 +110,7 @@ class SessionOver(NamedTuple):
 class Trouble(NamedTuple):
     """Log a warning.
 
-    :ivar kind: a short text from a fixed set, used as the key of the rate limit.
+    :ivar kind: a short string from a fixed set, used as the key of the rate limit.
     :ivar detail: additional text for the log.
     """
 

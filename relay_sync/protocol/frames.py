@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0 frames as used by RELAY, with one object per WebSocket text message."""
+"""JSON-RPC 2.0 frames as used by RELAY. Each WebSocket text message contains one frame."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _IDS: Final = (str, int, float, type(None))
 
 
 class Hide(Protocol):
-    """A function that masks secrets in a text; see :func:`relay_sync.text.secrecy.hide`."""
+    """A function that masks secrets in a string; see :func:`relay_sync.text.secrecy.hide`."""
 
     def __call__(self, text: str, *, theirs: bool = ...) -> str: ...
 
@@ -55,7 +55,7 @@ class Malformed(ValueError):
 
 
 class _Frame:
-    """Equality and repr of the frame classes. Using attrs here would add as much import time as nine modules."""
+    """Base class of all frames. It does not use attrs, which would add as much import time as nine modules."""
 
     __slots__: tuple[str, ...] = ()
 
@@ -83,7 +83,7 @@ class RequestFrame(_Frame):
 
 
 class Reply(_Frame):
-    """A successful reply to a request of the client."""
+    """A successful reply to a request from the client."""
 
     __slots__ = ("id", "result")
 
@@ -93,7 +93,7 @@ class Reply(_Frame):
 
 
 class Failure(_Frame):
-    """An error reply to a request of the client.
+    """An error reply to a request from the client.
 
     :ivar id: the id of the request, or ``None`` if the peer could not read it.
     :ivar code: the error code, or ``None`` if it is missing or not a number.
@@ -216,7 +216,7 @@ def build_error(frame_id: FrameId, code: int, message: str) -> str:
 
 
 def echo(params: object) -> dict[str, Any]:
-    """Return the result for a ping, which repeats its timestamp and payload. Objects and lists are left out."""
+    """Return the result for a ping, which repeats the ping's timestamp and payload. Objects and lists are left out."""
     if not isinstance(params, dict):
         return {}
     return {
@@ -229,7 +229,7 @@ def echo(params: object) -> dict[str, Any]:
 def mask(value: Any, hidden: Hide = hide) -> Any:
     """Return a copy of a parsed frame with its secrets masked.
 
-    This masks members with secret names, and the secrets that the process knows.
+    Fields with secret names are masked, and so are the secrets that the process knows.
 
     :param value: the frame, or part of it.
     :param hidden: function that masks the known secrets in a string.

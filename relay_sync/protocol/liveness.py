@@ -1,4 +1,4 @@
-"""Detection of dead connections: when to send a ping, and when to drop the connection.
+"""Decide when to send a ping and when to drop a connection that is dead.
 
 Incoming data shows that the server can reach the client, but not that the client can reach the server. A middlebox may
 pass data in only one direction. Only replies show that both directions work. The client therefore sends a ping after
@@ -65,7 +65,7 @@ class Liveness:
         self.commands = 0
 
     def shift(self, by: float) -> None:
-        """Correct the timers after a jump of the clock.
+        """Adjust the timers after a clock jump.
 
         After a jump of more than ``timeout``, the age of a ping is unknown. The client then sends another ping and
         waits for its reply.
@@ -90,7 +90,7 @@ class Liveness:
             self._unanswered = 0
 
     def outbox(self, now: float, *, empty: bool, moved: bool) -> None:
-        """Record that data is waiting in the outbox, or was waiting until now.
+        """Record the state of the outbox while it holds data and when it becomes empty.
 
         :param now: the current time.
         :param empty: whether all of the data has been written.
@@ -106,7 +106,7 @@ class Liveness:
         :param now: the current time.
         :param answer_id: the id of the reply.
         :param ping: whether this is the reply to a ping sent by the user.
-        :return: whether this is the reply to a ping of the user or the client.
+        :return: whether this is the reply to a ping sent by the user or the client.
         """
         ping = ping or answer_id in self._pings
         self._answers_pings = self._answers_pings or ping
@@ -126,7 +126,7 @@ class Liveness:
             self._unanswered += 1
 
     def next_wake(self) -> float:
-        """Return the time of the next check. If :meth:`verdict` is then empty, the client sends a ping."""
+        """Return the time of the next liveness check. At that time, the client sends a ping if :meth:`verdict` is empty."""
         if self._behind:
             return self._moved + self._interval + self._timeout
         if self._silent or self._unanswered >= MOST_UNANSWERED:

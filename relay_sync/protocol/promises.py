@@ -33,7 +33,7 @@ class Promises:
         return bool(self._open) or self.expecting_since is not None
 
     def expect(self, now: float) -> None:
-        """Expect legs to appear."""
+        """Expect legs that must be hung up as they appear."""
         self.expecting_since = now
 
     def expect_nothing(self) -> None:
@@ -68,7 +68,7 @@ class Promises:
         self._sent_at = max(self._sent_at, now) if self._open else self._sent_at
 
     def shift(self, by: float) -> None:
-        """Correct the timers after a jump of the clock; see :meth:`.Liveness.shift`."""
+        """Adjust the timers after a clock jump; see :meth:`.Liveness.shift`."""
         self._sent_at += by
         if self.expecting_since is not None:
             self.expecting_since += by

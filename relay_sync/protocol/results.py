@@ -46,7 +46,7 @@ REFUSES_CREDENTIALS: Final = frozenset({-32002, -32003, 401, 403})
 REFUSES_CONNECT: Final = frozenset({-32001, -32600, -32601, -32602})
 #: Codes of server failures, which may be temporary.
 SERVER_TROUBLE: Final = frozenset({-32000, -32603, -32004, -32005, 408, 425, 429})
-#: Members of the reply to ``signalwire.connect`` that occur in successful replies only.
+#: Fields that occur only in successful replies to ``signalwire.connect``.
 _OF_A_SESSION: Final = ("identity", "authorization", "ice_servers", "sessionid", "session_restored", "nodeid")
 
 
@@ -55,7 +55,7 @@ Outcome = dict[str, Any] | CommandRefused
 
 
 def read_code(result: object) -> int | None:
-    """Return the ``code`` of a result, which is usually a string, or ``None`` if it is missing or not a number."""
+    """Return the ``code`` of a result as an integer, or ``None`` if it is missing or invalid. Most servers send a string."""
     code = result.get("code") if isinstance(result, dict) else None
     return 200 if code == "200" else whole_code(code)  # nearly always the first case
 
@@ -119,8 +119,8 @@ def is_server_trouble(code: int | None) -> bool:
 def is_welcome(result: object, *, resuming: bool) -> bool:
     """Return whether the result of ``signalwire.connect`` describes a session.
 
-    The code decides if there is one. Otherwise, the result describes a session if it contains a protocol or another
-    member that occurs in successful replies only.
+    If the result has a code, only the code matters. Otherwise, the result describes a session if it contains a protocol
+    or another field that occurs only in successful replies.
 
     :param result: the result of ``signalwire.connect``.
     :param resuming: whether the request named a protocol, which the server does not have to repeat.
@@ -135,7 +135,7 @@ def is_welcome(result: object, *, resuming: bool) -> bool:
 
 
 def refuses_credentials(code: int | None) -> bool:
-    """Return whether a code refuses the credentials, as opposed to an invalid frame or a server failure."""
+    """Return whether a code means that the credentials were refused, as opposed to an invalid frame or a server failure."""
     return code is not None and code not in REFUSES_CONNECT and not is_server_trouble(code)
 
 
@@ -170,7 +170,7 @@ def connect_refusal(code: int | None, said: str) -> RelayError:
 def is_gone(error: CommandRefused) -> bool:
     """Return whether a refusal means that the call or an object named by the command does not exist.
 
-    The remote party may hang up at any time. The object may be a queue, an agent or a recording.
+    A call may end at any time because the remote party hangs up. The object may be a queue, an agent or a recording.
     """
     return error.code in GONE_CODES
 
@@ -181,9 +181,9 @@ def says_gone(reply: object) -> bool:
 
 
 def call_goes_on(error: CommandRefused) -> CommandRefused:
-    """Return the refusal with a message for a call that is known to be live.
+    """Return a copy of a refusal, with a message that says that the call itself is live.
 
-    In that case, an object named by the command must be missing.
+    This is used when the call is known to exist, so that another object named by the command must be missing.
     """
     message = error.message.removesuffix(f"; {_NOT_THERE}")
     text = f"{message}; the call itself is live: check the queue, agent, conference, control_id, ... that the command names"
@@ -259,12 +259,12 @@ def call_ended(end_reason: str) -> CallEnded:
 
 
 def client_closed() -> ClientClosed:
-    """Return the error for pending and new operations of a closed client."""
+    """Return the error for pending and new operations on a closed client."""
     return ClientClosed("the client was closed; call connect() to use it again")
 
 
 def session_replaced() -> ConnectionLost:
-    """Return the error for operations of a session that the server did not resume."""
+    """Return the error for operations that belong to a session that the server did not resume."""
     return ConnectionLost(
         "the server started a new session instead of resuming the old one; calls of the old session can no longer be controlled, "
         "new calls arrive as usual",

@@ -1,7 +1,8 @@
-"""The RELAY session as a state machine: events and the current time as input, effects as output.
+"""The RELAY session as a state machine.
 
-The session uses no sockets, threads or clocks. Ids and random numbers are supplied by the caller. All times are seconds
-on one monotonic clock. No input from the peer makes a method raise.
+Its inputs are events and the current time, and its outputs are effects. It uses no sockets, threads or clocks, and the
+caller supplies ids and random numbers. All times are seconds on one monotonic clock. No input from the peer makes a
+method raise.
 """
 
 from __future__ import annotations
@@ -198,9 +199,8 @@ class Session:
         """Close the session permanently. Pending commands fail with :class:`ClientClosed` immediately.
 
         :param now: the current time.
-        :param patience: maximum time to keep open promises, in seconds. The client reconnects for them if necessary.
-            During this time, the session still processes events for legs that it must hang up, if its promises expect
-            any.
+        :param patience: maximum time to keep open promises, in seconds. The client reconnects for them if necessary. If
+            the promises expect legs that must be hung up, the session still processes events for legs during this time.
         """
         if self.phase in (Phase.CLOSED, Phase.FAILED) or self.parting:
             return
@@ -230,7 +230,7 @@ class Session:
             self._effects.append(Hangup())
 
     def fail(self, reason: str) -> None:
-        """Close the session permanently after an internal error. Pending commands fail with this reason."""
+        """Close the session permanently after an internal error. Pending commands fail with the given reason."""
         if self.phase not in (Phase.CLOSED, Phase.FAILED):
             self._fail(ConnectionLost(reason) if self.ever_ready else ConnectError(reason))
 
@@ -282,7 +282,7 @@ class Session:
             self._lost(now, self._scrubbed(reason))
 
     def outbox(self, now: float, *, empty: bool, moved: bool) -> None:
-        """Record that data is waiting in the outbox, or was waiting until now.
+        """Record the state of the outbox while it holds data and when it becomes empty.
 
         :param now: the current time.
         :param empty: whether all of the data has been written.
@@ -316,7 +316,7 @@ class Session:
                 self._requested(now, frame)
 
     def shift(self, by: float) -> None:
-        """Correct the timers after a jump of the clock.
+        """Adjust the timers after a clock jump.
 
         All timers of the session follow the elapsed time. The exception is a forward jump while backing off, which
         makes the next connection attempt due. Deadlines of commands belong to the callers and follow the clock.

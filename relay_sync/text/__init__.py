@@ -1,9 +1,9 @@
-"""Text utilities: JSON, lone surrogates, masking of secrets, and phrases for messages. No I/O.
+"""Text utilities: JSON, lone surrogates, secret masking, and phrases for messages. No I/O.
 
 ===============  =========================================================================
 ``json_text``    reading and writing JSON, including numbers that JSON cannot represent
 ``surrogates``   lone surrogates, which Python strings can contain but no encoding can write
-``secrecy``      finds and masks secrets in frames, texts and exceptions
+``secrecy``      masks secrets in frames, strings and exceptions
 ``causes``       the causes of an exception
 ``codec_names``  codec names, and other names that are often mistaken for them
 ``wording``      counts and lists for messages, such as "a, b or c"

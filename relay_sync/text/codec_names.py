@@ -29,7 +29,7 @@ _SIZE: Final = r"(8000|11025|16000|22050|24000|32000|44100|48000|8|12|16|24|32|4
 
 
 def right_names(text: str) -> tuple[str, ...]:
-    """Return the codecs that a wrong name probably refers to. The result is empty if the name may be a codec."""
+    """Return the codecs that an incorrect name probably refers to, or an empty tuple if the name may be a codec."""
     head = text.strip().upper().replace("\N{GREEK CAPITAL LETTER MU}", "MU").replace("\N{MICRO SIGN}", "MU")
     head = re.split("[@;/]", head.removeprefix("AUDIO/"))[0].removeprefix("X-").removeprefix(".")
     word = re.sub("[^A-Z0-9]", "", head)
@@ -40,7 +40,7 @@ def right_names(text: str) -> tuple[str, ...]:
 
 
 def advice(text: str, accepted: tuple[str, ...] = USUAL) -> str:
-    """Return a suggestion for a wrong codec name, such as ``'PCMU' ('MULAW' is ...)``, or ``""`` if there is none.
+    """Return a suggestion for an incorrect codec name, such as ``'PCMU' ('MULAW' is ...)``, or ``""`` if there is none.
 
     :param text: the name to check.
     :param accepted: the names that may be suggested.

@@ -25,8 +25,8 @@ _MANY_DIGITS: Final = rf"\d{{{HUGE}}}"
 def writer(*, sort_keys: bool = False) -> Callable[[Any], str]:
     """Return a function that writes values as compact JSON.
 
-    It takes half the time of ``JSONEncoder.encode``, which creates an encoder for each value. This function creates the
-    C encoder once, if it is available.
+    The function is twice as fast as ``JSONEncoder.encode``, which creates a C encoder for each value. Here, the C
+    encoder is created only once.
 
     :return: a function that raises ``TypeError`` or ``ValueError`` for values that JSON cannot represent, and
         ``RecursionError`` for values that are nested too deeply or contain themselves.
@@ -56,7 +56,7 @@ def _integer(digits: str) -> int:
 
 
 def has_huge(json_text: str) -> bool:
-    """Return whether a JSON text written by Python contains an integer beyond the range of a float."""
+    """Return whether a JSON document written by Python contains an integer beyond the range of a float."""
     if len(json_text) < HUGE or re.search(_MANY_DIGITS, json_text) is None:
         return False
     try:
@@ -69,7 +69,7 @@ def has_huge(json_text: str) -> bool:
 def id_of(json_text: str) -> str | int | None:
     """Return the id of a JSON-RPC frame that contains numbers that cannot be read.
 
-    The result is ``None`` if the frame has no id or the text is not JSON.
+    The result is ``None`` if the frame has no id or is not valid JSON.
     """
     try:
         frame = _read_skeleton(json_text)
@@ -85,7 +85,7 @@ def _float_or_none(digits: str) -> float | None:
 
 
 def finite(value: Any) -> float | None:
-    """Return a number that may be written as text, or ``None`` if it is not a finite number in the range of a float."""
+    """Convert a number or a numeric string to a float. Return ``None`` if it cannot be converted or is not finite."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
@@ -95,8 +95,8 @@ def finite(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-#: Returns the value of a JSON text. Raises ``ValueError`` for invalid JSON, for ``NaN`` and infinities, and for numbers
-#: beyond the range of a float. Raises ``RecursionError`` if the text is nested too deeply.
+#: Parses a JSON document. Raises ``ValueError`` for invalid JSON, for ``NaN`` and infinities, and for numbers beyond
+#: the range of a float. Raises ``RecursionError`` if the document is nested too deeply.
 read_strictly: Final[Callable[[str], Any]] = json.JSONDecoder(
     parse_constant=_refuse, parse_float=_float, parse_int=_integer
 ).decode
@@ -105,12 +105,12 @@ _lenient: Final = json.JSONDecoder(parse_constant=lambda name: None, parse_float
 
 
 def read_leniently(json_text: str) -> Any:
-    """Return the value of a JSON text. ``NaN`` and infinities, in any notation, are read as ``None``.
+    """Parse a JSON document. ``NaN`` and infinities, in any notation, are read as ``None``.
 
-    A peer that sends these values means that there is no value.
+    A peer that sends such a number means that it has no value to report.
 
-    :raises ValueError: the text is not valid JSON.
-    :raises RecursionError: the text is nested too deeply.
+    :raises ValueError: the document is not valid JSON.
+    :raises RecursionError: the document is nested too deeply.
     """
     try:
         # The other steps of decode() take as long again and are rarely needed.
@@ -120,7 +120,8 @@ def read_leniently(json_text: str) -> Any:
     return value if end == len(json_text) else _lenient.decode(json_text)
 
 
-#: Reads a JSON text with all numbers except short integers replaced by ``None``. Ids are short integers or text.
+#: Parses a JSON document, with all numbers except short integers replaced by ``None``. Ids are short integers or
+#: strings.
 _read_skeleton: Final[Callable[[str], Any]] = json.JSONDecoder(
     parse_constant=lambda name: None,
     parse_float=lambda digits: None,

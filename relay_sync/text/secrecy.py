@@ -1,10 +1,10 @@
-"""Masking of secrets in logs and errors, by value.
+"""Mask secrets in logs and errors by their values.
 
-A server may repeat a secret anywhere: in an error message, in a member of any name, or in the reason of a close frame.
-Masking members with secret names is therefore not enough. Each client keeps its secrets in a :class:`Secrets`. The
+A server may repeat a secret anywhere: in an error message, in any field of a frame, or in the reason of a close frame.
+Masking fields with secret names is therefore not enough. Each client keeps its secrets in a :class:`Secrets`. The
 function :func:`hide` searches for the secrets of all clients, including their URL, JSON, HTML and base64 encodings.
 
-All work is done when something is logged or raised, not in advance.
+No work is done until something is logged or raised.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 HIDDEN: Final = "***"
-#: Members whose values are secret, at any depth of a frame.
+#: Fields whose values are secret, at any depth of a frame.
 SECRET_NAMES: Final = frozenset(
     {
         "authentication",
@@ -51,7 +51,7 @@ SECRET_NAMES: Final = frozenset(
         "token",
     }
 )
-#: Members whose values may be ordinary words or ids. They are masked by name only.
+#: Fields whose values may be ordinary words or ids. They are masked by name only.
 _BY_NAME_ONLY: Final = frozenset({"custom_parameters", "project"})
 #: Maximum number of secrets learned at run time, such as bearer tokens. The oldest are dropped first.
 MOST_LEARNED: Final = 256
@@ -83,11 +83,11 @@ def _changed() -> int:
 
 
 class _Form:
-    """One secret and all of its encodings.
+    """A secret and its encodings.
 
     :ivar value: the secret.
-    :ivar pieces: strings of which every text that contains the secret contains at least one; ``""`` if there is no such
-        piece.
+    :ivar pieces: substrings for the index. Any text that contains the secret, in any encoding, contains at least one of
+        them. If the secret is too short, the tuple contains ``""``.
     """
 
     __slots__ = ("_anywhere", "_cores", "_pattern", "pieces", "value")
@@ -190,12 +190,12 @@ class Secrets:
         self._count = _changed()
 
     def learn_from(self, params: Any) -> None:
-        """Add the values of members with secret names, and passwords in URLs, at any depth."""
+        """Add the values of all fields with secret names, and all passwords in URLs."""
         for value in _secrets_in(params):
             self.learn(value)
 
     def hide(self, text: str, *, theirs: bool = False) -> str:
-        """Return a text with the secrets masked.
+        """Return *text* with the secrets masked.
 
         :param text: the text to mask.
         :param theirs: whether the whole text came from a server. In that case, short secrets are masked as well if they
@@ -216,11 +216,11 @@ class Secrets:
 
 
 def _texts(params: Any, names: Set[str], left_out: Set[str] = frozenset()) -> Iterator[tuple[str, bool]]:
-    """Yield all strings in *params*, each with whether it is below a member with one of the given lowercase names.
+    """Yield each string in *params*, with a flag that is true if the string is inside a field with one of the given names.
 
     :param params: a parsed JSON value.
-    :param names: the names to look for.
-    :param left_out: names of members to skip.
+    :param names: the field names to look for, in lowercase.
+    :param left_out: names of fields to skip.
     """
     # Use an explicit stack, because JSON may be nested more deeply than Python's recursion limit.
     todo: list[tuple[Any, bool]] = [(params, False)]
@@ -246,14 +246,15 @@ def _secrets_in(params: Any) -> Iterator[str]:
 
 
 def custom_values(params: Any) -> list[str]:
-    """Return the strings below ``custom_parameters``, at any depth. They are masked only in messages about this command."""
+    """Return all strings inside ``custom_parameters``. They are masked only in messages about the same command."""
     return [text for text, secret in _texts(params, {"custom_parameters"}) if secret]
 
 
 def passwords(url: str) -> list[str]:
-    """Return the passwords in a URL, or in a text that contains URLs.
+    """Return the passwords in a URL or in a string that contains URLs.
 
-    The result contains each password as written and unquoted, and the credentials in the form of an HTTP header.
+    The result contains each password in its quoted and unquoted forms, and the credentials encoded for HTTP basic
+    authentication.
     """
     if "@" not in url:
         return []
@@ -268,7 +269,7 @@ def passwords(url: str) -> list[str]:
 
 
 def may_hold(text: str) -> bool:
-    """Return whether a frame may contain secrets to learn. This is fast because it runs for every command."""
+    """Return whether a frame may contain new secrets. This runs for every command, so it must be fast."""
     low = text.lower()
     if "token" in low or "password" in low or "auth" in low:
         return True
@@ -294,10 +295,10 @@ def _alive() -> list[Secrets]:
 
 
 class _Index:
-    """An index that finds the clients whose secrets a text may contain.
+    """An index of the clients whose secrets a string may contain.
 
-    The cost of a search depends on the length of the text, not on the number of clients. There is no lock, because a
-    lock could be held during a fork or a signal. All steps are atomic and can be repeated.
+    The cost of a lookup depends on the length of the string and not on the number of clients. There is no lock, because
+    a lock could be held during a fork or a signal. All steps are atomic and can be repeated.
     """
 
     def __init__(self) -> None:
@@ -332,7 +333,7 @@ class _Index:
         self._known[secrets.number] = (count, new)
 
     def owners(self, text: str) -> list[Secrets]:
-        """Return the clients whose secrets a text may contain. Occasionally, the result contains other clients as well."""
+        """Return the clients whose secrets *text* may contain. The result may include false positives."""
         pieces = {text[at : at + size] for size in PIECES for at in range(len(text) - size + 1)}
         owners = self._owners
         numbers = set(owners.get("", ()))
@@ -358,7 +359,7 @@ def keep(secrets: Secrets) -> Secrets:
 
 
 def hide(text: str, *, theirs: bool = False) -> str:
-    """Return a text with the secrets of all clients of this process masked; see :meth:`Secrets.hide`."""
+    """Return *text* with the secrets of all clients of this process masked; see :meth:`Secrets.hide`."""
     owners = _owners(text)
     if len(owners) == 1:
         return owners[0].hide(text, theirs=theirs)

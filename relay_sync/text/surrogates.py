@@ -33,13 +33,13 @@ def is_text(value: str) -> bool:
 
 
 def has_half(json_text: str) -> bool:
-    """Return whether a JSON text contains a lone surrogate."""
+    """Return whether a JSON document contains a lone surrogate."""
     return "\\" in json_text and mend_json(json_text) != json_text
 
 
 def mend_json(json_text: str) -> str:
-    """Return a JSON text in which each lone surrogate is replaced by U+FFFD, the replacement character."""
-    # Searching for a single character is many times faster than the pattern, and most texts contain no escapes.
+    """Replace each lone surrogate in a JSON document with U+FFFD, the replacement character."""
+    # Searching for a single character is many times faster than the pattern, and most documents contain no escapes.
     if "\\" not in json_text or _HALF.search(json_text) is None:
         return json_text
     return re.sub(_ESCAPE, _whole, json_text)

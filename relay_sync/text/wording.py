@@ -16,7 +16,7 @@ def counted(number: int, noun: str, several: str = "") -> str:
 
     :param number: the number.
     :param noun: the singular form of the noun.
-    :param several: the plural form, if it is not the singular form with an s.
+    :param several: the plural form; the default is the singular form with an s.
     """
     return f"{number} {noun if number == 1 else several or f'{noun}s'}"
 
@@ -27,6 +27,6 @@ def listed(names: Sequence[str]) -> str:
 
 
 def either(words: Sequence[str]) -> str:
-    """Return the accepted values of a parameter as text: ``'a', 'b' or 'c'``."""
+    """Return the accepted values of a parameter for a message, such as ``'a', 'b' or 'c'``."""
     *others, last = map(repr, words)
     return f"{', '.join(others)} or {last}" if others else last
