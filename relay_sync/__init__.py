@@ -1,8 +1,7 @@
 """Synchronous Python SDK for SignalWire RELAY: control live calls and stream their audio, without asyncio.
 
-An unofficial SDK, not affiliated with SignalWire. Start with :class:`RelayClient`; :mod:`relay_sync.audio` receives the audio
-that
-``call.stream()`` sends, :mod:`relay_sync.simulator` is a simulated telephone network for development and tests.
+This is an unofficial SDK, not affiliated with SignalWire. :class:`RelayClient` is the main entry point. :mod:`relay_sync.audio`
+receives the audio sent by ``call.stream()``. :mod:`relay_sync.simulator` simulates the platform for development and tests.
 """
 
 from __future__ import annotations
@@ -314,8 +313,8 @@ __all__ = [
 ]
 
 
-#: Where the names above are. They are imported when the first of them is asked for: the pytest plugin, which every pytest of an
-#: environment loads, is a module of this package.
+#: Modules that define the public names. They are imported when one of the names is first accessed, so that importing a submodule
+#: stays cheap. For example, pytest imports relay_sync.pytest_plugin in every project of the environment.
 _HOMES: Final = (
     "call.actions",
     "call.call",
@@ -328,11 +327,10 @@ _HOMES: Final = (
     "events",
 )
 
-#: Where names are that most programs do not ask for: a module is imported when one of its names is. Most classes of events are
-#: even made then.
+#: Modules of public names that few programs use. They are imported when that name is accessed. The same applies to event classes.
 _LATER: Final = {"CallRecord": "observing", "Observer": "observing"}
 
-#: What is not imported with this package, by its module.
+#: Public names of submodules, for the error message when they are imported from the package itself.
 _ELSEWHERE: Final = {
     "audio": (
         "AudioFrame",
@@ -377,8 +375,8 @@ _ELSEWHERE: Final = {
 }
 
 
-#: What other packages call a class of this one.
-_MEANT: Final = {
+#: Names used by other SDKs, and the corresponding names in this package.
+_SUGGESTIONS: Final = {
     "Client": "RelayClient",
     "Consumer": "RelayClient",
     "SignalWire": "RelayClient",
@@ -392,7 +390,7 @@ def _import_names() -> None:
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:  # alone: modules of this package ask for one while others are being imported
+    if name in _HOMES:  # Import only this module, because the other modules may be partially imported at this point.
         return importlib.import_module(f"{__name__}.{name}")
     if name in __all__:
         if name not in _LATER:
@@ -402,16 +400,16 @@ def __getattr__(name: str) -> Any:
             globals()[name] = getattr(where, name)
         return globals()[name]
     home = next((home for home, names in _ELSEWHERE.items() if name in names), None)
-    if home is None and name not in _MEANT:
+    if home is None and name not in _SUGGESTIONS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if home is None:
-        told = f"{__name__} has no {name}: did you mean {_MEANT[name]}?"
+        message = f"{__name__} has no {name}: did you mean {_SUGGESTIONS[name]}?"
     else:
-        told = f"{name} is in {__name__}.{home}: from {__name__}.{home} import {name}"
-    # Python would hide the text of an AttributeError where a name is imported; it asks for the name from this function.
+        message = f"{name} is in {__name__}.{home}: from {__name__}.{home} import {name}"
+    # In "from relay_sync import name", Python replaces an AttributeError by its own ImportError without this message.
     if sys._getframe(1).f_code.co_name == "_handle_fromlist":
-        raise ImportError(told, name=__name__)
-    raise AttributeError(told)
+        raise ImportError(message, name=__name__)
+    raise AttributeError(message)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""Address, credentials and limits of a client: from arguments, then the environment, then defaults."""
+"""Configuration of a client, read from arguments, environment variables and defaults, in this order."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SAME_SCHEME: Final = {"http": "ws", "https": "wss"}
 
 
 class Address(NamedTuple):
-    """A RELAY endpoint. It has no path: the service is at the root."""
+    """Address of a RELAY server. RELAY URLs have no path."""
 
     host: str
     port: int
@@ -43,7 +43,7 @@ class Address(NamedTuple):
 
     @property
     def netloc(self) -> str:
-        """Host and port as a ``Host`` header has them: without a trailing dot."""
+        """Host and port as sent in the ``Host`` header, without a trailing dot in the host name."""
         return f"{self.host.removesuffix('.')}{self._port}"
 
     @property
@@ -52,9 +52,14 @@ class Address(NamedTuple):
 
     @classmethod
     def parse(cls, text: object, *, scheme: str | None = None, allow_insecure: bool = False) -> Address:
-        """Read ``name``, ``name:port`` or ``ws[s]://name[:port]``; ``ws`` is for loopback, unless ``allow_insecure``.
+        """Parse an address such as ``name``, ``name:port`` or ``wss://name:port``.
 
-        ``http[s]://`` (the form of the dashboard's address) and a trailing slash are accepted, too.
+        A URL copied from the dashboard, which starts with ``https://`` and may end with a slash, is accepted as well.
+
+        :param text: the address.
+        :param scheme: ``ws`` or ``wss``, for an address without a scheme. Defaults to ``wss``.
+        :param allow_insecure: whether to accept ``ws`` for hosts other than loopback.
+        :raises InvalidParameter: the address is malformed, or ``ws`` is not allowed for it.
         """
         if not isinstance(text, str):
             raise InvalidParameter("host", text, _HOST_FORMS, secret=may_hold_secrets(text))
@@ -71,7 +76,8 @@ class Address(NamedTuple):
             name, given = split_authority(rest.removesuffix("/"))
         except ValueError:
             raise InvalidParameter("host", shown, _HOST_FORMS) from None
-        if "%" in name or not (":" in name or is_name(name)):  # a scope is only valid on one machine
+        # "%" introduces an IPv6 zone ID, which is only meaningful on one machine.
+        if "%" in name or not (":" in name or is_name(name)):
             raise InvalidParameter("host", shown, _HOST_FORMS)
         host, port = bracketed(name), USUAL_PORTS[scheme] if given is None else given
         if port == 0:
@@ -91,7 +97,7 @@ class Address(NamedTuple):
 
 
 def _without_userinfo(text: str) -> str:
-    # The part before an @ may be a password, even if the rest is malformed; so may a query.
+    # The text before "@", the query and the fragment may contain a password, even in a malformed address.
     found = re.match(r"(?:wss?|https?)://", text, re.IGNORECASE)
     scheme = found[0] if found else ""
     rest = text[len(scheme) :]
@@ -128,7 +134,7 @@ def _contexts(value: Any) -> tuple[str, ...]:
 
 @frozen(kw_only=True)
 class Config:
-    """The settings of a client. Its repr does not show secrets."""
+    """Validated configuration of a client. Its repr does not include secrets."""
 
     address: Address
     project: str = field(
@@ -147,19 +153,19 @@ class Config:
     ssl_context: ssl.SSLContext | None = field(default=None, repr=False)
     ca_file: str | None = None
     proxy: str | None = field(default=None, repr=False)
-    #: The source of each value, by parameter: ``argument``, ``$VARIABLE`` or ``default``.
+    #: Source of each parameter: ``argument``, ``$VARIABLE`` or ``default``.
     origins: Mapping[str, str] = field(factory=dict, repr=False, eq=False)
 
     @property
     def authentication(self) -> dict[str, str]:
-        """The member ``authentication`` of ``signalwire.connect``: project and token, or a JWT that contains the project."""
+        """Parameter ``authentication`` of ``signalwire.connect``: the project and the token, or the JWT."""
         if self.jwt_token:
             return {"jwt_token": self.jwt_token}
         return {"project": self.project, "token": self.token}
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The texts to hide: credentials, including those of the proxies that may be used."""
+        """Strings to mask in logs and errors: the credentials of the client, and passwords in proxy URLs."""
         proxies = (
             [self.proxy] if self.proxy else [os.environ[name] for name in os.environ if name.lower().endswith("_proxy")]
         )
@@ -170,17 +176,17 @@ class Config:
         )
 
     def way(self) -> Proxy | None:
-        """Return the proxy to the server, if there is one.
+        """Return the proxy to use for connecting to the server, or ``None``.
 
-        :raises Unusable: the setting that names the proxy is invalid.
+        :raises Unusable: the proxy setting is invalid.
         """
-        from .hosts.proxies import find_proxy  # imported by the first connection
+        from .hosts.proxies import find_proxy  # Imported late, when the client first connects.
 
         address = self.address
         return find_proxy(address.host, address.port, secure=address.secure, given=self.proxy)
 
     def same_account(self, other: Config) -> bool:
-        """Return whether another configuration is for the same project on the same host."""
+        """Return whether another configuration uses the same project and host."""
         return (self.address, self.project, self.jwt_token) == (other.address, other.project, other.jwt_token)
 
     @classmethod
@@ -199,9 +205,9 @@ class Config:
         environ: Mapping[str, str] | None = None,
         **limits: Any,
     ) -> Config:
-        """Merge arguments with the environment and check every value.
+        """Create a configuration from arguments and environment variables, and validate it.
 
-        :raises InvalidParameter: a value is invalid; the error names the parameter and, if applicable, its variable.
+        :raises InvalidParameter: a value is invalid. The error names the parameter, and the environment variable if there is one.
         """
         env = os.environ if environ is None else environ
         given = {
@@ -227,7 +233,7 @@ class Config:
             max_active_calls = _number("max_active_calls", max_active_calls, 1)
             ca_file = _ca_file(ca_file if ca_file is not None else env.get("SIGNALWIRE_RELAY_CA_FILE") or None)
         context = limits.pop("ssl_context", None)
-        # Checked without importing ssl, which takes longer than the rest of this module.
+        # Do not import ssl for this check, because it takes longer to import than the rest of this module.
         if context is not None and not callable(getattr(context, "wrap_socket", None)):
             raise InvalidParameter("ssl_context", context, "an ssl.SSLContext or None")
         for name in ("connect_timeout", "request_timeout", "ping_interval", "ping_timeout"):
@@ -268,7 +274,7 @@ def _origin(name: str, value: object, env: Mapping[str, str]) -> str:
 
 @contextmanager
 def _named(origins: Mapping[str, str]) -> Iterator[None]:
-    """Make an error name the variable that its value came from."""
+    """Context manager that adds the name of the environment variable to an :class:`InvalidParameter` error."""
     try:
         yield
     except InvalidParameter as error:

@@ -1,4 +1,4 @@
-"""Names and numbers of the RELAY protocol that several packages need."""
+"""Constants of the RELAY protocol."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from ._version import __version__
 
-# The RPCs of the session itself (the vendor's AsyncAPI schema, "signalwire.*").
+# Session methods ("signalwire.*" in the vendor's AsyncAPI schema).
 METHOD_CONNECT: Final = "signalwire.connect"
 METHOD_EVENT: Final = "signalwire.event"
 METHOD_PING: Final = "signalwire.ping"
@@ -44,8 +44,8 @@ EVENT_MESSAGING_STATE: Final = "messaging.state"
 EVENT_TASKS: Final = "queuing.relay.tasks"
 EVENT_USER: Final = "calling.user_event"
 
-# The words of states and reasons, for editors and type checkers. Public attributes are ``CallState | str``: the platform may
-# send a word that this SDK does not know, and a type checker must not take a state for constant after a comparison.
+# Known values of states and reasons, for editors and type checkers. Public attributes are annotated as ``CallState | str``,
+# because the platform may send other values. It also prevents type checkers from narrowing the type after a comparison.
 ConnectionState = Literal["idle", "connecting", "connected", "reconnecting", "closed", "failed"]
 CallState = Literal["created", "ringing", "answered", "ending", "ended"]
 CallEndReason = Literal[
@@ -73,7 +73,7 @@ CALL_STATE_RINGING: Final = "ringing"
 CALL_STATE_ANSWERED: Final = "answered"
 CALL_STATE_ENDING: Final = "ending"
 CALL_STATE_ENDED: Final = "ended"
-#: The order in which a call moves through its states; any of them may be skipped.
+#: States of a call in order. A call may skip any of them.
 CALL_STATES: Final = (
     CALL_STATE_CREATED,
     CALL_STATE_RINGING,
@@ -94,15 +94,15 @@ MESSAGE_STATE_DELIVERED: Final = "delivered"
 MESSAGE_STATE_UNDELIVERED: Final = "undelivered"
 MESSAGE_STATE_FAILED: Final = "failed"
 MESSAGE_STATE_RECEIVED: Final = "received"
-#: The final states of a message.
+#: Final states of a message, sent or received.
 MESSAGE_END_STATES: Final = frozenset(
     {MESSAGE_STATE_DELIVERED, MESSAGE_STATE_UNDELIVERED, MESSAGE_STATE_FAILED, MESSAGE_STATE_RECEIVED}
 )
 
-#: The final states of a sent message.
+#: Final states of a sent message.
 MESSAGE_TERMINAL_STATES: Final = (MESSAGE_STATE_DELIVERED, MESSAGE_STATE_UNDELIVERED, MESSAGE_STATE_FAILED)
 
-# States and reasons of events, for comparisons (the official SDK has them in its module "constants").
+# States and reasons in events. The official SDK defines the same names in its "constants" module.
 END_REASON_HANGUP: Final = "hangup"
 END_REASON_CANCEL: Final = "cancel"
 END_REASON_BUSY: Final = "busy"
@@ -110,11 +110,11 @@ END_REASON_NO_ANSWER: Final = "noAnswer"
 END_REASON_DECLINE: Final = "decline"
 END_REASON_ERROR: Final = "error"
 END_REASON_ABANDONED: Final = "abandoned"
-# As the wire spells these two (the vendor's AsyncAPI schema, "end_reason").
+# The next two values are spelled as in the vendor's AsyncAPI schema ("end_reason").
 END_REASON_MAX_DURATION: Final = "maxDuration"
 END_REASON_NOT_FOUND: Final = "notFound"
 
-#: All reasons for the end of a call.
+#: All reasons why a call ended.
 END_REASONS: Final = frozenset(
     {
         END_REASON_HANGUP,
@@ -148,12 +148,12 @@ ROOM_STATE_JOIN: Final = "join"
 ROOM_STATE_LEAVING: Final = "leaving"
 ROOM_STATE_LEAVE: Final = "leave"
 
-#: Version 4.0 refuses contexts at run time, so the client announces 2.0.0.
+#: The client announces version 2.0.0, because contexts cannot be changed at run time in version 4.0.
 PROTOCOL_VERSION: Final = {"major": 2, "minor": 0, "revision": 0}
 AGENT: Final = f"relay_sync/{__version__}"
 DEFAULT_HOST: Final = "relay.signalwire.com"
 
-#: Result codes by which the server says that a call does not exist or no longer exists.
+#: Result codes that mean that a call does not exist or no longer exists.
 GONE_CODES: Final = frozenset({404, 410})
 
 MAX_FRAME: Final = 10 * 1024 * 1024

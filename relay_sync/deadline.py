@@ -1,4 +1,4 @@
-"""One time limit for all steps of a public call."""
+"""Deadlines for operations that consist of several steps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ __all__ = ["Deadline"]
 
 
 class Deadline(NamedTuple):
-    """A time on the monotonic clock, or no limit. Created once per public call and passed through every step."""
+    """Point in time on the monotonic clock at which an operation times out, or ``None`` for no timeout.
+
+    A public method creates a deadline once and passes it to every step of the operation.
+    """
 
     at: float | None
 
@@ -17,7 +20,7 @@ class Deadline(NamedTuple):
         return cls(None if timeout is None else now + timeout)
 
     def remaining(self, now: float) -> float | None:
-        """Return the seconds left, never negative; ``None`` without a limit."""
+        """Return the remaining time in seconds, which is 0 after the deadline, or ``None`` if there is no timeout."""
         return None if self.at is None else max(0.0, self.at - now)
 
     def passed(self, now: float) -> bool:

@@ -1,12 +1,13 @@
-"""Devices that can be dialed or connected to: dictionaries in the wire's form, built from typed parameters.
+"""Functions that create devices to dial or to connect a call to.
 
-``RelayClient.dial`` and ``Call.connect`` accept a list of lists: the inner lists are tried in turn, and the devices of one
-inner list ring at the same time::
+A device is a dictionary in the format of the RELAY protocol. ``RelayClient.dial`` and ``Call.connect`` accept a list of lists of
+devices. The inner lists are tried in order, and the devices in an inner list ring at the same time::
 
     client.dial([[devices.phone(to="+15550100", from_="+15550199", timeout=20)], [devices.sip("sip:desk@example.com")]])
     call.connect([[devices.stream("wss://audio.example.com/two-way", realtime=True)]])
 
-Wire: ``devices`` of ``calling.dial`` and ``calling.connect``. Omitted members have the platform's defaults.
+The result is sent as ``devices`` in ``calling.dial`` and ``calling.connect``. The platform supplies defaults for omitted
+parameters.
 """
 
 from __future__ import annotations
@@ -26,14 +27,16 @@ CallbackState = Literal["created", "ringing", "answered", "ended"]
 SipCodec = Literal["PCMU", "PCMA", "OPUS", "G729", "G722", "AMR-WB", "VP8", "H264"]
 
 
-#: The parameters of this module whose wire names differ.
+#: Parameter names of the functions in this module that differ from the names in the protocol.
 _ARGUMENTS: Final = {"to_number": "to", "from_number": "from_", "from": "from_"}
 
 
 def _device(kind: str, params: Mapping[str, Any], extra: Mapping[str, Any] | None) -> Device:
-    """Check the parameters and build the device.
+    """Validate the parameters and create the device.
 
-    :param params: the parameters by their wire names.
+    :param kind: type of the device.
+    :param params: the parameters, with their names in the protocol.
+    :param extra: additional parameters, which are not validated.
     """
     found = {name: check(_ARGUMENTS.get(name, name), params[name]) for name, check in nested.DEVICES[kind].items()}
     for name, value in (values.json_object("extra", extra) or {}).items():
@@ -54,19 +57,19 @@ def phone(
     call_state_events: Iterable[CallbackState | str] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Device:
-    """A telephone number.
+    """Return a device for a telephone number.
 
-    Invisible characters in a copied number are removed; spaces, dashes and brackets are rejected.
+    Invisible characters in a copied number are removed. Spaces, dashes and brackets are rejected.
 
     :param to: the number to call, in E.164 format.
-    :param from_: the number to show as the caller's.
-    :param timeout: whole seconds to let the device ring; the platform's default is 30.
-    :param confirm: http(s) URL of a document, or a list of steps, that the callee goes through before being connected.
-    :param confirm_timeout: whole seconds that the callee has to confirm.
-    :param call_state_url: http(s) URL that the platform notifies of the call states in ``call_state_events``.
-    :param call_state_events: the call states to report: a list of ``created``, ``ringing``, ``answered`` and ``ended``.
+    :param from_: the caller ID to show, a number in E.164 format.
+    :param timeout: ring timeout in whole seconds. The platform defaults to 30.
+    :param confirm: document to execute for the callee before the call is connected, as an http(s) URL or a list of steps.
+    :param confirm_timeout: time for the callee to confirm, in whole seconds.
+    :param call_state_url: http(s) URL that receives status callbacks for the states in ``call_state_events``.
+    :param call_state_events: call states to report, a list of ``created``, ``ringing``, ``answered`` and ``ended``.
     :param extra: additional wire parameters that this SDK does not define.
-    :raises InvalidParameter: a value is invalid; nothing was sent.
+    :raises InvalidParameter: a value is invalid.
     """
     params = {
         "to_number": to,
@@ -91,17 +94,17 @@ def fabric(
     call_state_events: Iterable[CallbackState | str] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Device:
-    """A Call Fabric resource, by its address.
+    """Return a device for the address of a Call Fabric resource.
 
     :param to: the address to call, such as ``/public/desk``.
-    :param from_: the address to show as the caller's.
-    :param timeout: whole seconds to let the device ring; the platform's default is 30.
-    :param confirm: http(s) URL of a document, or a list of steps, that the callee goes through before being connected.
-    :param confirm_timeout: whole seconds that the callee has to confirm.
-    :param call_state_url: http(s) URL that the platform notifies of the call states in ``call_state_events``.
-    :param call_state_events: the call states to report: a list of ``created``, ``ringing``, ``answered`` and ``ended``.
+    :param from_: the caller ID to show, an address.
+    :param timeout: ring timeout in whole seconds. The platform defaults to 30.
+    :param confirm: document to execute for the callee before the call is connected, as an http(s) URL or a list of steps.
+    :param confirm_timeout: time for the callee to confirm, in whole seconds.
+    :param call_state_url: http(s) URL that receives status callbacks for the states in ``call_state_events``.
+    :param call_state_events: call states to report, a list of ``created``, ``ringing``, ``answered`` and ``ended``.
     :param extra: additional wire parameters that this SDK does not define.
-    :raises InvalidParameter: a value is invalid; nothing was sent.
+    :raises InvalidParameter: a value is invalid.
     """
     params = {
         "to": to,
@@ -134,25 +137,25 @@ def sip(
     call_state_events: Iterable[CallbackState | str] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Device:
-    """A SIP address.
+    """Return a device for a SIP address.
 
     :param to: the address to call: ``sip:user@host``.
-    :param from_: the telephone number or SIP address to show as the caller's.
-    :param from_name: the name to show as the caller's.
-    :param timeout: whole seconds to let the device ring; the platform's default is 30.
+    :param from_: the caller ID to show, a telephone number or SIP address.
+    :param from_name: the caller name to show.
+    :param timeout: ring timeout in whole seconds. The platform defaults to 30.
     :param headers: SIP headers as a mapping, or a list of ``{"name": ..., "value": ...}`` if a name occurs more than once.
     :param codecs: codecs in order of preference: ``PCMU``, ``PCMA``, ``OPUS``, ``G729``, ``G722``, ``AMR-WB``, ``VP8``, ``H264``.
     :param encryption: encryption of the media: ``forbidden``, ``mandatory`` or ``optional``.
     :param webrtc_media: whether to send media in WebRTC format.
     :param username: user name for authentication at the SIP server.
     :param password: password for authentication at the SIP server.
-    :param session_timeout: whole seconds of the SIP session timer.
-    :param confirm: http(s) URL of a document, or a list of steps, that the callee goes through before being connected.
-    :param confirm_timeout: whole seconds that the callee has to confirm.
-    :param call_state_url: http(s) URL that the platform notifies of the call states in ``call_state_events``.
-    :param call_state_events: the call states to report: a list of ``created``, ``ringing``, ``answered`` and ``ended``.
+    :param session_timeout: interval of the SIP session timer, in whole seconds.
+    :param confirm: document to execute for the callee before the call is connected, as an http(s) URL or a list of steps.
+    :param confirm_timeout: time for the callee to confirm, in whole seconds.
+    :param call_state_url: http(s) URL that receives status callbacks for the states in ``call_state_events``.
+    :param call_state_events: call states to report, a list of ``created``, ``ringing``, ``answered`` and ``ended``.
     :param extra: additional wire parameters that this SDK does not define.
-    :raises InvalidParameter: a value is invalid; nothing was sent.
+    :raises InvalidParameter: a value is invalid.
     """
     params = {
         "to": to,
@@ -175,12 +178,14 @@ def sip(
 
 
 def call(call_id: str, node_id: str, *, extra: Mapping[str, Any] | None = None) -> Device:
-    """An existing call: ``devices.call(other.call_id, other.node_id)``. Only for ``connect``.
+    """Return a device for an existing call. Only for ``connect``.
+
+    For example, ``devices.call(other.call_id, other.node_id)`` connects a call to the call ``other``.
 
     :param call_id: id of the call.
-    :param node_id: the platform's node that handles the call.
+    :param node_id: id of the node that handles the call.
     :param extra: additional wire parameters that this SDK does not define.
-    :raises InvalidParameter: a value is invalid; nothing was sent.
+    :raises InvalidParameter: a value is invalid.
     """
     params = {
         "call_id": call_id,
@@ -197,14 +202,14 @@ def queue(
     execute_after_queue: str | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Device:
-    """The call that has waited longest in a queue. Only for ``connect``.
+    """Return a device for the call that has waited longest in a queue. Only for ``connect``.
 
     :param queue_name: name of the queue.
-    :param node_id: the platform's node that handles the queue.
+    :param node_id: id of the node that handles the queue.
     :param queue_id: id of the queue, if known.
-    :param execute_after_queue: what the dequeued call continues with afterward.
+    :param execute_after_queue: what the dequeued call executes afterward.
     :param extra: additional wire parameters that this SDK does not define.
-    :raises InvalidParameter: a value is invalid; nothing was sent.
+    :raises InvalidParameter: a value is invalid.
     """
     params = {
         "queue_name": queue_name,
@@ -227,21 +232,21 @@ def stream(
     custom_parameters: Mapping[str, Any] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Device:
-    """A WebSocket that receives the call's audio *and* sends audio to it. Only for ``connect``.
+    """Return a device for a WebSocket server that receives the audio of a call and sends audio to it. Only for ``connect``.
 
-    ``Call.stream`` sends a one-way copy of the audio.
+    To only receive audio, use ``Call.stream``.
 
-    :param url: absolute ``wss://host[:port]/path``; ``ws://`` only for loopback.
-    :param name: label of the stream.
+    :param url: absolute URL, such as ``wss://host[:port]/path``. ``ws://`` is only accepted for loopback.
+    :param name: name of the stream.
     :param codec: ``PCMU`` (the default), ``PCMA``, ``OPUS``, ``L16`` or ``G722``, optionally with ``@<hz>h`` and ``@<ms>i``, as
         in ``L16@16000h@40i``.
-    :param realtime: whether to play received audio at once, without a buffer.
-    :param status_url: http(s) URL that the platform notifies of the stream's states.
-    :param status_url_method: HTTP method of these notifications: ``POST`` (the default) or ``GET``.
-    :param authorization_bearer_token: bare token, sent as ``Authorization: Bearer ...`` in the upgrade request.
-    :param custom_parameters: JSON object that the receiver gets in the ``start`` message.
+    :param realtime: whether to play received audio immediately, without buffering.
+    :param status_url: http(s) URL that receives status callbacks for the stream.
+    :param status_url_method: HTTP method of the status callbacks, ``POST`` (the default) or ``GET``.
+    :param authorization_bearer_token: token to send as ``Authorization: Bearer ...`` in the upgrade request.
+    :param custom_parameters: JSON object to send to the receiver in the ``start`` message.
     :param extra: additional wire parameters that this SDK does not define.
-    :raises InvalidParameter: a value is invalid; nothing was sent.
+    :raises InvalidParameter: a value is invalid.
     """
     params = {
         "url": url,

@@ -1,35 +1,35 @@
-"""All errors that relay_sync raises on purpose, grouped by what the caller can do about them.
+"""Exceptions raised by relay_sync.
 
 ::
 
     RelayError                       .code (int or None), .message
       CommandRefused                 the server rejected a command; .method, .call_id
-        AuthenticationError          the credentials are wrong: retrying will not help
+        AuthenticationError          the server rejected the credentials; retrying does not help
       InvalidParameter               (ValueError) raised before anything was sent; .parameter, .value, .accepted
-      ConnectError                   (ConnectionError) no session; .fatal: retrying will not help
-        ConnectTimeout               (TimeoutError) no session before the timeout; the last cause is chained
+      ConnectError                   (ConnectionError) the client could not connect; .fatal
+        ConnectTimeout               (TimeoutError) the client could not connect before the timeout; the cause is chained
       ConnectionLost                 (ConnectionError) the connection closed while a command was in progress; .sent
-        NotConnected                 the call's session is over and cannot be re-established; nothing was sent
-      ClientClosed                   the client was closed by disconnect(), stop() or the end of the process
-      QueueFull                      a queue is full: unsent commands, or events that were not read
+        NotConnected                 the session of the call is lost and cannot be restored; nothing was sent
+      ClientClosed                   the client was closed by disconnect(), stop() or the exit of the process
+      QueueFull                      the queue of unsent commands or unread events is full
       Forked                         the object was created in the parent process
-      WrongThread                    a blocking call on the thread that would have to receive its reply
-      WaitTimeout                    (TimeoutError) the timeout of a wait expired; you can wait again
-        RequestTimeout               the server did not reply to a command before the timeout
-      EventPending                   the value of an expected event was read inside the with block
-      CallEnded                      the call ended first; .end_reason
+      WrongThread                    a blocking method was called on the thread that receives its response
+      WaitTimeout                    (TimeoutError) the event did not arrive before the timeout
+        RequestTimeout               the server did not respond to a command before the timeout
+      EventPending                   the value of an expected event was accessed inside the with block
+      CallEnded                      the call ended before the expected event; .end_reason
       DialFailed                     the dialed call was not answered; .reason
       ActionFailed                   the server reported that an action failed; .state
-      MessageNotFollowed             no further status of a message will arrive; it may still be delivered; .message_id
-      UnsupportedCodec               audio in a codec that this process cannot decode or encode
+      MessageNotFollowed             the client will not receive further status updates for a message; .message_id
+      UnsupportedCodec               the codec cannot be decoded or encoded in this process
       StreamIsOneWay                 the stream cannot send audio to the call
-      StreamsTaken                   all streams go to on_stream, none to accept(): use one of the two
-      StreamFailed                   a stream could not be set up or ended with an error
-      SimulatorClosed                (RuntimeError) the simulator was closed, or has not been started
-      WebhookRefused                 a request that is not a status callback, or not a genuine one; .status
-      DownloadFailed                 a recording could not be downloaded or saved; .url without its secrets
+      StreamsTaken                   accept() was called on an AudioServer that has on_stream
+      StreamFailed                   a stream could not be started, or ended with an error
+      SimulatorClosed                (RuntimeError) the simulator is closed or was not started
+      WebhookRefused                 the request is not a status callback, or it could not be verified; .status
+      DownloadFailed                 a recording could not be downloaded or saved; .url
 
-Exceptions can be pickled, so they survive task queues and process pools.
+Exceptions can be pickled, so they can be used with task queues and process pools.
 """
 
 from __future__ import annotations
@@ -76,16 +76,16 @@ def _rebuild(cls: type[RelayError], state: dict[str, Any]) -> RelayError:
     error = cls.__new__(cls)
     error.__dict__.update(state)
     if "__notes__" in state:
-        error.__notes__ = list(state["__notes__"])  # the copy has its own notes
+        error.__notes__ = list(state["__notes__"])  # Do not share the list of notes with the original.
     Exception.__setattr__(error, "args", (error.code, error.message))
     return error
 
 
 class RelayError(Exception):
-    """The base class of all errors of this package.
+    """Base class for all exceptions of this package.
 
-    :param code: the code reported by the server, or ``None`` if the error did not come from a server.
-    :param message: what happened and what to do next. Never contains a secret.
+    :param code: the code reported by the server, or ``None`` if the error was not reported by the server.
+    :param message: the error message. Secrets are masked.
     """
 
     code: int | None
@@ -94,17 +94,17 @@ class RelayError(Exception):
     def __init__(self, code: int | None, message: str) -> None:
         self.code = code
         self.message = message
-        super().__init__(code, self.message)  # self.message hides secrets
+        super().__init__(code, self.message)  # Secrets are masked in self.message.
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Hide secrets in all text attributes: a server's message may repeat one."""
+        """Set an attribute. Secrets in strings are masked, because a message from the server may contain them."""
         super().__setattr__(name, hide(value) if isinstance(value, str) else value)
 
     def __str__(self) -> str:
         return self.message if self.code is None else f"{self.message} (code {self.code})"
 
     def fresh(self: _R) -> _R:
-        """Return a copy to raise in another thread, so that tracebacks do not accumulate on a shared object."""
+        """Return a copy to raise in another thread. Raising the same object several times would accumulate tracebacks."""
         copy: _R = _rebuild(type(self), dict(self.__dict__))  # type: ignore[assignment]
         copy.__cause__ = self.__cause__
         return copy
@@ -117,9 +117,9 @@ class CommandRefused(RelayError):
     """The server rejected a command.
 
     :param code: the code reported by the server.
-    :param message: what happened and what to do next.
-    :ivar method: the RPC that was rejected, such as ``calling.stream``.
-    :ivar call_id: id of the call that the command was for, or ``""``.
+    :param message: the error message.
+    :ivar method: method of the rejected command, such as ``calling.stream``.
+    :ivar call_id: id of the call, or ``""`` if the command does not belong to a call.
     """
 
     def __init__(self, code: int | None, message: str, *, method: str = "", call_id: str = "") -> None:
@@ -132,20 +132,20 @@ class AuthenticationError(CommandRefused):
     """The server rejected the credentials.
 
     :param code: the code reported by the server.
-    :param message: what happened and what to do next.
-    :ivar method: the RPC that was rejected.
+    :param message: the error message.
+    :ivar method: method of the rejected command.
     :ivar call_id: ``""``.
     """
 
 
 class InvalidParameter(RelayError, ValueError):
-    """A parameter is invalid; nothing was sent.
+    """A parameter is invalid. Nothing was sent to the server.
 
     :ivar parameter: name of the parameter.
-    :ivar value: the invalid value; the attribute is ``"<hidden>"`` or a text without secrets if the value contains any.
-    :ivar accepted: the allowed values: a noun phrase that completes "expected ...".
-    :param secret: whether to show ``<hidden>`` instead of the value.
-    :ivar variable: the environment variable that the value came from; ``""`` for an argument.
+    :ivar value: the invalid value, with secrets masked.
+    :ivar accepted: description of the allowed values, which completes the phrase "expected ...".
+    :param secret: whether to replace the value by ``<hidden>``.
+    :ivar variable: the environment variable that contains the value, or ``""`` if it was passed as an argument.
     """
 
     def __init__(
@@ -160,12 +160,12 @@ class InvalidParameter(RelayError, ValueError):
         self.accepted = accepted
 
     def __reduce__(self) -> tuple[Any, ...]:
-        import pickle  # already imported by the caller that pickles
+        import pickle  # Imported late. The caller has already imported it.
 
         state = dict(self.__dict__)
         try:
             pickle.dumps(self.value)
-        except Exception:  # a lock or lambda: keep its repr
+        except Exception:  # The value cannot be pickled. Replace it by its repr.
             state["value"] = _shortened(self.value)
         return _rebuild, (type(self), state)
 
@@ -173,14 +173,14 @@ class InvalidParameter(RelayError, ValueError):
 def _shortened(value: object) -> str:
     try:
         text = repr(value)
-    except Exception:  # a broken __repr__ must not hide the message
+    except Exception:  # An error in __repr__() must not hide this error.
         text = f"<{type(value).__name__}>"
     text = hide(text)
     return text if len(text) <= 200 else f"{text[:197]}..."
 
 
 def _without_secrets(value: object) -> object:
-    """Return the value, or its representation without secrets if it contains any."""
+    """Return the value. If it contains secrets, return its string representation with the secrets masked."""
     if isinstance(value, (str, Mapping, list, tuple, set, frozenset)):
         try:
             text = value if isinstance(value, str) else repr(value)
@@ -192,9 +192,9 @@ def _without_secrets(value: object) -> object:
 
 
 class _Explained(RelayError):
-    """An error without a code from the server.
+    """Base class for errors without a code from the server.
 
-    :param message: what happened and what to do next.
+    :param message: the error message.
     """
 
     def __init__(self, message: str) -> None:
@@ -204,8 +204,8 @@ class _Explained(RelayError):
 class ConnectError(_Explained, ConnectionError):
     """The client could not connect.
 
-    :param message: what happened and what to do next.
-    :ivar fatal: whether retrying cannot help until something is changed (an unknown host name, an untrusted certificate).
+    :param message: the error message.
+    :ivar fatal: whether retrying is pointless until the cause is fixed, such as an unknown host or an untrusted certificate.
     """
 
     def __init__(self, message: str, *, fatal: bool = False) -> None:
@@ -214,18 +214,18 @@ class ConnectError(_Explained, ConnectionError):
 
 
 class ConnectTimeout(ConnectError, TimeoutError):
-    """The client could not connect before the timeout; ``__cause__`` is the last failure.
+    """The client could not connect before the timeout. ``__cause__`` is the error of the last attempt.
 
-    :param message: what happened and what to do next.
-    :ivar fatal: whether retrying cannot help until something is changed.
+    :param message: the error message.
+    :ivar fatal: whether retrying is pointless until the cause is fixed.
     """
 
 
 class ConnectionLost(_Explained, ConnectionError):
     """The connection closed while an operation was in progress.
 
-    :param message: what happened and what to do next.
-    :ivar sent: whether the server may have received the command. ``False`` means that it was certainly not executed.
+    :param message: the error message.
+    :ivar sent: whether the server may have received the command. If ``False``, the command was not executed.
     """
 
     def __init__(self, message: str, *, sent: bool = False) -> None:
@@ -234,9 +234,9 @@ class ConnectionLost(_Explained, ConnectionError):
 
 
 class NotConnected(ConnectionLost):
-    """The session of the call is over and cannot be re-established; nothing was sent.
+    """The session of the call is lost and cannot be restored. Nothing was sent to the server.
 
-    :param message: what happened and what to do next.
+    :param message: the error message.
     """
 
     def __init__(self, message: str) -> None:
@@ -246,56 +246,56 @@ class NotConnected(ConnectionLost):
 class ClientClosed(_Explained):
     """The client was closed.
 
-    :param message: what happened and what to do next.
+    :param message: the error message.
     """
 
 
 class QueueFull(_Explained):
-    """A queue is full: commands that could not be sent yet, or events that were not read.
+    """The queue of unsent commands or unread events is full.
 
-    :param message: what happened and what to do next.
+    :param message: the error message.
     """
 
 
 class Forked(_Explained):
     """The object belongs to the parent process.
 
-    :param message: what happened and what to do next.
+    :param message: the error message.
     """
 
 
 class WrongThread(_Explained):
-    """A blocking call was made on the thread that would have to receive its reply.
+    """A blocking method was called on the thread that receives its response.
 
-    :param message: what happened and what to do next.
+    :param message: the error message.
     """
 
 
 class WaitTimeout(_Explained, TimeoutError):
-    """The timeout of a wait expired. The event may still arrive: you can wait again.
+    """The event did not arrive before the timeout. You can wait again, because the event may still arrive.
 
-    :param message: what happened and what to do next.
+    :param message: the error message.
     """
 
 
 class RequestTimeout(WaitTimeout):
-    """The server did not reply to a command before the timeout.
+    """The server did not respond to a command before the timeout.
 
-    :param message: what happened and what to do next.
+    :param message: the error message.
     """
 
 
 class EventPending(_Explained):
-    """The value of an expected event was read inside its ``with`` block; it is available after the block.
+    """The value of an expected event was accessed inside the ``with`` block. It is available after the block.
 
-    :param message: what happened and what to do next.
+    :param message: the error message.
     """
 
 
 class CallEnded(_Explained):
-    """The call ended before the awaited event.
+    """The call ended before the expected event.
 
-    :param message: what happened and what to do next.
+    :param message: the error message.
     :ivar end_reason: the reason reported by the server (``hangup``, ``busy``, ``noAnswer``, ...), or ``""``.
     """
 
@@ -307,7 +307,7 @@ class CallEnded(_Explained):
 class DialFailed(_Explained):
     """The dialed call was not answered.
 
-    :param message: what happened and what to do next.
+    :param message: the error message.
     :ivar reason: the reason reported by the server, or ``""``.
     """
 
@@ -317,9 +317,9 @@ class DialFailed(_Explained):
 
 
 class ActionFailed(_Explained):
-    """The server reported that an action (playback, input, an AI agent, ...) failed.
+    """The server reported that an action, such as playback or input, failed.
 
-    :param message: what happened and what to do next.
+    :param message: the error message.
     :ivar state: the state reported by the server, such as ``error``.
     """
 
@@ -329,11 +329,12 @@ class ActionFailed(_Explained):
 
 
 class MessageNotFollowed(_Explained):
-    """No further status of a message will arrive. The server accepted the message and may still deliver it: sending it again may
-    deliver it twice.
+    """The client will not receive further status updates for a message.
 
-    :param message: what happened and what to do next.
-    :ivar message_id: the server's id of the message, for status callbacks and records; ``""`` if there is none.
+    The server accepted the message and may still deliver it. If you send it again, it may be delivered twice.
+
+    :param message: the error message.
+    :ivar message_id: the id of the message, for comparison with status callbacks and records, or ``""`` if it is unknown.
     """
 
     def __init__(self, message: str, *, message_id: str = "") -> None:
@@ -342,31 +343,31 @@ class MessageNotFollowed(_Explained):
 
 
 class UnsupportedCodec(_Explained):
-    """Audio in a codec that this process cannot decode or encode.
+    """The codec cannot be decoded or encoded in this process.
 
-    :param message: what happened and what to do next.
+    :param message: the error message.
     """
 
 
 class StreamIsOneWay(_Explained):
     """The stream cannot send audio to the call.
 
-    :param message: what happened and what to do next.
+    :param message: the error message.
     """
 
 
 class StreamsTaken(_Explained):
-    """All streams of an AudioServer go to its ``on_stream``, so ``accept()`` would never return: use one of the two.
+    """``accept()`` was called on an AudioServer with an ``on_stream`` handler, which receives all streams.
 
-    :param message: what happened and what to do next.
+    :param message: the error message.
     """
 
 
 class StreamFailed(_Explained):
-    """A stream could not be set up, or ended with an error.
+    """A stream could not be started, or ended with an error.
 
-    :param message: what happened and what to do next.
-    :ivar end_reason: ``never started`` if the carrier opened the socket but did not start a stream on it; otherwise ``""``.
+    :param message: the error message.
+    :ivar end_reason: ``never started`` if the platform opened a WebSocket but did not start the stream, otherwise ``""``.
     """
 
     def __init__(self, message: str, *, end_reason: str = "") -> None:
@@ -375,17 +376,17 @@ class StreamFailed(_Explained):
 
 
 class SimulatorClosed(_Explained, RuntimeError):
-    """The simulator, or a phone or stream of it, was closed or has not been started.
+    """The simulator is closed or was not started.
 
-    :param message: what happened and what to do next.
+    :param message: the error message.
     """
 
 
 class WebhookRefused(_Explained):
-    """A request is not a status callback or, in strict mode, is not verified as genuine.
+    """The request is not a status callback, or its signature could not be verified in strict mode.
 
-    :param message: what happened and what to do next.
-    :ivar status: the HTTP status to respond with: 400, 403, 405, 413, 414 or 415.
+    :param message: the error message.
+    :ivar status: HTTP status for the response, which is 400, 403, 405, 413, 414 or 415.
     """
 
     def __init__(self, message: str, *, status: int = 400) -> None:
@@ -396,8 +397,8 @@ class WebhookRefused(_Explained):
 class DownloadFailed(_Explained):
     """A recording could not be downloaded or saved.
 
-    :param message: what happened and what to do next.
-    :ivar url: URL of the recording, without query and credentials.
+    :param message: the error message.
+    :ivar url: URL of the recording, without the query and credentials.
     """
 
     def __init__(self, message: str, *, url: str = "") -> None:

@@ -1,7 +1,8 @@
-"""The notebook views of clients, calls, actions and streams: HTML and inline SVG, without scripts. Pure.
+"""HTML for the display of clients, calls, actions and streams in notebooks.
 
-Everything must be readable on light and dark pages. Text has the color of the page's own text, except on bars. Colors of bars and
-lines keep a contrast of at least 3 with white and with near-black, and of at least 4.5 with the white text on them.
+The output consists of HTML and inline SVG without scripts. It must be readable in light and dark themes. Text has the text color
+of the page, except for white text on bars. The colors of bars and lines have a contrast ratio of at least 3 to white and to a
+dark background, and at least 4.5 to the white text.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ __all__ = ["BARS", "LINES", "TEXT", "Moment", "axis", "panel", "table", "timelin
 _WIDTH: Final = 800
 _LEFT: Final = 150
 _ROW: Final = 18
-_LETTER: Final = 7  # average width of a letter in px, at most
-_NARROW: Final = 260  # width of the bars in px on narrow pages
-#: The style of drawings that contain text.
+_LETTER: Final = 7  # Maximum average width of a character, in px.
+_NARROW: Final = 260  # Width of the area for bars on a narrow page, in px.
+#: CSS for SVG elements that contain text.
 TEXT: Final = "font:11px sans-serif;fill:currentColor"
 MOST_ROWS: Final = 24
 BARS: Final[Mapping[str, str]] = {
@@ -27,18 +28,18 @@ BARS: Final[Mapping[str, str]] = {
     "ending": "#b3541e",
     "ended": "#6b7280",
 }
-#: The colors of actions and of the tracks of a stream.
+#: Colors for actions, and for the tracks of a stream.
 LINES: Final = ("#2a6fbb", "#b85c12")
 _MOST_TICKS: Final = 5
 
 
 class Moment(NamedTuple):
-    """An event of a call, for the timeline.
+    """Event in the timeline of a call.
 
-    :ivar at: seconds since the epoch.
-    :ivar what: the event's type.
-    :ivar state: the state in the event, or ``""``.
-    :ivar control_id: the control id of the event's action, or ``""``.
+    :ivar at: time of the event, in seconds since the epoch.
+    :ivar what: type of the event.
+    :ivar state: state reported by the event, or ``""``.
+    :ivar control_id: control id of the action, or ``""``.
     """
 
     at: float
@@ -48,28 +49,28 @@ class Moment(NamedTuple):
 
     @classmethod
     def of(cls, at: float, what: str, params: Mapping[str, Any]) -> Moment:
-        """Return the moment of an event."""
+        """Create a moment from the parameters of an event."""
         state = params.get("state") or params.get("call_state") or params.get("connect_state")
         control_id = params.get("control_id")
         if not isinstance(state, str):
             state = ""
-        # Twice as fast as the class itself, for every event.
+        # This is called for every event, and twice as fast as calling the class.
         return tuple.__new__(cls, (at, what, state, control_id if isinstance(control_id, str) else ""))
 
     @property
     def name(self) -> str:
-        """The type without the prefix that all types share."""
+        """Type of the event without the common prefix."""
         return self.what.removeprefix("calling.").removeprefix("call.")
 
 
 def _escape(text: str) -> str:
-    import html  # loads the names of all entities
+    import html  # Imported late, because it loads the table of all entities.
 
     return html.escape(text)
 
 
 def table(rows: Iterable[tuple[str, object]]) -> str:
-    """Return a table of names and values."""
+    """Return an HTML table of names and values."""
     return _table(f"{_cell('th', name)}{_cell('td', value)}" for name, value in rows)
 
 
@@ -79,21 +80,22 @@ def _table(rows: Iterable[str]) -> str:
 
 
 def _cell(tag: str, value: object, side: str = "left") -> str:
-    # Notebooks right-align cells and do not wrap them: long ids would exceed the page width.
+    # By default, notebooks align cells to the right and do not wrap text, so long IDs would exceed the width of the page.
     wraps = "white-space:nowrap" if tag == "th" else "white-space:normal;overflow-wrap:anywhere"
     style = f"text-align:{side};vertical-align:top;padding:1px 10px 1px 0;{wraps}"
     return f'<{tag} style="{style}">{_escape(str(value))}</{tag}>'
 
 
 def panel(title: str, *parts: str) -> str:
-    """Return a heading with its content."""
+    """Return a title followed by content."""
     return f'<div><b style="overflow-wrap:anywhere">{_escape(title)}</b>{"".join(parts)}</div>'
 
 
 def axis(seconds: float, top: int) -> str:
-    """Return time marks across the width of a drawing, as parts of an SVG, 16 px high.
+    """Return SVG elements for a time axis across the full width. The axis is 16 px high.
 
-    :param top: their top edge, in px.
+    :param seconds: length of the axis, in seconds.
+    :param top: vertical position of the axis, in px.
     """
     parts = [f'<line x1="0" x2="100%" y1="{top + 0.5}" y2="{top + 0.5}" stroke="currentColor" stroke-opacity="0.5"/>']
     step = _step(seconds)
@@ -109,7 +111,10 @@ def axis(seconds: float, top: int) -> str:
 
 
 def _step(seconds: float) -> float:
-    """Return the distance of time marks: 1, 2 or 5 of a decimal unit, or a round fraction of minutes and hours."""
+    """Return the interval between ticks in seconds.
+
+    It is 1, 2 or 5 times a power of ten, or a round number of seconds, minutes or hours if the axis is long.
+    """
     least = seconds / _MOST_TICKS
     if least <= 0:
         return 0.0
@@ -128,9 +133,12 @@ def _time(seconds: float) -> str:
 
 
 def timeline(moments: Sequence[Moment], *, now: float, over: bool) -> str:
-    """Return a call's timeline as a picture, with the call's states above its actions, followed by a table.
+    """Return the timeline of a call as an SVG image, followed by a table of its events.
 
-    :param now: the end of the picture while the call is active, in seconds since the epoch.
+    The image shows the states of the call in the first row, and its actions below.
+
+    :param moments: the events of the call.
+    :param now: current time in seconds since the epoch, where the image ends if the call is live.
     :param over: whether the call has ended.
     """
     if not moments:
@@ -151,7 +159,7 @@ def timeline(moments: Sequence[Moment], *, now: float, over: bool) -> str:
 
 
 def _lanes(moments: Sequence[Moment]) -> dict[str, tuple[str, list[Moment]]]:
-    # By key, not by name: ids chosen by users often share a prefix.
+    # Use the complete control ID as the key. The displayed name is shortened, and IDs chosen by users often share a prefix.
     lanes: dict[str, tuple[str, list[Moment]]] = {}
     for moment in moments:
         key = moment.control_id or ("" if moment.name in ("state", "receive") else moment.name)
@@ -170,7 +178,7 @@ def _lane(row: int, name: str, moments: list[Moment], start: float, end: float, 
     for index, moment in enumerate(moments):
         following = moments[index + 1].at if index + 1 < len(moments) else None
         if following is None:
-            # The last state of a call continues, and so does that of an action that has just started; an end is a point in time.
+            # The last state of a live call lasts until now. The same applies to an action with a single event.
             lasts = not over and (of_the_call or len(moments) == 1)
             following = end if lasts else moment.at
         x = (moment.at - start) / (end - start) * 100
@@ -182,7 +190,7 @@ def _lane(row: int, name: str, moments: list[Moment], start: float, end: float, 
             f"<title>{said}, {moment.at - start:.3f} s</title></rect>"
         )
         if width / 100 * _NARROW > _LETTER * (len(moment.state) + 1):
-            # With dx, since x is in percent: 4 px after the start of the bar.
+            # x is a percentage, so use dx for the padding of 4 px.
             text = f'<text x="{x:.2f}%" dx="4" y="{top + 13}" style="fill:#fff">{_escape(moment.state)}</text>'
             parts.append(text)
     return "".join(parts)

@@ -1,17 +1,19 @@
-"""Fixtures for pytest, available when this package is installed. They import the package only when used.
+"""pytest plugin with fixtures for testing programs that use relay_sync.
+
+pytest loads this plugin automatically when the package is installed. The rest of the package is imported when a fixture is used.
 
 ``relay_simulator``
-    a :class:`relay_sync.simulator.Simulator`; a ``RelayClient()`` without arguments connects to it
+    A running :class:`relay_sync.simulator.Simulator`. ``RelayClient()`` without arguments connects to it.
 ``relay_client``
-    a :class:`relay_sync.RelayClient` that is connected to it, with context ``default``
+    A :class:`relay_sync.RelayClient` that is connected to the simulator, with the context ``default``.
 ``relay_time``
-    a function: ``relay_time(100)`` makes waits time out 100 times sooner until the test ends (:func:`relay_sync.testing.faster`);
-    ``with relay_time(100):`` until the block ends
+    A function that shortens timeouts. ``relay_time(100)`` divides them by 100 until the end of the test, and
+    ``with relay_time(100):`` until the end of the block. See :func:`relay_sync.testing.faster`.
 ``relay_errors``
-    the exceptions that handlers and callbacks raised (:class:`relay_sync.testing.HandlerErrors`), for tests that expect them;
-    without this fixture a test with a simulator fails at its teardown if there are any
+    The exceptions raised by handlers and callbacks, as :class:`relay_sync.testing.HandlerErrors`. Use this fixture in tests that
+    expect exceptions. Without it, a test that uses the simulator fails if a handler or callback raises an exception.
 
-The marker ``relay_simulator`` takes parameters of the simulator, and ``contexts`` for the client::
+The marker ``relay_simulator`` accepts parameters for the simulator, and ``contexts`` for the client::
 
     @pytest.mark.relay_simulator(media="realtime", contexts=["sales"])
     def test_answers(relay_simulator, relay_client): ...
@@ -34,9 +36,9 @@ __all__ = ["pytest_configure", "relay_client", "relay_errors", "relay_simulator"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker.
+    """Register the ``relay_simulator`` marker.
 
-    :param config: pytest's configuration.
+    :param config: the pytest configuration.
     """
     config.addinivalue_line(
         "markers", "relay_simulator(**options): parameters of relay_sync's simulator, and contexts=[...] of its client"
@@ -45,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for mark in reversed(list(request.node.iter_markers("relay_simulator"))):  # the closest one wins
+    for mark in reversed(list(request.node.iter_markers("relay_simulator"))):  # The closest marker takes precedence.
         if mark.args:
             raise pytest.UsageError("the marker relay_simulator takes keywords only")
         found.update(mark.kwargs)
@@ -54,7 +56,7 @@ def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 @pytest.fixture
 def _relay_raised(request: pytest.FixtureRequest) -> Iterator[HandlerErrors]:
-    """Collect the exceptions of handlers in this test; the test fails unless it requests them."""
+    """Collect the exceptions raised by handlers. The test fails if there are any, unless it uses ``relay_errors``."""
     from .testing import collected
 
     with collected() as found:
@@ -69,7 +71,7 @@ def _relay_raised(request: pytest.FixtureRequest) -> Iterator[HandlerErrors]:
 
 @pytest.fixture
 def relay_errors(_relay_raised: HandlerErrors) -> HandlerErrors:
-    """Return the exceptions of handlers and callbacks in this test, which then do not fail the test."""
+    """Return the exceptions raised by handlers and callbacks during the test. With this fixture, they do not fail the test."""
     return _relay_raised
 
 
@@ -77,14 +79,15 @@ def relay_errors(_relay_raised: HandlerErrors) -> HandlerErrors:
 def relay_simulator(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, _relay_raised: HandlerErrors
 ) -> Iterator[Simulator]:
-    """Start a RELAY server and telephone network on loopback, with its credentials in the environment."""
+    """Start a simulator and set the environment variables for its credentials."""
     from .simulator import Simulator
     from .testing import MISLEADING, variables_of, warn_of_unused_faults
 
     options = {"media": "fast", **_options(request)}
     options.pop("contexts", None)
     with Simulator(**options) as sim:
-        for name, value in variables_of(sim).items():  # with monkeypatch, as a test may use it for the same variables
+        # Use monkeypatch, because the test may change the same variables with it.
+        for name, value in variables_of(sim).items():
             monkeypatch.setenv(name, value)
         for name in MISLEADING:
             monkeypatch.delenv(name, raising=False)
@@ -97,7 +100,7 @@ def relay_simulator(
 def relay_client(
     request: pytest.FixtureRequest, relay_simulator: Simulator, _relay_raised: HandlerErrors
 ) -> Iterator[RelayClient]:
-    """Connect a client to :func:`relay_simulator`; its calls are hung up at the end."""
+    """Connect a client to the simulator. Live calls are hung up at the end of the test."""
     from .client.client import RelayClient
     from .testing import wait_for_handlers
 
@@ -107,12 +110,13 @@ def relay_client(
     yield client
     _relay_raised.stop_expecting_calls()
     client.disconnect(hangup_calls=True)
-    wait_for_handlers()  # they may still use the simulator and its variables; handlers that keep running are reported below
+    # Handlers may still use the simulator and its environment variables. _relay_raised reports handlers that do not return.
+    wait_for_handlers()
 
 
 @pytest.fixture
 def relay_time() -> Iterator[Callable[[float], AbstractContextManager[object]]]:
-    """Make waits time out sooner, until the end of the test or of a ``with`` block."""
+    """Return a function that shortens timeouts until the end of the test or of a ``with`` block."""
     from .testing import faster
 
     with ExitStack() as stack:

@@ -1,4 +1,7 @@
-"""The audio receivers of this process, to explain why a stream to one of them could not be opened."""
+"""Registry of the audio receivers in this process.
+
+It is used to explain why a stream could not be opened, if its URL belongs to a receiver in the same process.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,14 @@ __all__ = ["asleep_at", "register"]
 
 
 class ListeningReceiver(Protocol):
-    """A receiver that listens, or will listen, at an address."""
+    """Interface of an audio receiver."""
 
     @property
     def url(self) -> str: ...
 
     @property
     def why_silent(self) -> str:
-        """Why the receiver is not listening; ``""`` if it is."""
+        """Reason why the receiver is not listening, or ``""`` if it is listening."""
 
 
 _receivers: Final[Living[ListeningReceiver]] = Living()
@@ -30,7 +33,7 @@ def register(receiver: ListeningReceiver) -> None:
 
 
 def asleep_at(url: str) -> str:
-    """Return why the receiver at an address is not listening; ``""`` if it is, or if there is none."""
+    """Return the reason why the receiver with this URL is not listening, or ``""`` if it is listening or does not exist."""
     place = _place(url)
     if place is None:
         return ""

@@ -1,7 +1,7 @@
-"""Test programs that use this package: a simulated platform, and faster timeouts.
+"""Helpers for testing programs that use relay_sync.
 
-With pytest, the fixtures ``relay_simulator``, ``relay_client`` and ``relay_time`` come with the package
-(:mod:`relay_sync.pytest_plugin`). Without it::
+For pytest, the package provides the fixtures ``relay_simulator``, ``relay_client``, ``relay_time`` and ``relay_errors``. See
+:mod:`relay_sync.pytest_plugin`. With other test frameworks, use the functions in this module::
 
     from relay_sync.testing import simulated
 
@@ -38,26 +38,28 @@ from .threads.starting import join_all
 
 __all__ = ["HandlerErrors", "RaisedError", "environment_of", "faster", "handler_errors", "simulated"]
 
-#: Seconds that handlers have to finish, or raise, at the end of a test.
+#: Maximum time to wait for handlers at the end of a test, in seconds.
 HANDLER_PATIENCE: Final = 1.0
-#: The prefixes of the names of handler threads: of calls, and of streams.
+#: Names of the threads that run handlers for calls and streams.
 _HANDLERS: Final = re.compile(r"relay-call-|relay-audio-\d+-stream-")
 
-#: Variables that would direct a client away from the simulator.
+#: Environment variables that would prevent a client from connecting to the simulator.
 MISLEADING: Final = ("SIGNALWIRE_JWT_TOKEN", "SIGNALWIRE_RELAY_CA_FILE", "SIGNALWIRE_RELAY_SCHEME")
 
 
 @contextmanager
 def simulated(contexts: Iterable[str] = ("default",), **options: Any) -> Iterator[tuple[Simulator, RelayClient]]:
-    """Run a simulator and a client that is connected to it. The calls, the client and the simulator end with the block.
+    """Context manager that starts a simulator and connects a client to it.
 
-    Inside the block, ``RelayClient()`` without arguments also connects to the simulator: its credentials are in the environment.
-    Exceptions of handlers are logged; :func:`handler_errors` collects them for the test.
+    At the end of the block, live calls are hung up, and the client and the simulator are closed. Inside the block, the
+    credentials of the simulator are set in the environment, so ``RelayClient()`` without arguments connects to it, too.
 
-    A fault that was requested but did not occur causes a warning at the end: the test has not tested it.
+    Exceptions raised by handlers are logged. Use :func:`handler_errors` to collect them.
 
-    :param contexts: the contexts of the client.
-    :param options: parameters of :class:`relay_sync.simulator.Simulator`; ``media`` defaults to ``"fast"``.
+    If a fault was requested but did not occur, a warning is issued at the end, because the test did not cover the fault.
+
+    :param contexts: contexts for the client.
+    :param options: parameters of :class:`relay_sync.simulator.Simulator`. ``media`` defaults to ``"fast"``.
     """
     with Simulator(**{"media": "fast", **options}) as sim, environment_of(sim):
         client = RelayClient(**sim.credentials, contexts=contexts)
@@ -66,12 +68,12 @@ def simulated(contexts: Iterable[str] = ("default",), **options: Any) -> Iterato
             yield sim, client
         finally:
             client.disconnect(hangup_calls=True)
-            wait_for_handlers()  # while the simulator and its variables are there: they may still use them
+            wait_for_handlers()  # Handlers may still use the simulator and its environment variables.
     warn_of_unused_faults(sim)
 
 
 def warn_of_unused_faults(sim: Simulator) -> None:
-    """Warn of each fault that a test has requested and that has not occurred."""
+    """Issue a warning for each fault that was requested but did not occur."""
     for fault in sim.faults.unused():
         message = f"a requested fault did not occur: {fault} (Simulator.clear_faults() cancels faults)"
         warnings.warn(message, RuntimeWarning, stacklevel=2)
@@ -79,9 +81,9 @@ def warn_of_unused_faults(sim: Simulator) -> None:
 
 @frozen
 class RaisedError:
-    """An exception that user code raised.
+    """Exception raised by a handler or callback.
 
-    :ivar where: the code that raised it, such as ``the on_call handler of call ...``.
+    :ivar where: description of the handler or callback, such as ``the on_call handler of call ...``.
     :ivar error: the exception.
     """
 
@@ -94,24 +96,26 @@ class RaisedError:
 
 @define(eq=False)
 class HandlerErrors(Sequence[RaisedError]):
-    """The exceptions that handlers and callbacks have raised so far, in order. It may grow at any time, from any thread.
+    """Exceptions raised by handlers and callbacks, in order. Other threads may add exceptions at any time.
 
-    :class:`~relay_sync.CallEnded` and :class:`~relay_sync.ClientClosed` are ignored: they end a handler when the caller hangs up
-    or the program ends. Exceptions of handlers and callbacks that an earlier block has left running are ignored, too.
+    :class:`~relay_sync.CallEnded` and :class:`~relay_sync.ClientClosed` are not included, because handlers normally end with
+    these exceptions when the caller hangs up or the client is closed. Exceptions from handlers and callbacks that were already
+    running at the start of the block are not included either.
     """
 
     _earlier: frozenset[threading.Thread] = field(factory=frozenset, repr=False)
-    _earlier_callbacks: Mapping[Lanes, int] = field(factory=dict, repr=False)  # that ran, and for how many rests
+    # Clients whose callbacks were already running, with the value of Lanes.rests at that time.
+    _earlier_callbacks: Mapping[Lanes, int] = field(factory=dict, repr=False)
     _found: list[RaisedError] = field(factory=list, init=False)
     _changed: threading.Condition = field(factory=threading.Condition, init=False, repr=False)
     _ending: bool = field(default=False, init=False, repr=False)
 
     def wait(self, timeout: float = 5.0) -> RaisedError:
-        """Block until an exception is raised, and return the first one.
+        """Wait until an exception is raised.
 
-        :param timeout: seconds to wait.
+        :param timeout: maximum time to wait, in seconds.
         :return: the first exception.
-        :raises WaitTimeout: nothing was raised before the timeout.
+        :raises WaitTimeout: no exception was raised before the timeout.
         """
         timeout = values.timeout(timeout, optional=False)
         with self._changed:
@@ -120,13 +124,16 @@ class HandlerErrors(Sequence[RaisedError]):
             return self._found[0]
 
     def stop_expecting_calls(self) -> None:
-        """Ignore errors of this package from now on: calls are hung up and clients closed, which makes handlers fail."""
+        """Ignore further exceptions of type :class:`RelayError`.
+
+        Handlers raise such exceptions when their calls are hung up and the client is closed at the end of the test.
+        """
         self._ending = True
 
     def late(self) -> str:
         """Wait for handlers and callbacks that were started inside the block.
 
-        :return: a description of the handlers and callbacks that are still running; ``""`` if there are none.
+        :return: description of the handlers and callbacks that are still running, or ``""`` if there are none.
         """
         if wait_for_handlers(HANDLER_PATIENCE):
             return ""
@@ -141,19 +148,19 @@ class HandlerErrors(Sequence[RaisedError]):
         return ", ".join(found)
 
     def _knew(self, lanes: Lanes) -> bool:
-        """Return whether callbacks of a client have been running since before the block."""
+        """Return whether the callbacks of a client have been running continuously since before the block."""
         return self._earlier_callbacks.get(lanes) == lanes.rests
 
     def take(self, where: str, error: BaseException) -> None:
         """Add an exception.
 
-        :param where: the code that raised it.
+        :param where: description of the handler or callback.
         :param error: the exception.
         """
         if isinstance(error, (CallEnded, ClientClosed)) or (self._ending and isinstance(error, RelayError)):
             return
         if threading.current_thread() in self._earlier or any(self._knew(each) for each in known_lanes if each.inside):
-            return  # caused by an earlier test, which got the warning
+            return  # The handler was started by an earlier test, which reported it as still running.
         with self._changed:
             self._found.append(RaisedError(where, error))
             self._changed.notify_all()
@@ -173,7 +180,7 @@ class HandlerErrors(Sequence[RaisedError]):
 
 @contextmanager
 def handler_errors() -> Iterator[HandlerErrors]:
-    """Collect the exceptions that handlers and callbacks of this process raise inside the block.
+    """Context manager that collects the exceptions raised by handlers and callbacks.
 
     ::
 
@@ -190,7 +197,7 @@ def handler_errors() -> Iterator[HandlerErrors]:
 
 @contextmanager
 def collected() -> Iterator[HandlerErrors]:
-    """Collect the exceptions, without a warning about handlers that keep running."""
+    """Context manager that collects exceptions. It does not warn about handlers that are still running at the end."""
     found = HandlerErrors(frozenset(_handlers()), {each: each.rests for each in known_lanes if each.serving})
     callback_errors.listeners.append(found.take)
     try:
@@ -200,7 +207,7 @@ def collected() -> Iterator[HandlerErrors]:
 
 
 def _handlers() -> list[threading.Thread]:
-    """Return the threads of running handlers. Each serves one call or stream; the threads of callbacks are reused."""
+    """Return the threads that run handlers for calls and streams. The threads that run callbacks are not included."""
     here = threading.current_thread()
     return [each for each in threading.enumerate() if _HANDLERS.match(each.name) and each is not here]
 
@@ -208,8 +215,8 @@ def _handlers() -> list[threading.Thread]:
 def wait_for_handlers(timeout: float = HANDLER_PATIENCE) -> bool:
     """Wait until no handler or callback is running in this process.
 
-    :param timeout: seconds to wait at most.
-    :return: whether none is running.
+    :param timeout: maximum time to wait, in seconds.
+    :return: ``True`` if no handler or callback is running.
     """
     end = time.monotonic() + values.timeout(timeout, optional=False)
     handlers = _handlers()
@@ -219,7 +226,7 @@ def wait_for_handlers(timeout: float = HANDLER_PATIENCE) -> bool:
 
 
 def variables_of(sim: Simulator) -> dict[str, str]:
-    """Return the variables that direct a client to a simulator."""
+    """Return the environment variables for connecting to a simulator."""
     given = sim.credentials
     return {
         "SIGNALWIRE_PROJECT_ID": given["project"],
@@ -230,10 +237,10 @@ def variables_of(sim: Simulator) -> dict[str, str]:
 
 @contextmanager
 def environment_of(sim: Simulator) -> Iterator[Mapping[str, str]]:
-    """Put the credentials of a simulator in the environment of this process, and restore it at the end.
+    """Context manager that sets environment variables for the credentials of a simulator, and restores them at the end.
 
     :param sim: the simulator.
-    :return: the variables that were set.
+    :return: the environment variables that were set.
     """
     wanted = variables_of(sim)
     before = {name: os.environ.get(name) for name in (*wanted, *MISLEADING)}
@@ -252,17 +259,17 @@ def environment_of(sim: Simulator) -> Iterator[Mapping[str, str]]:
 
 @contextmanager
 def faster(factor: float) -> Iterator[None]:
-    """Make waits in this process time out sooner: with a factor of 100, ``action.wait(timeout=30)`` waits 0.3 seconds.
+    """Context manager that shortens timeouts. With a factor of 100, ``action.wait(timeout=30)`` waits for 0.3 seconds.
 
-    Use it to test how a program behaves when a call is not answered, no digit is pressed or the remote party does not hang up. It
-    applies to waits for events (:meth:`Action.wait`, ``Call.wait_for...``, ``Call.expect``, ``Message.wait``), not to the request
-    timeout of commands.
+    Use it to test how a program behaves if a call is not answered, no digit is pressed or the remote party does not hang up. It
+    applies to methods that wait for events, such as :meth:`Action.wait`, ``Call.wait_for_answered``, ``Call.expect`` and
+    ``Message.wait``. It does not apply to the request timeout of commands.
 
-    Timeouts that commands pass to the simulated platform are shortened as well: those of collectors, recordings and detectors, of
-    ringing, and ``max_duration``. With a factor of 100, ``initial_timeout=5`` takes 0.05 seconds. Timeouts that are already
-    running, and a caller's own ``ring_timeout`` and ``hangs_up_after``, are not changed.
+    It also applies to timeouts in commands sent to the simulator, such as ring timeouts, ``max_duration``, and the timeouts of
+    recordings, detectors and digit collection. With a factor of 100, ``initial_timeout=5`` expires after 0.05 seconds. Timeouts
+    that are already running are not changed. The same applies to ``ring_timeout`` and ``hangs_up_after`` of simulated phones.
 
-    :param factor: how many times sooner, at least 1.
+    :param factor: number by which timeouts are divided, at least 1.
     :raises InvalidParameter: the factor is not a number of at least 1.
     """
     number = values.number("factor", factor, low=1, optional=False)
