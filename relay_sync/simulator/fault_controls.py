@@ -105,7 +105,7 @@ class Controls:
         """The ids of the events, pings and disconnect requests that await a reply from a connected client."""
         return [each for client in self._connected() for each in list(client.pending)]
 
-    # -- faults of replies ---------------------------------------------------------------------------------------------
+    # -- reply faults --------------------------------------------------------------------------------------------------
 
     def refuse(
         self, method: str, code: int | str = 400, message: str = "Refused", *, data: Any = None, times: int | None = 1
@@ -194,7 +194,7 @@ class Controls:
         _check_json("details", members)
         self.faults.add(RequestFault(kind="break", method=method, data=members), times)
 
-    # -- faults of events ----------------------------------------------------------------------------------------------
+    # -- event faults --------------------------------------------------------------------------------------------------
 
     def drop_event(self, event_type: str, *, state: str | None = None, times: int | None = 1) -> None:
         """Drop events of a type instead of sending them.
@@ -236,7 +236,7 @@ class Controls:
         fault = EventFault(kind="delay", event_type=event_type, state=state, seconds=seconds)
         self.faults.add(fault, times)
 
-    # -- faults of audio ----------------------------------------------------------------------------------------------
+    # -- audio faults --------------------------------------------------------------------------------------------------
 
     def disturb_stream(
         self, kind: str, *, at: int = 10, count: int = 1, error: str = "connection_refused", times: int | None = 1
@@ -275,7 +275,7 @@ class Controls:
         """Remove all pending faults. Replies that are already held stay held until :meth:`release` is called."""
         self.faults.clear()
 
-    # -- sending anything ----------------------------------------------------------------------------------------------
+    # -- raw frames, events and pings ----------------------------------------------------------------------------------
 
     def send_raw(self, text: str, timeout: float = 5.0) -> None:
         """Send text unchanged on all open connections, whether or not they are authenticated. The text is not recorded in the
@@ -338,7 +338,7 @@ class Controls:
         self._do(send, timeout=timeout)
         self._world.board.wait_for(lambda: not waiting, timeout, "replies to pings")
 
-    # -- faults of sockets and sessions -------------------------------------------------------------------------------
+    # -- connection and session faults ---------------------------------------------------------------------------------
 
     def cut(self, reset: bool = False, timeout: float = 5.0) -> None:
         """Close all RELAY connections without a closing handshake. Sessions and calls stay alive.

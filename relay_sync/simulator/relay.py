@@ -38,7 +38,7 @@ class RelayServer:
     def __attrs_post_init__(self) -> None:
         self._world = self._platform.world
 
-    # -- sockets -------------------------------------------------------------------------------------------------------
+    # -- connections ---------------------------------------------------------------------------------------------------
 
     def opened(self, connection: Connection) -> None:
         """Register a new WebSocket connection and start pinging the client."""
@@ -59,7 +59,7 @@ class RelayServer:
             client.session.client = None
         self._world.board.changed()
 
-    # -- frames in -----------------------------------------------------------------------------------------------------
+    # -- incoming frames -----------------------------------------------------------------------------------------------
 
     def _received(self, client: ClientSocket, message: str | bytes) -> None:
         text = message if isinstance(message, str) else message.decode("utf-8", "replace")
@@ -132,7 +132,7 @@ class RelayServer:
             return
         self._platform.handlers.get(spec.name, CommandRequest.accept)(request)
 
-    # -- keeping alive -------------------------------------------------------------------------------------------------
+    # -- pings ---------------------------------------------------------------------------------------------------------
 
     def _ping_later(self, client: ClientSocket) -> None:
         if self._world.settings.ping_interval is not None:

@@ -60,7 +60,7 @@ class Story:
 
         :param to: called number or ``sip:`` address.
         :param from_: caller's number or ``sip:`` address, or ``anonymous``.
-        :param context: context of the call; the clients that receive this context are candidates for the call.
+        :param context: context of the call. Only clients that receive this context are offered the call.
         :param says: caller's speech, sent on the ``inbound`` track of streams: path of a WAV file, PCM16 bytes at 8 kHz, or
             ``None`` for silence. A list of sentences answers speech prompts instead, one sentence per prompt.
         :param hears: audio that the caller hears, sent on the ``outbound`` track of streams: path of a WAV file, PCM16 bytes at

@@ -236,7 +236,7 @@ class Simulator(Controls, Story):
             else f"<Simulator listening on {', '.join(self._server.addresses)}>"
         )
 
-    # -- start and end -------------------------------------------------------------------------------------------------
+    # -- startup and shutdown ------------------------------------------------------------------------------------------
 
     def start(self) -> Simulator:
         """Start listening. This has no effect if the simulator is already listening.
@@ -300,7 +300,7 @@ class Simulator(Controls, Story):
     ) -> None:
         self.close()
 
-    # -- for clients ---------------------------------------------------------------------------------------------------
+    # -- connection details for clients --------------------------------------------------------------------------------
 
     @property
     def port(self) -> int:
@@ -338,7 +338,7 @@ class Simulator(Controls, Story):
             raise InvalidParameter("wav", wav, "bytes")
         return self._recordings.add(self._recordings.new_id(), bytes(wav))
 
-    # -- for the controls ----------------------------------------------------------------------------------------------
+    # -- used by the mixins --------------------------------------------------------------------------------------------
 
     def _do(self, fn: Callable[..., _T], *args: Any, timeout: float = 5.0) -> _T:
         """Call a function on the loop thread and return its result."""

@@ -68,7 +68,7 @@ class World:
         self.board.settle = self.settle
         settle_with(self.journal, self.settle)
 
-    # -- for tests, from any thread ------------------------------------------------------------------------------------
+    # -- calls from other threads --------------------------------------------------------------------------------------
 
     def do(self, fn: Callable[..., _T], *args: Any, timeout: float) -> _T:
         """Call a function on the loop thread and return its result.
@@ -122,7 +122,7 @@ class World:
         staying = [client.session for client in self.clients.values() if not client.leaving]
         return [session for session in staying if session is not None and context in session.contexts]
 
-    # -- frames out ----------------------------------------------------------------------------------------------------
+    # -- outgoing frames -----------------------------------------------------------------------------------------------
 
     def write(self, client: ClientSocket, frame: dict[str, Any]) -> None:
         """Send a frame to a client. If the connection is already closed, only record the frame as lost."""
