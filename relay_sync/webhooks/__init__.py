@@ -1,4 +1,4 @@
-"""Parse and verify status callbacks of streams and recordings, in any web framework or none.
+"""Parse and verify status callbacks of the platform. Works with any web framework.
 
 ::
 
@@ -10,16 +10,16 @@
     if isinstance(callback, StreamStatus) and callback.state == "finished":
         ...
 
-The platform documents two dialects, and both are accepted by POST and GET: ``relay`` (JSON events of RELAY and REST streams)
-and ``cxml``, the form fields of cXML and of the Compatibility API. If the platform delivers a callback twice, both
-deliveries have the same :attr:`Callback.key`, and the second one has :attr:`Callback.repeated` set.
+The platform documents two dialects. ``relay`` callbacks are JSON events of RELAY and REST actions. ``cxml`` callbacks are form
+fields of cXML and the Compatibility API. Both are accepted in POST and GET requests. If the platform delivers a callback twice,
+both deliveries have the same :attr:`Callback.key`, and :attr:`Callback.repeated` is set for the second one.
 
 ================  ==================================================================================================
-``reader``        :class:`Webhooks`: turns a request into a callback
-``body``          parses JSON and form fields, with limits; pure
-``callbacks``     the callback classes, and how each dialect maps to them; pure
-``forwarded``     parses the forwarding headers of proxies; pure
-``signatures``    computes and compares signatures, and lists the URLs that may have been signed; pure
+``reader``        :class:`Webhooks`, which turns a request into a callback
+``body``          parsing of JSON and form bodies, with size limits
+``callbacks``     the callback classes, and the parsing of both dialects
+``forwarded``     parsing of forwarding headers sent by proxies
+``signatures``    computation and comparison of signatures
 ================  ==================================================================================================
 """
 

@@ -1,6 +1,6 @@
-"""Parse the members of a callback from a query or a body, within limits. Pure.
+"""Parse the query or body of a callback request, with limits on its size.
 
-Invalid input always raises :class:`~relay_sync.WebhookRefused`.
+All functions raise :class:`~relay_sync.WebhookRefused` for invalid input.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Fields = list[tuple[str, str]]
 
 
 def parse_form(text: bytes | str) -> Fields:
-    """Return the fields of a form or a query in order, including blank ones.
+    """Parse a form or a query string. The fields keep their order, and blank fields are included.
 
     :raises WebhookRefused: the text is not UTF-8, or has more than 1,000 fields.
     """
@@ -36,7 +36,7 @@ def parse_form(text: bytes | str) -> Fields:
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
-    """Return the object in a JSON body.
+    """Parse a body that contains a JSON object.
 
     :raises WebhookRefused: the body is not UTF-8, is not a JSON object, or is nested deeper than 64 levels.
     """

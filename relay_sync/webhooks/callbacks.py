@@ -1,4 +1,4 @@
-"""The classes of status callbacks, and how the members of either dialect map to them. Pure."""
+"""The classes of status callbacks, and the functions that create them from either dialect."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ Kind = Literal["stream", "recording", "call", "message", "other"]
 
 
 def _place(url: str) -> str:
-    """Return a URL without its credentials, path and query, any of which may be secret."""
+    """Return the scheme and host of a URL for ``repr``. Credentials, path and query are omitted because they may be secret."""
     scheme, mark, rest = url.partition("://")
     return f"{scheme}{mark}{rest.partition('/')[0].rpartition('@')[2].partition('?')[0]}/..." if mark else "..."
 
 
 @frozen(kw_only=True)
 class Callback:
-    """A status callback. The members below exist in every kind of callback, so that one handler can read them all.
+    """A status callback. These attributes are common to all kinds of callbacks.
 
-    :class:`Webhooks` remembers the last 4,096 verified callbacks, and separately the last 4,096 whose ``verified`` is ``None``; a
-    callback found there is ``repeated``. The Flask and Django integrations remember a callback only after your handlers have
-    succeeded. If several processes receive callbacks, store ``key`` under a unique constraint instead.
+    :class:`Webhooks` sets ``repeated`` if it remembers the callback. It remembers the last 4,096 verified callbacks, and the last
+    4,096 callbacks whose ``verified`` is ``None``. The Flask and Django integrations remember a callback only after your handlers
+    have succeeded. If several processes receive callbacks, store ``key`` in a database with a unique constraint instead.
 
-    In the ``relay`` dialect ``members`` are the ``params`` of the event. In the ``cxml`` dialect they are the form fields; of a
-    field that occurs several times, the last one.
+    In the ``relay`` dialect, ``members`` contains the ``params`` of the event. In the ``cxml`` dialect, it contains the form
+    fields. If a form field is repeated, it contains the last value.
 
     :ivar kind: the subject of the callback: ``stream``, ``recording``, ``call``, ``message`` or ``other``.
-    :ivar state: the new state of the subject, such as ``finished``, ``ringing`` or ``delivered``; ``""`` if unknown.
+    :ivar state: the new state of the subject, such as ``finished``, ``ringing`` or ``delivered``, or ``""`` if unknown.
     :ivar dialect: ``relay`` or ``cxml``.
-    :ivar verified: whether the signature is valid; ``None`` without a signature or a signing key.
-    :ivar finding: the result of the verification in words.
-    :ivar repeated: whether the same :class:`Webhooks` has already read this callback; ``False`` if the signature is invalid.
-    :ivar key: identifies the callback: the same for every delivery of it, different for any other.
-    :ivar name: the type as the platform sent it: ``calling.call.stream``, ``stream-started``, ``completed``.
-    :ivar call_id: id of the call, or ``""``.
-    :ivar control_id: id of the RELAY or REST action, or ``""``.
-    :ivar error: the platform's word or code for the failure, or ``""``.
-    :ivar project_id: id of the project (``AccountSid``), or ``""``.
-    :ivar timestamp: when the platform sent the callback, with a time zone; ``None`` if unknown.
-    :ivar members: all members as they arrived. Not shown by ``repr``.
+    :ivar verified: whether the signature is valid, or ``None`` if there is no signature or no signing key.
+    :ivar finding: a description of the result of the verification.
+    :ivar repeated: whether this :class:`Webhooks` object has read the callback before. ``False`` if the signature is invalid.
+    :ivar key: a unique identifier of the callback. It is the same for repeated deliveries.
+    :ivar name: the type as sent by the platform, such as ``calling.call.stream``, ``stream-started`` or ``completed``.
+    :ivar call_id: the ID of the call, or ``""``.
+    :ivar control_id: the ID of the RELAY or REST action, or ``""``.
+    :ivar error: the platform's error code or description, or ``""``.
+    :ivar project_id: the ID of the project (``AccountSid``), or ``""``.
+    :ivar timestamp: the time when the platform sent the callback, with a time zone, or ``None`` if unknown.
+    :ivar members: all members as sent by the platform. ``repr`` omits them.
     """
 
     kind: Kind = "other"
@@ -69,30 +69,30 @@ class Callback:
 
 @frozen(kw_only=True)
 class StreamStatus(Callback):
-    """A stream started or ended, or failed to start.
+    """A callback about a stream that has started, ended or failed.
 
-    RELAY and REST streams have a ``control_id``, cXML streams a ``stream_id``. Only the ``cxml`` dialect reports errors.
+    RELAY and REST streams have a ``control_id``, and cXML streams have a ``stream_id``. Only the ``cxml`` dialect reports errors.
 
     :ivar kind: always ``stream``.
-    :ivar state: ``streaming``, ``finished`` or ``error``; any other word is passed unchanged.
+    :ivar state: ``streaming``, ``finished`` or ``error``. Unknown states are passed on unchanged.
     :ivar dialect: ``relay`` or ``cxml``.
-    :ivar verified: whether the signature is valid; ``None`` without a signature or a signing key.
-    :ivar finding: the result of the verification in words.
-    :ivar repeated: whether the same :class:`Webhooks` has already read this callback; ``False`` if the signature is invalid.
-    :ivar key: identifies the callback: the same for every delivery of it, different for any other.
-    :ivar name: the type as the platform sent it: ``calling.call.stream``, ``stream-started``, ``completed``.
-    :ivar call_id: id of the call, or ``""``.
-    :ivar control_id: id of the RELAY or REST action, or ``""``.
-    :ivar stream_id: id of a cXML stream (``StreamSid``), or ``""``.
-    :ivar stream_name: the label of the stream; if it has none in the ``cxml`` dialect, its id.
-    :ivar track: ``inbound_track``, ``outbound_track`` or ``both_tracks``; ``""`` in the ``relay`` dialect.
-    :ivar url: where the platform sends the audio; ``""`` in the ``cxml`` dialect.
-    :ivar error: the platform's word or code for the failure, or ``""``.
-    :ivar conference_id: id of the conference, or ``""``.
+    :ivar verified: whether the signature is valid, or ``None`` if there is no signature or no signing key.
+    :ivar finding: a description of the result of the verification.
+    :ivar repeated: whether this :class:`Webhooks` object has read the callback before. ``False`` if the signature is invalid.
+    :ivar key: a unique identifier of the callback. It is the same for repeated deliveries.
+    :ivar name: the type as sent by the platform, such as ``calling.call.stream``, ``stream-started`` or ``completed``.
+    :ivar call_id: the ID of the call, or ``""``.
+    :ivar control_id: the ID of the RELAY or REST action, or ``""``.
+    :ivar stream_id: the ID of a cXML stream (``StreamSid``), or ``""``.
+    :ivar stream_name: the label of the stream. In the ``cxml`` dialect, a stream without a label has its ID here.
+    :ivar track: ``inbound_track``, ``outbound_track`` or ``both_tracks``, or ``""`` in the ``relay`` dialect.
+    :ivar url: the URL to which the platform sends the audio, or ``""`` in the ``cxml`` dialect.
+    :ivar error: the platform's error code or description, or ``""``.
+    :ivar conference_id: the ID of the conference, or ``""``.
     :ivar tag: the tag of the call, or ``""``.
-    :ivar project_id: id of the project (``AccountSid``), or ``""``.
-    :ivar timestamp: when the platform sent the callback, with a time zone; ``None`` if unknown.
-    :ivar members: all members as they arrived. Not shown by ``repr``.
+    :ivar project_id: the ID of the project (``AccountSid``), or ``""``.
+    :ivar timestamp: the time when the platform sent the callback, with a time zone, or ``None`` if unknown.
+    :ivar members: all members as sent by the platform. ``repr`` omits them.
     """
 
     kind: Kind = field(default="stream", init=False, repr=False)
@@ -109,31 +109,31 @@ class StreamStatus(Callback):
 
 @frozen(kw_only=True)
 class RecordingStatus(Callback):
-    """A recording changed its state.
+    """A callback about a recording whose state has changed.
 
-    Download it with :meth:`relay_sync.rest.RestClient.download`.
+    To download the recording, use :meth:`relay_sync.rest.RestClient.download`.
 
     :ivar kind: always ``recording``.
-    :ivar state: ``recording``, ``paused``, ``finished``, ``no_input`` or ``error``; any other word is passed unchanged.
+    :ivar state: ``recording``, ``paused``, ``finished``, ``no_input`` or ``error``. Unknown states are passed on unchanged.
     :ivar dialect: ``relay`` or ``cxml``.
-    :ivar verified: whether the signature is valid; ``None`` without a signature or a signing key.
-    :ivar finding: the result of the verification in words.
-    :ivar repeated: whether the same :class:`Webhooks` has already read this callback; ``False`` if the signature is invalid.
-    :ivar key: identifies the callback: the same for every delivery of it, different for any other.
-    :ivar name: the type as the platform sent it: ``calling.call.stream``, ``stream-started``, ``completed``.
-    :ivar call_id: id of the call, or ``""``.
-    :ivar recording_id: id in the platform's records, or ``""``.
-    :ivar control_id: id of the RELAY or REST action, or ``""``.
-    :ivar url: where the recording is or will be available.
-    :ivar duration: length in seconds; 0.0 if unknown.
-    :ivar size: size in bytes; 0 if unknown.
-    :ivar channels: number of channels, 1 or 2; 0 if unknown.
-    :ivar start_time: when the recording started, with a time zone; ``None`` if unknown.
-    :ivar error: the platform's word or code for the failure, or ``""``.
-    :ivar conference_id: id of the conference, or ``""``.
-    :ivar project_id: id of the project (``AccountSid``), or ``""``.
-    :ivar timestamp: when the platform sent the callback, with a time zone; ``None`` if unknown.
-    :ivar members: all members as they arrived. Not shown by ``repr``.
+    :ivar verified: whether the signature is valid, or ``None`` if there is no signature or no signing key.
+    :ivar finding: a description of the result of the verification.
+    :ivar repeated: whether this :class:`Webhooks` object has read the callback before. ``False`` if the signature is invalid.
+    :ivar key: a unique identifier of the callback. It is the same for repeated deliveries.
+    :ivar name: the type as sent by the platform, such as ``calling.call.stream``, ``stream-started`` or ``completed``.
+    :ivar call_id: the ID of the call, or ``""``.
+    :ivar recording_id: the ID of the recording on the platform, or ``""``.
+    :ivar control_id: the ID of the RELAY or REST action, or ``""``.
+    :ivar url: the URL of the recording. The recording may not be available there immediately.
+    :ivar duration: the duration in seconds, or 0.0 if unknown.
+    :ivar size: the size in bytes, or 0 if unknown.
+    :ivar channels: the number of channels, 1 or 2, or 0 if unknown.
+    :ivar start_time: the time when the recording started, with a time zone, or ``None`` if unknown.
+    :ivar error: the platform's error code or description, or ``""``.
+    :ivar conference_id: the ID of the conference, or ``""``.
+    :ivar project_id: the ID of the project (``AccountSid``), or ``""``.
+    :ivar timestamp: the time when the platform sent the callback, with a time zone, or ``None`` if unknown.
+    :ivar members: all members as sent by the platform. ``repr`` omits them.
     """
 
     kind: Kind = field(default="recording", init=False, repr=False)
@@ -151,28 +151,28 @@ class RecordingStatus(Callback):
 
 @frozen(kw_only=True)
 class OtherStatus(Callback):
-    """A callback about a call, a message or any other subject.
+    """A callback about a call, a message or another subject.
 
-    The platform's fields beyond those listed here are in ``members``.
+    Use ``members`` to access fields that are not listed here.
 
-    :ivar kind: the subject of the callback: ``call``, ``message`` or ``other``; never ``stream`` or ``recording``.
-    :ivar state: the new state as the platform sent it: of a call, such as ``ringing``; of a message, such as ``delivered``.
+    :ivar kind: the subject of the callback: ``call``, ``message`` or ``other``.
+    :ivar state: the new state as sent by the platform, such as ``ringing`` for a call or ``delivered`` for a message.
     :ivar dialect: ``relay`` or ``cxml``.
-    :ivar verified: whether the signature is valid; ``None`` without a signature or a signing key.
-    :ivar finding: the result of the verification in words.
-    :ivar repeated: whether the same :class:`Webhooks` has already read this callback; ``False`` if the signature is invalid.
-    :ivar key: identifies the callback: the same for every delivery of it, different for any other.
-    :ivar name: the type as the platform sent it: ``calling.call.stream``, ``stream-started``, ``completed``.
-    :ivar call_id: id of the call, or ``""``.
-    :ivar control_id: id of the RELAY or REST action, or ``""``.
-    :ivar error: the platform's word or code for the failure, or ``""``.
-    :ivar project_id: id of the project (``AccountSid``), or ``""``.
-    :ivar timestamp: when the platform sent the callback, with a time zone; ``None`` if unknown.
-    :ivar members: all members as they arrived. Not shown by ``repr``.
+    :ivar verified: whether the signature is valid, or ``None`` if there is no signature or no signing key.
+    :ivar finding: a description of the result of the verification.
+    :ivar repeated: whether this :class:`Webhooks` object has read the callback before. ``False`` if the signature is invalid.
+    :ivar key: a unique identifier of the callback. It is the same for repeated deliveries.
+    :ivar name: the type as sent by the platform, such as ``calling.call.stream``, ``stream-started`` or ``completed``.
+    :ivar call_id: the ID of the call, or ``""``.
+    :ivar control_id: the ID of the RELAY or REST action, or ``""``.
+    :ivar error: the platform's error code or description, or ``""``.
+    :ivar project_id: the ID of the project (``AccountSid``), or ``""``.
+    :ivar timestamp: the time when the platform sent the callback, with a time zone, or ``None`` if unknown.
+    :ivar members: all members as sent by the platform. ``repr`` omits them.
     """
 
 
-# States of cXML callbacks, and the equivalent RELAY states.
+# The states of cXML callbacks and the equivalent RELAY states.
 _STREAM_STATES: Final = {"stream-started": "streaming", "stream-stopped": "finished", "stream-error": "error"}
 _RECORDING_STATES: Final = {
     "in-progress": "recording",
@@ -181,7 +181,8 @@ _RECORDING_STATES: Final = {
     "absent": "no_input",
     "failed": "error",
 }
-#: The fields of other forms that hold a state, in order of precedence: a message's form may also have a ``CallStatus``.
+#: The fields that contain the state in other forms. Earlier fields take precedence, because the form of a message may also have a
+#: ``CallStatus``.
 _FORM_STATES: Final[dict[str, Kind]] = {
     "MessageStatus": "message",
     "SmsStatus": "message",
@@ -189,7 +190,7 @@ _FORM_STATES: Final[dict[str, Kind]] = {
     "StatusCallbackEvent": "other",
     "CallStatus": "call",
 }
-#: Fields that distinguish a cXML callback written in JSON from an event.
+#: The fields that distinguish a cXML callback in JSON format from an event.
 _CXML: Final = frozenset(
     {*_FORM_STATES, "AccountSid", "CallSid", "Unique-ID", "ConferenceSid", "MessageSid", "SmsSid", "FaxSid"}
     | {"StreamEvent", "StreamSid", "RecordingStatus", "RecordingSid"}
@@ -198,12 +199,16 @@ _FIRST_YEAR_S, _LAST_YEAR_S = 0.0, 253402300799.0  # the range of datetime
 
 
 def is_cxml(members: Mapping[str, Any]) -> bool:
-    """Return whether these are the members of a cXML callback: no event has any of its fields at the top level."""
+    """Return whether a JSON object is a cXML callback. Events have none of the fields of cXML callbacks at the top level."""
     return "event_type" not in members and not _CXML.isdisjoint(members)
 
 
 def read(dialect: Dialect, members: Mapping[str, Any]) -> Callback:
-    """Return the callback for an event's envelope (``relay``) or for form fields by name (``cxml``)."""
+    """Create a callback.
+
+    :param dialect: the dialect of the members.
+    :param members: the envelope of an event (``relay``), or the form fields by name (``cxml``).
+    """
     return _read_event(members) if dialect == "relay" else _read_form(members)
 
 
@@ -255,7 +260,7 @@ def _kind_of_event(name: str) -> Kind:
 
 
 def _nested(params: Mapping[str, Any], name: str, take: Callable[[Mapping[str, Any], str], Any]) -> Any:
-    """Read a member of a recording's event from the event itself, its ``record``, or the ``audio`` of that."""
+    """Read a member of a recording event. It may be in the event, in its ``record``, or in the ``audio`` of the ``record``."""
     record = params.get("record")
     record = record if isinstance(record, dict) else {}
     audio = record.get("audio")
@@ -266,7 +271,7 @@ def _nested(params: Mapping[str, Any], name: str, take: Callable[[Mapping[str, A
 
 
 def _read_form(members: Mapping[str, Any]) -> Callback:
-    # A callback in JSON may have numbers, and null for what a form leaves blank.
+    # A callback in JSON format may contain numbers, and null in place of blank values.
     fields = {name: _written(value) for name, value in members.items()}
     about: dict[str, Any] = {
         "dialect": "cxml",
@@ -327,7 +332,7 @@ def _text(members: Mapping[str, Any], name: str) -> str:
 
 
 def _written(value: Any) -> str:
-    """Return a value as a form would have it."""
+    """Return a JSON value as a form would represent it."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return ""
     return str(value)
@@ -338,13 +343,13 @@ def _first(members: Mapping[str, Any], *names: str) -> str:
 
 
 def _number(members: Mapping[str, Any], name: str) -> float:
-    """Return a number that may arrive as text; 0 if it is missing, invalid or negative."""
+    """Return a number that may be a string in the callback. Return 0 if it is missing, invalid or negative."""
     number = finite(members.get(name))
     return number if number is not None and number >= 0 else 0.0
 
 
 def _moment(value: Any) -> datetime.datetime | None:
-    """Parse seconds since 1970, or ISO 8601 text (in UTC if it has no zone); return ``None`` for anything else."""
+    """Parse a Unix timestamp or an ISO 8601 string, which is in UTC if it has no time zone. Return ``None`` if it is invalid."""
     number = finite(value)
     if number is not None:
         if not _FIRST_YEAR_S <= number <= _LAST_YEAR_S:

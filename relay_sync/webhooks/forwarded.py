@@ -1,6 +1,7 @@
-"""Parse the forwarding headers of proxies: ``Forwarded`` (RFC 7239) and ``X-Forwarded-*``. Pure.
+"""Parse the ``Forwarded`` (RFC 7239) and ``X-Forwarded-*`` headers of proxies.
 
-Any client can send these headers. :class:`~relay_sync.webhooks.Webhooks` decides whether to trust them, by the peer.
+Any client can send these headers, so they must only be trusted if the peer is a known proxy.
+:class:`~relay_sync.webhooks.Webhooks` checks this.
 """
 
 from __future__ import annotations
@@ -15,27 +16,29 @@ from ..hosts.names import split_authority, unbracketed, without_port
 
 __all__ = ["NAMES", "Networks", "Place", "contains", "networks", "places"]
 
-#: The headers, in lower case. Repeated headers form one list.
+#: The names of the headers, in lower case. Repeated headers are joined to one list.
 NAMES: Final = frozenset({"forwarded", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port"})
-#: Maximum number of proxies read from one request.
+#: Maximum number of list elements to read from a header.
 MOST: Final = 8
 
-#: Scheme, and host with port; either is empty if unknown.
+#: A scheme, and a host with an optional port. Each is ``""`` if unknown.
 Place: TypeAlias = tuple[str, str]
 Networks: TypeAlias = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
 _TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-# A value with a colon or brackets must be quoted, but not every proxy does so.
+# RFC 7239 requires quotes around values with a colon or brackets, but some proxies omit them.
 _PAIR: Final = re.compile(rf'({_TOKEN})=("(?:[^"\\]|\\.)*"|[^\s,;"]+)')
 _BLANKS: Final = re.compile(r"[ \t]*")
-# An IPv6 literal may not have a zone either: zones are local to one machine.
+# IPv6 literals with a zone are rejected as well, because zones have a meaning on one machine only.
 _NO_HOST: Final = re.compile(r"[\s/?#@\\,\"<>]|^\[.*%")
 
 
 def places(headers: Mapping[str, str]) -> list[Place]:
-    """Return where the client may have sent the request, according to each proxy of the chain, outermost first.
+    """Return the schemes and hosts to which the client may have sent the request.
 
-    :param headers: the headers of the request, with names in lower case.
+    Each proxy of the chain contributes one entry. The first entry belongs to the outermost proxy.
+
+    :param headers: the headers of the request, with lower-case names.
     """
     found = [_place(element) for element in _elements(headers.get("forwarded", ""))]
     schemes, hosts, ports = (_listed(headers, f"x-forwarded-{what}") for what in ("proto", "host", "port"))
@@ -52,7 +55,10 @@ def _listed(headers: Mapping[str, str], name: str) -> list[str]:
 
 
 def _at(values: list[str], index: int) -> str:
-    """Return an entry of a list; if it is too short, the last one: not every proxy appends to every header."""
+    """Return an element of a list, or the last one if the list is too short.
+
+    Lists may have different lengths, because not every proxy appends to every header.
+    """
     return values[min(index, len(values) - 1)] if values else ""
 
 
@@ -60,12 +66,12 @@ def _with_port(host: str, port: str) -> list[str]:
     if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
         return [host]
     name = without_port(host)
-    # Some proxies send two different ports: the port next to the name is the likelier one.
+    # Some proxies send two different ports. The port in the host header is more likely to be correct.
     return [f"{host}:{port}"] if name == host else [host, f"{name}:{port}"]
 
 
 def _elements(text: str) -> list[dict[str, str]]:
-    """Return the parameters of each element of a ``Forwarded`` header; nothing if any part of it is malformed."""
+    """Parse the elements of a ``Forwarded`` header. Return an empty list if any part of the header is malformed."""
     found: list[dict[str, str]] = [{}]
     position = _blanks(text, 0)
     while position < len(text):
@@ -99,7 +105,7 @@ def _scheme(text: str) -> str:
 
 
 def _host(text: str) -> str:
-    """Return the host if it is valid in a URL, otherwise ``""``."""
+    """Return a host unchanged if it is valid in a URL, otherwise ``""``."""
     if _NO_HOST.search(text) or not text.isprintable():
         return ""
     try:
@@ -110,7 +116,7 @@ def _host(text: str) -> str:
 
 
 def networks(given: Any) -> Networks:
-    """Return the trusted proxies as networks.
+    """Parse the addresses and networks of trusted proxies.
 
     :raises InvalidParameter: an entry is neither an address nor a network.
     """
@@ -129,7 +135,10 @@ def networks(given: Any) -> Networks:
 def _unmapped(
     network: ipaddress.IPv4Network | ipaddress.IPv6Network,
 ) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    """Return the IPv4 network of an IPv4-mapped IPv6 network, the notation of servers that listen on both families."""
+    """Convert an IPv4-mapped IPv6 network to an IPv4 network. Return other networks unchanged.
+
+    Dual-stack servers report IPv4 addresses in this notation.
+    """
     if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= 96:
         first = network.network_address.ipv4_mapped
         if first is not None:
@@ -138,7 +147,7 @@ def _unmapped(
 
 
 def contains(trusted: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network], peer: str) -> bool:
-    """Return whether an address is in one of the networks; ``False`` for an invalid address."""
+    """Return whether one of the networks contains an address. Return ``False`` if the address is invalid."""
     try:
         address = ipaddress.ip_address(unbracketed(peer).partition("%")[0])
     except ValueError:

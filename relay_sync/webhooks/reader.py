@@ -1,4 +1,4 @@
-"""Turn an HTTP request into a callback."""
+"""Parse and verify the HTTP request of a callback."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ __all__ = ["Webhooks"]
 
 MAX_BODY: Final = 2**20
 MAX_URL: Final = 16384
-#: Number of verified callbacks that are remembered to recognize repetitions; unverified ones are counted separately.
+#: Number of callbacks to remember for detecting repeated deliveries. There is one table for verified callbacks and one for
+#: unverified callbacks.
 REMEMBERED: Final = 4096
 VARIABLE: Final = "SIGNALWIRE_SIGNING_KEY"
 
@@ -32,19 +33,21 @@ Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
 
 class Webhooks:
-    """Parser and verifier of the platform's status callbacks. Create one per application; it is thread-safe.
+    """Parser and verifier of the platform's status callbacks. Thread-safe. Create one object per application.
 
-    :param signing_key: the project's signing key from the dashboard (not the API token), or several during a key rotation.
-        Default: ``$SIGNALWIRE_SIGNING_KEY``. Without a key, callbacks are not verified.
-    :param public_url: the URL under which the platform reaches the application: scheme, host and an optional path prefix.
-        Required behind a proxy, and recommended everywhere, since a request can misstate its own URL.
-    :param strict: refuse callbacks without a valid signature. The platform documents signatures for few of its requests, so start
-        without it and check :attr:`Callback.verified`.
-    :param trusted_proxies: addresses and networks of your proxies. Their ``Forwarded`` and ``X-Forwarded-Proto``, ``-Host`` and
-        ``-Port`` headers are used if there is no *public_url*; ``parse`` then needs *peer*. Default: none.
-    :param trust_forwarded: use these headers from any client. Set it only behind a proxy that overwrites them and that clients
-        cannot bypass.
-    :param max_body: the maximum size of a body in bytes; larger ones are refused.
+    :param signing_key: the signing key of the project, as shown in the dashboard, or several keys during a key rotation. This is
+        not the API token. Defaults to the environment variable ``SIGNALWIRE_SIGNING_KEY``. Without a key, callbacks are not
+        verified.
+    :param public_url: the URL at which the platform reaches the application, with scheme, host and an optional path prefix. It is
+        required behind a proxy. It is recommended in all cases, because a request can contain a wrong host.
+    :param strict: whether to refuse callbacks without a valid signature. The platform documents signatures for only a few
+        kinds of requests. Start without this option and check :attr:`Callback.verified`.
+    :param trusted_proxies: the addresses and networks of your proxies. If there is no *public_url*, their ``Forwarded`` and
+        ``X-Forwarded-Proto``, ``-Host`` and ``-Port`` headers are used. In this case pass *peer* to :meth:`parse`. Defaults to
+        none.
+    :param trust_forwarded: whether to use these headers from any client. Set this only if clients cannot bypass the proxy and the
+        proxy overwrites the headers.
+    :param max_body: the maximum size of a body, in bytes. Larger requests are refused.
     :raises InvalidParameter: a value is invalid, or ``strict`` is used without a key.
     """
 
@@ -68,7 +71,7 @@ class Webhooks:
         self.trust_forwarded = trust_forwarded
         self._proxies = networks(trusted_proxies)
         self.max_body: int = values.whole("max_body", max_body, low=1) or MAX_BODY
-        # Separate tables, so that unverified callbacks cannot displace verified ones.
+        # Use separate tables, so that unverified callbacks cannot displace verified ones.
         self._seen: dict[bool | None, Recent[str, str]] = {True: Recent(REMEMBERED), None: Recent(REMEMBERED)}
 
     def __repr__(self) -> str:
@@ -88,18 +91,19 @@ class Webhooks:
     ) -> Callback:
         """Parse and verify a request.
 
-        :param method: ``GET`` or ``POST``.
-        :param url: the URL as the server received it, absolute or starting with the path, with its query.
-        :param headers: the headers as a mapping or as pairs; the case of the names does not matter.
-        :param body: the undecoded body.
-        :param peer: the address of the client that connected, for *trusted_proxies*.
-        :param remember: whether to mark the next delivery of the callback as :attr:`Callback.repeated`. With ``False``, call
-            :meth:`remember` once you have handled it, so that a redelivery after a failure is handled.
-        :param spellings: other ways to write *url*, if the framework has rewritten it; the signature may cover any of them.
+        :param method: the HTTP method, ``GET`` or ``POST``.
+        :param url: the URL that the server received, including the query. It may be absolute or start with the path.
+        :param headers: the headers, as a mapping or as pairs. Names are case-insensitive.
+        :param body: the body, as bytes.
+        :param peer: the address of the connected client, which is compared with *trusted_proxies*.
+        :param remember: whether to remember the callback, so that :attr:`Callback.repeated` is set for the next delivery. If you
+            pass ``False``, call :meth:`remember` after you have handled the callback. A redelivery after a failure is then
+            handled again.
+        :param spellings: alternative spellings of *url*, if the framework has rewritten it. The signature may cover any of them.
         :return: a :class:`StreamStatus`, a :class:`RecordingStatus` or an :class:`OtherStatus`.
-        :raises WebhookRefused: the request is not a callback, or has no valid signature although ``strict`` is set or a web page
-            of another site sent it (``Origin``). ``status`` is the HTTP status to respond with. No content of a request raises
-            anything else.
+        :raises WebhookRefused: the request is not a callback. Also raised if it has no valid signature and either ``strict`` is
+            set or the request was sent by a web page of another site (``Origin``). ``status`` is the HTTP status for the
+            response. This is the only exception that the content of a request can cause.
         :raises InvalidParameter: an argument has the wrong type.
         """
         fields_of = _lower(headers)
@@ -122,7 +126,7 @@ class Webhooks:
         return evolve(callback, repeated=self._note(callback) if remember else self._knows(callback))
 
     def remember(self, callback: Callback) -> None:
-        """Record that a callback was handled: its next delivery has :attr:`Callback.repeated` set.
+        """Remember a callback that was handled, so that :attr:`Callback.repeated` is set for the next delivery.
 
         :param callback: the result of ``parse(..., remember=False)``.
         :raises InvalidParameter: *callback* is not a callback.
@@ -135,22 +139,27 @@ class Webhooks:
         return callback.verified is not False and callback.key in self._seen[callback.verified]
 
     def _note(self, callback: Callback) -> bool:
-        """Remember a callback unless its signature is invalid. Atomic: of two threads, only one finds it new.
+        """Remember a callback unless its signature is invalid.
 
-        :return: whether it was already known.
+        This operation is atomic. If two threads remember the same callback, only one of them gets ``False``.
+
+        :return: whether the callback was already known.
         """
         if callback.verified is False:
             return False
         return self._seen[callback.verified].put(callback.key, callback.key) == callback.key
 
     def _is_of_another_site(self, seen: SplitResult, headers: Mapping[str, str]) -> bool:
-        """Return whether a browser sent the request for a web page: any page can reach a server on its visitor's machine."""
+        """Return whether the request was sent by a web page of another site.
+
+        Any web page that a developer visits can send requests to a server on the developer's machine.
+        """
         public = None if self._public is None else f"{self._public[0]}://{self._public[1]}"
         host = headers.get("host") or seen.netloc
         return refusal(headers.get("origin"), host, on_loopback=False, public_url=public) is not None
 
     def _trusts(self, peer: Any) -> bool:
-        """Return whether to use the forwarding headers of a request from this peer."""
+        """Return whether the forwarding headers of a request from this peer are trusted."""
         if peer is not None and not isinstance(peer, str):
             raise InvalidParameter("peer", peer, "the address of the client that connected, as text")
         return self.trust_forwarded or (peer is not None and forwarded.contains(self._proxies, peer))
@@ -211,11 +220,13 @@ class Webhooks:
             if whole == "/":
                 found.append((scheme, host, ""))
         else:
-            # A path alone does not reveal the scheme: try both, which helps no attacker.
+            # If the URL is only a path, the scheme is unknown. Try both schemes, which is safe.
             schemes = [seen.scheme] if seen.scheme else ["https", "http"]
             host = seen.netloc or headers.get("host", "")
             said = [(scheme, _completed(name, host)) for scheme, name in forwarded.places(headers)]
-            if not said and not headers.get("x-forwarded-host"):  # otherwise the proxy sent a malformed host
+            if not said and not headers.get(
+                "x-forwarded-host"
+            ):  # if there is such a header, the host in it is malformed
                 said = [("", host)]
             reached = [(each, name) for scheme, name in said for each in ([scheme] if scheme else schemes)]
             paths = [seen.path, "" if seen.path else "/"] if seen.path in ("", "/") else [seen.path]
@@ -223,12 +234,12 @@ class Webhooks:
         try:
             urls = [urlunsplit((scheme, host, path, seen.query, "")) for scheme, host, path in found]
             return [spelling for url in urls for spelling in signatures.spellings(url)]
-        except ValueError:  # the request has a malformed host
+        except ValueError:  # the host of the request is malformed
             return []
 
 
 def _completed(said: str, host: str) -> str:
-    """Return the host of a forwarding header; if it has only a port, that port with the host of the request."""
+    """Return the host of a forwarding header. If the header contains only a port, combine it with the host of the request."""
     if not said.startswith(":"):
         return said or host
     return without_port(host) + said
@@ -268,7 +279,7 @@ def _lower(headers: Any) -> dict[str, str]:
     lower: dict[str, str] = {}
     for name, value in pairs:
         name = name.lower()
-        # Repeated forwarding headers form one list; of any other header, the last one counts.
+        # Join repeated forwarding headers to one list. For other repeated headers, use the last value.
         lower[name] = f"{lower[name]}, {value}" if name in forwarded.NAMES and name in lower else value
     return lower
 
@@ -276,7 +287,11 @@ def _lower(headers: Any) -> dict[str, str]:
 def _members(
     method: str, url: SplitResult, content_type: str, body: bytes
 ) -> tuple[Dialect, Mapping[str, Any], Fields | None]:
-    """Return the dialect, the members, and for the signature the fields of a form in order."""
+    """Parse a request.
+
+    :return: the dialect, the members of the callback, and the form fields in order. The fields are needed to verify the
+        signature. They are ``None`` if the request has no form in its body.
+    """
     if method == "GET":
         fields = parse_form(url.query)
         if not fields:
@@ -287,7 +302,7 @@ def _members(
     if not labeled_json and kind not in ("", "application/x-www-form-urlencoded"):
         raise WebhookRefused("the Content-Type must be JSON or a form", status=415)
     start = bytes(body[:64]).removeprefix(b"\xef\xbb\xbf").lstrip()
-    # The Content-Type may be wrong: no form starts with a brace, and no JSON with a name and "=".
+    # Look at the body as well, because the Content-Type may be wrong. JSON objects start with a brace, and forms with "name=".
     if start[:1] == b"{" or (labeled_json and not _FORM.match(start)):
         members = parse_json(bytes(body))
         return ("cxml" if is_cxml(members) else "relay"), members, None
@@ -309,9 +324,10 @@ _ENVELOPE: Final = ("event_type", "event_channel", "timestamp", "project_id", "s
 
 
 def _unfold(query: Mapping[str, str]) -> dict[str, Any]:
-    """Return the envelope of an event from a query.
+    """Convert query fields to the envelope of an event.
 
-    The platform does not document the format. ``params`` is parsed as JSON; fields outside the envelope become members of it.
+    The platform does not document the format. ``params`` is parsed as JSON, and fields that are not part of the envelope are
+    added to ``params``.
     """
     envelope: dict[str, Any] = {name: query[name] for name in _ENVELOPE if name in query}
     rest = {name: value for name, value in query.items() if name not in _ENVELOPE and name != "params"}

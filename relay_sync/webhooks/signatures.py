@@ -1,12 +1,12 @@
-"""Compute and compare the signatures of callbacks. Pure.
+"""Compute and compare the signatures of callbacks.
 
-The platform signs as follows:
+The platform computes signatures as follows:
 
-* JSON bodies: hex of HMAC-SHA1(key, URL + body); a second header has the same with SHA-256.
-* Forms: base64 of HMAC-SHA1(key, URL + each name and value, sorted by name).
-* GET: the URL alone; the encoding is undocumented, so hex and base64 are both accepted.
+* For JSON bodies, it sends HMAC-SHA1(key, URL + body) in hex. A second header contains the same with SHA-256.
+* For forms, it sends HMAC-SHA1(key, URL + names and values of all fields, sorted by name) in base64.
+* For GET requests, it signs the URL only. The encoding is not documented, so both hex and base64 are accepted.
 
-The signed URL is the URL configured on the platform. Behind a proxy it differs from the URL that the server receives.
+The signed URL is the URL that is configured on the platform. Behind a proxy, the server sees a different URL.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..hosts.names import USUAL_PORTS, without_port
 
 __all__ = ["HEADERS", "SHA256_HEADER", "is_genuine", "sign_form", "sign_json", "sign_json_sha256", "spellings"]
 
-#: The headers that may hold the signature; Twilio's libraries read the second one.
+#: The headers that may contain the signature. The second one is the header that Twilio's libraries read.
 HEADERS: Final = ("x-signalwire-signature", "x-twilio-signature")
 SHA256_HEADER: Final = "x-signalwire-sha256-signature"
 
@@ -30,26 +30,28 @@ Fields = Sequence[tuple[str, str]]
 
 
 def sign_json(key: str, url: str, body: bytes) -> str:
-    """Return the signature of a JSON body: lower-case hex of HMAC-SHA1."""
+    """Return the signature of a JSON body, an HMAC-SHA1 in lower-case hex."""
     return hmac.new(key.encode(), _bytes(url) + body, hashlib.sha1).hexdigest()
 
 
 def sign_json_sha256(key: str, url: str, body: bytes) -> str:
-    """Return the signature of a JSON body with SHA-256 instead of SHA-1."""
+    """Return the signature of a JSON body, an HMAC-SHA256 in lower-case hex."""
     return hmac.new(key.encode(), _bytes(url) + body, hashlib.sha256).hexdigest()
 
 
 def sign_form(key: str, url: str, fields: Fields) -> str:
-    """Return the signature of a form: base64 of HMAC-SHA1. Blank values count, and repeated names keep their order."""
+    """Return the signature of a form, an HMAC-SHA1 in base64.
+
+    Fields with blank values are included. Fields with the same name keep their order.
+    """
     signed = url + "".join(name + value for name, value in sorted(fields, key=lambda field: field[0]))
     return base64.b64encode(hmac.new(key.encode(), _bytes(signed), hashlib.sha1).digest()).decode()
 
 
 def spellings(url: str) -> list[str]:
-    """Return the forms of a URL that may have been signed.
+    """Return all equivalent spellings of a URL, because any of them may have been signed.
 
-    These are the URL with and without a port (the default port of the scheme, if it has none), with and without credentials, and
-    with the host unchanged and in lower case.
+    The spellings differ in the port (explicit or omitted), the credentials (included or omitted) and the case of the host.
     """
     parts = urlsplit(url)
     usual = USUAL_PORTS.get(parts.scheme)
@@ -73,20 +75,23 @@ def is_genuine(
     body: bytes,
     fields: Fields | None,
 ) -> bool:
-    """Return whether one of the keys signed the request for one of the URLs, in constant time for valid and invalid signatures.
+    """Return whether a request was signed with one of the keys for one of the URLs.
 
-    Either signature may be empty, but each signature that is present must be valid.
+    If both signatures are present, both must be valid. The comparison takes the same time for valid and invalid signatures.
 
+    :param keys: the signing keys.
+    :param urls: the URLs that may have been signed.
     :param signature: the value of one of :data:`HEADERS`, or ``""``.
     :param sha256: the value of :data:`SHA256_HEADER`, or ``""``.
-    :param fields: the form in the body, or ``None`` if the body is JSON or empty.
+    :param body: the body of the request.
+    :param fields: the form fields in the body, or ``None`` if the body is JSON or empty.
     """
     genuine = False
     for key in keys:
         for url in urls:
             good = bool(signature or sha256)
             if signature:
-                # Compare all of them: any() would stop at the first match.
+                # Do not use any(), which would stop at the first match.
                 good &= sum(_same(signature, wanted) for wanted in _accepted(key, url, body, fields)) > 0
             if sha256:
                 good &= _same(sha256, sign_json_sha256(key, url, body))
@@ -98,7 +103,7 @@ def _accepted(key: str, url: str, body: bytes, fields: Fields | None) -> list[st
     if fields is not None:
         return [sign_form(key, url, fields)]
     accepted = [sign_json(key, url, body)]
-    if not body or _stated_digests(url):  # the URL covers the whole request, or has a digest of the body
+    if not body or _stated_digests(url):  # the URL represents the whole request, or contains a digest of the body
         accepted.append(sign_form(key, url, ()))
     return accepted
 
@@ -117,5 +122,5 @@ def _same(given: str, wanted: str) -> bool:
 
 
 def _bytes(text: str) -> bytes:
-    # Servers decode invalid bytes to surrogates: they match no signature, but must not raise.
+    # Servers decode invalid bytes to surrogates. Such text matches no signature, but must not raise an exception.
     return text.encode("utf-8", "surrogatepass")
