@@ -194,7 +194,7 @@ class Call(
         10,000 events. A call can have several iterators.
 
         :raises QueueFull: the buffer overflowed. The iterator raises this error after the buffered events.
-        :raises RelayError: the session of the call or the client ended. The iterator raises this error.
+        :raises RelayError: the session of the call ended, or the client was closed. The iterator raises this error.
         :raises Forked: the call belongs to the parent process.
         """
         return EventReader(self._core)
@@ -206,7 +206,7 @@ class Call(
         :return: the event that reported the state.
         :raises WaitTimeout: the timeout expired. You can wait again.
         :raises CallEnded: the call ended before it rang. ``end_reason`` is the reason.
-        :raises RelayError: the session of the call or the client ended.
+        :raises RelayError: the session of the call ended, or the client was closed.
         """
         return self._wait_for_state(CALL_STATE_RINGING, timeout)
 
@@ -217,7 +217,7 @@ class Call(
         :return: the event that reported the state.
         :raises WaitTimeout: the timeout expired. You can wait again.
         :raises CallEnded: the call ended without being answered. ``end_reason`` is the reason.
-        :raises RelayError: the session of the call or the client ended.
+        :raises RelayError: the session of the call ended, or the client was closed.
         """
         return self._wait_for_state(CALL_STATE_ANSWERED, timeout)
 
@@ -227,7 +227,7 @@ class Call(
         :param timeout: maximum time to wait, in seconds; ``None`` waits indefinitely.
         :return: the event that reported the state.
         :raises WaitTimeout: the timeout expired. You can wait again.
-        :raises RelayError: the session of the call or the client ended.
+        :raises RelayError: the session of the call ended, or the client was closed.
         """
         return self._wait_for_state(CALL_STATE_ENDING, timeout)
 
@@ -237,7 +237,7 @@ class Call(
         :param timeout: maximum time to wait, in seconds; ``None`` waits indefinitely.
         :return: the event that reported the state.
         :raises WaitTimeout: the timeout expired. You can wait again.
-        :raises RelayError: the session of the call or the client ended.
+        :raises RelayError: the session of the call ended, or the client was closed.
         """
         return self._wait_for_state(CALL_STATE_ENDED, timeout)
 

@@ -247,7 +247,7 @@ class CallCore(Generic[C]):
 
     @property
     def is_ours(self) -> bool:
-        """Whether the call is active and controlled by this client. The client only hangs up such calls on its own."""
+        """Whether the call is active and controlled by this client. The client never hangs up other calls automatically."""
         # The IO thread sets the state to "ended" before it removes the call from the router.
         ended = self.state == CALL_STATE_ENDED or isinstance(self.over, CallEnded)
         return not (ended or self.handed_over)

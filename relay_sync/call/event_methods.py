@@ -63,7 +63,7 @@ class EventMethods:
         :raises InvalidParameter: the event does not belong to a call, or the predicate is not a regular function.
         :raises WaitTimeout: the timeout expired. You can wait again.
         :raises CallEnded: the call ended before the event arrived. ``end_reason`` is the reason.
-        :raises RelayError: the session of the call or the client ended.
+        :raises RelayError: the session of the call ended, or the client was closed.
         """
         if predicate is not None:
             values.handler("predicate", predicate)
@@ -99,7 +99,7 @@ class EventMethods:
         :raises InvalidParameter: the event does not belong to a call, or the predicate is not a regular function.
         :raises WaitTimeout: the timeout expired. You can wait again.
         :raises CallEnded: the call ended before the event arrived. ``end_reason`` is the reason.
-        :raises RelayError: the session of the call or the client ended.
+        :raises RelayError: the session of the call ended, or the client was closed.
         """
         if predicate is not None:
             values.handler("predicate", predicate)

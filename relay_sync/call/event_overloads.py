@@ -1224,7 +1224,7 @@ class EventOverloads(EventMethods):
             :raises InvalidParameter: the event does not belong to a call, or the predicate is not a regular function.
             :raises WaitTimeout: the timeout expired. You can wait again.
             :raises CallEnded: the call ended before the event arrived. ``end_reason`` is the reason.
-            :raises RelayError: the session of the call or the client ended.
+            :raises RelayError: the session of the call ended, or the client was closed.
             """
 
         @overload
@@ -1608,5 +1608,5 @@ class EventOverloads(EventMethods):
             :raises InvalidParameter: the event does not belong to a call, or the predicate is not a regular function.
             :raises WaitTimeout: the timeout expired. You can wait again.
             :raises CallEnded: the call ended before the event arrived. ``end_reason`` is the reason.
-            :raises RelayError: the session of the call or the client ended.
+            :raises RelayError: the session of the call ended, or the client was closed.
             """

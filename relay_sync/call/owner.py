@@ -1,8 +1,7 @@
 """The type of :attr:`relay_sync.Call.client`.
 
-The client is a :class:`relay_sync.RelayClient`. This module defines a protocol for it, because calls do not import the client.
-See
-:class:`relay_sync.RelayClient` for the complete documentation of the methods.
+The client is a :class:`relay_sync.RelayClient`. Because this package does not import the client, this module defines a protocol
+for it. The methods are documented in :class:`relay_sync.RelayClient`.
 """
 
 from __future__ import annotations

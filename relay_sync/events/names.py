@@ -18,11 +18,11 @@ _log = logs.get("relay_sync")
 _FORM: Final = r"calling(?:\.[a-z0-9_]+)+"
 #: Events that do not belong to a call, and the API that delivers each of them.
 _ELSEWHERE: Final = {
-    EVENT_CALL_RECEIVE: "offers of calls go to client.on_call",
-    EVENT_CALL_DIAL: "client.dial() reports the outcome of a dial",
-    "messaging": "messages go to client.on_message, and their states to the message",
-    "queuing": "tasks go to client.on_task",
-    "signalwire": "the session's own events are for the client",
+    EVENT_CALL_RECEIVE: "inbound calls are delivered to client.on_call",
+    EVENT_CALL_DIAL: "client.dial() returns the call or raises DialFailed",
+    "messaging": "messages are delivered to client.on_message, and their states to message.on",
+    "queuing": "tasks are delivered to client.on_task",
+    "signalwire": "session events are handled by the client",
 }
 #: Call states, and other words that users try for them.
 _STATE_WORDS: Final = {
@@ -63,16 +63,16 @@ def _check(name: str) -> None:
     """
     elsewhere = _ELSEWHERE.get(name) or _ELSEWHERE.get(name.partition(".")[0])
     if elsewhere is not None:
-        raise InvalidParameter("event_type", name, f"an event of a call: {elsewhere}")
+        raise InvalidParameter("event_type", name, f"the name of a call event: {elsewhere}")
     if event_class(name) is not None:
         return
     meant = _meant_by(name)
     if meant or not re.fullmatch(_FORM, name):
         hint = f"; did you mean {meant}?" if meant else ", such as 'calling.call.state', or its class"
-        raise InvalidParameter("event_type", name, f"the name of an event of a call{hint}")
+        raise InvalidParameter("event_type", name, f"the name of a call event{hint}")
     if name not in _taken:
         _taken.add(name)
-        _log.warning("event type %r is not known to this SDK: nothing is called unless the platform sends it", name)
+        _log.warning("unknown event type %r: the handler is only called if the platform sends this event", name)
 
 
 def _meant_by(name: str) -> str:
