@@ -44,7 +44,7 @@ class AIStartEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -62,7 +62,7 @@ class AIUserSpeakingEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -80,7 +80,7 @@ class AIBeginSpeakingEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -99,7 +99,7 @@ class AISpeechDetectEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -121,7 +121,7 @@ class AIPartialResultEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -144,7 +144,7 @@ class AICompletionEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -166,7 +166,7 @@ class AIResponseEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -187,7 +187,7 @@ class AIResponseUtteranceEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -208,7 +208,7 @@ class AITransparentBargeEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -228,7 +228,7 @@ class AIPostPromptEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -246,7 +246,7 @@ class AISwaigEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -264,7 +264,7 @@ class AISwaigActionEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -284,7 +284,7 @@ class AIWarningEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -309,7 +309,7 @@ class AIStopEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -334,7 +334,7 @@ class AISidecarEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -359,7 +359,7 @@ class AITranscribeUtteranceEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -386,7 +386,7 @@ class AITranscribeSummaryEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -414,7 +414,7 @@ class AITranscribeLogEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -442,7 +442,7 @@ class AITranslateDeltaEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -471,7 +471,7 @@ class AITranslateSummaryEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -503,7 +503,7 @@ class AITranslateLogEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.

@@ -152,7 +152,7 @@ _OWN: Final = frozenset({"event_type", "params", "call_id", "timestamp", "synthe
 def event(cls: _Cls) -> _Cls:
     """Create an attrs class whose attributes are read from the event's params.
 
-    The name of the parameter is the name of the attribute, unless ``metadata={"wire": name}`` specifies another one.
+    The name of the parameter is the name of the attribute, unless ``metadata={"wire": name}`` specifies a different name.
     """
     # All classes inherit one __repr__. Generating one for each of the 50 classes would take a third of the package's import time.
     made = attrs.define(kw_only=True, slots=True, eq=False, repr=False)(cls)
@@ -169,10 +169,10 @@ def event(cls: _Cls) -> _Cls:
 
 @event
 class RelayEvent:
-    """An event. This is the base class of all events, and the class of events whose type is unknown.
+    """Base class of all events. Events of unknown types are instances of this class.
 
     Most events come from the server. When the server does not report the end of an action or the state of a call, the SDK creates
-    a synthetic event. These are the reasons:
+    a synthetic event. Its ``reason`` is one of these:
 
     * ``call_ended``: the action ended because the call ended.
     * ``call_gone``: the server no longer knows the call or the action.
@@ -190,7 +190,7 @@ class RelayEvent:
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     """
 
@@ -215,7 +215,7 @@ class RelayEvent:
     def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return the fields of this class that *params* contains, by attribute name.
 
-        Parameters of the wrong type are omitted, like missing ones.
+        Parameters of the wrong type are omitted.
 
         :param params: Parameters of the event (``params.params`` of the frame).
         """
@@ -288,7 +288,7 @@ class CallEvent(RelayEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     """
 
@@ -298,7 +298,7 @@ class CallEvent(RelayEvent):
 
 
 def from_envelope(made: _E, payload: Mapping[str, Any], *names: str) -> _E:
-    """Set attributes that are still empty from the payload. Some events have these parameters outside of ``params``."""
+    """Set attributes that are still empty to values from the payload, for events that have them outside of ``params``."""
     for name in names:
         if not getattr(made, name):
             setattr(made, name, _text(payload.get(name)) or "")

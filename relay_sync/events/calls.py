@@ -55,7 +55,7 @@ class CallStateEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
     :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
@@ -81,7 +81,7 @@ class CallStateEvent(CallEvent):
     def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return the fields of this class that *params* contains, by attribute name.
 
-        Parameters of the wrong type are omitted, like missing ones.
+        Parameters of the wrong type are omitted.
 
         :param params: Parameters of the event (``params.params`` of the frame).
         """
@@ -115,7 +115,7 @@ class CallReceiveEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -156,7 +156,7 @@ class DialEvent(RelayEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_DIAL

@@ -56,7 +56,7 @@ def _word(outer: dict[str, Any], name: str) -> str:
 class PlayEvent(CallEvent):
     """The state of a playback changed.
 
-    The prompt of ``play_and_collect`` sends this event as well.
+    The server also sends this event for the prompt of ``play_and_collect``.
 
     :ivar control_id: ID of the action that the event belongs to.
     :ivar state: New state: ``playing``, ``paused``, ``finished`` or ``error``.
@@ -64,7 +64,7 @@ class PlayEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -85,7 +85,7 @@ class RecordEvent(CallEvent):
 
     :ivar control_id: ID of the action that the event belongs to.
     :ivar state: New state: ``recording``, ``paused``, ``finished`` or ``no_input``.
-    :ivar url: URL of the transcribed recording. The file may not be available until the recording has finished.
+    :ivar url: URL of the recording. The file may not be available until the recording has finished.
     :ivar duration: Duration of the recording, in seconds.
     :ivar size: Size of the file, in bytes.
     :ivar record: Recording options in effect.
@@ -98,7 +98,7 @@ class RecordEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -123,7 +123,7 @@ class RecordEvent(CallEvent):
     def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return the fields of this class that *params* contains, by attribute name.
 
-        Parameters of the wrong type are omitted, like missing ones.
+        Parameters of the wrong type are omitted.
 
         :param params: Parameters of the event (``params.params`` of the frame).
         """
@@ -151,7 +151,7 @@ class CollectEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -202,7 +202,7 @@ class DetectEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -244,7 +244,7 @@ class FaxEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -283,7 +283,7 @@ class TapEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -310,7 +310,7 @@ class StreamEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -335,7 +335,7 @@ class SendDigitsEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -357,7 +357,7 @@ class EchoEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -386,7 +386,7 @@ class TranscribeEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -418,7 +418,7 @@ class AIEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -464,7 +464,7 @@ class PayEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.

@@ -42,7 +42,7 @@ class MessageEvent(RelayEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     """
 
@@ -62,7 +62,7 @@ class MessageEvent(RelayEvent):
     def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return the fields of this class that *params* contains, by attribute name.
 
-        Parameters of the wrong type are omitted, like missing ones.
+        Parameters of the wrong type are omitted.
 
         :param params: Parameters of the event (``params.params`` of the frame).
         """
@@ -99,7 +99,7 @@ class MessageReceiveEvent(MessageEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar tag: Tag of the message; ``""`` if there is none.
     """
@@ -128,7 +128,7 @@ class MessageStateEvent(MessageEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar tag: Tag of the message; ``""`` if there is none.
     """
 
@@ -149,7 +149,7 @@ class TaskEvent(RelayEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     """
 
@@ -182,7 +182,7 @@ class AuthorizationStateEvent(RelayEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     """
 

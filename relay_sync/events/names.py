@@ -20,7 +20,7 @@ _FORM: Final = r"calling(?:\.[a-z0-9_]+)+"
 _ELSEWHERE: Final = {
     EVENT_CALL_RECEIVE: "inbound calls are delivered to client.on_call",
     EVENT_CALL_DIAL: "client.dial() returns the call or raises DialFailed",
-    "messaging": "messages are delivered to client.on_message, and their states to message.on",
+    "messaging": "messages are delivered to client.on_message, and their states to the message",
     "queuing": "tasks are delivered to client.on_task",
     "signalwire": "session events are handled by the client",
 }

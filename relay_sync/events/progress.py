@@ -44,7 +44,7 @@ class ConnectEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
     :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
@@ -69,7 +69,7 @@ class ReferEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -93,7 +93,7 @@ class DenoiseEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -114,7 +114,7 @@ class HoldEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -145,7 +145,7 @@ class QueueEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -177,7 +177,7 @@ class RoomEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -202,7 +202,7 @@ class CallingErrorEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -225,7 +225,7 @@ class UserEvent(CallEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
@@ -263,7 +263,7 @@ class ConferenceEvent(RelayEvent):
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event, for the ``reason`` given.
+    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     """
 

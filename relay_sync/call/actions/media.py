@@ -1,4 +1,4 @@
-"""Actions that play, record, stream, tap and transcribe audio, and fax actions."""
+"""Actions for playback, recording, streams, taps, transcription and faxes."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class AIAction(StoppableAction["events.AIEvent"]):
 
 
 class QueueAction(ReadableAsReply, StoppableAction["events.QueueEvent"]):
-    """A call's stay in a queue (``calling.queue.enter``). It ends when the call is dequeued or leaves the queue."""
+    """A call in a queue (``calling.queue.enter``). It ends when the call is dequeued or leaves the queue."""
 
     method = "calling.queue.enter"
     event_type = EVENT_CALL_QUEUE
