@@ -147,7 +147,7 @@ class Dtmf:
 
 @frozen
 class Mark:
-    """A ``mark`` message, which the carrier returns after playing the audio before the mark."""
+    """A ``mark`` message. The carrier returns it after playing the audio that was sent before the mark."""
 
     name: str
 

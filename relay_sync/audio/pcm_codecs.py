@@ -112,7 +112,7 @@ def _mulaw_codes() -> bytes:
 def _alaw_codes() -> bytes:
     """Return a table of A-law codes, indexed like that of :func:`_mulaw_codes`.
 
-    Magnitudes have 12 bits and no bias. The steps in the first two segments are both two wide.
+    Magnitudes have 12 bits and no bias. Steps are two wide in the first two segments and twice as wide in each later one.
     """
     runs = b"".join(bytes([segment << 4 | step]) * (1 << max(segment, 1)) for segment in range(8) for step in range(16))
     positive = bytes(code ^ 0xD5 for code in runs)
@@ -171,8 +171,8 @@ class Codec:
 
     :ivar name: ``PCMU``, ``PCMA`` or ``L16``.
     :ivar sample_rate: sample rate in Hz.
-    :ivar bytes_per_sample: bytes per sample of a payload.
-    :ivar silence: the payload of one silent sample.
+    :ivar bytes_per_sample: size of an encoded sample in bytes.
+    :ivar silence: one encoded sample of silence.
     :ivar decode: converts a payload to 16-bit little-endian PCM. An odd last byte of L16 is discarded.
     :ivar encode: converts PCM to a payload. The number of bytes must be even.
     """

@@ -1,4 +1,4 @@
-"""Render recorded audio in a notebook, as HTML with a player and a waveform but no scripts."""
+"""Render recorded audio as HTML for notebooks, with a player and a waveform. The HTML contains no scripts."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ class Recorder:
 
     @property
     def full(self) -> bool:
-        """Whether :meth:`add` reported a full buffer and no write has started since, so that *on_room* will be called."""
+        """Whether :meth:`add` reported a full buffer and no write has started since. The next write calls *on_room*."""
         return self._full and self.error is None
 
     @property
@@ -379,7 +379,7 @@ class Recorder:
         :param channel: channel of the audio recorded so far.
         """
         path = self.path
-        file = spool_file() if path is None else open(part_beside(path), "x+b", buffering=0)  # noqa: SIM115 - it is kept
+        file = spool_file() if path is None else open(part_beside(path), "x+b", buffering=0)  # noqa: SIM115 - stays open
         with _growing(file) as growing:
             for offset in range(0, self._size, _COPY):
                 samples = self._read(HEADER_SIZE + offset, min(_COPY, self._size - offset))
@@ -404,9 +404,9 @@ class Recorder:
             try:
                 os.replace(part, path)
             except OSError:
-                self._file = open(self.path or "", "r+b", buffering=0)  # noqa: SIM115 - it is kept
+                self._file = open(self.path or "", "r+b", buffering=0)  # noqa: SIM115 - stays open
                 raise
-            file = open(path, "r+b", buffering=0)  # noqa: SIM115 - it is kept
+            file = open(path, "r+b", buffering=0)  # noqa: SIM115 - stays open
         self.path = path
         return file
 
@@ -450,7 +450,7 @@ def _stereo(pcm: bytes, channel: int) -> bytes:
 
 
 def _name_of(file: BinaryIO) -> str | None:
-    """Return the name of a file, or ``None`` for a temporary file. On Windows, temporary files have names, too."""
+    """Return the name of a file, or ``None`` for a temporary file, which also has a name on Windows."""
     name = getattr(file, "name", None)
     return name if isinstance(name, str) and not hasattr(file, "delete") else None
 

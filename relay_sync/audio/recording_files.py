@@ -29,7 +29,7 @@ def check_pattern(pattern: Any) -> str:
     :return: the pattern as text.
     :raises InvalidParameter: the pattern is invalid, or the result is not a valid file name.
     """
-    accepted = "a path with {call_id}, {stream_id} or {account_id} in it"
+    accepted = "a path that may contain {call_id}, {stream_id} and {account_id}"
     text = os.fspath(pattern) if isinstance(pattern, (str, os.PathLike)) else ""
     if not text or not isinstance(text, str):
         raise InvalidParameter("record_to", pattern, accepted)
@@ -41,11 +41,11 @@ def check_pattern(pattern: Any) -> str:
         path = _filled(text, dict.fromkeys(_FIELDS, _SAMPLE))
         names = [len(os.fsencode(part)) for part in path.parts]
     except ValueError:
-        raise InvalidParameter("record_to", text, f"{accepted} and formats that a text can have") from None
+        raise InvalidParameter("record_to", text, f"{accepted}, with valid format specifications") from None
     if "\0" in text or not path.name or max(names) > _LONGEST:
-        raise InvalidParameter("record_to", text, f"{accepted} that is a possible name of a file")
+        raise InvalidParameter("record_to", text, f"{accepted}, and a valid file name")
     if path.is_dir():
-        raise InvalidParameter("record_to", text, f"{accepted}, and no folder")
+        raise InvalidParameter("record_to", text, f"{accepted}, and is not a directory")
     return text
 
 

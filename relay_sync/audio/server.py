@@ -73,8 +73,8 @@ class AudioServer(Connecting):
     ``connect``, ``device``, ``accept``, ``url`` or ``port``. A server that was started before a fork raises
     :class:`~relay_sync.Forked` in the child process; other servers can be started there. ``GET /healthz`` returns 200.
 
-    :param host: address to listen on: ``0.0.0.0`` for all IPv4 addresses, ``::`` or ``""`` for IPv4 and IPv6. The server
-        listens on all addresses of a host name; ``localhost`` means 127.0.0.1 and ::1. ``repr`` shows the addresses.
+    :param host: address to listen on: ``0.0.0.0`` for all IPv4 addresses, ``::`` or ``""`` for IPv4 and IPv6. If it is a host
+        name, the server listens on all of its addresses; ``localhost`` means 127.0.0.1 and ::1. ``repr`` shows the addresses.
     :param port: port to listen on; 0 selects a free port, available as ``port``.
     :param public_url: ``wss://`` URL at which the carrier reaches this server, such as that of a proxy or tunnel. By default,
         the URL contains this machine's own address, which only the simulator can reach.
@@ -319,7 +319,7 @@ class AudioServer(Connecting):
         self.close(timeout)
 
     def after_fork(self) -> None:
-        """Close the copies of the parent's sockets in a child process. A server that was not started can be started there."""
+        """Close inherited sockets in a forked child. If the server was not started before the fork, the child may start it."""
         if self._observers is not None:
             self._observers.after_fork()
         if self._loop is not None:
@@ -401,12 +401,12 @@ class AudioServer(Connecting):
                 if self._closed:
                     raise StreamFailed("the AudioServer was closed") from None
             if not ready:
-                raise WaitTimeout(f"no stream came within {timeout:g} s")
+                raise WaitTimeout(f"no stream arrived within {timeout:g} s")
 
     def __iter__(self) -> Iterator[AudioStream]:
         """Iterate over streams as they arrive, until the server is closed.
 
-        :raises RelayError: as for :meth:`accept`.
+        :raises RelayError: see :meth:`accept`.
         """
         while True:
             try:

@@ -65,7 +65,7 @@ class ServerAddress:
     def hint(self) -> str:
         """Possible reasons why the carrier cannot connect, in parentheses, for error messages."""
         if is_loopback(urlsplit(self.url).hostname):
-            return " (from this machine, as the simulator does; a real account needs public_url=)"
+            return " (an address that only this machine can reach; a real account needs public_url=)"
         return " (DNS, firewall, proxy, certificate)"
 
 

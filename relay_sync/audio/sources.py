@@ -32,8 +32,8 @@ Playable: TypeAlias = bytes | bytearray | memoryview | PathLike | WavAudio | Ite
 #: incomplete packet is then sent instead of being kept for the next call.
 Encode: TypeAlias = Callable[[bytes, bool], list[tuple[bytes, int]]]
 
-PTIME = 20  # ms
-_PIECES = "PCM in pieces, or a whole WAV file"
+PTIME = 20  # packet duration in ms
+_PIECES = "PCM in chunks, or a complete WAV file"
 _PIECE = 25  # maximum packets in a message, for stateless codecs: half a second
 _SURE = 64  # minimum length at which a later chunk is checked for text and file headers; shorter PCM may look like text
 
@@ -68,7 +68,7 @@ def _resampler(given: int, rate: int) -> Resampler:
     except ImportError as missing:
         if missing.name not in (None, "relay_sync.audio.dsp"):
             raise  # numpy is installed, but its import fails
-        accepted = f'{rate}, that of the stream, unless numpy is there to change it: pip install "numpy>=1.26"'
+        accepted = f'{rate}, the rate of the stream; other rates require numpy: pip install "numpy>=1.26"'
         raise InvalidParameter("sample_rate", given, accepted) from missing
     return Resampler(given, rate)
 
@@ -94,7 +94,7 @@ def _opened(file: io.BufferedIOBase | io.RawIOBase) -> bytes:
     try:
         return read_open(file)
     except ValueError as problem:
-        raise InvalidParameter("audio", "<an open file>", f"shorter ({problem}), or audio in pieces") from None
+        raise InvalidParameter("audio", "<an open file>", f"a smaller file ({problem}), or audio in chunks") from None
 
 
 def _of_wav(audio: WavAudio, rate: int, name: str) -> bytes:
@@ -122,7 +122,7 @@ def _bytes_of(rate: int) -> Callable[[Chunk], bytes]:
     def read(chunk: Chunk) -> bytes:
         if isinstance(chunk, AudioFrame):
             if chunk.sample_rate != rate:
-                raise InvalidParameter("sample_rate", rate, f"{chunk.sample_rate}, that of the frames")
+                raise InvalidParameter("sample_rate", rate, f"{chunk.sample_rate}, the rate of the frames")
             return chunk.pcm
         if not isinstance(chunk, (bytes, bytearray, memoryview)):
             raise values.unseen("audio", chunk, "an iterable of bytes or of AudioFrame")
@@ -132,9 +132,9 @@ def _bytes_of(rate: int) -> Callable[[Chunk], bytes]:
 
 
 def _without_header(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the chunks unchanged.
+    """Yield the chunks unchanged, but reject files. The header of a file would be heard as noise.
 
-    :raises InvalidParameter: the audio starts with the header of a file, which would be heard as noise.
+    :raises InvalidParameter: the audio starts with a file header, or a later chunk is text or a file.
     """
     head = b""
     for chunk in chunks:

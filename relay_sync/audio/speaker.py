@@ -194,7 +194,7 @@ class Speaker:
     def _hand_over(self, act: Callable[[], object], size: int = 0) -> None:
         """Run *act* on the loop thread.
 
-        If the stream has ended, this thread runs it, because the loop may be stopped. It then sends nothing and only notifies
+        If the stream has ended, *act* runs on the calling thread, because the loop may have stopped. It then only notifies
         waiting threads.
         """
         self._inbox.append((act, size))

@@ -163,7 +163,7 @@ class Speaking:
         timeout = values.timeout(timeout)
         mark = self._speaker_for("wait_for_mark").named(name)
         if mark is None:
-            raise InvalidParameter("name", name, "that of a mark set by mark() before")
+            raise InvalidParameter("name", name, "the name of a mark set by mark()")
         check_thread()
         if not wait_for_event(mark.settled, timeout):
             raise WaitTimeout(f"mark {name!r} did not return within {timeout:g} s; call wait_for_mark() again")
@@ -189,7 +189,7 @@ class Speaking:
         """
         values.dtmf("digits", digits, optional=False)
         if len(digits) > _MOST_DIGITS:
-            raise InvalidParameter("digits", f"<{len(digits)} keys>", f"at most {_MOST_DIGITS} at a time")
+            raise InvalidParameter("digits", f"<{len(digits)} digits>", f"at most {_MOST_DIGITS} at a time")
         self._speaker_for("send_dtmf").press(digits)
 
     def _how_to_speak(self) -> str:

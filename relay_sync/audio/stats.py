@@ -15,7 +15,7 @@ class StreamStats:
 
     :ivar frames: number of valid media messages.
     :ivar bytes: total size of their payloads in bytes.
-    :ivar gaps: number of gaps in the tracks, without gaps that late frames have filled.
+    :ivar gaps: number of gaps in the tracks, not counting gaps that late frames have filled.
     :ivar missing: total duration of the gaps in seconds.
     :ivar late: number of frames that arrived after later frames.
     :ivar duplicates: number of duplicate frames, which were discarded.

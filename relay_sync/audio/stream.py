@@ -199,7 +199,7 @@ class AudioStream(Speaking):
             seen = self._buffer.tracks
             if name not in seen:
                 there = either(tuple(dict.fromkeys((*self.announced_tracks, *seen))))
-                raise InvalidParameter("track", track, f"{there}: the stream has no other")
+                raise InvalidParameter("track", track, f"{there}: the stream has no other track")
         return name
 
     def resampled(self, sample_rate: int, *, track: str | None = None) -> Iterator[AudioFrame]:
@@ -256,7 +256,7 @@ class AudioStream(Speaking):
         try:
             return self._buffer.read(track, wanted, timeout)
         except WaitTimeout:  # its message does not mention the requested duration
-            raise WaitTimeout(f"no {seconds:g} s of audio within {timeout:g} s; the stream continues") from None
+            raise WaitTimeout(f"less than {seconds:g} s of audio arrived within {timeout:g} s; the stream continues") from None
 
     def read_dtmf(self, timeout: float | None = None) -> DtmfEvent | None:
         """Return the next key, or ``None`` when the stream has ended. Each key is returned once.

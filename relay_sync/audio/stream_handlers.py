@@ -78,9 +78,9 @@ class StreamHandlers:
             core.hang_up(False)
 
     def join(self, deadline: Deadline) -> None:
-        """Wait until all handlers have returned. A handler may call this method itself and is then ignored.
+        """Wait until all handlers have returned, except a handler that calls this method itself.
 
-        Each handler that is still running at the deadline is logged once. The interpreter waits for it again at exit.
+        Each handler that is still running at the deadline is logged once. At interpreter exit, the server waits for it again.
 
         :param deadline: when to stop waiting.
         """

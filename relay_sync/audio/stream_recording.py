@@ -1,4 +1,4 @@
-"""Record the tracks of a stream: assign them to channels, and limit the rate to that of the disk."""
+"""Record a stream: assign its tracks to channels, and apply backpressure when the disk is slow."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def wait_for_stream(
 
 
 def _codec_hint(codec: object) -> str:
-    """Return a hint that the codec may be the reason. There is none for G.711, which every carrier supports."""
+    """Return a hint that the carrier may not support the codec; ``""`` for G.711, which every carrier supports."""
     if isinstance(codec, str) and codec.upper().partition("@")[0] in ("PCMU", "PCMA"):
         return ""
     return f", or the carrier does not support this codec{_what_it_needs(codec)}"
@@ -84,7 +84,7 @@ def _what_it_needs(codec: object) -> str:
 
 
 def _call_over(action: StreamingAction) -> CallEnded | None:
-    """Return an error if the action has ended because its call ended."""
+    """Return a :class:`CallEnded` error if the action ended because its call ended, otherwise ``None``."""
     if isinstance(action.error, CallEnded):
         return action.error
     if getattr(getattr(action, "result", None), "reason", "") not in ("call_ended", "call_gone"):

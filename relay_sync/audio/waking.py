@@ -21,7 +21,7 @@ _PAUSE, _LONGEST_PAUSE = 2.0, 32.0  # seconds of suspension: the initial and the
 
 
 class Waking:
-    """Wakes the readers of all streams of a server at the end of each turn of the loop.
+    """Scheduler that wakes the readers of a server's streams at the end of each turn of the loop.
 
     Only one thread at a time can hold the GIL. If a hundred readers are woken at once, each of them wakes a CPU core, finds the
     GIL taken and sleeps again. Instead, the loop wakes one reader, and each reader wakes the next one when it is done, by
@@ -33,7 +33,7 @@ class Waking:
 
     Call :meth:`add` and :meth:`rest` on the loop thread only. :meth:`next` may be called on any thread.
 
-    :ivar patient: whether readers are woken in a chain. If so, a reader should first let the thread finish that woke it.
+    :ivar patient: whether readers are woken in a chain. A reader should then let the thread that woke it finish first.
     """
 
     def __init__(self, loop: Loop) -> None:

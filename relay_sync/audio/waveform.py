@@ -29,8 +29,8 @@ def draw_waveform(
 ) -> str:
     """Draw the waveform of audio with block characters, followed by a line with the duration.
 
-    Each column shows the peak amplitude of its time span. The scale is a square root, which makes quiet speech visible, and ends
-    at the loudest sample of all channels.
+    Each column shows the peak amplitude of its time span. All channels have the same square-root scale, in which quiet speech
+    remains visible.
 
     :param source: a WAV file, its path, or mono 16-bit little-endian PCM.
     :param width: width of the waveform in columns.

@@ -237,7 +237,7 @@ def test_another_sample_rate_needs_the_extra(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "relay_sync.audio.dsp", None)
     with talk() as it:
         for what in (tone(100), [tone(100)], WavAudio(pcm=tone(100), sample_rate=16000, channels=1)):
-            with pytest.raises(InvalidParameter, match=r'sample_rate=16000.*8000, that of the stream.*"numpy>='):
+            with pytest.raises(InvalidParameter, match=r'sample_rate=16000.*8000, the rate of the stream.*"numpy>='):
                 it.stream.play(what, sample_rate=16000)
 
 
@@ -612,12 +612,12 @@ def test_what_cannot_be_played(tmp_path: Path) -> None:
             (5, "bytes, the path of a WAV file, or an iterable"),
             ([1, 2], "iterable of bytes"),
             (["ab"], "iterable of bytes"),
-            ([stereo.read_bytes()], "PCM in pieces, or a whole WAV file"),
-            ([b"Ogg", b"S" + bytes(100)], "PCM in pieces.*; this begins like an Ogg file"),
+            ([stereo.read_bytes()], "PCM in chunks, or a complete WAV file"),
+            ([b"Ogg", b"S" + bytes(100)], "PCM in chunks.*; this begins like an Ogg file"),
         ]:
             with pytest.raises(InvalidParameter, match=words):
                 it.stream.play(what, timeout=PATIENCE)  # type: ignore[call-overload]
-        with pytest.raises(InvalidParameter, match="16000, that of the frames"):
+        with pytest.raises(InvalidParameter, match="16000, the rate of the frames"):
             it.stream.play([frame], timeout=PATIENCE)
         with pytest.raises(InvalidParameter, match="sample_rate"):
             it.stream.play(tone(10), sample_rate=0)
