@@ -256,7 +256,9 @@ class AudioStream(Speaking):
         try:
             return self._buffer.read(track, wanted, timeout)
         except WaitTimeout:  # its message does not mention the requested duration
-            raise WaitTimeout(f"less than {seconds:g} s of audio arrived within {timeout:g} s; the stream continues") from None
+            raise WaitTimeout(
+                f"less than {seconds:g} s of audio arrived within {timeout:g} s; the stream continues"
+            ) from None
 
     def read_dtmf(self, timeout: float | None = None) -> DtmfEvent | None:
         """Return the next key, or ``None`` when the stream has ended. Each key is returned once.
