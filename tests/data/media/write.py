@@ -467,7 +467,7 @@ for odd in ("E", "12", "w", "\uff11", "+", "-1", "0x1", "T"):
         [*OPEN, M1, {"event": "dtmf", "dtmf": {"digit": odd}}, {"event": "dtmf", "dtmf": {"digit": "7"}}, STOP],
         [F1],
         file="wrong",
-        warn=["a key that no telephone has"],
+        warn=["dtmf with an invalid digit"],
         stats={"bad_frames": 1},
         dtmf=[["7", None]],
     )
@@ -517,7 +517,7 @@ case(
     [F1, F2],
     file="tolerance",
     saved=(1, 320),
-    warn=["a track that no call has"],
+    warn=["audio of an unknown track"],
     stats={"bad_frames": 1},
 )
 case(
