@@ -9,7 +9,7 @@ WORKERS ?= 4
 ARGS ?=
 RUN = $(VENV)/bin/python -m
 
-.PHONY: help setup style types tests slow long coverage docs bench dist all
+.PHONY: help setup style types tests slow oldest long coverage docs bench dist all
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,11 @@ tests: ## run the fast tests (about two minutes)
 
 slow: ## run the slow tests (about five minutes)
 	$(RUN) pytest -n 3 --dist worksteal -m "slow and not long" $(ARGS)
+
+oldest: ## run the fast tests with the oldest supported versions, in .venv-oldest
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet -e ".[test]" -c .ci/oldest.txt
+	.venv-oldest/bin/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
 
 long: ## run the long tests (once before a release)
 	$(RUN) pytest -m long $(ARGS)

@@ -16,12 +16,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import Any, Final
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+try:
+    from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+except ImportError as error:  # requests accepts urllib3 1.26, too
+    raise ImportError(
+        f"relay_sync.rest needs urllib3 2 or newer, found {version('urllib3')}: pip install --upgrade urllib3"
+    ) from error
 
 from ..hosts.names import look_up
 from ..hosts.proxies import read_proxy

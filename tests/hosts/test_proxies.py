@@ -133,7 +133,7 @@ def test_an_argument_decides_alone() -> None:
         {"https_proxy": P, "no_proxy": no_proxy}
         for no_proxy in (
             *("", "*", "example.com", ".example.com", "relay.example.com:8443", "example.com:8443", "other.com", "com"),
-            *("10.0.0.0/8", "10.0.0.1", "10.0.0.1,x", "x, relay.example.com", "lay.example.com", "RELAY.example.com"),
+            *("10.0.0.0/8", "10.0.0.1", "10.0.0.1,x", "x, relay.example.com", "RELAY.example.com"),
         )
     ]
     + [{"HTTPS_PROXY": P}, {"all_proxy": Q}, {"https_proxy": "", "HTTPS_PROXY": P}, {"https_proxy": P, "all_proxy": Q}],
@@ -148,6 +148,12 @@ def test_the_way_is_that_of_requests(env: dict[str, str], url: str, monkeypatch:
     host = url.split("/")[2].split(":")[0]
     found = find_proxy(host, 8443, secure=True)
     assert (found and found.url) == theirs
+
+
+def test_a_host_in_no_proxy_matches_whole_labels() -> None:
+    """As in requests 2.34; older versions take ``lay.example.com`` for the end of ``relay.example.com``."""
+    found = find_proxy(FAR, PORT, secure=True, environ={"https_proxy": P, "no_proxy": "lay.example.com"})
+    assert found == Proxy(host="p.example", port=3128, source="https_proxy")
 
 
 @pytest.mark.parametrize(

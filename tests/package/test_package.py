@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import bisect
 import collections
+import configparser
 import importlib
 import importlib.metadata
 import pkgutil
@@ -238,6 +239,28 @@ def loaded_by(statement: str) -> set[str]:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
     return set(done.stdout.split())
+
+
+def test_the_oldest_versions_are_the_lower_bounds() -> None:
+    """``make oldest`` runs the fast tests with the lower bounds of ``setup.cfg``, so both name the same versions."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    extras = config["options.extras_require"]
+    declared = "\n".join([config["options"]["install_requires"], extras["test"]])
+    bounds = dict(re.findall(r"^([\w-]+)>=([\d.]+)", declared, re.MULTILINE))
+    lines = (ROOT / ".ci" / "oldest.txt").read_text(encoding="utf-8").splitlines()
+    oldest = dict(line.split("==") for line in lines if not line.startswith("#"))
+    assert bounds.keys() <= oldest.keys()
+    assert oldest.keys() - bounds.keys() == {"urllib3"}, "requests accepts an older one; relay_sync.rest does not"
+    for name, bound in bounds.items():
+        assert f"{oldest[name]}.".startswith(f"{bound}."), name
+
+
+def test_rest_says_which_urllib3_it_needs() -> None:
+    code = "import urllib3.exceptions as found; del found.NameResolutionError; import relay_sync.rest"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert re.search(r"ImportError: relay_sync\.rest needs urllib3 2 or newer, found \d[\d.]+: pip install", ran.stderr)
 
 
 def test_dialling_imports_no_http_client_where_no_proxy_is_set() -> None:
