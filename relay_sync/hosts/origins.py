@@ -48,12 +48,12 @@ def refusal(
         host = host.removesuffix(":")  # RFC 3986 allows an empty port after the colon
     if on_loopback and host and not _is_ours(host, public_url, hosts):
         return (
-            f"Host {_shown(host)} is not a name of this machine (Origin: {_shown(origin)}), as when a web page has its name"
-            " resolve to 127.0.0.1; if that name is yours, add it to hosts="
+            f"Host {_shown(host)} is not a name of this machine (Origin: {_shown(origin)}), which may be a DNS rebinding"
+            " attack; if the name is yours, add it to hosts="
         )
     if origin and not _may_come(origin, host, public_url, origins):
         return (
-            f"Origin {_shown(origin)} is another site than Host {_shown(host)}; if that web page may talk to this server,"
+            f"Origin {_shown(origin)} does not match Host {_shown(host)}; if that web page may connect to this server,"
             " add its origin to origins="
         )
     return None

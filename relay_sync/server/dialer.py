@@ -107,7 +107,7 @@ class _Attempt:
     def begin(self, timeout: float) -> None:
         self._loop.host(self)
         self._timer = self._loop.call_later(
-            timeout, lambda: self._fail(OpenFailed("timeout", f"no WebSocket within {timeout:g} s"))
+            timeout, lambda: self._fail(OpenFailed("timeout", f"the connection was not open within {timeout:g} s"))
         )
         try:
             self._target = _parse(self._url)
@@ -128,7 +128,7 @@ class _Attempt:
         try:
             thread.start()
         except RuntimeError as error:
-            self._fail(OpenFailed("resolve", f"{host} could not be looked up: {error}"))
+            self._fail(OpenFailed("resolve", f"{host} could not be resolved: {error}"))
 
     def loop_stopping(self) -> None:
         self._fail(OpenFailed("stopped", "the loop was stopped"))
@@ -149,7 +149,7 @@ class _Attempt:
         if self._done:
             return
         if not addresses:
-            self._fail(OpenFailed("resolve", f"{self._target.hostname} is not known: {problem}"))
+            self._fail(OpenFailed("resolve", f"{self._target.hostname} could not be resolved: {problem}"))
             return
         self._addresses = addresses
         self._connect_next(None)
@@ -227,7 +227,7 @@ class _Attempt:
                 return
             status, headers = parse_status(bytes(self._head[:end]))
         except BadRequest as error:
-            self._fail(OpenFailed("upgrade", f"{self._target.netloc} does not speak HTTP: {error}"))
+            self._fail(OpenFailed("upgrade", f"{self._target.netloc} did not send a valid HTTP response: {error}"))
             return
         if status != 101:
             message = f"{self._target.netloc} refused the upgrade with HTTP status {status}"
@@ -236,7 +236,7 @@ class _Attempt:
         self._protocol.receive_data(bytes(self._head[:end]))
         events = self._protocol.events_received()
         if self._protocol.handshake_exc is not None or self._protocol.state is State.CONNECTING or not events:
-            message = f"{self._target.netloc} answered the upgrade wrongly: {self._protocol.handshake_exc}"
+            message = f"{self._target.netloc} sent an invalid response to the upgrade: {self._protocol.handshake_exc}"
             self._fail(OpenFailed("upgrade", message))
             return
         frames = [event for event in events[1:] if isinstance(event, Frame)]
@@ -292,7 +292,7 @@ class _Attempt:
 
 def _parse(url: str) -> SplitResult:
     if not re.fullmatch(r"[\x21-\x7e]+", url):
-        raise ValueError("the URL must be printable ASCII without blanks")
+        raise ValueError("the URL must be printable ASCII without spaces")
     target = urlsplit(url)
     if target.scheme not in ("ws", "wss") or not target.hostname:
         raise ValueError("the URL must be ws://host... or wss://host...")

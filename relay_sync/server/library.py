@@ -28,7 +28,7 @@ except ImportError as _missing:
     raise ImportError(
         "relay_sync.audio and relay_sync.simulator need the websockets package, version 13.1 or later:"
         ' pip install "websockets>=13.1"'
-        + (f"; what was found is {_place}: an older version, or another module of that name" if _place else ""),
+        + (f"; found {_place}, which is an older version or another module of that name" if _place else ""),
         name="websockets",
     ) from _missing
 

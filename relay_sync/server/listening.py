@@ -73,7 +73,7 @@ def _places(host: str) -> tuple[_Place, ...]:
     try:
         found = look_up(host, 0, _LOOK_UP, flags=socket.AI_PASSIVE)
     except TimeoutError as error:
-        message = f"host {host!r}: looking it up took longer than {_LOOK_UP:g} s"
+        message = f"host {host!r}: it could not be resolved within {_LOOK_UP:g} s"
         raise OSError(errno.ETIMEDOUT, message) from error
     except (socket.gaierror, UnicodeError) as error:
         raise OSError(errno.EADDRNOTAVAIL, f"host {host!r} has no address: {error}") from error

@@ -489,7 +489,7 @@ class Loop:
         with self._lock:
             calls, self._calls = self._calls, set()
         for call in calls:
-            call.fail(LoopStopped(f"{self.name} stopped first"))
+            call.fail(LoopStopped(f"{self.name} stopped before it ran the call"))
 
 
 def _nobody_sleeps() -> None:

@@ -241,7 +241,7 @@ class WebSocketServer:
         self._refused(
             oldest.remote,
             "crowd",
-            f"too many connections without a complete request ({why}): the oldest of them are dropped",
+            f"too many connections without a complete request ({why}); dropping the oldest",
         )
         oldest.drop()
 
@@ -265,7 +265,7 @@ class WebSocketServer:
             response = self.on_request(request)
         except Exception:
             self._loop.fault("on_request of a server failed")
-            return Response(500, {}, b"the server failed to look at this request\n")
+            return Response(500, {}, b"internal server error\n")
         if response is not None:
             return response
         if request.method != "GET":
@@ -290,16 +290,16 @@ class WebSocketServer:
         if oldest is not None:
             self._dismiss(oldest, f"{self.connections} connections are open")
             return None
-        self._refused(request.remote, "full", f"{self.connections} connections are open already, as many as allowed")
+        self._refused(request.remote, "full", f"the limit of {self.connections} connections has been reached")
         return Response(503, {"Retry-After": "5"}, b"too many connections\n")
 
     def _dismiss(self, connection: Connection, why: str) -> None:
         self._refused(
             connection.remote,
             "unproven",
-            f"{why}, and it has shown neither a token nor what it is: it is closed to make room, as the oldest of those",
+            f"{why}; closing the oldest connection that has not identified itself",
         )
-        connection.dismiss(NO_ROOM, "too many connections, and this one has shown nothing")
+        connection.dismiss(NO_ROOM, "too many connections, and this one has not identified itself")
 
     def _bad(self, remote: str, error: BadRequest) -> Response:
         """Report an invalid request and return the response to it."""
@@ -316,7 +316,7 @@ class WebSocketServer:
             self.on_open(connection)
         except Exception:
             self._loop.fault("on_open of a server failed")
-            connection.close(1011, "the server failed to take this connection")
+            connection.close(1011, "internal server error")
 
     def _gone(self, connection: Connection) -> None:
         self._connections.discard(connection)
@@ -416,9 +416,7 @@ class _Opening:
 
     def _too_late(self) -> None:
         if self._head:  # browsers open sockets in advance; those are not worth reporting
-            self._server._refused(
-                self.remote, "slow", f"no complete request came within {self._server.open_timeout:g} s"
-            )
+            self._server._refused(self.remote, "slow", f"no complete request within {self._server.open_timeout:g} s")
         self.drop()
 
     def _on_end(self, error: Exception | None) -> None:
@@ -426,7 +424,7 @@ class _Opening:
             reason = error.reason or "failed"
             _log.debug("TLS handshake with %s failed: %s", self.remote, reason)
             if reason in _NOT_TLS:
-                self._server._refused(self.remote, "no TLS", "no TLS on a port with TLS")
+                self._server._refused(self.remote, "no TLS", "the peer does not use TLS, but this port requires it")
             elif "EOF" not in reason:  # EOF is usually a port check
                 self._server._refused(self.remote, "TLS handshake", _why_no_tls(reason))
         self.drop()
@@ -506,7 +504,7 @@ class _Opening:
         protocol.send_response(answer)
         written = b"".join(protocol.data_to_send())
         if protocol.state is not State.OPEN:
-            server._refused(self.remote, "upgrade", f"no proper upgrade to WebSocket: {protocol.handshake_exc}")
+            server._refused(self.remote, "upgrade", f"invalid WebSocket upgrade: {protocol.handshake_exc}")
             self._refuse(written)
             return
         self._release()
@@ -534,6 +532,6 @@ def _why_no_tls(reason: str) -> str:
     if "CERTIFICATE" in reason or "UNKNOWN_CA" in reason:
         return (
             f"{words}: the peer does not accept this server's certificate; it must be issued by a public authority for the"
-            " host name of public_url, and its file must hold the whole chain"
+            " host name of public_url, and its file must contain the whole chain"
         )
     return words

@@ -40,13 +40,13 @@ def writer(*, sort_keys: bool = False) -> Callable[[Any], str]:
 
 
 def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def _float(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
-        raise ValueError("a number is beyond all measure")
+        raise ValueError("a number exceeds the range of a float")
     return number
 
 

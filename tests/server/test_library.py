@@ -45,14 +45,14 @@ def test_the_error_names_the_distribution(code: str) -> None:
     assert run.returncode == 1
     assert "ImportError: relay_sync.audio and relay_sync.simulator need the websockets package" in run.stderr
     assert 'pip install "websockets>=13.1"' in run.stderr
-    assert "what was found" not in run.stderr
+    assert "; found" not in run.stderr
 
 
 def test_the_error_tells_where_a_module_of_that_name_is(tmp_path: Path) -> None:
     (tmp_path / "websockets.py").touch()
     run = _run_in(tmp_path, "import relay_sync.server")
     assert run.returncode == 1
-    assert f"; what was found is {tmp_path / 'websockets.py'}: an older version" in run.stderr
+    assert f"; found {tmp_path / 'websockets.py'}, which is an older version" in run.stderr
 
 
 def test_what_the_package_says_of_its_errors_is_in_our_log(caplog: pytest.LogCaptureFixture) -> None:
