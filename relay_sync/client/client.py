@@ -76,8 +76,8 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
     :param contexts: the contexts whose inbound calls and messages this client receives. Defaults to none; see :meth:`receive`.
     :param max_active_calls: the maximum number of live calls. Further inbound calls are returned to the platform. Defaults to
         ``RELAY_MAX_ACTIVE_CALLS``, or 1000 if it is not set.
-    :param connect_timeout: timeout of :meth:`connect` and of each reconnection attempt, in seconds. The server must answer
-        ``signalwire.connect`` within 10 s of it.
+    :param connect_timeout: timeout of :meth:`connect` and of each reconnection attempt, in seconds. The server has at most 10 s
+        of this time to answer ``signalwire.connect``.
     :param request_timeout: time to wait for the reply to a command, in seconds from when it is sent.
     :param ping_interval: time without a reply after which the client sends a ping, in seconds.
     :param ping_timeout: time to wait for any data after a ping, in seconds. If none arrives, the client reconnects. It also
@@ -157,7 +157,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         )
         self._link = Link(config, self._router)
         self._warned_contexts = False
-        #: The time since which the client has been connected with an ``on_call`` handler but no contexts.
+        #: The time at which the client was first seen connected with an ``on_call`` handler but no contexts.
         self._without_contexts: float | None = None
         self._running = False
         self._stop_wanted = False
@@ -288,7 +288,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
     def disconnect(self, timeout: float | None = None, *, hangup_calls: bool = False) -> None:
         """Close the connection. All pending waits raise :class:`ClientClosed`.
 
-        The client first sends pending hang-ups, cancellations and stop commands, and reconnects for that if necessary. It then
+        The client first sends pending hang-ups, cancellations and stop commands, reconnecting if necessary. It then
         waits up to 2 s for handlers and queued callbacks to return, and logs the names of any that are still running. If a call
         handler calls this method, the client does not wait for that handler. If a callback calls it, the client does not wait for
         any handler or callback. Closing a closed client has no effect.

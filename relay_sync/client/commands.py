@@ -71,7 +71,10 @@ def new_command(
 
 
 class Promise:
-    """Log the outcome of a promised command, which is repeated until the server answers it. No thread waits for the reply."""
+    """Logger for the outcome of a promised command.
+
+    The client repeats a promised command until the server answers it. No thread waits for the reply.
+    """
 
     __slots__ = ("_call_id", "_method", "command")
 

@@ -216,14 +216,14 @@ def patience_of(groups: Sequence[Sequence[Mapping[str, Any]]], timeout: float | 
 
 
 def _rings_for(params: Mapping[str, Any], timeout: float | None) -> float | None:
-    rings, confirms = _told(params.get("timeout")) or timeout, _told(params.get("confirm_timeout"))
+    rings, confirms = _positive(params.get("timeout")) or timeout, _positive(params.get("confirm_timeout"))
     if params.get("confirm") is None:
         return rings
     # The callee must also confirm the call before it counts as answered.
     return rings + confirms if rings is not None and confirms is not None else None
 
 
-def _told(value: object) -> float | None:
+def _positive(value: object) -> float | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
         return values.timeout(value)  # not limited here, because the platform has a limit
     return None

@@ -110,7 +110,7 @@ class CallHandlers:
             if thread is not here and thread not in self._waiting
         }
 
-    def told(self) -> str:
+    def described(self) -> str:
         """Return a description of the running handlers for the log."""
         names = list(self.running().values())
         return f"{counted(len(names), 'handler of a call', 'handlers of calls')} ({listed(names)})"

@@ -39,7 +39,7 @@ class Inquiry(Generic[T]):
     def put_off(self, subject: T, due: float = -math.inf) -> None:
         """Postpone a subject.
 
-        :param due: the time at which to queue it again. By default the next call of :meth:`unanswered` does.
+        :param due: the time at which to queue it again. Defaults to the next call of :meth:`unanswered`.
         """
         self._later.append((due, subject))
 

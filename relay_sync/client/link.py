@@ -61,9 +61,9 @@ if TYPE_CHECKING:
             """End a call that the server no longer knows, then call ``then``. Called on the IO thread."""
 
         def ask_about(self, call: Call, then: Callable[[bool], object]) -> None:
-            """Query whether the server still knows a call, then call ``then``. Called on the IO thread.
+            """Check whether the server still knows a call, then call ``then``. Called on the IO thread.
 
-            :param then: a function that receives whether the state of the call could be determined.
+            :param then: a function that is called with ``True``, or with ``False`` if the state of the call is unknown.
             """
 
         def reopen_lanes(self) -> None:
@@ -105,7 +105,7 @@ class Link:
     :ivar secrets: the strings that must not appear in logs.
     :ivar loop: the IO loop of the current connection, or ``None``.
     :ivar closed: whether the link was closed. Commands then raise instead of connecting.
-    :ivar used: whether the link has ever connected or was asked to.
+    :ivar used: whether the client has ever tried to connect.
     :param config: the client's configuration.
     :param router: the client's router, which receives events and owns the calls.
     """
@@ -508,7 +508,7 @@ class Link:
         self.on_io_thread(lambda done: self._router.call_gone(call, done), deadline)
 
     def ask_about(self, call: Call, deadline: Deadline) -> bool:
-        """Query whether a call is still live on the server. If it is not, end the call before returning.
+        """Check whether a call is still live on the server. If it is not, end the call before returning.
 
         :return: whether the state of the call could be determined.
         """
@@ -517,7 +517,7 @@ class Link:
     def on_io_thread(self, function: Callable[[Callable[[bool], object]], None], deadline: Deadline) -> bool:
         """Run a function on the IO thread, which alone may change the states of calls, and wait for its result.
 
-        :param function: the function to run. It is called with a callback that it must call with the result.
+        :param function: the function to run. It receives a callback and must pass the result to it.
         :return: the result, or ``False`` if there is none before the deadline.
         """
         loop, result = self.loop or self._ending, Waiter[bool]()  # the calls of a closing loop may still be live

@@ -438,6 +438,6 @@ class MessageDesk:
 
 
 def _word(value: object) -> str:
-    """Return a string or an integer from a reply as a string, or ``""`` for any other value."""
+    """Convert a string or an integer from a reply to a string. Return ``""`` for other values."""
     good = isinstance(value, (str, int)) and not isinstance(value, bool)
     return str(value) if good else ""

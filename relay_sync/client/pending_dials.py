@@ -205,7 +205,7 @@ class Dials:
     def end(self, error: RelayError, session: int, *, parting: bool = False) -> None:
         """Fail the dials of a session that is over. Dials that were not sent continue, and may be sent in the next session.
 
-        :param error: the error of the dials.
+        :param error: the exception to raise in threads that are waiting for the dials.
         :param session: the number of the session.
         :param parting: whether the client is closing. Abandoned dials are then kept, so that their legs are hung up.
         """
@@ -296,14 +296,14 @@ class Dials:
 
     def on_event(self, event: DialEvent, payload: Mapping[str, Any], exchange: LegKeeper) -> None:
         """Handle a dial event."""
-        told = _leg_told(event)
-        known = exchange.calls.get(told.call_id)
-        tag = event.tag or told.tag or (known.tag if known is not None else "")
+        leg_event = _leg_event(event)
+        known = exchange.calls.get(leg_event.call_id)
+        tag = event.tag or leg_event.tag or (known.tag if known is not None else "")
         dial = self._open.get(tag)
-        answered = _says_answered(event, told)
+        answered = _says_answered(event, leg_event)
         if dial is None and answered:
-            dial = self._too_late(tag, told.call_id, told.call_state)
-            leg = exchange.new_leg(told.call_id, told, payload) if dial is not None else None
+            dial = self._too_late(tag, leg_event.call_id, leg_event.call_state)
+            leg = exchange.new_leg(leg_event.call_id, leg_event, payload) if dial is not None else None
             if dial is not None and leg is not None:
                 self.add_leg(dial, leg, exchange)
             return
@@ -313,32 +313,32 @@ class Dials:
         dial.session = dial.session or exchange.session
         if event.dial_state == "failed":
             self._failed(dial, event.reason or _reason_of(dial), exchange)
-        elif answered and told.call_id in dial.dropped:
+        elif answered and leg_event.call_id in dial.dropped:
             self._decide(dial)
         elif answered:
-            winner = self._winner(dial, told, payload, exchange)
+            winner = self._winner(dial, leg_event, payload, exchange)
             if winner is not None:
                 self._won(dial, winner, exchange)
 
     def _winner(
-        self, dial: PendingDial, told: CallStateEvent, payload: Mapping[str, Any], exchange: LegKeeper
+        self, dial: PendingDial, leg_event: CallStateEvent, payload: Mapping[str, Any], exchange: LegKeeper
     ) -> Call | None:
-        if told.dial_winner is False:
+        if leg_event.dial_winner is False:
             return None
-        leg = dial.legs.get(told.call_id) or exchange.calls.get(told.call_id)
-        if not told.call_id:
+        leg = dial.legs.get(leg_event.call_id) or exchange.calls.get(leg_event.call_id)
+        if not leg_event.call_id:
             leg = dial.only_candidate()
             if leg is None:
                 dial.answered = True  # the next leg that is reported as answered is the winner
                 return None
         if leg is None:
-            leg = exchange.new_leg(told.call_id, told, payload)
+            leg = exchange.new_leg(leg_event.call_id, leg_event, payload)
             if leg is None:
                 return None
             dial.legs.put(leg.call_id, leg)
         if leg.state not in (CALL_STATE_ANSWERED, CALL_STATE_ENDING, CALL_STATE_ENDED):
             # The leg's state event was lost, so update its state from the dial event.
-            core_of(leg).on_event(told)
+            core_of(leg).on_event(leg_event)
         return leg
 
     def _won(self, dial: PendingDial, winner: Call, exchange: LegKeeper) -> None:
@@ -369,20 +369,20 @@ class Dials:
         return self._troubles.caught("internal error while hanging up legs of a dial")
 
 
-def _says_answered(event: DialEvent, told: CallStateEvent) -> bool:
+def _says_answered(event: DialEvent, leg_event: CallStateEvent) -> bool:
     """Return whether a dial event reports an answer. An event without a state does if it marks its leg as the winner."""
-    return event.dial_state == CALL_STATE_ANSWERED or (not event.dial_state and bool(told.dial_winner))
+    return event.dial_state == CALL_STATE_ANSWERED or (not event.dial_state and bool(leg_event.dial_winner))
 
 
-def _leg_told(event: DialEvent) -> CallStateEvent:
+def _leg_event(event: DialEvent) -> CallStateEvent:
     """Return a state event for the leg described in a dial event. If the dial was answered, the leg's state is ``answered``."""
     body = dict(event.call)
-    told = CallStateEvent.from_params(body, event_type=CallStateEvent.TYPE, timestamp=event.timestamp)
-    if _says_answered(event, told) and told.call_state not in (CALL_STATE_ENDING, CALL_STATE_ENDED):
-        told.call_state = body["call_state"] = CALL_STATE_ANSWERED
-    told.node_id = told.node_id or event.node_id
-    told.tag = told.tag or event.tag
-    return told
+    leg_event = CallStateEvent.from_params(body, event_type=CallStateEvent.TYPE, timestamp=event.timestamp)
+    if _says_answered(event, leg_event) and leg_event.call_state not in (CALL_STATE_ENDING, CALL_STATE_ENDED):
+        leg_event.call_state = body["call_state"] = CALL_STATE_ANSWERED
+    leg_event.node_id = leg_event.node_id or event.node_id
+    leg_event.tag = leg_event.tag or event.tag
+    return leg_event
 
 
 def _reason_of(dial: PendingDial) -> str:

@@ -20,7 +20,8 @@ recording named in the command may not exist.
 A check that fails or times out is repeated up to three times, at increasing intervals. If an event of the call arrives, the check
 is complete: the call was still live, and its end will be reported as well.
 
-A roll-call stops when its connection closes. Checks that a caller waits for are repeated first on the next connection.
+Pending checks are canceled when the connection closes. If a caller is waiting for a check, it is repeated on the next connection,
+before all others.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class RollCall:
         self._realm = f"relay_sync.{new_id()}"
 
     def add(self, call: Call, then: Callable[[bool], object] | None = None) -> None:
-        """Check a call, immediately or when the limit of open queries allows.
+        """Check a call. The check is delayed if too many queries are open.
 
         :param then: a function that is called with ``True`` after the result is known and has been applied to the call, or with
             ``False`` if the state of the call could not be determined.
@@ -188,7 +189,10 @@ class RollCall:
         net.release()
 
     def _is_answer(self, question: _Question, outcome: Any) -> bool:
-        """Record the reply to a query, and return whether it can complete the check. A late reply can."""
+        """Record the reply to a query.
+
+        :return: whether the reply can complete the check. A late reply can complete it as well.
+        """
         if isinstance(outcome, RelayError):
             if self._inquiry.answered(question):
                 self._unanswered(question, time.monotonic())

@@ -164,9 +164,9 @@ class Router:
         net.release()
 
     def ask_about(self, call: Call, then: Callable[[bool], object]) -> None:
-        """Query whether the server still knows a call. If it does not, end the call.
+        """Check whether the server still knows a call. If it does not, end the call.
 
-        :param then: a function that is called at the end, with whether the state of the call could be determined.
+        :param then: a function that is called after the check, with ``True`` or, if the state of the call is unknown, ``False``.
         """
         over = core_of(call).over is not None
         if over or self.states.over:
@@ -178,7 +178,7 @@ class Router:
 
     def _questions(self) -> RollCall:
         """Return the roll-call of this session, creating it if necessary."""
-        from .resume_check import RollCall  # imported with the loop
+        from .resume_check import RollCall  # already imported by reopen_lanes()
 
         if self._roll_call is None:
             self._roll_call = RollCall(self.call_gone, lambda call: self.dials.on_leg_live(call, self))
@@ -205,7 +205,7 @@ class Router:
             self._aftermath.stop()
             self._aftermath = None
         if phase is Phase.READY:
-            from .aftermath import Aftermath  # imported with the loop
+            from .aftermath import Aftermath  # already imported by reopen_lanes()
 
             net, now = Net(), time.monotonic()
             calls = self.calls.snapshot()
@@ -240,7 +240,7 @@ class Router:
     def on_session_over(self, error: RelayError, session: int) -> None:
         """End the calls, dials and messages of a session that is over.
 
-        :param error: the exception that waits for them raise.
+        :param error: the exception to raise in threads that are waiting for them.
         :param session: the number of the session. Dials and messages that were sent in a later session continue.
         """
         calls = self.calls.take_all()
@@ -364,7 +364,7 @@ class Router:
             self.let_go(call, error)
 
     def let_go(self, call: Call, error: CallEnded) -> None:
-        """Stop following a call, and end its object with this error. May be called on any thread."""
+        """Stop tracking a call. Waits for it raise this error. May be called on any thread."""
         self._ended.put(call.call_id, None)
         self.calls.take_if(call.call_id, call)
         try:

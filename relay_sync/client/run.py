@@ -195,7 +195,7 @@ class Running:
             self._hang_up_calls(end)
         # Handlers may still have work after the end of their call, such as closing a file.
         if not wait_until(router.is_quiet, router.changed, end - time.monotonic()) and router.handlers_running():
-            _log.warning("draining: still running: %s", router.handlers.told())
+            _log.warning("draining: still running: %s", router.handlers.described())
         return False
 
     def _wait_until_quiet(self, timeout: float, level: int, hint: str) -> bool:
@@ -214,7 +214,7 @@ class Running:
         if wait_until(router.is_quiet, router.changed, min(RETURN_PATIENCE, left)):
             return True
         if left > RETURN_PATIENCE and not router.ours and router.handlers_running():
-            _log.log(level, "waiting up to %.0f s for %s to return%s", left, router.handlers.told(), hint)
+            _log.log(level, "waiting up to %.0f s for %s to return%s", left, router.handlers.described(), hint)
         return wait_until(router.is_quiet, router.changed, end - time.monotonic())
 
     def stop(self) -> None:

@@ -91,4 +91,4 @@ class States:
         """Reset the state in a forked child process, which has no connection."""
         self.now = "idle"
         self._was_ready = False
-        self._causes = RateLimitedLog(_log)  # another thread may have held the old one's lock at the fork
+        self._causes = RateLimitedLog(_log)  # another thread may have held the lock of the old object at the fork

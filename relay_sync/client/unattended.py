@@ -16,7 +16,7 @@ __all__ = ["ATTENDED_WITHIN", "Unattended"]
 
 _log = logs.get("relay_sync").later
 
-#: Seconds to wait before logging a call that still rings after its handler has returned. Another thread may answer it.
+#: Seconds to wait before logging a call that is still ringing after its handler has returned. Another thread may answer it.
 ATTENDED_WITHIN: Final = 5.0
 
 
@@ -28,7 +28,7 @@ class Unattended:
         self._warned = False
 
     def handler_returned(self, call: Call) -> None:
-        """Add a call if it still rings. Called when its handler returns."""
+        """Add a call if it is still ringing. Called when its handler returns."""
         if _is_unattended(call):
             self._since.put(call, time.monotonic())
 
@@ -73,7 +73,7 @@ class Unattended:
 
 
 def _is_unattended(call: Call) -> bool:
-    """Return whether a call rings, or rang until it ended, without being answered or otherwise handled."""
+    """Return whether a call is ringing, or rang until it ended, and was not answered or otherwise handled."""
     core = core_of(call)
     if core.attended or CALL_STATE_ANSWERED in core.reached:
         return False

@@ -66,9 +66,8 @@ def open_tcp(
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
-        if (
-            are_lacking()
-        ):  # without free file descriptors, the resolver cannot read its files and its error is misleading
+        # Without free file descriptors, the resolver cannot read its files, and its error is misleading.
+        if are_lacking():
             raise without_descriptors("the connection", error) from error
         if error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)):
             raise ConnectError(unknown, fatal=True) from error

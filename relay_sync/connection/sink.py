@@ -23,4 +23,4 @@ class Sink(Protocol):
 
     @property
     def attached(self) -> object:
-        """The current loop. The IO thread of an older loop that is still closing does not call the other methods."""
+        """The current loop. An older loop that is still closing no longer calls the methods of this object."""

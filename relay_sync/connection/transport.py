@@ -69,7 +69,7 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
     The caller passes received bytes to :meth:`feed` and writes the frames in ``outbox`` to the socket.
 
     :param max_message: the maximum size of a message, in bytes.
-    :param sock: the connected socket. Only tests omit it.
+    :param sock: the connected socket. Tests that only parse frames omit it.
     """
 
     def __init__(self, max_message: int, sock: socket.socket | None = None) -> None:

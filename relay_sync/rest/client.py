@@ -34,9 +34,10 @@ class RestClient:
 
     A new client does not connect until the first request.
 
-    The client retries a request only if that is safe. It retries all requests if no connection could be established or if the
-    server answers 429. It retries ``*_stop`` commands and downloads, which may be executed twice, also if the reply is lost or if
-    the server answers 502, 503 or 504. The client honors a ``Retry-After`` header of up to 30 seconds within the timeout.
+    The client retries requests only if it is safe to do so. It retries any request if no connection could be established or if
+    the server answers 429. Commands named ``*_stop`` and downloads are safe to repeat, so the client also retries them if the
+    reply is lost or if the server answers 502, 503 or 504. The client honors ``Retry-After`` headers of up to 30 seconds, within
+    the timeout.
 
     :param project: the project ID. Defaults to the environment variable ``SIGNALWIRE_PROJECT_ID``.
     :param token: the project's API token, which needs the Voice permission. Defaults to ``SIGNALWIRE_API_TOKEN``. JWTs are not

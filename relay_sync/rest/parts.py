@@ -172,7 +172,7 @@ class Part:
     def _is_first(self) -> bool:
         """Claim the file for this download.
 
-        :return: whether this succeeded. It fails if another download of this process is writing to the file.
+        :return: whether the claim succeeded. It fails if another download of this process is writing to the file.
         """
         mine = weakref.ref(self)
         first = _claims.setdefault(self._key, mine)

@@ -224,9 +224,8 @@ class Webhooks:
             schemes = [seen.scheme] if seen.scheme else ["https", "http"]
             host = seen.netloc or headers.get("host", "")
             said = [(scheme, _completed(name, host)) for scheme, name in forwarded.places(headers)]
-            if not said and not headers.get(
-                "x-forwarded-host"
-            ):  # if there is such a header, the host in it is malformed
+            # If there is an X-Forwarded-Host header but no result, its host is malformed.
+            if not said and not headers.get("x-forwarded-host"):
                 said = [("", host)]
             reached = [(each, name) for scheme, name in said for each in ([scheme] if scheme else schemes)]
             paths = [seen.path, "" if seen.path else "/"] if seen.path in ("", "/") else [seen.path]
