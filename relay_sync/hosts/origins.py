@@ -1,4 +1,4 @@
-"""Check which web pages may connect to a server without a token. No I/O.
+"""Check which web pages may connect to a server without a token.
 
 A page in a developer's browser can reach every server on the developer's machine. The browser sends the origin of the
 page in the ``Origin`` header, which the page cannot change. A page can make its own host name resolve to 127.0.0.1 (DNS

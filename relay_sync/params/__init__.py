@@ -1,4 +1,4 @@
-"""Validation of parameters before anything is sent. No I/O.
+"""Validation of parameters before anything is sent.
 
 ============  ================================================================
 ``values``    single values such as seconds, URLs, names and choices

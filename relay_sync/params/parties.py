@@ -1,7 +1,7 @@
-"""Phone numbers, SIP addresses and sender names. No I/O.
+"""Phone numbers, SIP addresses and sender names.
 
-Numbers are dialed exactly as given. Numbers with dashes or parentheses are rejected, because their notation does not
-determine the digits to dial from abroad.
+Numbers are dialed exactly as given. Numbers with dashes or parentheses are rejected, because such a number does not
+show which digits to dial from abroad.
 """
 
 from __future__ import annotations

@@ -342,8 +342,8 @@ def timeout(value: Any, *, name: str = ..., optional: Literal[True] = ...) -> fl
 def timeout(value: Any, *, name: str = "timeout", optional: bool = True) -> float | None:
     """Check a timeout in seconds, and return a value that clocks and locks accept.
 
-    A timeout of 0 or less, such as the rest of an expired deadline, does not wait. ``None``, if it is allowed, and
-    infinity wait without a limit.
+    A timeout of 0 or less, such as the remaining time of an expired deadline, means not to wait. ``None``, if it is
+    allowed, and infinity wait without a limit.
     """
     if value is None and optional:
         return None

@@ -37,7 +37,7 @@ REMEMBERED_PINGS: Final = 8
 
 
 class Liveness:
-    """The liveness of a session's current connection. All times are seconds on one monotonic clock.
+    """Tracks whether a session's current connection is alive. All times are seconds on one monotonic clock.
 
     :param interval: time without a reply after which a ping is sent, in seconds.
     :param timeout: time to wait for the reply to a ping, in seconds.

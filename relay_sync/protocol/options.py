@@ -21,7 +21,8 @@ class SessionOptions:
     :ivar ping_interval: time without a reply before a ping is sent, in seconds.
     :ivar ping_timeout: time to wait for the reply to a ping, in seconds.
     :ivar max_queue: maximum number of commands that wait for a session.
-    :ivar holds_after: duration after which a session is considered stable and its loss resets the backoff, in seconds.
+    :ivar holds_after: how long a session must last to be considered stable, in seconds. Losing a stable session resets
+        the backoff.
     :ivar farewell_patience: maximum time to wait for pending replies before the client acknowledges the server's
         disconnect announcement, in seconds.
     :ivar leaving_patience: time that the server then has to close the connection before the client closes it, in

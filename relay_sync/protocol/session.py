@@ -237,7 +237,7 @@ class Session:
     # -- reports from the transport ------------------------------------------------------------------------------------
 
     def connected(self, now: float) -> None:
-        """Start authentication, because the transport is connected."""
+        """Start authentication after the transport has connected."""
         if self.phase is not Phase.DIALING:
             self._effects.append(Hangup(at_once=True))
             return
@@ -252,7 +252,7 @@ class Session:
         self._effects.append(Send(frames.build_request(self._connect_id, METHOD_CONNECT, params)))
 
     def dial_failed(self, now: float, error: RelayError, *, fatal: bool, refused: bool = False) -> None:
-        """Back off or fail, because the transport could not connect.
+        """Back off or fail after the transport failed to connect.
 
         :param now: the current time.
         :param error: the reason.
@@ -269,7 +269,7 @@ class Session:
                 self._back_off(now, error)
 
     def lost(self, now: float, reason: str, *, refused: bool = False) -> None:
-        """Reconnect or fail, because the transport was closed.
+        """Reconnect or fail after the transport was closed.
 
         :param now: the current time.
         :param reason: the reason for the closure.
@@ -469,7 +469,7 @@ class Session:
             self._part()  # the promises belonged to the previous session
 
     def _replaced(self) -> None:
-        """End the previous session, because the server started a new one."""
+        """End the previous session after the server has started a new one."""
         self.promises.expect_nothing()
         self._seen.clear()
         self._authorization_state = ""
@@ -477,7 +477,7 @@ class Session:
         self.number = next(_numbers)
 
     def _connect_refused(self, now: float, code: int | None, message: str, *, result: bool = False) -> None:
-        """Back off or fail, because the server refused the session.
+        """Back off or fail after the server refused the session.
 
         :param now: the current time.
         :param code: the code of the refusal.

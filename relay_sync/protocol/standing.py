@@ -1,4 +1,4 @@
-"""The order of call and message states. It is used to detect events that arrive out of order. No I/O."""
+"""The order of call and message states. It is used to detect events that arrive out of order."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Minimal HTTP for a WebSocket server: request and response heads, and complete responses. No I/O.
+"""Minimal HTTP for a WebSocket server: request and response heads, and complete responses.
 
-``websockets`` performs the upgrade. This module reads the request before the upgrade and builds the responses to
-requests that are not upgrades, such as health checks and refusals.
+``websockets`` performs the upgrade. This module parses the request before the upgrade, and builds the responses to
+requests that are refused or are not upgrades, such as health checks. It performs no I/O.
 """
 
 from __future__ import annotations

@@ -189,7 +189,7 @@ class Loop:
         return self._busy
 
     def time(self) -> float:
-        """Return the time of the timers' clock, in seconds. It follows ``time.monotonic()`` but corrects stalls and jumps."""
+        """Return the current time for timers, in seconds. This is ``time.monotonic()``, corrected for stalls and jumps."""
         now = time.monotonic() - self.ahead
         return now if now < self._latest else self._latest
 
@@ -256,7 +256,9 @@ class Loop:
             self._wake()
 
     def call_at(self, when: float, fn: Callable[..., object], *args: Any) -> Timer:
-        """Run ``fn(*args)`` once :meth:`time` reaches *when*. Timers run in order of time. An infinite *when* never runs.
+        """Run ``fn(*args)`` once :meth:`time` reaches *when*.
+
+        Timers run in order of time. If *when* is infinite, the timer never runs.
 
         :raises ValueError: *when* is NaN, which would break the order of the timers.
         """

@@ -1,4 +1,4 @@
-"""Fast extraction of complete messages from the bytes of a socket. No I/O.
+"""Extract complete messages from received bytes, without a general frame parser where possible.
 
 Nearly every frame that a server receives is a complete text message: masked, unfragmented and short. Such a frame can
 be recognized from the first bytes of its header (RFC 6455, section 5.2) at a tenth of the cost of a general parser. All

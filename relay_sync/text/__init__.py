@@ -1,4 +1,4 @@
-"""Text utilities: JSON, lone surrogates, secret masking, and phrases for messages. No I/O.
+"""Text utilities: JSON, lone surrogates, secret masking, and phrases for messages.
 
 ===============  =========================================================================
 ``json_text``    reading and writing JSON, including numbers that JSON cannot represent

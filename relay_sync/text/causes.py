@@ -1,4 +1,4 @@
-"""The chain of causes that Python prints with an exception. No I/O."""
+"""The chain of causes that Python prints with an exception."""
 
 from __future__ import annotations
 

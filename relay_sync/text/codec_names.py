@@ -1,4 +1,4 @@
-"""Names that are often mistaken for codecs, such as containers, file formats and names from other programs. No I/O."""
+"""Names that are often mistaken for codecs, such as containers, file formats and names from other programs."""
 
 from __future__ import annotations
 

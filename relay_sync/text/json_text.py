@@ -1,4 +1,4 @@
-"""Strict reading and writing of JSON. No I/O.
+"""Strict reading and writing of JSON.
 
 Python's ``json`` module also accepts ``NaN`` and ``Infinity``, which are not valid JSON. It reads ``1e999`` as
 infinity, which cannot be written again.

@@ -1,4 +1,4 @@
-"""Waking threads without a lock that a signal could leave held.
+"""Thread wake-ups that are safe to use with signals.
 
 ``threading.Event`` acquires its lock in Python code. If Ctrl-C arrives just after a waiting main thread has acquired
 the lock, the lock is never released. The next thread that sets the event, usually the IO thread, then blocks forever.
@@ -16,7 +16,7 @@ __all__ = ["Bell", "Flag"]
 
 
 class Bell:
-    """Lets threads sleep until another thread rings the bell. Ringing it wakes all of them."""
+    """A primitive that lets threads sleep until another thread wakes all of them."""
 
     __slots__ = ("_ears",)
 

@@ -96,7 +96,7 @@ Job = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 class Lanes:
-    """A thread pool that runs each lane's jobs in order. Jobs must not raise. The owner of the pool wraps user code accordingly.
+    """A thread pool that runs each lane's jobs in order. Jobs must not raise, so the caller must wrap user code.
 
     :param limit: maximum number of worker threads. When it is reached, further jobs wait and a warning is logged.
     :param patience: time before an idle worker exits, in seconds.

@@ -8,7 +8,9 @@ __all__ = ["WakeUp"]
 
 
 class WakeUp:
-    """A way to interrupt one thread's ``select()`` from any thread or signal handler. It acquires no lock and never blocks.
+    """Wakes a thread that is blocked in ``select()``.
+
+    It can be used in any thread and in signal handlers, because it acquires no lock and never blocks.
 
     :ivar receiver: the socket to register with the selector. When it becomes readable, the thread calls :meth:`clear`.
     :raises OSError: the process has run out of file descriptors.
