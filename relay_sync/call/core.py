@@ -481,7 +481,7 @@ class CallCore(Generic[C]):
         with self.lock:
             known = self.operations.get(name)
             if known is not None and not known.action.is_done:
-                raise InvalidParameter("control_id", name, "an id that is not in use on this call")
+                raise InvalidParameter("control_id", name, "an ID that is not in use on this call")
             self.operations[name] = operation
 
     def action_ended(self, control_id: str, action: Action[Any]) -> None:

@@ -148,10 +148,10 @@ class DialEvent(RelayEvent):
 
     :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     :ivar dial_state: ``dialing``, ``answered`` or ``failed``.
-    :ivar call: The leg that was answered, in the state ``answered``.
+    :ivar call: The leg that was answered. Set in the state ``answered``.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar reason: Reason for the state ``failed``, or reason for a synthetic event.
-    :ivar source: The side that ended the dial, in the state ``failed``.
+    :ivar source: The side that ended the dial. Set in the state ``failed``.
     :ivar event_type: Event type, such as ``calling.call.stream``.
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.

@@ -93,7 +93,7 @@ class RecordEvent(CallEvent):
     :ivar start_time: Time at which the recording started, in seconds since the Unix epoch.
     :ivar end_time: Time at which the recording ended, in seconds since the Unix epoch.
     :ivar first_frame_time: Time at which the first frame was recorded, in seconds since the Unix epoch.
-    :ivar pause_behavior: ``skip`` or ``silence``, in the state ``paused``.
+    :ivar pause_behavior: ``skip`` or ``silence``. Set in the state ``paused``.
     :ivar event_type: Event type, such as ``calling.call.stream``.
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.

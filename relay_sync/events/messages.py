@@ -141,7 +141,8 @@ class MessageStateEvent(MessageEvent):
 class TaskEvent(RelayEvent):
     """A task was posted to one of the client's contexts.
 
-    Tasks are posted with ``POST /api/relay/rest/tasks``. Unlike other events, the payload has no nested ``params`` object.
+    Tasks are posted with ``POST /api/relay/rest/tasks``. Unlike other events, a task has no nested ``params`` object in the
+    payload.
 
     :ivar context: Context that the task was posted to.
     :ivar message: The task, which may be any JSON value.

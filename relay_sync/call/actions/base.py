@@ -240,8 +240,8 @@ class Action(Generic[E]):
 
     def _overdue(self, longest: float) -> Callable[[], WaitTimeout]:
         return lambda: WaitTimeout(
-            f"the end of {self._noun} {self.control_id} is overdue (state {self.state!r}): its time limit was {longest:g} s; "
-            "its last event may be lost" + (": stop() it or wait again" if self._stop_command() else "")
+            f"the end of {self._noun} {self.control_id} is overdue (state {self.state!r}): the time limit was {longest:g} s, "
+            "and the final event may have been lost" + (": stop() it or wait again" if self._stop_command() else "")
         )
 
     def _longest(self) -> float | None:

@@ -116,7 +116,7 @@ class StreamAction(StoppableAction["events.StreamEvent"]):
 
     method = "calling.stream"
     event_type = EVENT_CALL_STREAM
-    # The platform documents only "finished". The other states are treated as errors as a precaution.
+    # The platform documents only "streaming" and "finished". As a precaution, these states are treated as errors.
     error_states: ClassVar[frozenset[str]] = frozenset({"error", "failed", "stopped", "disconnected"})
     _streamed = False
 
@@ -136,7 +136,7 @@ class StreamAction(StoppableAction["events.StreamEvent"]):
         url = self._params.get("url")
         asleep = asleep_at(url) if isinstance(url, str) else ""
         if asleep:
-            text = "stream %s of call %s finished without ever streaming: an AudioServer of this program has that address, but %s"
+            text = "stream %s of call %s finished without ever streaming: an AudioServer in this program has that address, but %s"
             _log.warning(text, self.control_id, self.call.call_id, asleep)
             return
         _log.warning(

@@ -57,8 +57,8 @@ class ControlVerbs(Verbs):
     def hangup(self, reason: CallEndReason | str = "hangup") -> dict[str, Any]:
         """End the call, or reject an inbound call that has not been answered (``calling.end``).
 
-        :param reason: reason to report: ``hangup`` (the default), ``busy`` or ``decline`` to reject a call, ``cancel``,
-            ``noAnswer``, ``error``, ``abandoned``, ``maxDuration`` or ``notFound``.
+        :param reason: ``hangup`` (the default), ``busy``, ``decline``, ``cancel``, ``noAnswer``, ``error``, ``abandoned``,
+            ``maxDuration`` or ``notFound``. Use ``busy`` or ``decline`` to reject a call.
         :return: the server's reply; ``{}`` if the call has already ended.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
