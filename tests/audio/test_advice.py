@@ -283,7 +283,7 @@ def test_a_literal_address_of_a_receiver_that_does_not_listen(
         audio.close()
     lines = _streamed(sim, public or f"ws://{host}:{port}/audio", lambda action: action.wait(PATIENCE), caplog)
     (line,) = [each for each in lines if "without ever streaming" in each]
-    assert f"an AudioServer of this program has that address, but is {state}" in line
+    assert f"an AudioServer in this program has that address, but is {state}" in line
     del audio
 
 

@@ -59,7 +59,8 @@ def test_a_wait_without_a_limit_ends_when_the_end_is_overdue(
     action: Action[Any] = TOLD[kind](call)
     for wait in (action.wait, getattr(action, "wait_for_result", action.wait)):
         with pytest.raises(
-            WaitTimeout, match=r"is overdue \(state .*the time limit was 0\.\d+ s, and the final event may have been lost"
+            WaitTimeout,
+            match=r"is overdue \(state .*the time limit was 0\.\d+ s, and the final event may have been lost",
         ):
             Background(wait).result()
     assert not action.is_done
