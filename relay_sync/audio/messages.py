@@ -236,7 +236,7 @@ def _ids(source: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:
 def documented_media(text: bytes) -> Media | None:
     """Parse a media message that has the exact form documented by SignalWire.
 
-    :return: the message, or ``None`` if the text is anything else; use :func:`parse_message` then.
+    :return: the message, or ``None`` if the text has a different form. In that case, call :func:`parse_message`.
     """
     match = _DOCUMENTED.fullmatch(text)
     if match is None:

@@ -116,7 +116,7 @@ def _prepared(base: str, rate: int, options: dict[str, str]) -> tuple[Any, Audio
 
 
 def g722_packing() -> Callable[[bytes], bytes]:
-    """Create a G.722 encoder with 64 kbit/s.
+    """Create a G.722 encoder (64 kbit/s).
 
     :return: a function that encodes a multiple of 20 ms of PCM into one payload.
     :raises UnsupportedCodec: PyAV is not installed or was built without the codec.

@@ -142,7 +142,7 @@ class Receiver:
     def _on_text(self, text: bytes) -> bool:
         """Process a media message without parsing JSON, if it has the form that SignalWire documents.
 
-        :return: whether the message was processed. Otherwise it is passed to :meth:`_on_message`.
+        :return: whether the message was processed. Otherwise, the connection passes it to :meth:`_on_message`.
         """
         sound = self._sound
         if sound is None or self._reason is not None:
@@ -205,8 +205,8 @@ class Receiver:
         self._sound = sound = self._understand(start)
         decoding = sound.decoding
         rate = self._delivered_rate(decoding)
-        room = round(self._settings.buffer_seconds * rate) * 2
-        self._buffer = FrameBuffer(room, sample_rate=rate, encoding=decoding.encoding, alarm=self._waking)
+        size = round(self._settings.buffer_seconds * rate) * 2
+        self._buffer = FrameBuffer(size, sample_rate=rate, encoding=decoding.encoding, alarm=self._waking)
         if decoding.decodable:
             self._recording = self._record(start, decoding)
             self._diagnosis = Diagnosis(
@@ -377,7 +377,7 @@ class Receiver:
         self._hand_over(track, pcm, at, media.sequence)
 
     def _is_new(self, timeline: Timeline, media: Media) -> bool:
-        """Return whether to process a frame. Empty frames, frames of unknown tracks and duplicates are only counted."""
+        """Return whether to process a frame. Empty frames, duplicates and frames of unknown tracks are counted and skipped."""
         if not media.payload:
             self._bad("empty media", "ignoring a media message without audio")
             return False
@@ -512,7 +512,7 @@ class Receiver:
 def _teller(troubles: RateLimitedLog, remote: str) -> Callable[..., None]:
     """Return a function that logs problems of one connection.
 
-    It is not a method, because the receiver's parts keep it and would form a reference cycle with the receiver.
+    The function is stored by objects that belong to the receiver. A bound method would create a reference cycle.
     """
 
     def tell(kind: str, message: str, *args: object) -> None:

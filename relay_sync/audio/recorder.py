@@ -1,9 +1,9 @@
 """Record a stream to a WAV file that is valid at any time.
 
 The receiving thread only copies samples into memory. Twice a second, the thread of a :class:`Disk` appends them to the file
-and then updates the sizes in the header. If the process is killed, the file is still playable and lacks less than a second.
-Long silence is not written; most file systems store it as a hole. Saving uses a separate file descriptor, so a slow copy does
-not delay the recording.
+and then updates the sizes in the header. If the process is killed, the file is still playable, and less than a second of audio
+is lost. Long silence is not written; most file systems store it as a hole. Saving uses a separate file descriptor, so a slow
+copy does not delay the recording.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Recorder:
     :param channels: 1 or 2.
     :param on_room: called on the disk thread after a write, if :meth:`add` reported a full buffer before.
     :param tell: logs that the file could not be created, such as ``RateLimitedLog.warning``; ``None`` logs directly.
-    :param owner: the call or stream, for log messages.
+    :param owner: description of the call, for log messages.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Recorder:
         self._full = False  # whether add() reported a full buffer
         self._relieved = False  # whether the full buffer was emptied and on_room is due
         self._old_channel = 0  # channel of the former mono recording in the stereo file
-        self._begun = self._done = 0  # numbers of started and finished flushes
+        self._started = self._done = 0  # numbers of started and finished flushes
         self._bell = Bell()  # rings after each flush
         self._file_lock = threading.RLock()  # held while writing; always acquired before the other locks
         self._swap_lock = threading.RLock()  # held while the file is replaced
@@ -202,13 +202,13 @@ class Recorder:
         """
         with self._lock:
             waits = bool(self._tail or self._pieces or self._patches or self.unmade)
-            awaited = self._begun + waits
+            awaited = self._started + waits
         if self._done >= awaited:
             return True
         if self.disk is None or self.disk.is_this_thread or not self.disk.hurry(self):
             self.flush()
         return wait_until(
-            lambda: self._done >= awaited or (self.error is not None and self._done == self._begun), self._bell, timeout
+            lambda: self._done >= awaited or (self.error is not None and self._done == self._started), self._bell, timeout
         )
 
     def snapshot(self) -> Snapshot | None:
@@ -255,7 +255,7 @@ class Recorder:
         """Write the buffered audio. An error ends this recording: it is stored in ``error`` and logged once."""
         with self._file_lock:
             with self._lock:
-                self._begun = begun = self._begun + 1
+                self._started = number = self._started + 1
             try:
                 if self._make is not None:
                     self._open(self._make)
@@ -263,7 +263,7 @@ class Recorder:
             except BaseException as error:  # the disk thread must continue with other recordings
                 self._stop_at(error)
             finally:
-                self._done = begun
+                self._done = number
         self._bell.ring()
         if self._relieved and self._on_room is not None:
             self._relieved = False

@@ -46,7 +46,7 @@ _OURS = "relay-sync:"  # prefix of the names of internal marks
 
 
 class Speaker:
-    """Sender of one two-way stream. It plays pieces of audio in the order of submission.
+    """Audio sender of a two-way stream. Pieces of audio are played in the order of submission.
 
     :param loop: the loop whose thread sends.
     :param connection: the connection of the stream.
@@ -268,7 +268,8 @@ class Speaker:
         return 0.0
 
     def _at_the_end_of(self, item: Piece) -> float | None:
-        # The feeding thread adds payloads or sets `closed`, and then checks `hungry`. Set `hungry` first to miss no change.
+        # The feeding thread adds payloads or sets `closed`, and then checks `hungry`. Setting `hungry` before looking at
+        # them avoids a race.
         item.hungry = True
         closed = item.closed
         if item.waiting:
@@ -346,7 +347,7 @@ class Speaker:
         self._last_echo, self._deaf = now, False
         found = next((mark for mark in self._pending if mark.name == name), None)
         while found is not None and self._pending:
-            mark = self._pending.popleft()  # earlier marks were passed, too, even if they did not return
+            mark = self._pending.popleft()  # marks are played in order, so earlier marks were reached, too
             if not mark.flushed:
                 self._passed(mark, now)
             if mark is found:

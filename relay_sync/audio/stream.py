@@ -54,8 +54,8 @@ class AudioStream(Speaking):
     Iterate over the stream, or use :meth:`read`, :meth:`read_frame` or :meth:`tracks`. Each frame is delivered once, in the
     order of arrival. If a reader falls behind by more than the server's ``buffer_seconds``, the oldest frames of the track are
     dropped (``stats.dropped``); recordings and saved files still contain them. Reading finishes when the carrier stops the
-    stream, its connection closes, or your code closes it. Leaving the ``with`` block closes the stream. Audio received before
-    can still be read and saved.
+    stream, its connection closes, or your code closes it. Leaving the ``with`` block closes the stream. Audio received until
+    then can still be read and saved.
 
     On two-way streams, :meth:`play` and :meth:`send_dtmf` send audio to the remote party, and :meth:`mark` and :meth:`clear`
     control the carrier's playback queue. On one-way streams, these methods raise :class:`StreamIsOneWay`.
@@ -338,7 +338,7 @@ class AudioStream(Speaking):
     def close(self, timeout: float = 2.0) -> None:
         """Close the stream, and wait until it has ended. Idempotent.
 
-        If the stream was requested by ``listen``, its action is stopped first. Audio received before can still be read and
+        If the stream was requested by ``listen``, its action is stopped first. Audio received until then can still be read and
         saved. In a forked child, this method does nothing.
 
         :param timeout: maximum time to wait for the stream and its recording, in seconds. Waiting for the reply to the stop

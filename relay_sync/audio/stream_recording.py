@@ -24,7 +24,7 @@ class StreamRecording:
     :param connection: connection of the stream. Reading from it pauses while the disk is too slow.
     :param disk: the disk thread.
     :param tell: logs a problem, such as ``RateLimitedLog.warning``.
-    :param owner: the call, for log messages.
+    :param owner: description of the call, for log messages.
     :ivar recorder: the recorder that buffers and writes the audio.
     """
 
