@@ -208,7 +208,9 @@ class Recorder:
         if self.disk is None or self.disk.is_this_thread or not self.disk.hurry(self):
             self.flush()
         return wait_until(
-            lambda: self._done >= awaited or (self.error is not None and self._done == self._started), self._bell, timeout
+            lambda: self._done >= awaited or (self.error is not None and self._done == self._started),
+            self._bell,
+            timeout,
         )
 
     def snapshot(self) -> Snapshot | None:
