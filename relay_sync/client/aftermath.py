@@ -42,7 +42,7 @@ class _Doubt:
 
 
 class Aftermath:
-    """The actions and messages whose state is unknown after a reconnection. Used on the IO thread only.
+    """The actions and messages whose state is unknown after a reconnection. Used only on the IO thread.
 
     :param calls: the calls whose actions are checked.
     :param messages: the messages in progress.

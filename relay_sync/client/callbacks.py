@@ -23,7 +23,7 @@ SHARED_THREADS: Final = 16
 
 
 class Callbacks:
-    """Callback queues of one client. Thread-safe.
+    """A client's callback queues. Thread-safe.
 
     :param on_error: a function that is called with each exception raised by a callback, and with its call or ``None``.
     :ivar observers: the client's observers, or ``None`` if there are none.
@@ -127,7 +127,7 @@ class Callbacks:
 
 
 class Stalled:
-    """Detector of stalled lanes, which logs each one once. Used on the IO thread only.
+    """Detects stalled lanes and logs each one once. Used only on the IO thread.
 
     :param of_client: the lane of callbacks that do not belong to a call.
     """

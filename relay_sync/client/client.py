@@ -229,7 +229,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         return handler
 
     def _check_contexts(self, now: float) -> None:
-        """Log a warning, once, if an ``on_call`` handler is registered but the client has no contexts.
+        """Warn once if an ``on_call`` handler is registered but the client has no contexts.
 
         The IO thread calls this method once a second. The warning is delayed because the program may still call ``receive()``.
         """
@@ -253,7 +253,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         :param keep: names of optional fields to include in call records. ``custom_parameters`` includes all custom parameters of
             streams, ``custom_parameters.NAME`` includes the named parameter, and ``urls`` includes full URLs with query and
             fragment. Tokens and passwords are always removed.
-        :return: a function that removes the observer. Further calls of the function have no effect.
+        :return: a function that removes the observer. Calling it again has no effect.
         :raises InvalidParameter: *observer* is not an :class:`Observer`, one of its methods is a coroutine function, or *keep*
             contains an unknown name.
         """
@@ -375,7 +375,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
 
 
 class _Life:
-    """Fork and exit hooks of a client. The client owns this object, which keeps only a weak reference to the client."""
+    """Fork and exit hooks for a client. The client owns this object, which keeps only a weak reference to the client."""
 
     def __init__(self, client: RelayClient) -> None:
         self._client = weakref.ref(client)
@@ -392,8 +392,8 @@ class _Life:
     def at_exit(self, timeout: float) -> None:
         """Close the connection and wait for handlers at process exit.
 
-        Log a warning if a script registered an ``on_call`` handler but never connected. Programs that import the handler from a
-        module, and interactive sessions, may have no intention to connect, so there is no warning for them.
+        Log a warning if a script registered an ``on_call`` handler but never connected. Interactive sessions, and programs that
+        import the handler from a module, may not intend to connect, so they get no warning.
         """
         client = self._client()
         if client is None:

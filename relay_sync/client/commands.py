@@ -28,7 +28,7 @@ def may_repeat(method: str) -> bool:
 
 
 class Settler(Protocol):
-    """Object that receives the outcome of a command and needs access to the command itself."""
+    """An object that receives the outcome of a command and needs a reference to the command."""
 
     command: weakref.ref[Command] | None
 
@@ -71,7 +71,7 @@ def new_command(
 
 
 class Promise:
-    """Logger for the outcome of a promised command.
+    """Logs the outcome of a promised command.
 
     The client repeats a promised command until the server answers it. No thread waits for the reply.
     """

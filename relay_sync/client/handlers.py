@@ -27,7 +27,7 @@ _numbers: Final = itertools.count(1)
 
 
 class CallHandlers:
-    """The running call handlers of one client. Each handler has its own thread. Thread-safe.
+    """A client's running call handlers, each in its own thread. Thread-safe.
 
     :param changed: the bell to ring when a handler has returned.
     :param callbacks: the object that reports exceptions raised by handlers.

@@ -1,4 +1,4 @@
-"""A queue of automatic queries to the server, with a limit on open queries. Used on the IO thread only."""
+"""A queue of automatic queries to the server, with a limit on open queries. Used only on the IO thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The connection of one client, and the commands sent over it.
+"""A client's connection, and the commands sent over it.
 
 The link connects on first use. After that, the IO thread reconnects automatically until the link is closed. The link accesses
 the client's router only through the :class:`Recipient` protocol.
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ..threads.table import Table
 
     class Recipient(Sink, Protocol):
-        """Methods and attributes of the router that the link uses. The IO thread uses those of :class:`Sink`."""
+        """The part of the router's interface that the link uses, in addition to :class:`Sink`."""
 
         #: The current loop. The router ignores reports from an older loop that is still closing.
         attached: IOLoop | None
@@ -95,7 +95,7 @@ _links: Final[Living[Link]] = Living()
 
 
 class Link:
-    """Connection of one client. Thread-safe.
+    """A client's connection to the server. Thread-safe.
 
     The connection is closed when the link is garbage-collected. To allow this, the IO thread keeps no reference to the link and
     only a weak one to the router.
@@ -295,7 +295,7 @@ class Link:
     def close(self, end: float, *, hang_up_calls: bool, advice: str) -> None:
         """Close the connection, which ends all waits, then wait for callbacks and handlers.
 
-        :param end: the deadline, as a value of ``time.monotonic()``.
+        :param end: the deadline, as a ``time.monotonic()`` value.
         :param hang_up_calls: whether to hang up calls that are live or being dialed.
         :param advice: a hint about ways to end live calls, for the warning.
         """

@@ -57,7 +57,7 @@ H = TypeVar("H", bound=Callable[..., object])
 
 
 class Run(Protocol):
-    """Function that runs a callback in the given lane, on a thread where it may block."""
+    """A function that runs a callback in the given lane, on a thread where it may block."""
 
     def __call__(
         self, lane: object, what: str, function: Callable[..., object], *args: Any, final: bool = ...
@@ -218,7 +218,7 @@ def _content(event: MessageReceiveEvent) -> tuple[str, ...]:
 
 
 class MessageDesk:
-    """The outbound messages in progress of one client, and the handlers for inbound messages and tasks."""
+    """A client's outbound messages in progress, and its handlers for inbound messages and tasks."""
 
     def __init__(self) -> None:
         self.on_message: InContext | None = None

@@ -38,7 +38,7 @@ _TAG_ACCEPTED: Final = "a tag that no other dial uses"
 
 
 class LegKeeper(Protocol):
-    """Methods and attributes of the router that the dials use to create and end legs."""
+    """The part of the router's interface that dials use to create and end legs."""
 
     calls: Table[str, Call]
     observers: Observers | None
@@ -113,9 +113,9 @@ class PendingDial:
 
 
 class Dials:
-    """The dials in progress of one client, by tag.
+    """A client's dials in progress, by tag.
 
-    Calling threads add and abandon dials. The IO thread does everything else.
+    Callers add and abandon dials on their own threads. Everything else happens on the IO thread.
     """
 
     def __init__(self) -> None:
@@ -203,7 +203,7 @@ class Dials:
         return any(dial.lacks_legs and self._open.get(dial.tag) is dial for dial in self._awaited_legs)
 
     def end(self, error: RelayError, session: int, *, parting: bool = False) -> None:
-        """Fail the dials of a session that is over. Dials that were not sent continue, and may be sent in the next session.
+        """Fail the dials of a session that has ended. Dials that were not sent may still be sent in the next session.
 
         :param error: the exception to raise in threads that are waiting for the dials.
         :param session: the number of the session.

@@ -70,7 +70,7 @@ class _Question:
 
 
 class RollCall:
-    """Checks of one session. Used on the IO thread only.
+    """The pending checks of one session. Used only on the IO thread.
 
     :param gone: a function that is called with each call that the server no longer knows.
     :param lives: a function that is called with each call that is confirmed to be live.

@@ -49,7 +49,7 @@ REMEMBERED_CALLS: Final = 4096
 
 
 class Router:
-    """Registry of a client's calls, and dispatcher of the events and state changes reported by the IO thread.
+    """Keeps track of a client's calls, and dispatches the events and state changes reported by the IO thread.
 
     :param client: the client. The router keeps a weak reference.
     :param max_active_calls: the maximum number of live calls. Further inbound calls are returned to the platform.
@@ -238,7 +238,7 @@ class Router:
             net.release()
 
     def on_session_over(self, error: RelayError, session: int) -> None:
-        """End the calls, dials and messages of a session that is over.
+        """End the calls, dials and messages of a session that has ended.
 
         :param error: the exception to raise in threads that are waiting for them.
         :param session: the number of the session. Dials and messages that were sent in a later session continue.
@@ -318,9 +318,10 @@ class Router:
     # -- outbound legs -------------------------------------------------------------------------------------------
 
     def _unknown_leg(self, event: CallStateEvent, payload: dict[str, Any]) -> Call | None:
-        """Create a call for an unknown leg, if it belongs to a dial of this client or was created by ``connect`` on its calls.
+        """Create a call for an unknown leg.
 
-        :return: the new call, or ``None`` if the leg belongs to neither.
+        :return: the new call, or ``None`` if the leg does not belong to one of this client's dials and was not created by
+            ``connect`` on one of its calls.
         """
         dial = self.dials.leg_of(event)
         parent = event.parent.get("call_id")

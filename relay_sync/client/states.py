@@ -27,7 +27,7 @@ _LAST: Final = (_PUBLIC[Phase.CLOSED], _PUBLIC[Phase.FAILED])
 
 
 class States:
-    """Connection state of one client. Only the IO thread changes it; any thread may read it.
+    """A client's connection state. Only the IO thread changes it, but any thread may read it.
 
     :ivar now: the current state, with the same values as :attr:`RelayClient.state`.
     """

@@ -21,7 +21,7 @@ ATTENDED_WITHIN: Final = 5.0
 
 
 class Unattended:
-    """The calls of one client that were still unanswered when their handlers returned. Thread-safe."""
+    """A client's calls that were still unanswered when their handlers returned. Thread-safe."""
 
     def __init__(self) -> None:
         self._since: Table[Call, float] = Table()

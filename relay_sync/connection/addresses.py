@@ -143,7 +143,7 @@ class _Race:
         return None
 
     def _wait(self, seconds: float) -> socket.socket | None:
-        """Wait until a socket is connected, all attempts have failed, or the time is over.
+        """Wait until a socket is connected, all attempts have failed, or the time has elapsed.
 
         :return: the connected socket, or ``None``.
         """

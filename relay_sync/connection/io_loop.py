@@ -73,7 +73,7 @@ MOST_FAULTS: Final = 10
 
 
 class IOLoop:
-    """The event loop of one client, which runs in a thread named ``relay-io-N``. A loop can be started only once.
+    """A client's event loop, which runs in a thread named ``relay-io-N``. A loop can be started only once.
 
     :param session: the session to run.
     :param config: the configuration of connections.

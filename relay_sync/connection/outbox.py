@@ -20,7 +20,7 @@ _Leaving = tuple[int, int, Command]
 
 
 class Outbox:
-    """Buffer of outgoing bytes of one connection.
+    """A connection's buffer of outgoing bytes.
 
     The outbox updates ``Command.moved_at`` when bytes of a command are written. The timeout for the reply starts when the last
     byte is written.

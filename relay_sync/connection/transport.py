@@ -40,7 +40,7 @@ _NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PRO
 
 
 class Broken(NamedTuple):
-    """Reason for the end of a connection.
+    """The reason why a connection ended.
 
     :ivar reason: a description for error messages.
     :ivar refused: whether the close code of the server means a refusal, rather than a restart or an error.
@@ -64,7 +64,7 @@ class _Fragments(websocket.continuous_frame):  # type: ignore[misc,unused-ignore
 
 
 class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
-    """WebSocket protocol on top of non-blocking I/O.
+    """A WebSocket connection over a non-blocking socket.
 
     The caller passes received bytes to :meth:`feed` and writes the frames in ``outbox`` to the socket.
 
@@ -401,7 +401,7 @@ def _shake_hands(sock: ssl.SSLSocket, config: Config, peer: str) -> None:
 
 
 def _decided(config: Config) -> str:
-    """Return a sentence for error messages that names the environment variables which set the certificate authorities.
+    """Return a sentence for error messages that names the environment variables for certificate authorities.
 
     :return: the sentence, or ``""`` if no such variable is set.
     """
@@ -485,7 +485,7 @@ def _quieten() -> None:
 
 
 class _NoSecrets(logging.Filter):
-    """Filter that drops log records of websocket-client with raw frames or headers."""
+    """Logging filter that drops websocket-client's records containing raw frames or headers."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message: Any = record.msg

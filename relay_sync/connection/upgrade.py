@@ -28,7 +28,7 @@ _TLS: Final = (b"\x15\x03", b"\x16\x03")
 class NoUpgrade(ValueError):
     """The response does not complete the upgrade.
 
-    :param message: a predicate for an error message whose subject is the server's address.
+    :param message: the rest of an error message that starts with the server's address.
     :param refused: whether another attempt is likely to get the same response.
     """
 

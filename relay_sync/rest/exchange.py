@@ -65,7 +65,7 @@ class Answer:
 
 
 class _Session(requests.Session):
-    """A session that does not process redirects. requests would first read the complete body of the redirect."""
+    """A session that ignores redirects. By default, requests reads the entire body of a redirect response."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         return None
@@ -75,7 +75,7 @@ Failed = ConnectError | ConnectionLost | RequestTimeout
 
 
 class Exchange:
-    """Sender of HTTP requests for one client. Thread-safe.
+    """Sends HTTP requests for a client. Thread-safe.
 
     :param config: the configuration of the client.
     :param read_timeout: timeout for each read, in seconds.
@@ -205,7 +205,7 @@ class Exchange:
                 yield response
 
     def time_to_connect(self, deadline: Deadline) -> float:
-        """Return the number of seconds that are left for establishing a connection, including the DNS lookup."""
+        """Return the time left to establish a connection, including the DNS lookup, in seconds."""
         left = deadline.remaining(time.monotonic())
         return self._config.connect_timeout if left is None else min(self._config.connect_timeout, left)
 
@@ -233,7 +233,7 @@ def _retry_in(outcome: Answer | Failed, failures: int, repeatable: bool) -> floa
 
 @contextmanager
 def reading(what: str, *, sent: bool, proxy: Proxy | None = None) -> Iterator[None]:
-    """Convert errors raised in the block to exceptions of this SDK. Errors of requests contain URLs, so they are not chained.
+    """Convert errors raised in the block to this SDK's exceptions. The original errors contain URLs, so they are not chained.
 
     A :class:`ConnectError` means that nothing was sent. If bytes may have been sent, the exception is :class:`ConnectionLost` or
     :class:`RequestTimeout`.
@@ -318,7 +318,7 @@ def _refused(what: str, proxy: Proxy, target: str, status: int, reason: str) -> 
 
 
 def _root(error: BaseException) -> BaseException:
-    """Return the urllib3 exception wrapped in an exception of requests, or the exception itself."""
+    """Return the urllib3 exception wrapped in a requests exception, or the exception itself."""
     found: object = error.args[0] if error.args else error
     found = getattr(found, "reason", found)
     return found if isinstance(found, BaseException) else error

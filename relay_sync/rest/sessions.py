@@ -21,7 +21,7 @@ __all__ = ["Sessions"]
 
 
 class _Holder:
-    """Session of one thread. The session is closed when the thread ends or the client is closed."""
+    """A thread's session. It is closed when the thread ends or the client is closed."""
 
     def __init__(self, session: requests.Session) -> None:
         self.session = session
@@ -40,7 +40,7 @@ class _Holder:
 
 
 class _Mine(threading.local):
-    """The idle sessions of one thread, and its sessions with a request in progress, by ``id()`` of the session."""
+    """A thread's idle sessions, and its sessions that have a request in progress, by ``id()`` of the session."""
 
     def __init__(self) -> None:
         self.free: list[_Holder] = []
@@ -48,7 +48,7 @@ class _Mine(threading.local):
 
 
 class Sessions:
-    """The sessions of one client. Thread-safe.
+    """A client's sessions. Thread-safe.
 
     This class uses no lock, because a fork could copy a lock that is held. The threads share only a dict, and every operation on
     it is atomic.

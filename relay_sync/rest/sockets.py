@@ -1,8 +1,8 @@
-"""Connections for requests whose reads have a deadline.
+"""HTTP connections that enforce a deadline for all reads, for use with requests.
 
-The timeouts of requests apply to each read, so that a slow peer could block a caller indefinitely. :func:`until` sets a deadline
-for all reads of the calling thread, and the connections of :class:`TimedAdapter` enforce it. They also keep query strings out of
-the logs of urllib3.
+The timeouts in requests apply to each individual read, so a slow peer could block a caller indefinitely. :func:`until` sets a
+deadline for all reads of the calling thread, and the connections of :class:`TimedAdapter` enforce it. The connections also keep
+query strings out of urllib3's logs.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class NotAdmitted(Exception):
 def until(end: float, admit: Admit | None = None) -> Iterator[None]:
     """Set the deadline for all reads that this thread performs in the block.
 
-    :param end: the deadline, as a value of ``time.monotonic()``.
+    :param end: the deadline, as a ``time.monotonic()`` value.
     :param admit: a function that returns whether a request may be sent to an address. It is called with the address of the
         established connection before any byte is sent, so that a second DNS lookup cannot change it. It is not called behind a
         proxy, which resolves the name itself.

@@ -33,7 +33,7 @@ Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
 
 class Webhooks:
-    """Parser and verifier of the platform's status callbacks. Thread-safe. Create one object per application.
+    """Parses and verifies the platform's status callbacks. Thread-safe. Create one instance per application.
 
     :param signing_key: the signing key of the project, as shown in the dashboard, or several keys during a key rotation. This is
         not the API token. Defaults to the environment variable ``SIGNALWIRE_SIGNING_KEY``. Without a key, callbacks are not
