@@ -1,10 +1,13 @@
-"""Where an example runs: on your space, or with ``--simulate`` on a telephone network inside this process.
+"""Setup shared by the examples, which run either with an account or with a simulator.
 
-On your space the credentials come from the environment (SIGNALWIRE_PROJECT_ID, SIGNALWIRE_API_TOKEN, SIGNALWIRE_SPACE), the
-calls from the context "default" or $RELAY_CONTEXT, and the audio goes to $STREAM_URL, which must lead to this machine.
-With ``--simulate``, a caller speaks for a few seconds and hangs up, and the example exits.
+With an account, the credentials are read from SIGNALWIRE_PROJECT_ID, SIGNALWIRE_API_TOKEN and SIGNALWIRE_SPACE. The client
+receives calls for the context in RELAY_CONTEXT, or "default". Audio is streamed to the URL in STREAM_URL, which must lead to port
+8765 of this machine.
 
-Ctrl-C, SIGTERM and a closed terminal end an example immediately: see ``ended_by_signals``, which is called here.
+With ``--simulate``, the example uses a simulator in the same process. A simulated caller speaks for a few seconds and hangs up,
+then the example exits.
+
+Ctrl-C, SIGTERM and closing the terminal stop an example immediately.
 """
 
 from __future__ import annotations
@@ -28,43 +31,44 @@ SIMULATE = "--simulate" in sys.argv[1:]
 
 @contextmanager
 def scene(
-    story: Callable[[Simulator], None] | None = None,
+    scenario: Callable[[Simulator], None] | None = None,
     *,
-    people: Callable[[Simulator], None] | None = None,
+    setup: Callable[[Simulator], None] | None = None,
     **options: Any,
 ) -> Iterator[RelayClient]:
-    """Yield a client and, if simulated, run a story against it.
+    """Create a client. With ``--simulate``, also start a simulator and run a scenario.
 
-    :param story: places calls and sends messages, in its own thread once the client is connected; the client stops afterward.
-    :param people: defines the phones that are called, before the client connects.
+    :param scenario: function that places calls and sends messages. It runs in its own thread after the client has connected. The
+        client is stopped when it returns.
+    :param setup: function that configures the simulated phones before the client connects.
     :param options: parameters of the simulator.
     """
     if not SIMULATE:
         yield RelayClient(contexts=[os.environ.get("RELAY_CONTEXT", "default")])
         return
     with Simulator(**options) as simulator:
-        if people is not None:
-            people(simulator)
+        if setup is not None:
+            setup(simulator)
         client = RelayClient(**simulator.credentials, contexts=["default"])
-        told = threading.Thread(target=_tell, args=(story, simulator, client), name="story", daemon=True)
-        if story is not None:
-            told.start()
+        if scenario is not None:
+            threading.Thread(target=_run, args=(scenario, simulator, client), name="scenario", daemon=True).start()
         try:
             yield client
         finally:
-            client.disconnect()  # ends the waits of the story
+            client.disconnect()  # Also ends any wait in the scenario.
 
 
 def network(calls: int = 1, *, keys: str = "") -> AbstractContextManager[RelayClient]:
-    """Yield a client. If simulated, ``calls`` calls arrive once it is connected, and it stops when they have ended.
+    """Create a client. With ``--simulate``, the client receives calls and is stopped when they have ended.
 
-    :param keys: the keys that the simulated caller presses, one after each new sound; the example then hangs up.
+    :param calls: number of simulated calls.
+    :param keys: keys to press during a call, each after the caller hears new audio. If given, the example must hang up.
     """
     return scene(functools.partial(_callers, count=calls, keys=keys), speed=8)
 
 
-def ended_by_signals() -> None:
-    """Make Ctrl-C, SIGTERM and a closed terminal raise SystemExit, so that ``finally`` cleans up. Ignore later signals."""
+def exit_on_signals() -> None:
+    """Raise SystemExit on Ctrl-C, SIGTERM or SIGHUP, so that ``finally`` blocks run. Further signals are ignored."""
     names = ("SIGINT", "SIGTERM", "SIGHUP")
     ours = [getattr(signal, name) for name in names if hasattr(signal, name)]
     ours = [each for each in ours if signal.getsignal(each) in (signal.SIG_DFL, signal.default_int_handler)]
@@ -79,7 +83,7 @@ def ended_by_signals() -> None:
 
 
 def required(variable: str, meaning: str) -> str:
-    """Return an environment variable that an example needs on a real space, or exit."""
+    """Return the value of an environment variable. Exit with an error message if it is not set."""
     value = os.environ.get(variable)
     if not value:
         sys.exit(f"set {variable} ({meaning}), or try --simulate")
@@ -87,19 +91,19 @@ def required(variable: str, meaning: str) -> str:
 
 
 def receiver(*, record_to: str | None = None) -> AudioServer:
-    """Return an audio receiver: behind $STREAM_URL, or on this machine only."""
+    """Create an audio receiver. With ``--simulate``, it can only be reached from this machine."""
     url = None if SIMULATE else required("STREAM_URL", "the wss:// address that leads to port 8765 of this machine")
     return AudioServer(port=0 if SIMULATE else 8765, public_url=url, record_to=record_to)
 
 
-def _tell(story: Callable[[Simulator], object], simulator: Simulator, client: RelayClient) -> None:
+def _run(scenario: Callable[[Simulator], object], simulator: Simulator, client: RelayClient) -> None:
     try:
         simulator.wait_for_client(timeout=30)
-        story(simulator)
-        simulator.wait_for_acks()  # until the client has processed it
-        client.drain(10)  # until the handlers have returned
+        scenario(simulator)
+        simulator.wait_for_acks()  # Wait until the client has processed all events.
+        client.drain(10)  # Wait until all handlers have returned.
     except Exception:
-        if client.state != "closed":  # otherwise it was interrupted, for example by Ctrl-C
+        if client.state != "closed":  # If the client is closed, the example was interrupted, for example by Ctrl-C.
             raise
     finally:
         client.stop()
@@ -136,4 +140,4 @@ def _heard_more(stream: TwoWayStream, before: int) -> bool:
     return len(stream.heard_audio) > before or stream.state == "finished"
 
 
-ended_by_signals()
+exit_on_signals()

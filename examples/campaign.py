@@ -1,9 +1,9 @@
-"""Call a list of people concurrently, leave messages on answering machines, and print a table of the outcomes.
+"""Call several people concurrently, leave messages on answering machines, and print a table of results.
 
 python examples/campaign.py --simulate
 FROM=+15550100 python examples/campaign.py Ann=+15550101,+15550111 Bob=+15550102
 
-A person with several numbers is called on all of them at once; the other phones stop ringing when one is answered.
+If a person has several numbers, all of them ring at the same time. When one is answered, the others stop ringing.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from relay_sync.simulator import Simulator
 
 AT_ONCE = 4
 REMINDER = "This is a reminder of your appointment tomorrow at ten."
-FROM = "+15550100" if SIMULATE else required("FROM", "your number, from which people are called")
-#: Seconds until a dial is given up, even if the network reports nothing.
+FROM = "+15550100" if SIMULATE else required("FROM", "your phone number, used as the caller ID")
+#: Maximum time to wait for an answer, in seconds, even if the platform reports nothing.
 GIVE_UP = 4.0 if SIMULATE else 60.0
-#: Seconds between two calls: services limit the number of new calls per second.
+#: Delay between two calls in seconds, because the platform limits the number of new calls per second.
 APART = 0.05 if SIMULATE else 1.0
 
 SIMULATED = [
@@ -39,19 +39,19 @@ PEOPLE = {
 }
 
 
-def people(simulator: Simulator) -> None:
-    """Define the behavior of the six phones."""
+def set_up_phones(simulator: Simulator) -> None:
+    """Configure the simulated phones."""
     simulator.expect_phone("+15550101", answers_after=4, presses="1")
-    simulator.expect_phone("+15550111", answers_after=None)  # rings on the desk, until Ann answers the other one
+    simulator.expect_phone("+15550111", answers_after=None)  # never answers; Ann answers her other phone
     simulator.expect_phone("+15550102", answered_by="machine")
     simulator.expect_phone("+15550103", busy=True)
     simulator.expect_phone("+15550104", no_answer=True)
-    simulator.expect_phone("+15550105", answers_after=None)  # and the network never reports it
+    simulator.expect_phone("+15550105", answers_after=None)  # never answers; the dial times out
     simulator.expect_phone("+15550106", hangs_up_after="reminder")
 
 
 def contact(client: RelayClient, numbers: list[str]) -> tuple[str, str]:
-    """Call a person. Return the number that was answered and the outcome."""
+    """Call a person. Return the number that answered, and a description of the result."""
     phones = [devices.phone(number, FROM, timeout=25) for number in numbers]
     try:
         call = client.dial([phones], dial_timeout=GIVE_UP)
@@ -71,7 +71,7 @@ def talk(call: Call) -> str:
     detector = call.detect_answering_machine(detect_message_end=True, timeout=30)
     detector.wait_for_result(60)
     if detector.is_machine:
-        detector.wait(60)  # it has finished its greeting
+        detector.wait(60)  # until the end of the greeting
         call.play_tts(REMINDER).wait(60)
         return "machine: message left"
     detector.stop()
@@ -92,17 +92,17 @@ def call_all(client: RelayClient, pool: ThreadPoolExecutor) -> None:
     for name, job in jobs.items():
         try:
             number, outcome = job.result()
-        except RelayError as error:  # a failed call does not end the others
+        except RelayError as error:  # continue with the other calls
             number, outcome = "", f"failed: {error}"
         print(f"{name:6} {number or '-':12} {outcome}")
 
 
 def main() -> None:
     pool = ThreadPoolExecutor(AT_ONCE)
-    with scene(people=people, media="fast") as client:
+    with scene(setup=set_up_phones, media="fast") as client:
         try:
             call_all(client, pool)
-        finally:  # also on Ctrl-C: no further calls are placed, and live calls are hung up
+        finally:  # also on Ctrl-C: cancel further calls and hang up live ones
             pool.shutdown(wait=False, cancel_futures=True)
             client.disconnect(hangup_calls=True)
             pool.shutdown()

@@ -1,4 +1,4 @@
-"""Echo the caller: the audio that arrives on a two-way stream is played back until the caller hangs up.
+"""Play the caller's audio back on a two-way stream until the caller hangs up.
 
 python examples/echo.py --simulate
 """
@@ -15,7 +15,7 @@ with receiver() as audio, network() as client:
     def handle(call: Call) -> None:
         call.answer()
         with audio.connect(call, codec="PCMU", realtime=True) as stream:
-            stream.play(stream)  # a stream is a source of audio
+            stream.play(stream)  # a stream can be played like any other audio source
         print(f"{stream.stats.seconds:.1f} s were echoed to the caller; the stream was {stream.end_reason}")
 
     client.run()

@@ -1,4 +1,4 @@
-"""A telephone menu: opening hours, voicemail, or a transfer to the operator.
+"""Phone menu with opening hours, voicemail and transfer to an operator.
 
 python examples/ivr.py --simulate
 OPERATOR=+15550102 python examples/ivr.py
@@ -28,7 +28,7 @@ def say(call: Call, text: str) -> None:
 
 
 def choose(call: Call) -> str:
-    """Return the key that the caller pressed, or ``""`` if none."""
+    """Return the menu key pressed by the caller, or ``""`` if there is none after several attempts."""
     for _ in range(ATTEMPTS):
         menu = call.prompt_tts(MENU, collect={"digits": {"max": 1}, "initial_timeout": 8.0})
         menu.wait(60)
@@ -57,8 +57,8 @@ def voicemail(call: Call) -> None:
 
 
 def operator(call: Call) -> None:
-    """Transfer the caller, who may leave a message if the operator does not answer."""
-    with call.expect(ConnectEvent, over, timeout=3600) as bridge:  # listens before the command is sent
+    """Connect the caller to the operator. If the operator does not answer, take a message."""
+    with call.expect(ConnectEvent, over, timeout=3600) as bridge:  # start listening before the command is sent
         with call.expect(ConnectEvent, decided, timeout=60) as progress:
             call.connect(
                 [[devices.phone(OPERATOR, timeout=20)]],
@@ -86,14 +86,14 @@ CHOICES = {"0": operator, "1": opening_hours, "2": voicemail}
 done = threading.Semaphore(0)
 
 
-def people(simulator: Simulator) -> None:
-    """The operator answers one call and is then busy."""
+def set_up_phones(simulator: Simulator) -> None:
+    """Configure the operator's phone to answer the first call and be busy afterward."""
     simulator.expect_phone(OPERATOR, hangs_up_after=1.0, times=1)
     simulator.expect_phone(OPERATOR, busy=True)
 
 
-def story(simulator: Simulator) -> None:
-    """Five callers, one after the other."""
+def scenario(simulator: Simulator) -> None:
+    """Simulate five calls, one after the other."""
     message = ["This is Ann, please call me back about my order."]
     behaviors: list[dict[str, Any]] = [
         {"presses": "1"},
@@ -107,7 +107,7 @@ def story(simulator: Simulator) -> None:
         done.acquire(timeout=30)
 
 
-with scene(story, people=people, media="fast") as client:
+with scene(scenario, setup=set_up_phones, media="fast") as client:
 
     @client.on_call
     def handle(call: Call) -> None:
@@ -119,7 +119,7 @@ with scene(story, people=people, media="fast") as client:
                 say(call, "Goodbye.")
         except CallEnded:
             pass
-        finally:  # also after an error: the call never stays open
+        finally:  # also after an error
             call.hangup()
             call.wait_for_ended(30)
             done.release()

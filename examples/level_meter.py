@@ -1,4 +1,4 @@
-"""Show the level of a live call: one bar per second of audio, or ten per second in a terminal.
+"""Show the audio level of a live call, ten times per second in a terminal and once per second otherwise.
 
 python examples/level_meter.py --simulate
 """
@@ -18,7 +18,7 @@ LIVE = sys.stdout.isatty()
 
 
 def decibels(frames: list[AudioFrame]) -> float:
-    """The loudness (RMS) of some audio, in dB below full scale."""
+    """Return the RMS level of the frames in dBFS."""
     samples = array("h", b"".join(frame.pcm for frame in frames))
     power = sum(sample * sample for sample in samples) / len(samples)
     return 10 * math.log10(max(power, 1) / 32768**2)

@@ -1,4 +1,4 @@
-"""Do something when a stream ends, however it ends, without waiting for it.
+"""Run a callback when a stream ends.
 
 python examples/on_completed.py --simulate
 """
@@ -12,7 +12,7 @@ from relay_sync import Call, StreamEvent
 with receiver() as audio, network() as client:
 
     def finished(event: StreamEvent) -> None:
-        # Runs once, in a thread of the call, and may block.
+        # Called once, for any reason why the stream ends. It may block.
         print(f"stream {event.name!r} is over: {event.state or event.reason}")
 
     @client.on_call

@@ -1,4 +1,4 @@
-"""Without run(): the handler puts calls in a queue, and the main thread takes them from there.
+"""Handle calls in the main thread without ``run()``. The ``on_call`` handler only puts them in a queue.
 
 python examples/plain_script.py --simulate
 """

@@ -1,7 +1,6 @@
-"""Record every call of a context as stereo WAV: the caller left, the far side right, one file a call in ``calls/``.
+"""Record every call to a stereo WAV file in ``calls/``, with the caller on the left channel and the far side on the right.
 
-The files grow during the calls and stay valid: if a call is cut off or this program is killed, less than the last second
-is lost.
+The files are written during the calls and are always valid. If this program is killed, less than one second of audio is lost.
 
 python examples/record_all.py --simulate
 """
@@ -21,10 +20,10 @@ with receiver(record_to="calls/{call_id}.wav") as audio, network(calls=3) as cli
     lock = threading.Lock()
 
     @client.on_call
-    def handle(call: Call) -> None:  # a thread for each call
+    def handle(call: Call) -> None:  # runs in a separate thread for each call
         call.answer()
         with audio.listen(call, track="both", codec="PCMU") as stream:
-            stream.wait()  # until the caller hangs up; reading is not necessary
+            stream.wait()  # until the caller hangs up; there is no need to read the audio
         if stream.recorded_to is not None:
             with lock:
                 recorded.append(stream.recorded_to)

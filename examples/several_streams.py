@@ -1,4 +1,4 @@
-"""Two streams on one call: one with the caller's audio, one with the audio that the caller hears.
+"""Start two streams on one call, one for the caller's audio and one for the audio played to the caller.
 
 python examples/several_streams.py --simulate
 """

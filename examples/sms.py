@@ -1,4 +1,4 @@
-"""Send text messages, wait for their delivery, and answer inbound messages.
+"""Send text messages, wait until they are delivered, and reply to inbound messages.
 
 python examples/sms.py --simulate
 FROM=+15550100 python examples/sms.py +15550101 +15550102
@@ -14,9 +14,9 @@ from _network import SIMULATE, required, scene
 from relay_sync import CommandRefused, Message, RelayClient, WaitTimeout
 from relay_sync.simulator import Simulator
 
-FROM = "+15550100" if SIMULATE else required("FROM", "your number, from which texts are sent")
+FROM = "+15550100" if SIMULATE else required("FROM", "your phone number, used as the sender")
 NUMBERS = ["+15550101", "+15550102", "+15550103"] if SIMULATE else sys.argv[1:]
-#: Seconds to wait for the delivery of a text.
+#: Maximum time to wait for delivery, in seconds.
 PATIENCE = 3.0 if SIMULATE else 60.0
 ANSWERS = {
     "HOURS": "We are here from nine to five.",
@@ -27,7 +27,7 @@ HELP = f"Text {' or '.join(ANSWERS)}."
 
 
 def send(client: RelayClient, number: str, text: str) -> str:
-    """Send a text and return its outcome."""
+    """Send a text message and return a description of the result."""
     try:
         message = client.send_message(to_number=number, from_number=FROM, body=text)
         message.wait(PATIENCE)
@@ -38,21 +38,21 @@ def send(client: RelayClient, number: str, text: str) -> str:
     return f"{message.state} ({message.reason})" if message.reason else message.state
 
 
-def people(simulator: Simulator) -> None:
-    """One number that accepts no texts, and one whose text gets lost."""
+def set_up_phones(simulator: Simulator) -> None:
+    """Configure a number that rejects messages, and a number that never confirms delivery."""
     simulator.expect_message("+15550102", ends="undelivered", reason="not a mobile number")
     simulator.expect_message("+15550103", ends="sent")
 
 
-def story(simulator: Simulator) -> None:
-    """A customer writes twice."""
+def scenario(simulator: Simulator) -> None:
+    """Simulate a customer who sends two messages."""
     all_sent.wait(30)
     for text in ("hours", "hello?"):
         simulator.message(to=FROM, from_="+15550199", body=text)
         answered.acquire(timeout=30)
 
 
-with scene(story, people=people, media="fast") as client:
+with scene(scenario, setup=set_up_phones, media="fast") as client:
 
     @client.on_message
     def handle(message: Message) -> None:
@@ -67,4 +67,4 @@ with scene(story, people=people, media="fast") as client:
     for number in NUMBERS:
         print(f"{number}: {send(client, number, 'Your parcel is on its way.')}")
     all_sent.set()
-    client.run()  # and answer
+    client.run()  # reply to inbound messages until Ctrl-C

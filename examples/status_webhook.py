@@ -1,4 +1,4 @@
-"""Receive status callbacks in your web server when a stream starts and ends.
+"""Receive status callbacks for a stream in a web server.
 
 python examples/status_webhook.py --simulate
 """
@@ -14,15 +14,15 @@ from _network import SIMULATE, network, receiver, required
 from relay_sync import Call
 from relay_sync.hosts.origins import refusal
 
-told = threading.Semaphore(0)
+received = threading.Semaphore(0)
 
 
 class Hook(BaseHTTPRequestHandler):
-    timeout = 10  # seconds for a request to arrive
+    timeout = 10  # maximum time for a request to arrive, in seconds
 
     def do_POST(self) -> None:
         why = refusal(self.headers["Origin"], self.headers["Host"], on_loopback=True, public_url=status_url)
-        if why is not None:  # a web page in a browser on this machine; the platform sends no Origin
+        if why is not None:  # the request comes from a web page in a browser, not from the platform
             print("refused:", why)
             self.send_error(403)
             return
@@ -32,7 +32,7 @@ class Hook(BaseHTTPRequestHandler):
         try:
             print("webhook:", event["event_type"], event["params"]["state"])
         finally:
-            told.release()
+            received.release()
 
     def log_message(self, *args: object) -> None: ...
 
@@ -54,6 +54,6 @@ with receiver() as audio, network() as client:
     client.run()
 
 for _ in ("streaming", "finished"):
-    told.acquire(timeout=10)  # webhooks are best effort and may arrive after the call
+    received.acquire(timeout=10)  # status callbacks may arrive after the end of the call, or not at all
 web.shutdown()
 web.server_close()

@@ -1,4 +1,4 @@
-"""Stream only the first second of a call's audio, then stop the stream while the call continues.
+"""Stream the first second of a call, then stop the stream while the call continues.
 
 python examples/stop_early.py --simulate
 """
@@ -17,7 +17,7 @@ with receiver() as audio, network() as client:
         try:
             with audio.listen(call, codec="PCMU") as stream:
                 first_second = stream.read(1.0, timeout=10)
-            # Leaving the block stopped the stream.
+            # The stream was stopped at the end of the block.
             print(f"{len(first_second)} bytes of PCM; the call is {call.state}")
         finally:
             call.hangup()

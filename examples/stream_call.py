@@ -1,11 +1,11 @@
-"""Answer calls, and stream what each caller says to a WebSocket until the call ends.
+"""Answer calls, and stream the caller's audio to a WebSocket server until the call ends.
 
-With an account: set SIGNALWIRE_PROJECT_ID, SIGNALWIRE_API_TOKEN, SIGNALWIRE_SPACE (your-space.signalwire.com) and
-STREAM_URL (the wss:// address that receives the audio), and run
+With an account, set SIGNALWIRE_PROJECT_ID, SIGNALWIRE_API_TOKEN, SIGNALWIRE_SPACE (your-space.signalwire.com) and STREAM_URL (the
+wss:// URL of the WebSocket server), and run
 
     python examples/stream_call.py
 
-Without one, on a simulated telephone network with one caller and a receiver beside it:
+To run the example without an account, with a simulated caller and a local audio receiver, run
 
     python examples/stream_call.py --simulate
 """
@@ -19,11 +19,11 @@ from relay_sync import Call, RelayClient, WaitTimeout
 
 
 def serve(stream_url: str, *, once: bool = False) -> None:
-    """Handle calls until Ctrl-C, or until the first one has ended."""
+    """Handle calls until Ctrl-C. With *once*, stop after the first call."""
     client = RelayClient(contexts=["default"])  # credentials and host come from the environment
 
     @client.on_call
-    def handle_call(call: Call) -> None:  # in a thread of its own, so it may block
+    def handle_call(call: Call) -> None:  # runs in its own thread, so it may block
         try:
             call.answer()
             action = call.stream(
@@ -35,7 +35,7 @@ def serve(stream_url: str, *, once: bool = False) -> None:
             print(f"call {call.call_id}: streaming to {stream_url}")
             call.wait_for_ended()
             print(f"call {call.call_id}: ended ({call.end_reason}), the stream is {action.state}")
-        finally:  # also after an error, otherwise run() would never return
+        finally:  # also after an error; otherwise, run() would never return
             if once:
                 client.stop()
 
@@ -43,7 +43,7 @@ def serve(stream_url: str, *, once: bool = False) -> None:
 
 
 def simulate() -> None:
-    """The same program, but the telephone network and the far end of the stream are on this machine."""
+    """Run the program with a simulator and an audio receiver in this process."""
     from relay_sync.audio import AudioServer
     from relay_sync.simulator import Simulator, speech
 

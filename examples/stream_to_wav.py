@@ -1,4 +1,4 @@
-"""Answer a call, hear both sides of it, and leave a stereo WAV: the caller left, the far side right.
+"""Save a call as a stereo WAV file, with the caller on the left channel and the far side on the right.
 
 python examples/stream_to_wav.py --simulate
 """

@@ -1,8 +1,9 @@
-"""Pass the caller's audio to a speech recognizer, in pieces of the length that it needs.
+"""Pass the caller's audio to a speech recognizer in chunks of a fixed length.
 
-``feed`` calls your function with exactly so many milliseconds of PCM at a time (16-bit little-endian mono; the last piece is
-shorter), in its own thread: up to 30 s of audio wait for a recognizer that is temporarily slow.
-The function here only distinguishes speech from silence; yours would send the piece to the recognizer.
+``feed`` calls a function with chunks of 16-bit little-endian mono PCM, in a separate thread. The last chunk may be shorter. If
+the recognizer is slow, up to 30 s of audio are buffered.
+
+The function in this example only distinguishes speech from silence. Replace it with a call to your recognizer.
 
 python examples/transcription_hook.py --simulate
 """
@@ -22,7 +23,7 @@ Hook = Callable[[bytes, float], None]
 
 
 def feed(stream: AudioStream, hook: Hook, milliseconds: int, *, track: str = "inbound") -> threading.Thread:
-    """Call ``hook(pcm, seconds since the beginning)`` until the stream ends."""
+    """Start a thread that calls ``hook(pcm, offset in seconds)`` for each chunk until the stream ends."""
 
     def run() -> None:
         at = 0.0
@@ -48,7 +49,7 @@ with receiver() as audio, network() as client:
         with audio.listen(call, track="inbound", codec="L16@16000h") as stream:
             transcription = feed(stream, transcribe, milliseconds=1500)
             call.wait_for_ended()
-        transcription.join()  # reads the rest of the received audio
+        transcription.join()  # wait for the rest of the audio
         print("transcribed")
 
     client.run()

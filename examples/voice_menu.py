@@ -1,7 +1,7 @@
-"""A small voice menu on a two-way stream: a prompt that the caller can interrupt by pressing a key.
+"""Voice menu on a two-way stream. The caller can interrupt the prompt by pressing a key.
 
 python examples/voice_menu.py --simulate
-python examples/voice_menu.py prompt.wav        (your mono WAV instead of the tune)
+python examples/voice_menu.py prompt.wav        (uses your own mono WAV file as the prompt)
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from relay_sync.audio import AudioStream
 
 RATE = 8000
 MENU = {"1": "opening hours", "2": "directions"}
-PATIENCE = 10.0  # seconds to choose
+PATIENCE = 10.0  # maximum time to wait for a key, in seconds
 
 
 def tone(hz: float, seconds: float) -> bytes:
@@ -34,13 +34,13 @@ ANSWERS = {"1": tone(523, 0.5) + tone(659, 0.5), "2": tone(659, 0.5) + tone(523,
 
 
 def ask(stream: AudioStream) -> str | None:
-    """Play the prompt until a key is pressed. Return the key, or ``None`` if the caller pressed none or hung up."""
+    """Play the prompt until the caller presses a key. Return the key, or ``None`` on a timeout or hangup."""
     prompt = stream.play(PROMPT, wait=False)
     try:
         event = stream.read_dtmf(PATIENCE)
     except WaitTimeout:
         return None
-    stream.clear()  # barge-in: the key cuts the prompt off
+    stream.clear()  # barge-in: stop the prompt
     heard = prompt.wait()
     if event is None:
         return None
@@ -59,12 +59,12 @@ with receiver() as audio, network(keys="91") as client:
                     choice = ask(stream)
                     if choice in MENU:
                         print(f"the caller wants {MENU[choice]}")
-                        stream.play(ANSWERS[choice])  # returns when it has been heard
+                        stream.play(ANSWERS[choice])  # blocks until the audio has been played
                         break
                     if stream.ended:
                         break
                     stream.play(SORRY)
-        finally:  # also after an error: the call never stays open
+        finally:  # also after an error
             call.hangup()
 
     client.run()

@@ -1,6 +1,6 @@
-"""A front desk: the caller presses a key and leaves a message, and the boss is notified by phone and by text.
+"""Front desk that takes a message from a caller and notifies the boss by phone and text message.
 
-Credentials come from the environment; STREAM_URL is where the caller's voice goes.
+The credentials are read from the environment. The caller's audio is streamed to the URL in STREAM_URL.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def handle_call(call: Call) -> None:
     print("the caller pressed", wanted)
 
     sorry = call.prompt_tts("The boss is out. Your number?", collect={"digits": {"max": 4, "terminators": "#"}})
-    told = sorry.wait(30)
-    print("call back", told.params["result"]["params"]["digits"])
+    entered = sorry.wait(30)
+    print("call back", entered.params["result"]["params"]["digits"])
 
     music = call.play([{"type": "audio", "params": {"url": "https://files.example.com/wait.mp3"}}], loop=50)
     music.pause()
