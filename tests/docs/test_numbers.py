@@ -217,6 +217,7 @@ OTHERS = re.compile(
 FREE: dict[str, list[str]] = {
     "docs/script.md": ["`client.run(drain=30)` gives live calls 30 s to end"],
     "docs/jupyter.md": ["`streams[0]`"],
+    "docs/compatibility.md": ["needs `urllib3` 2 or newer"],
     "docs/pytest.md": ["presses no key for 30 seconds", "`client.drain(5)`"],
     "README.md": ["during the first 15 to 20 seconds", "leads to port 8765", "app:client --processes 4"],
     "docs/audio.md": ["`AudioServer(port=8765 + n", "16 kB/s per track at 8 kHz"],
