@@ -141,7 +141,7 @@ def test_a_phone_that_rings_after_its_dial_was_given_up_and_the_client_closed_is
     with scene() as one:
         peer = one.peer()
         with pytest.raises(DialFailed):
-            one.client.dial(to=TO, from_=FROM, tag="t", dial_timeout=0.05)
+            one.client.dial(to=TO, from_=FROM, tag="t", dial_timeout=0.4)
         ending = Background(one.client.disconnect, PATIENCE)
         one.wait_for_state("closed")
         send(peer, leg("c1"))

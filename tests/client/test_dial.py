@@ -316,7 +316,7 @@ def test_when_time_is_up_what_rings_is_hung_up_and_so_is_who_comes_late(exchange
 
 def test_a_late_failure_frees_the_tag(exchange: Exchange) -> None:
     with pytest.raises(DialFailed):
-        exchange.client.dial(to="+15550100022", tag="t", dial_timeout=0.05)
+        exchange.client.dial(to="+15550100022", tag="t", dial_timeout=0.4)
     exchange.moved("t", "failed", reason="cancel")
     exchange.sim.wait_for_acks()
     again = exchange.dial(to="+15550100022", tag="t")

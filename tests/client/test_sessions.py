@@ -212,7 +212,7 @@ def test_a_dial_given_up_while_it_waited_is_not_sent() -> None:
     with scene(dial=answered) as one:
         one.cut(one.peer())
         with pytest.raises(Exception, match="no connection"):
-            one.client.dial(to=TO, from_=FROM, tag="t", dial_timeout=0.05)
+            one.client.dial(to=TO, from_=FROM, tag="t", dial_timeout=0.4)
         one.go_on(OTHER)
         assert one.came("calling.dial") == []
 
