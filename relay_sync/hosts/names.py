@@ -113,7 +113,7 @@ def split_authority(text: str) -> tuple[str, int | None]:
     """Split ``host``, ``host:port``, ``[address]`` or ``[address]:port``, as written in a URL without user info.
 
     :return: the host in lowercase and without brackets, with IPv6 in its short form, and the port or ``None``.
-    :raises ValueError: the text has none of these forms.
+    :raises ValueError: the text does not have one of these forms.
     """
     found = _AUTHORITY.fullmatch(text)
     if found is None:
@@ -132,7 +132,7 @@ def split_port(text: str) -> tuple[str, int | None]:
     Lists of hosts may contain such addresses. A string with two or more colons and no brackets is therefore parsed as
     an IPv6 address.
 
-    :raises ValueError: the text has none of these forms.
+    :raises ValueError: the text does not have one of these forms.
     """
     if text.count(":") > 1 and not text.startswith("["):
         return str(ipaddress.IPv6Address(text)).lower(), None

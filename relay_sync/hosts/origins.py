@@ -42,7 +42,7 @@ def refusal(
     :param public_url: the public address of the server, if known.
     :param origins: additional accepted origins, as returned by :func:`read_origin`.
     :param hosts: additional accepted host names, as returned by :func:`read_host`.
-    :return: one sentence for the log, with both header values and the parameter to set to accept the request.
+    :return: one sentence for the log, with both header values and the parameter that would allow the request.
     """
     if host and not host.endswith("::"):
         host = host.removesuffix(":")  # RFC 3986 allows an empty port after the colon

@@ -137,7 +137,8 @@ def read_proxy(text: str, source: str) -> Proxy:
 
     :param text: the text to parse.
     :param source: the variable or parameter, for error messages.
-    :raises Unusable: the text has another form. The message does not quote it, because it may contain a password.
+    :raises Unusable: the text is not a valid proxy URL. The message does not quote it, because it may contain a
+        password.
     """
     text = text.strip()
     try:

@@ -29,8 +29,8 @@ def failures_after(failures: int, held: float) -> int:
     """Return the failure count to continue with after a session is lost.
 
     On a network that breaks every few seconds, the delay should not exceed the lifetime of a session. Sessions shorter
-    than two seconds do not reduce the count. Otherwise, the client would contact a server that drops every session more
-    and more often.
+    than two seconds do not reduce the count. Otherwise, the client would reconnect more and more often to a server that
+    drops every session.
 
     :param failures: the count before the session.
     :param held: duration of the session, in seconds.

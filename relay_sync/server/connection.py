@@ -29,7 +29,7 @@ CLOSE_TIMEOUT = 2.0  # seconds to wait for the peer's close frame
 
 @frozen
 class CloseInfo:
-    """How a connection was closed.
+    """Information about how a connection was closed.
 
     :ivar code: the close code of the side that closed first, or ``None`` if neither side sent a close frame. 1005 means
         that the close frame had no code.

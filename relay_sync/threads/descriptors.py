@@ -1,7 +1,7 @@
 """Detection of file descriptor exhaustion.
 
-Libraries often report it as a different failure, such as a certificate that cannot be verified or a host or module that
-cannot be found.
+Libraries often report it as a different problem, for example as an invalid certificate, an unknown host, or a missing
+module.
 """
 
 from __future__ import annotations
