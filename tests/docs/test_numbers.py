@@ -155,7 +155,7 @@ FIGURES: dict[str, list[str]] = {
     ],
     "docs/script.md": [f"`--drain {plain(option('run app:client', 'drain'))}`"],
     "docs/simulate.md": [
-        f"makes a {'thousandth' if pace.FAST == 1000 else pace.FAST} of other",
+        f"other times are divided by {grouped(pace.FAST)}",
         f"for `timeout` seconds ({plain(routes.PATIENCE)}; at most {plain(routes.LONGEST_WAIT)})",
         f"(mono, {', '.join(str(rate // 1000) for rate in voice.RATES[:-1])} or {voice.RATES[-1] // 1000} kHz",
         f"a regular file of at most {mib(voice.MOST_FILE)})",
