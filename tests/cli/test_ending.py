@@ -156,7 +156,7 @@ def watch(sim):
         phone.wait_for_call(timeout=5).wait_until("ringing", 5)
     sim.wait_for_acks()  # until the client knows its legs, too
     print("they ring", flush=True)
-campaign.people = people
+campaign.set_up_phones = people
 dial, disconnect = RelayClient.dial, RelayClient.disconnect
 def noted(self, *given, **named):
     print("dial", flush=True)
