@@ -10,7 +10,8 @@ Receivers may block. If a receiver raises, the exception is logged and the other
     event listener of the call. The signal is not sent if the call was returned to the platform, if the session was lost, or if
     the client was closed, because the platform does not report the end in these cases.
 
-There are no signals for outbound calls and for inbound calls without a handler or receiver. Use :meth:`relay_sync.Call.on` there.
+These signals are not sent for outbound calls. Use :meth:`relay_sync.Call.on` instead. They are also not sent for inbound calls
+without a handler or receiver, which are returned to the platform.
 
 Signals for status callbacks are sent during the request that delivers the callback, with the argument ``callback``:
 
