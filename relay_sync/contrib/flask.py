@@ -154,7 +154,7 @@ class Relay:
         self._on_status.append(values.handler("handler", handler, ("callback",)))
         return handler
 
-    # -- in this process -----------------------------------------------------------------------------------------------
+    # -- start and stop ------------------------------------------------------------------------------------------------
 
     def start(self, app: Flask | None = None) -> bool:
         """Start receiving calls in this process and return immediately. Calling this method again has no effect.
@@ -187,7 +187,7 @@ class Relay:
         """
         (_current() if app is None else _of(app)).hosted.stop(drain)
 
-    # -- for the web ---------------------------------------------------------------------------------------------------
+    # -- views ---------------------------------------------------------------------------------------------------------
 
     def blueprint(self, name: str = "relay_sync") -> Blueprint:
         """Return a blueprint with the views ``/status`` and ``/health``.

@@ -28,8 +28,8 @@ _KEY: Final = "observers"
 class Lane:
     """Queue of jobs that run in order on the ``relay-observers`` thread. Thread-safe.
 
-    The thread starts when the first user joins and exits when the last user leaves. It must not exit earlier, because Python cannot
-    start threads while the process exits. If there are no users, a new job starts the thread until the queue is empty.
+    The thread starts when the first user joins and exits when the last user leaves. It must not exit earlier, because Python
+    cannot start threads while the process exits. If there are no users, a new job starts the thread until the queue is empty.
 
     This class has its own queue in front of :class:`Lanes` to prevent a deadlock. A signal handler may interrupt a thread that
     holds the lock of :class:`Lanes` and then wait for an IO thread that has to queue a notification. Therefore, a thread sets

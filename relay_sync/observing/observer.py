@@ -120,7 +120,7 @@ class Observer:
         :param new: the new value of ``client.state``.
         """
 
-    # -- around the work -------------------------------------------------------------------------------------------------
+    # -- context managers ------------------------------------------------------------------------------------------------
 
     def around_handler(self, call: Any) -> AbstractContextManager[object]:
         """Return a context manager to run the ``on_call`` handler in. It is entered in the thread and context of the handler.
