@@ -25,10 +25,10 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 try:
     from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
-except ImportError as error:  # requests accepts urllib3 1.26, too
+except ImportError as _error:  # requests accepts urllib3 1.26, too
     raise ImportError(
         f"relay_sync.rest needs urllib3 2 or newer, found {version('urllib3')}: pip install --upgrade urllib3"
-    ) from error
+    ) from _error
 
 from ..hosts.names import look_up
 from ..hosts.proxies import read_proxy

@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -30,11 +31,12 @@ from relay_sync.client.messages import FOLLOWED
 from relay_sync.config import Config
 from relay_sync.constants import MAX_FRAME
 from relay_sync.protocol import backoff, command, liveness, session
-from relay_sync.rest import RestClient, download, exchange
+from relay_sync.rest import RestClient, download, exchange, sockets
 from relay_sync.rest.client import DOWNLOAD_LIMIT
 from relay_sync.simulator.core import pace
 from relay_sync.simulator.http.control import routes
 from relay_sync.simulator.media import voice
+from relay_sync.simulator.people.phone import Phone
 from relay_sync.threads import logs, process, rate_limited_log
 from relay_sync.threads.lanes import MOST_WAITING, STALLED_AFTER, Lanes
 from relay_sync.webhooks import Webhooks, body, reader
@@ -59,8 +61,8 @@ def option(command: str, name: str) -> Any:
     return getattr(cli.build_parser().parse_args(command.split()), name)
 
 
-def written(function: Callable[..., Any], pattern: str) -> float:
-    """A number that only the source of a function has."""
+def written(function: Callable[..., Any] | ModuleType, pattern: str) -> float:
+    """A number that only the source of a function or module has."""
     found = re.search(pattern, inspect.getsource(function))
     assert found is not None, pattern
     return float(found[1])
@@ -72,6 +74,11 @@ def mib(size: float) -> str:
 
 def plain(number: float) -> str:
     return f"{number:g}"
+
+
+def words(number: float) -> str:
+    """A small number as pages spell it."""
+    return {5.0: "five"}.get(number, plain(number))
 
 
 def grouped(number: float) -> str:
@@ -129,6 +136,12 @@ FIGURES: dict[str, list[str]] = {
         f"up to {callbacks.SHARED_THREADS} threads",
         f"Up to {grouped(MOST_WAITING)} messages wait",
     ],
+    "docs/compatibility.md": [
+        f"REST also needs `urllib3` {plain(written(sockets, r'needs urllib3 ([0-9]+) or newer'))} or newer",
+    ],
+    "docs/django.md": [f"If {words(supervisor.MOST_FAILURES)} starts fail in a row"],
+    "docs/flask.md": [f"If {words(supervisor.MOST_FAILURES)} starts fail in a row"],
+    "docs/pytest.md": [f"wait up to {words(default(Phone.sent, 'within'))} seconds (`within=`)"],
     "docs/ending.md": [
         f"within {plain(unattended.ATTENDED_WITHIN)} s, a warning is logged once",
         f"The default is {plain(default(RelayClient.drain, 'timeout'))} s.",
@@ -136,7 +149,7 @@ FIGURES: dict[str, list[str]] = {
         f"within {plain(written(RelayClient._part, r'([0-9.]+) if timeout is None'))} s in all",
         f"has not exited {plain(supervisor.GRACE)} s after the drain time",
         f"the drain time plus {plain(supervisor.GRACE)} s",
-        f"If {'five' if supervisor.MOST_FAILURES == 5 else supervisor.MOST_FAILURES} starts fail in a row",
+        f"If {words(supervisor.MOST_FAILURES)} starts fail in a row",
         f"each within {plain(supervisor.SOON)} s and before",
     ],
     "docs/observing.md": [
@@ -217,7 +230,6 @@ OTHERS = re.compile(
 FREE: dict[str, list[str]] = {
     "docs/script.md": ["`client.run(drain=30)` gives live calls 30 s to end"],
     "docs/jupyter.md": ["`streams[0]`"],
-    "docs/compatibility.md": ["needs `urllib3` 2 or newer"],
     "docs/pytest.md": ["presses no key for 30 seconds", "`client.drain(5)`"],
     "README.md": ["during the first 15 to 20 seconds", "leads to port 8765", "app:client --processes 4"],
     "docs/audio.md": ["`AudioServer(port=8765 + n", "16 kB/s per track at 8 kHz"],
