@@ -103,6 +103,10 @@ SPELLINGS: Final = {
     r"(ana|para)lys(e|es|ed|ing)": "analyze",
     r"(real|util|final|optim|minim|maxim|custom|summar|emphas)is(e|es|ed|ing|ation)": "-ize",
     r"(standard|general|special|token|random|visual|categor)is(e|es|ed|ing|ation)": "-ize",
+    r"(sanit|capital|priorit|local|material|paramet(e)?r|stabil|character|virtual|(in|ex)ternal)is(e|es|ed|ing|ation)": "-ize",
+    r"(flavour|harbour|humour|rumour|endeavour)\w*": "flavor, harbor, ...",
+    r"(channel|level|total|equal|trial|initial|fuel)l(ed|ing)": "channeled, leveled, totaled, ...",
+    r"analyser|canceller|centring|sceptical|offence|storey|fulfil(s|ment)|focuss(ed|ing)|practising": "American spelling",
     r"(un)?label(l)(ed|ing)": "labeled",
     r"model(l)(ed|ing)": "modeled",
     r"signal(l)(ed|ing)": "signaled",
@@ -144,15 +148,35 @@ def prose(text: str) -> str:
     return _CODE.sub(lambda found: "x" + "\n" * found[0].count("\n"), text)
 
 
+def shown(text: str) -> Iterator[tuple[int, str]]:
+    """The comments and the quoted sentences in the blocks of a page, with the line that each is in."""
+    for block in re.finditer(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        for words in re.finditer(r"#.*|\"[^\"\n]* [^\"\n]*\"", block[1]):
+            yield 1 + text.count("\n", 0, block.start(1) + words.start()), words[0]
+
+
+def comments(text: str) -> Iterator[tuple[int, str]]:
+    """The comments of a module. Those in consecutive lines are one text."""
+    first, last, lines = 0, 0, [""]
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            if token.start[0] != last + 1:
+                yield first, "\n".join(lines)
+                first, lines = token.start[0], []
+            last = token.start[0]
+            lines.append(token.string.lstrip("#: "))
+    yield first, "\n".join(lines)
+
+
 def passages(path: Path) -> Iterator[tuple[int, str]]:
     """The prose of a file, in pieces, with the line that each begins in."""
     text = path.read_text(encoding="utf-8")
     if path.suffix != ".py":
         yield 1, prose(text)
+        yield from shown(text)
         return
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            yield token.start[0], prose(token.string)
+    for first, words in comments(text):
+        yield first, prose(words)
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.JoinedStr):
             words = "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in node.values)
@@ -165,10 +189,13 @@ def faults(path: Path) -> list[str]:
     """What a file has that it should not have: place, phrase, and what to write instead."""
     found = set()
     for first, text in passages(path):
-        joined = re.sub(r"\s", " ", text)  # a phrase may go over the end of a line
+        # A phrase may go over the end of a line, into one that is indented or quoted, and may be emphasized.
+        words = list(re.finditer(r"[^\s>*]+", text))
+        joined = " ".join(each[0] for each in words)
         for pattern, instead in _LISTED:
             for match in pattern.finditer(joined):
-                line = first + text.count("\n", 0, match.start())
+                word = words[joined.count(" ", 0, match.start())]
+                line = first + text.count("\n", 0, word.start())
                 found.add((line, f"{path.name}:{line}: {match[0]!r}: {instead}"))
     return [told for _, told in sorted(found)]
 
@@ -193,6 +220,14 @@ def test_no_listed_phrase_occurs(path: Path) -> None:
             ["One that", "for ever", "was told", "for good"],
         ),
         ("module.py", 'state = "cancelled"\n', []),
+        (
+            "page.md",
+            "* It is put\n  through.\n\n> It works in\n> vain. It *is* **told**.\n",
+            ["put through", "in vain", "is told"],
+        ),
+        ("page.md", '```python\nnobody = 1  # is told\nsay("in vain")\n```\n', ["is told", "in vain"]),
+        ("module.py", '"""It is put\n    through."""\n# It works in\n# vain.\n', ["put through", "in vain"]),
+        ("module.py", "x = 1  # in\n\n# vain\n", []),
     ],
 )
 def test_it_finds_them(tmp_path: Path, name: str, text: str, expected: list[str]) -> None:
