@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
 import re
 import sys
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import relay_sync
 from relay_sync import RelayError
 from tests.support import ROOT
 from tests.support.fields import described, parameters, public_callables
@@ -94,8 +96,23 @@ def unsaid_errors(function: Any, text: str) -> list[str]:
     return unsaid
 
 
+def invented(function: Any, text: str) -> Iterator[str]:
+    """The parameters that a docstring describes and the function does not have, and the errors that do not exist."""
+    known = set(inspect.signature(function).parameters)
+    for name in re.findall(r"^\s*:param \*{0,2}(\w+):", text, re.MULTILINE):
+        if name not in known:
+            yield f"{name} is described and is no parameter"
+    for name in re.findall(r"^\s*:raises ([\w.]+):", text, re.MULTILINE):
+        last = name.rpartition(".")[2]
+        if not any(hasattr(place, last) for place in (builtins, relay_sync)) and last not in function.__globals__:
+            yield f"raises {name}, which does not exist"
+
+
 def missing(function: Any, text: str) -> Iterator[str]:
-    """What a callable of the public API lacks in its docstring."""
+    """What a callable of the public API lacks in its docstring, or has too much."""
+    if not text.strip() and not function.__name__.startswith("__"):
+        yield "has no docstring"
+    yield from invented(function, text)
     yield from (f"{each} is not described" for each in undescribed(function, text))
     yield from hidden(text)
     yield from (f"raises {each}, unsaid" for each in unsaid_errors(function, text))
@@ -148,6 +165,24 @@ def test_faults_are_found() -> None:
         == 2
     )
     assert _PAPERS.search('(PROTOCOL, "Reconnect and resume")')
+
+
+def test_what_does_not_exist_and_what_is_empty_are_found() -> None:
+    def planted(first: int) -> None:
+        """Do it.
+
+        :param first: seconds.
+        :param second: more seconds.
+        :raises RequestTimeout: late.
+        :raises ValueError: wrong.
+        :raises RequestTimedOut: later.
+        """
+
+    assert list(missing(planted, planted.__doc__ or "")) == [
+        "second is described and is no parameter",
+        "raises RequestTimedOut, which does not exist",
+    ]
+    assert list(missing(planted, "")) == ["has no docstring", "first is not described"]
 
 
 def test_faults_of_a_module_are_found() -> None:
