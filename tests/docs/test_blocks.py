@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import signal
 import time
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -141,6 +142,49 @@ def test_what_runs_elsewhere_exists() -> None:
     for test in {*ELSEWHERE.values(), *BLOCKS_ELSEWHERE.values()}:
         file, _, name = test.partition("::")
         assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8")
+
+
+#: The words after the fence: what tests run, what they compare or only show, and what Sphinx makes.
+LANGUAGES: Final = {"python", "sh", "text", "{eval-rst}", "{toctree}"}
+#: Pages whose programs and commands no test runs, so they have none, apart from what only a maintainer types.
+NOT_RUN_AT_ALL: Final = {
+    **{path: {"{eval-rst}"} for path in (ROOT / "docs" / "reference").glob("*.md")},
+    **{path: {"sh", ""} for path in ROOT.glob("*.md") if path.name != "README.md"},
+}
+
+
+def unread(text: str, languages: Collection[str]) -> Iterator[str]:
+    """The lines that begin a block which the tests do not read: in a list, in an unknown language, or without a fence."""
+    outside = re.sub(r"^```(.*)\n(?:.*\n)*?```$", lambda block: f"```{block[1]}", text, flags=re.MULTILINE)
+    for line in outside.splitlines():
+        fenced = line.lstrip(" >").startswith(("```", "~~~"))
+        if fenced and not (line.startswith("```") and line[3:] in languages):
+            yield line
+    yield from re.findall(r"(?<=[^\s*\d.].)\n\n    (\S.*)", outside)
+
+
+@pytest.mark.parametrize("path", [*PAGES, *NOT_RUN_AT_ALL], ids=name_of)
+def test_every_block_is_one_that_the_tests_read(path: Path) -> None:
+    assert list(unread(path.read_text(encoding="utf-8"), NOT_RUN_AT_ALL.get(path, LANGUAGES))) == []
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "```py\nnowhere\n```",
+        '```python title="a.py"\nnowhere\n```',
+        "```bash\nnowhere\n```",
+        "* So:\n\n  ```python\n  nowhere\n  ```",
+        "> ```python\n> nowhere\n> ```",
+        "~~~python\nnowhere\n~~~",
+        "```\nnowhere\n```",
+        "    nowhere()",
+    ],
+)
+def test_a_block_that_the_tests_do_not_read_is_found(block: str) -> None:
+    read = "It runs:\n\n```sh\nls\n```\n\n```python\nif True:\n\n    print()\n```\n\nAnd this one:\n\n"
+    assert not list(unread(read, LANGUAGES))
+    assert list(unread(f"{read}{block}\n", LANGUAGES))
 
 
 # -- blocks that show a test ----------------------------------------------------------------------------------------------
