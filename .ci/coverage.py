@@ -18,6 +18,10 @@ RECORDED = HERE / "coverage.txt"
 TOLERANCE = 0.5
 
 
+def dropped(measured: float, recorded: float) -> bool:
+    return measured < recorded - TOLERANCE
+
+
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "COVERAGE_FILE": str(pathlib.Path(folder) / "data")}
@@ -42,7 +46,7 @@ def main() -> int:
         return 0
     recorded = float(RECORDED.read_text(encoding="utf-8"))
     print(f"coverage {measured:.2f} %, recorded {recorded:.2f} %")
-    if measured < recorded - TOLERANCE:
+    if dropped(measured, recorded):
         print(f"dropped by more than {TOLERANCE} points: add tests, or record the new figure and say why (--record)")
         return 1
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 import shutil
 import subprocess
 from pathlib import Path
@@ -126,3 +127,40 @@ def test_the_modules_that_it_runs_exist(paper: Path) -> None:
     for module in re.findall(r"`python -m ((?:tests|benchmarks)[\w.]*)", text):
         path = ROOT / Path(*module.split("."))
         assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), module
+
+
+# -- versions of Python, and coverage -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("paper", "phrase"),
+    [
+        ("README.md", "You need Python {least} or newer"),
+        ("README.md", "Supported: Python {all}"),
+        ("CONTRIBUTING.md", "You need Python {least} or newer"),
+        ("docs/compatibility.md", "supports CPython {all}"),
+        ("docs/install.md", "on Python {all}"),
+    ],
+)
+def test_the_supported_versions_of_python_are_those_of_the_package(paper: str, phrase: str) -> None:
+    setup = (ROOT / "setup.cfg").read_text(encoding="utf-8")
+    (least,) = re.findall(r"^python_requires = >=(\S+)$", setup, re.MULTILINE)
+    *first, last = re.findall(r":: Python :: (3\.\d+)$", setup, re.MULTILINE)
+    assert first[0] == least
+    text = " ".join((ROOT / paper).read_text(encoding="utf-8").split())
+    assert phrase.format(least=least, all=f"{', '.join(first)} and {last}") in text
+
+
+def test_the_recorded_coverage_is_not_lowered_below_the_aim() -> None:
+    assert float((ROOT / ".ci" / "coverage.txt").read_text(encoding="utf-8")) >= 97
+
+
+@pytest.mark.parametrize(("measured", "fails"), [(97.6, False), (97.0, False), (96.4, True)])
+def test_a_drop_of_coverage_fails(measured: float, fails: bool) -> None:
+    found = runpy.run_path(str(ROOT / ".ci" / "coverage.py"))
+    assert found["dropped"](measured, recorded=97.0) is fails
+
+
+def test_ci_measures_coverage() -> None:
+    text = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert re.search(r"^\.venv/bin/python \.ci/coverage\.py$", text, re.MULTILINE)
