@@ -221,16 +221,17 @@ def _user() -> int:
 
 def _announce(arguments: argparse.Namespace, simulator: Simulator, control: ControlServer) -> None:
     given = simulator.credentials
-    if arguments.show_tokens:
-        token, secret = given["token"], control.token
-    else:
-        where = f"in {arguments.credentials}" if arguments.credentials else "from the environment"
-        token = secret = f"({where})"
+    where = f"see {arguments.credentials}" if arguments.credentials else "from the environment"
+
+    def secret(name: str, value: str) -> str:
+        # The lines are pasted into a shell, so a hidden token is a comment.
+        return f"{name}={value}" if arguments.show_tokens else f"# {name}: {where}"
+
     _say(f"SIGNALWIRE_SPACE={given['host']}")
     _say(f"SIGNALWIRE_PROJECT_ID={given['project']}")
-    _say(f"SIGNALWIRE_API_TOKEN={token}")
+    _say(secret("SIGNALWIRE_API_TOKEN", given["token"]))
     _say(f"RELAY_SIMULATOR_CONTROL={control.url}")
-    _say(f"{CONTROL_TOKEN}={secret}")
+    _say(secret(CONTROL_TOKEN, control.token))
     _say("ready; press Ctrl-C or send SIGTERM to stop")
 
 

@@ -30,10 +30,12 @@ __all__ = [
     "collect",
     "destination",
     "detect",
+    "detector",
     "device_groups",
     "digits",
     "live_action",
     "media",
+    "media_item",
     "objects",
     "own_event",
     "pay_parameters",
@@ -251,6 +253,15 @@ def media(name: str, value: Any, *, optional: bool = False) -> list[dict[str, An
     return items
 
 
+def media_item(kind: str, **params: Any) -> dict[str, Any]:
+    """Create an item for ``play`` from the arguments of a shortcut. Errors name the argument of the shortcut."""
+    return _from_arguments(_MEDIA, kind, params)
+
+
+def _from_arguments(kinds: Mapping[str, Mapping[str, Check]], kind: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": kind, "params": {name: kinds[kind][name](name, value) for name, value in params.items()}}
+
+
 def _typed(
     name: str, value: Any, kinds: Mapping[str, Mapping[str, Check]], elsewhere: Collection[str] = ()
 ) -> dict[str, Any]:
@@ -368,6 +379,11 @@ def detect(name: str, value: Any) -> dict[str, Any]:
     members = _DETECT[found.get("type", "machine")]
     inner = _shape(f"{name}.params", found.get("params"), members, optional=True)
     return found if inner is None else {**found, "params": inner}
+
+
+def detector(kind: str, **params: Any) -> dict[str, Any]:
+    """Create a value for ``detect`` from the arguments of a shortcut. Errors name the argument of the shortcut."""
+    return _from_arguments(_DETECT, kind, params)
 
 
 # -- devices -------------------------------------------------------------------------------------------------------------

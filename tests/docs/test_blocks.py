@@ -28,6 +28,7 @@ ELSEWHERE: Final = {
     "docs/django.md": "tests/docs/test_docs.py::test_django",
     "docs/flask.md": "tests/docs/test_docs.py::test_flask",
     "docs/jupyter.md": "tests/docs/test_docs.py::test_jupyter",
+    "docs/messages.md": "tests/docs/test_docs.py::test_messages",
     "docs/pytest.md": "tests/docs/test_docs.py::test_pytest",
     "docs/webhooks.md": "tests/docs/test_web.py::test_a_stream_started_and_told_of_by_other_processes",
 }

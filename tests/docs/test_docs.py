@@ -35,7 +35,7 @@ from tests.support.users_tests import run_pytest
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 #: Pages whose programs are run in tests of their own.
-WORLDS = ("script", "flask", "django", "jupyter", "pytest", "audio", "logging", "observing")
+WORLDS = ("script", "messages", "flask", "django", "jupyter", "pytest", "audio", "logging", "observing")
 
 slow = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -222,6 +222,26 @@ def test_script_dials(sim: Simulator, tmp_path: Path) -> None:
     with started(sim, tmp_path, "dial.py", TO, FROM) as process:
         assert process.process.wait(PATIENCE) == 1
         assert process.output == "no answer: busy\n"
+
+
+MESSAGES = ["delivered", "undelivered not a mobile number", "replied: delivered"]
+
+
+def run_messages(program: str, folder: Path) -> list[str]:
+    """The lines that the page's program printed."""
+    (folder / "messages.py").write_text(program, encoding="utf-8")
+    with launched(folder, os.environ, "messages.py") as process:
+        assert process.process.wait(PATIENCE) == 0, process.output
+    return [line.rstrip() for line in process.output.splitlines()]
+
+
+@pytest.mark.slow
+def test_messages(tmp_path: Path) -> None:
+    (program,) = blocks(page("messages"))
+    assert run_messages(program, tmp_path) == MESSAGES
+    wait = re.compile(r"^    replied\.wait\(timeout=60\).*\n", re.MULTILINE)
+    assert len(wait.findall(program)) == 1
+    assert run_messages(wait.sub("", program), tmp_path) != MESSAGES
 
 
 @pytest.mark.slow

@@ -53,7 +53,8 @@ class AIVerbs(Verbs):
         :param ai_params: settings of the agent. The wire name is ``params``.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :param extra: additional command parameters, for options that this method does not support.
-        :return: the running action. Its final state is ``finished``, unless it fails.
+        :return: the running action. Its final state is ``finished``, unless it fails. If the call has already ended, the returned
+            action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached

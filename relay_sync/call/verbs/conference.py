@@ -199,7 +199,8 @@ class ConferenceVerbs(Verbs):
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the running action. It ends when the call is dequeued or leaves the queue; ``stop()`` leaves the queue. The
-            action can be indexed like the server's reply, for compatibility with the official SDK.
+            action can be indexed like the server's reply, for compatibility with the official SDK. If the call has already ended,
+            the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached

@@ -42,7 +42,8 @@ class FaxPayVerbs(Verbs):
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :param extra: additional command parameters, for options that this method does not support.
-        :return: the running action. After the end, ``success`` indicates whether the fax was transmitted.
+        :return: the running action. After the end, ``success`` indicates whether the fax was transmitted. If the call has already
+            ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
@@ -77,7 +78,8 @@ class FaxPayVerbs(Verbs):
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :param extra: additional command parameters, for options that this method does not support.
-        :return: the running action. After the end, ``document`` is the URL of the received fax.
+        :return: the running action. After the end, ``document`` is the URL of the received fax. If the call has already ended,
+            the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
@@ -148,7 +150,7 @@ class FaxPayVerbs(Verbs):
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the running action. It ends with the first event that has a result. ``success`` indicates whether the payment
-            succeeded.
+            succeeded. If the call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached

@@ -41,7 +41,8 @@ class InputVerbs(Verbs):
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :param extra: additional command parameters, for options that this method does not support.
-        :return: the running action. It ends with the collected input, or with an error if the prompt cannot be played.
+        :return: the running action. It ends with the collected input, or with an error if the prompt cannot be played. If the
+            call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
@@ -86,7 +87,8 @@ class InputVerbs(Verbs):
         :param voice: name of the voice, such as ``en-US-Neural2-F``.
         :param volume: volume change in decibels, from -40 to 40; defaults to 0.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
-        :return: the running action. It ends with the collected input, or with an error if the prompt cannot be played.
+        :return: the running action. It ends with the collected input, or with an error if the prompt cannot be played. If the
+            call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
@@ -94,10 +96,8 @@ class InputVerbs(Verbs):
         :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
-        said = {"text": text, "language": language, "gender": gender, "voice": voice}
-        return self.play_and_collect(
-            [{"type": "tts", "params": said}], collect, volume=volume, on_completed=on_completed
-        )
+        item = nested.media_item("tts", text=text, language=language, gender=gender, voice=voice)
+        return self.play_and_collect([item], collect, volume=volume, on_completed=on_completed)
 
     def prompt_audio(
         self,
@@ -117,7 +117,8 @@ class InputVerbs(Verbs):
             ``initial_timeout``, the time to wait for the first input (4 s by default). All timeouts are in seconds.
         :param volume: volume change in decibels, from -40 to 40; defaults to 0.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
-        :return: the running action. It ends with the collected input, or with an error if the prompt cannot be played.
+        :return: the running action. It ends with the collected input, or with an error if the prompt cannot be played. If the
+            call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
@@ -125,8 +126,8 @@ class InputVerbs(Verbs):
         :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
-        file = {"type": "audio", "params": {"url": url}}
-        return self.play_and_collect([file], collect, volume=volume, on_completed=on_completed)
+        item = nested.media_item("audio", url=url)
+        return self.play_and_collect([item], collect, volume=volume, on_completed=on_completed)
 
     def collect(
         self,
@@ -160,7 +161,8 @@ class InputVerbs(Verbs):
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :param extra: additional command parameters, for options that this method does not support.
-        :return: the running action. It ends with the first final result, or, if ``continuous`` is set, when it is stopped.
+        :return: the running action. It ends with the first final result, or, if ``continuous`` is set, when it is stopped. If the
+            call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
@@ -205,7 +207,8 @@ class InputVerbs(Verbs):
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :param extra: additional command parameters, for options that this method does not support.
-        :return: the running action. ``wait_for_result()`` waits for the first result, and ``wait()`` for the end.
+        :return: the running action. ``wait_for_result()`` waits for the first result, and ``wait()`` for the end. If the call has
+            already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
@@ -235,7 +238,8 @@ class InputVerbs(Verbs):
         :param digits: digits to detect, from ``0-9``, ``*`` and ``#``; defaults to all of them.
         :param timeout: maximum time that the detector runs, in seconds; 0 means no limit. The platform's default is 30.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
-        :return: the running action. ``wait_for_result()`` waits for the first result, and ``wait()`` for the end.
+        :return: the running action. ``wait_for_result()`` waits for the first result, and ``wait()`` for the end. If the call has
+            already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
@@ -243,8 +247,7 @@ class InputVerbs(Verbs):
         :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
-        wanted = {"digits": digits}
-        return self.detect({"type": "digit", "params": wanted}, timeout=timeout, on_completed=on_completed)
+        return self.detect(nested.detector("digit", digits=digits), timeout=timeout, on_completed=on_completed)
 
     def detect_answering_machine(
         self,
@@ -270,7 +273,8 @@ class InputVerbs(Verbs):
         :param detect_interruptions: whether to continue the detection after an interruption.
         :param detect_message_end: whether to report the end of the greeting, as ``READY``.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
-        :return: the running action. ``wait_for_result()`` waits for the first result, and ``wait()`` for the end.
+        :return: the running action. ``wait_for_result()`` waits for the first result, and ``wait()`` for the end. If the call has
+            already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
@@ -278,15 +282,16 @@ class InputVerbs(Verbs):
         :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
-        wanted = {
-            "initial_timeout": initial_timeout,
-            "end_silence_timeout": end_silence_timeout,
-            "machine_voice_threshold": machine_voice_threshold,
-            "machine_words_threshold": machine_words_threshold,
-            "detect_interruptions": detect_interruptions,
-            "detect_message_end": detect_message_end,
-        }
-        return self.detect({"type": "machine", "params": wanted}, timeout=timeout, on_completed=on_completed)
+        wanted = nested.detector(
+            "machine",
+            initial_timeout=initial_timeout,
+            end_silence_timeout=end_silence_timeout,
+            machine_voice_threshold=machine_voice_threshold,
+            machine_words_threshold=machine_words_threshold,
+            detect_interruptions=detect_interruptions,
+            detect_message_end=detect_message_end,
+        )
+        return self.detect(wanted, timeout=timeout, on_completed=on_completed)
 
     def detect_fax(
         self,
@@ -302,7 +307,8 @@ class InputVerbs(Verbs):
         :param tone: tone to detect: ``CED`` (sent by the called machine) or ``CNG`` (sent by the calling machine).
         :param timeout: maximum time that the detector runs, in seconds; 0 means no limit. The platform's default is 30.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
-        :return: the running action. ``wait_for_result()`` waits for the first result, and ``wait()`` for the end.
+        :return: the running action. ``wait_for_result()`` waits for the first result, and ``wait()`` for the end. If the call has
+            already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
@@ -310,7 +316,7 @@ class InputVerbs(Verbs):
         :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
-        return self.detect({"type": "fax", "params": {"tone": tone}}, timeout=timeout, on_completed=on_completed)
+        return self.detect(nested.detector("fax", tone=tone), timeout=timeout, on_completed=on_completed)
 
     def send_digits(
         self,
@@ -327,7 +333,7 @@ class InputVerbs(Verbs):
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the running action. It ends when the digits have been sent. The action can be indexed like the server's reply,
-            for compatibility with the official SDK.
+            for compatibility with the official SDK. If the call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached

@@ -34,7 +34,7 @@ class ListeningVerbs(Verbs):
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :param extra: additional command parameters, for options that this method does not support.
-        :return: the running action.
+        :return: the running action. If the call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
@@ -67,7 +67,7 @@ class ListeningVerbs(Verbs):
         :param status_url: HTTP(S) URL that receives status callbacks and the transcript.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :param extra: additional command parameters, for options that this method does not support.
-        :return: the running action.
+        :return: the running action. If the call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command. The code is 409 if a transcription is already running.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached

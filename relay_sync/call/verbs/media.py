@@ -50,7 +50,7 @@ class MediaVerbs(Verbs):
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :param extra: additional command parameters, for options that this method does not support.
-        :return: the running action.
+        :return: the running action. If the call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
@@ -92,7 +92,7 @@ class MediaVerbs(Verbs):
         :param voice: name of the voice, such as ``en-US-Neural2-F``.
         :param volume: volume change in decibels, from -40 to 40; defaults to 0.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
-        :return: the running action.
+        :return: the running action. If the call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
@@ -100,8 +100,8 @@ class MediaVerbs(Verbs):
         :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
-        said = {"text": text, "language": language, "gender": gender, "voice": voice}
-        return self.play([{"type": "tts", "params": said}], volume=volume, on_completed=on_completed)
+        item = nested.media_item("tts", text=text, language=language, gender=gender, voice=voice)
+        return self.play([item], volume=volume, on_completed=on_completed)
 
     def play_audio(
         self, url: str, *, volume: float | None = None, on_completed: OnCompleted | None = None
@@ -113,7 +113,7 @@ class MediaVerbs(Verbs):
         :param url: absolute HTTP(S) URL of an MP3 or WAV file.
         :param volume: volume change in decibels, from -40 to 40; defaults to 0.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
-        :return: the running action.
+        :return: the running action. If the call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
@@ -121,7 +121,7 @@ class MediaVerbs(Verbs):
         :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
-        return self.play([{"type": "audio", "params": {"url": url}}], volume=volume, on_completed=on_completed)
+        return self.play([nested.media_item("audio", url=url)], volume=volume, on_completed=on_completed)
 
     def play_silence(self, duration: float, *, on_completed: OnCompleted | None = None) -> PlayAction:
         """Play silence.
@@ -130,7 +130,7 @@ class MediaVerbs(Verbs):
 
         :param duration: duration in seconds, greater than 0.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
-        :return: the running action.
+        :return: the running action. If the call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
@@ -138,7 +138,7 @@ class MediaVerbs(Verbs):
         :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
-        return self.play([{"type": "silence", "params": {"duration": duration}}], on_completed=on_completed)
+        return self.play([nested.media_item("silence", duration=duration)], on_completed=on_completed)
 
     def play_ringtone(
         self,
@@ -156,7 +156,7 @@ class MediaVerbs(Verbs):
         :param duration: duration in seconds, greater than 0.
         :param volume: volume change in decibels, from -40 to 40; defaults to 0.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
-        :return: the running action.
+        :return: the running action. If the call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
@@ -164,8 +164,8 @@ class MediaVerbs(Verbs):
         :raises NotConnected: the session of the call has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
-        tone = {"name": name, "duration": duration}
-        return self.play([{"type": "ringtone", "params": tone}], volume=volume, on_completed=on_completed)
+        item = nested.media_item("ringtone", name=name, duration=duration)
+        return self.play([item], volume=volume, on_completed=on_completed)
 
     def record(
         self,
@@ -188,7 +188,8 @@ class MediaVerbs(Verbs):
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :param extra: additional command parameters, for options that this method does not support.
-        :return: the running action. Its final state is ``finished`` or ``no_input``, and ``url`` is the URL of the recording.
+        :return: the running action. Its final state is ``finished`` or ``no_input``, and ``url`` is the URL of the recording. If
+            the call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached

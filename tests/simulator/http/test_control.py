@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 import urllib.error
@@ -370,6 +373,24 @@ def test_the_server_runs_a_call_and_ends_cleanly(tmp_path: Path, number: signal.
     assert f"SIGNALWIRE_SPACE={server.told['host']}" in out
     assert server.told["token"] not in out
     assert server.told["control_token"] not in out
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_pasted_lines_leave_tokens_that_are_not_shown_alone(tmp_path: Path) -> None:
+    with simulate(tmp_path) as server:
+        code, out, _ = server.end(signal.SIGTERM)
+    assert code == 0
+    lines = out.splitlines()[:5]
+    hidden = ["SIGNALWIRE_API_TOKEN", "RELAY_SIMULATOR_CONTROL_TOKEN"]
+    assert [line for line in lines if line.startswith("#")] == [
+        f"# {name}: see {tmp_path / 'simulator.json'}" for name in hidden
+    ]
+    pasted = "\n".join(["set -eu", *lines, 'echo "$SIGNALWIRE_SPACE $SIGNALWIRE_API_TOKEN"'])
+    done = subprocess.run(
+        ["bash", "-c", pasted], env={**os.environ, "SIGNALWIRE_API_TOKEN": "mine"}, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == (f"{server.told['host']} mine\n", "")
 
 
 @pytest.mark.slow
