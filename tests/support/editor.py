@@ -26,6 +26,13 @@ class LanguageServer:
             stdout=subprocess.PIPE,
         )
         self._asked = 0
+        try:
+            self._initialize(folder)
+        except BaseException:  # the server did not start
+            self.__exit__()
+            raise
+
+    def _initialize(self, folder: Path) -> None:
         plain = {"documentationFormat": ["plaintext"], "parameterInformation": {"labelOffsetSupport": False}}
         self._ask(
             "initialize",
