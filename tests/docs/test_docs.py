@@ -29,6 +29,7 @@ from tests.support.background import Background
 from tests.support.hosting import PATIENCE, Started, call_in, launched, started
 from tests.support.lines import FROM, TO
 from tests.support.modules import MODULES
+from tests.support.notebooks import notebook_client
 from tests.support.pages import blocks, name_of
 from tests.support.users_tests import run_pytest
 
@@ -285,7 +286,6 @@ def test_pytest(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_jupyter(tmp_path: Path) -> None:
-    nbclient = pytest.importorskip("nbclient", reason="notebooks need the extra slow")
     nbformat = pytest.importorskip("nbformat", reason="notebooks need the extra slow")
     cells = blocks(page("jupyter"))
     end = re.search(r"When you are done, run `(.+?)`", page("jupyter"))
@@ -296,10 +296,7 @@ def test_jupyter(tmp_path: Path) -> None:
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(source) for source in (*cells, *shown, end[1])]
     )
-    runner = nbclient.NotebookClient(
-        notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
-    )
-    asyncio.run(runner.async_execute())
+    asyncio.run(notebook_client(notebook, folder=tmp_path).async_execute())
     for cell in notebook.cells[len(cells) : -1]:
         assert [sorted(output["data"]) for output in cell.outputs] == [["text/html", "text/plain"]], cell.source
     assert read_wav(tmp_path / "call.wav").duration > 5

@@ -12,6 +12,7 @@ import pytest
 
 from relay_sync.audio import read_wav
 from tests.support import ROOT
+from tests.support.notebooks import notebook_client
 
 NOTEBOOK = ROOT / "examples" / "notebook.ipynb"
 
@@ -69,14 +70,10 @@ def test_it_is_small_and_names_no_secret_and_no_machine() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(150)
 def test_it_runs(tmp_path: Path) -> None:
-    nbclient = pytest.importorskip("nbclient", reason="notebooks need the extra slow")
     nbformat = pytest.importorskip("nbformat", reason="notebooks need the extra slow")
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     before = [cell.source for cell in notebook.cells]
-    runner = nbclient.NotebookClient(
-        notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
-    )
-    asyncio.run(runner.async_execute())
+    asyncio.run(notebook_client(notebook, folder=tmp_path).async_execute())
     assert [cell.source for cell in notebook.cells] == before
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     check([(cell.source.splitlines()[-1], cell.outputs) for cell in cells])

@@ -16,6 +16,7 @@ from attrs import define, field
 
 from relay_sync.simulator import Simulator
 from tests.support.lines import FROM, TO
+from tests.support.notebooks import notebook_client
 
 nbclient = pytest.importorskip("nbclient", reason="notebooks need the extra slow")
 nbformat = pytest.importorskip("nbformat", reason="notebooks need the extra slow")
@@ -105,7 +106,7 @@ class Notebook:
 
 @asynccontextmanager
 async def opened(sim: Simulator) -> AsyncIterator[Notebook]:
-    runner = nbclient.NotebookClient(nbformat.v4.new_notebook(), timeout=PATIENCE, kernel_name="python3")
+    runner = notebook_client(nbformat.v4.new_notebook(), timeout=PATIENCE)
     async with runner.async_setup_kernel():
         notebook = Notebook(sim, runner)
         await notebook.start()
