@@ -11,10 +11,7 @@ __all__ = ["INTERRUPTED", "BrokenProgram", "Mistake", "Unsuccessful", "WrongConf
 
 #: Exit code of a command interrupted by Ctrl-C.
 INTERRUPTED: Final = 130
-_MISSING: Final = (
-    "SIGNALWIRE_PROJECT_ID, SIGNALWIRE_API_TOKEN and SIGNALWIRE_SPACE are in the dashboard under API;"
-    ' without an account, run "relay-sync simulate --show-tokens" and set the values that it prints'
-)
+_MISSING: Final = "SIGNALWIRE_PROJECT_ID, SIGNALWIRE_API_TOKEN and SIGNALWIRE_SPACE are in the dashboard under API"
 
 
 def advice_for(error: InvalidParameter) -> str:

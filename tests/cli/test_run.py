@@ -298,6 +298,7 @@ def test_a_wrong_configuration_of_several_processes_is_told_once_and_ends_them(
     with running(sim, folder, target, "--processes", "3", "--log-level", "error") as process:
         code, out, errors = finish(process)
     assert (code, out) == (2, "")
+    assert errors.count("without an account") == (target == "missing:client")
     assert errors.count(said) == 1
     assert len(errors.splitlines()) == 1
     assert errors.startswith("relay-sync run: ")
