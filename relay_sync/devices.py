@@ -61,8 +61,9 @@ def phone(
 
     Invisible characters in a copied number are removed. Spaces, dashes and brackets are rejected.
 
-    :param to: the number to call, in E.164 format.
-    :param from_: the caller ID to show, a number in E.164 format.
+    :param to: the telephone number to call: ``+`` and digits, as in E.164 format, or digits, ``*`` and ``#``. The client checks
+        only this form.
+    :param from_: the caller ID to show, a telephone number in the same form.
     :param timeout: ring timeout in whole seconds. The platform defaults to 30.
     :param confirm: document to execute for the callee before the call is connected, as an http(s) URL or a list of steps.
     :param confirm_timeout: time for the callee to confirm, in whole seconds.

@@ -54,6 +54,10 @@ def simulated(contexts: Iterable[str] = ("default",), **options: Any) -> Iterato
     At the end of the block, live calls are hung up, and the client and the simulator are closed. Inside the block, the
     credentials of the simulator are set in the environment, so ``RelayClient()`` without arguments connects to it, too.
 
+    If handlers of messages or tasks are still running at the end, their commands and waits raise
+    :class:`~relay_sync.ClientClosed`. The block waits a few seconds for these handlers to return. To let a handler finish its
+    work, end the block with ``event.wait(timeout)``, where ``event`` is a :class:`threading.Event` that the handler sets.
+
     Exceptions raised by handlers are logged. Use :func:`handler_errors` to collect them.
 
     If a fault was requested but did not occur, a warning is issued at the end, because the test did not cover the fault.

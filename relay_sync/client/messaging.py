@@ -77,8 +77,9 @@ class Messaging:
 
         This method returns when the server has accepted the message. Call :meth:`Message.wait` to wait for the delivery status.
 
-        :param to_number: the recipient's number, in E.164 format.
-        :param from_number: the sender's number in E.164 format, or a short code.
+        :param to_number: the recipient's telephone number: ``+`` and digits, as in E.164 format, or digits, ``*`` and ``#``. The
+            client checks only this form.
+        :param from_number: the sender's telephone number in the same form, a short code, or the name of a sender.
         :param context: the context that receives the message's state events. By default only this client receives them.
         :param body: the text of the message. Required unless *media* is given.
         :param media: up to 8 http(s) URLs of media files. Required unless *body* is given.

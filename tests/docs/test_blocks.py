@@ -25,10 +25,10 @@ from tests.support.users_tests import run_pytest
 #: Pages, and the tests that run all of their blocks.
 ELSEWHERE: Final = {
     "README.md": "tests/docs/test_readme.py::test_the_first_program_prints_what_is_shown",
+    "docs/celery.md": "tests/docs/test_docs.py::test_celery",
     "docs/django.md": "tests/docs/test_docs.py::test_django",
     "docs/flask.md": "tests/docs/test_docs.py::test_flask",
     "docs/jupyter.md": "tests/docs/test_docs.py::test_jupyter",
-    "docs/messages.md": "tests/docs/test_docs.py::test_messages",
     "docs/pytest.md": "tests/docs/test_docs.py::test_pytest",
     "docs/webhooks.md": "tests/docs/test_web.py::test_a_stream_started_and_told_of_by_other_processes",
 }
@@ -40,7 +40,7 @@ BLOCKS_ELSEWHERE: Final = {
     "# talk.py": "tests/docs/test_docs.py::test_a_two_way_stream",
     '"""Stream a live call': "tests/docs/test_web.py::test_a_stream_started_and_told_of_by_other_processes",
     '"""Download a recording': "tests/docs/test_web.py::test_a_recording_is_made_and_downloaded",
-    '"""Does the program answer': "tests/docs/test_web.py::test_a_program_is_checked_from_outside",
+    "# check.py": "tests/docs/test_web.py::test_a_program_is_checked_from_outside",
 }
 
 PROGRAMS: Final = [
@@ -57,6 +57,7 @@ NOT_RUN: Final = {
     r"sphinx": ".ci/run builds the site",
     r"gunicorn|flask --app|manage\.py|django-admin": "tests/contrib and test_docs.py run the applications",
     r"python calls\.py$": "test_docs.py::test_observing_shows_what_the_program_prints",
+    r"celery -A|import tasks": "test_docs.py::test_celery",
     r"python answer\.py$": "test_docs.py starts it with its own settings",
     r"pytest$": "test_docs.py::test_pytest",
     r"relay-sync simulate --show-tokens$|^curl|^\"from\"": "test_docs.py::test_script_without_an_account",

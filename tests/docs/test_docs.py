@@ -26,7 +26,7 @@ from relay_sync.simulator import Simulator, speech
 from relay_sync.simulator.people.phone import Phone
 from tests.support import ROOT
 from tests.support.background import Background
-from tests.support.hosting import PATIENCE, Started, call_in, launched, started
+from tests.support.hosting import PATIENCE, Started, call_in, environment, launched, started
 from tests.support.lines import FROM, TO
 from tests.support.modules import MODULES
 from tests.support.notebooks import notebook_client
@@ -36,7 +36,7 @@ from tests.support.users_tests import run_pytest
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 #: Pages whose programs are run in tests of their own.
-WORLDS = ("script", "messages", "flask", "django", "jupyter", "pytest", "audio", "logging", "observing")
+WORLDS = ("script", "messages", "celery", "flask", "django", "jupyter", "pytest", "audio", "logging", "observing")
 
 slow = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -225,24 +225,35 @@ def test_script_dials(sim: Simulator, tmp_path: Path) -> None:
         assert process.output == "no answer: busy\n"
 
 
-MESSAGES = ["delivered", "undelivered not a mobile number", "replied: delivered"]
-
-
-def run_messages(program: str, folder: Path) -> list[str]:
-    """The lines that the page's program printed."""
-    (folder / "messages.py").write_text(program, encoding="utf-8")
-    with launched(folder, os.environ, "messages.py") as process:
-        assert process.process.wait(PATIENCE) == 0, process.output
-    return [line.rstrip() for line in process.output.splitlines()]
-
-
 @pytest.mark.slow
-def test_messages(tmp_path: Path) -> None:
-    (program,) = blocks(page("messages"))
-    assert run_messages(program, tmp_path) == MESSAGES
-    wait = re.compile(r"^    replied\.wait\(timeout=60\).*\n", re.MULTILINE)
-    assert len(wait.findall(program)) == 1
-    assert run_messages(wait.sub("", program), tmp_path) != MESSAGES
+@pytest.mark.timeout(120)
+def test_celery(sim: Simulator, tmp_path: Path) -> None:
+    """With a broker in memory and a worker in the program itself."""
+    pytest.importorskip("celery", reason="needs the extra slow")
+    assert write_files("celery", tmp_path) == ["tasks.py"]
+    sent = re.search(r"python -c \"(.+)\"$", "\n".join(blocks(page("celery"), "sh")), re.MULTILINE)
+    assert sent is not None
+    number = re.search(r"\+\d+", sent[1])
+    assert number is not None
+    (tmp_path / "program.py").write_text(
+        "from celery.contrib.testing.worker import start_worker\n"
+        "import tasks\n"
+        'with start_worker(tasks.app, pool="solo", perform_ping_check=False):\n'
+        f"    exec({sent[1]!r})\n"
+        "    input()\n",
+        encoding="utf-8",
+    )
+    expected = sim.expect_phone(number[0], answers_after=0.01)
+    variables = environment(sim, CELERY_BROKER_URL="memory://")
+    with subprocess.Popen([sys.executable, "program.py"], cwd=tmp_path, env=variables, stdin=subprocess.PIPE) as worker:
+        try:
+            phone = expected.wait_for_call(timeout=PATIENCE)
+            assert phone.heard("Your parcel", within=PATIENCE)
+            phone.wait_until("ended", PATIENCE)
+            worker.communicate(b"\n", timeout=PATIENCE)
+            assert worker.returncode == 0
+        finally:
+            worker.kill()
 
 
 @pytest.mark.slow
@@ -404,10 +415,19 @@ def test_pages_with_a_simulator_of_their_own(name: str, capsys: pytest.CaptureFi
         capsys.readouterr().out.splitlines()
         == {
             "dialing": ["not reached: busy", "answered: sip"],
-            "messages": ["delivered ", "undelivered not a mobile number"],
+            "messages": ["delivered ", "undelivered not a mobile number", "replied: delivered"],
             "ending": ["ended"],
         }[name]
     )
+
+
+def test_messages_waits_for_the_reply(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without that line, the end of the block closes the client before the reply is sent."""
+    (program,) = blocks(page("messages"))
+    without, count = re.subn(r"^    replied\.wait\(.*\n", "", program, flags=re.MULTILINE)
+    assert count == 1
+    exec(compile(without, "messages.md", "exec", dont_inherit=True), {})
+    assert "replied" not in capsys.readouterr().out
 
 
 # -- observing ---------------------------------------------------------------------------------------------------------

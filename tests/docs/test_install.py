@@ -26,6 +26,7 @@ NEEDED = {
     "relay_sync.contrib.flask": "flask",
     "relay_sync.contrib.django": "django",
     "flask": "flask",
+    "celery": "celery",
     "django": "django",
     "pytest": "pytest",
 }
@@ -40,6 +41,7 @@ COMMANDS = {
     "flask": "flask",
     "django-admin": "django",
     "jupyter": "notebook",
+    "celery": "celery",
     "gunicorn": "gunicorn",
     "pytest": "pytest",
 }

@@ -229,9 +229,14 @@ OTHERS = re.compile(
 )
 #: Numbers that the code does not decide, by page: arguments in examples, and what follows from them.
 FREE: dict[str, list[str]] = {
-    "docs/simulate.md": ["who speaks for eight seconds", "runs the clock eight times as fast"],
+    "docs/simulate.md": [
+        "waits up to 20 s for the program",
+        "answered with status 204",
+        "who speaks for eight seconds",
+        "runs the clock eight times as fast",
+    ],
     "docs/script.md": ["`client.run(drain=30)` gives live calls 30 s to end"],
-    "docs/jupyter.md": ["`streams[0]`"],
+    "docs/jupyter.md": ["`streams[0]`", "blocks for about 8 s, until"],
     "docs/pytest.md": ["presses no key for 30 seconds", "`client.drain(5)`"],
     "README.md": [
         "during the first 15 to 20 seconds",

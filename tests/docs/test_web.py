@@ -140,6 +140,9 @@ def test_a_program_is_checked_from_outside(tmp_path: pathlib.Path) -> None:
                 assert line_of(checking) == "the caller heard: Welcome to Example Inc."
                 assert line_of(checking) == "the call: hangup"
                 assert checking.wait(START) == 0
+            with running(program) as checking:
+                assert checking.communicate(timeout=START)[1] == "usage: python check.py simulator.json\n"
+                assert checking.returncode == 1
         server.process.terminate()
         server.process.communicate(timeout=START)
 
