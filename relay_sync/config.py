@@ -335,8 +335,8 @@ def _credentials(
             raise InvalidParameter(name, given, f"text without leading or trailing spaces (or {variable})", secret=True)
         if not given and not found_jwt and name != "jwt_token":
             without = (
-                'without an account, run "relay-sync demo", or run "relay-sync simulate --show-tokens" and set the values that'
-                " it prints"
+                "to try without an account: relay-sync demo, or relay_sync.simulator.Simulator and its credentials, or the"
+                " settings that relay-sync simulate --show-tokens prints"
             )
             raise InvalidParameter(
                 name, None, f"a value, passed here or in the environment variable {variable} ({without})"
