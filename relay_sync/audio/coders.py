@@ -87,7 +87,7 @@ class Encoder:
         :raises InvalidParameter: *pcm* has an odd number of bytes.
         """
         if len(pcm) % 2:
-            raise InvalidParameter("pcm", f"<{len(pcm)} bytes>", "16-bit PCM with an even number of bytes")
+            raise InvalidParameter("pcm", f"<{len(pcm)} bytes>", "16-bit PCM (an even number of bytes)")
         size, waiting = 2 * self.samples, self._waiting
         if not waiting and len(pcm) == size:  # the usual case
             self._owes = True

@@ -247,4 +247,4 @@ def _take_back(bridge: _Bridge) -> None:
         if not bridge.is_done:
             bridge.stop()
     except Exception as error:
-        _log.warning("disconnecting the call from a stream that did not start failed: %s", error)
+        _log.warning("could not disconnect the call from a stream that did not start: %s", error)

@@ -119,12 +119,12 @@ class Diagnosis:
             if payload.startswith(magic):
                 self.tell(
                     "container",
-                    "the audio begins like %s: media must be raw audio without a file header, which is heard as noise",
+                    "the audio looks like %s: media must be raw audio without a file header, which is heard as noise",
                     name,
                 )
                 return
         if payload[4:8] == b"ftyp":
-            self.tell("container", "the audio begins like an MP4 file: media must be raw audio")
+            self.tell("container", "the audio looks like an MP4 file: media must be raw audio")
 
     def _silence(self, track: str, pcm: bytes) -> None:
         if not is_silent(pcm):

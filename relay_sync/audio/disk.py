@@ -123,7 +123,7 @@ class Disk:
             except BaseException as error:  # keep recording after any error
                 time.sleep(INTERVAL)
                 with suppress(BaseException):
-                    _log.warning("%s continues after %s: %s", self._name, type(error).__name__, error)
+                    _log.warning("%s recovered from %s: %s", self._name, type(error).__name__, error)
         self._close_unneeded()  # files added after the last turn
 
     def _has_work(self) -> bool:

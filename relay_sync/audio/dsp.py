@@ -91,7 +91,7 @@ def _filter(up: int, down: int) -> _Filter:
 
 def _check_rate(name: str, rate: object) -> None:
     if not isinstance(rate, int) or not 1 <= rate <= HIGHEST:
-        raise InvalidParameter(name, rate, f"whole Hz from 1 to {HIGHEST}")
+        raise InvalidParameter(name, rate, f"a whole number of Hz from 1 to {HIGHEST}")
 
 
 def _check_ratio(name: str, from_rate: int, to_rate: int) -> None:
@@ -154,7 +154,7 @@ class Resampler:
         :raises InvalidParameter: *pcm* has an odd number of bytes.
         """
         if len(pcm) % 2:
-            raise InvalidParameter("pcm", f"<{len(pcm)} bytes>", "16-bit PCM with an even number of bytes")
+            raise InvalidParameter("pcm", f"<{len(pcm)} bytes>", "16-bit PCM (an even number of bytes)")
         form = self._filter
         if form is None:
             return bytes(pcm)
@@ -220,7 +220,7 @@ class Resamplers:
 
 
 def resample(pcm: bytes, from_rate: int, to_rate: int) -> bytes:
-    """Resample a complete sound.
+    """Resample a complete audio clip.
 
     The result has no delay and the same duration as *pcm*, rounded up to a whole sample.
 

@@ -270,7 +270,7 @@ class Gate:
             self._refuse(
                 "no token",
                 "rejected %s with 401: no bearer token, and streams without one are not enabled; use listen(), give"
-                " AudioServer a token or an on_stream, or call accept() before",
+                " AudioServer a token or an on_stream, or call accept() first",
                 request.remote,
             )
             return _UNAUTHORIZED

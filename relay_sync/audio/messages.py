@@ -147,7 +147,7 @@ class Dtmf:
 
 @frozen
 class Mark:
-    """A ``mark`` message. The carrier returns it after playing the audio that was sent before the mark."""
+    """A ``mark`` message. The carrier returns it after the preceding audio was played or discarded."""
 
     name: str
 
@@ -225,7 +225,7 @@ def _check_ids(source: object, start: Start, event: object) -> None:
     for names, known, what in zip((_STREAM_IDS, _CALL_IDS), start.ids, ("stream", "call"), strict=True):
         named = _ids(source, names)
         if named and known and not set(named).intersection(known) and not (what == "call" and event == "stop"):
-            raise BadMessage(f"a message of another {what}")
+            raise BadMessage(f"a message for another {what}")
 
 
 def _ids(source: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:

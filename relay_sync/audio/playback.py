@@ -193,7 +193,7 @@ class Piece:
 
 
 class Playback:
-    """A playback in the background, as returned by ``play(..., wait=False)``. Safe to use from any thread.
+    """A background playback, as returned by ``play(..., wait=False)``. Safe to use from any thread.
 
     :param piece: the queued audio.
     """
@@ -229,7 +229,7 @@ class Playback:
         :param timeout: maximum time to wait, in seconds; ``None`` waits indefinitely.
         :return: how much was heard.
         :raises WaitTimeout: the playback is still active. It continues.
-        :raises StreamFailed: the remote end does not read.
+        :raises StreamFailed: the remote end is not reading data.
         :raises Forked: the playback belongs to the parent process.
         """
         timeout = values.timeout(timeout)

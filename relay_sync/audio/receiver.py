@@ -433,7 +433,7 @@ class Receiver:
             "no start within %g s; closing the connection: is the peer a media stream?",
             self._settings.start_timeout,
         )
-        self._finish("never started")
+        self._finish("closed")  # no stream was created
         self._connection.close(1008, "no start")
 
     def _check_idle(self) -> None:

@@ -439,7 +439,7 @@ class Recorder:
             return
         if self._finalizer is not None:
             where = ", ".join(filter(None, (self.owner, self.path)))
-            _log.warning("the recording stops, the stream continues%s: %s", where and f" ({where})", error)
+            _log.warning("recording stopped; the stream continues%s: %s", where and f" ({where})", error)
         elif self._tell is not None:
             self._tell("recording", "the audio is not recorded: %s", error)
         else:

@@ -80,9 +80,9 @@ class AudioServer(Connecting):
         the URL contains this machine's own address, which only the simulator can reach.
     :param path: the only path that accepts streams; by default the path of *public_url*, or ``/audio``.
     :param token: bearer token that the carrier must send (``authorization_bearer_token`` of ``call.stream``). It is checked
-        before the upgrade. ``listen`` creates a separate token for each stream. ``None`` accepts streams without a token if
-        *on_stream* is set or :meth:`accept` was called. A server that other machines can reach (through *public_url* or its
-        *host*) rejects them until :meth:`accept` is called, unless *on_stream*, *origins* or *hosts* is given.
+        before the upgrade. ``listen`` creates a separate token for each stream. ``None`` accepts streams without a token. A
+        server that other machines can reach (through *public_url* or its *host*) accepts them only if *on_stream*, *origins* or
+        *hosts* is given, or after :meth:`accept` was called.
     :param ssl_context: TLS context; the server then accepts ``wss://`` connections directly.
     :param record_to: path of a WAV file to which each stream is recorded while it is received, with the placeholders
         ``{call_id}``, ``{stream_id}`` and ``{account_id}``. Missing directories are created. Existing files are not overwritten:
@@ -224,8 +224,8 @@ class AudioServer(Connecting):
         """
         if self._generation != generation():  # checked before the lock, which may be held forever in a child
             raise Forked(
-                "this AudioServer was started in the parent process, before the fork (its first use starts it, be it url or"
-                " port): start it in the child only, or create a new one there"
+                "this AudioServer was started in the parent process, before the fork (reading url or port also"
+                " starts it): start it in the child only, or create a new one there"
             )
         with self._starting:
             self._check_open()
@@ -254,7 +254,7 @@ class AudioServer(Connecting):
             self._server, self._address.port = server, server.port
         if self._observers is not None:
             self._observers.open()
-        _log.info("%s listens on %s", self._name, ", ".join(server.addresses))
+        _log.info("%s: listening on %s", self._name, ", ".join(server.addresses))
 
     def _check_open(self) -> None:
         if self._closed:
@@ -381,14 +381,16 @@ class AudioServer(Connecting):
 
         :param timeout: maximum time to wait, in seconds; ``None`` waits until a stream arrives or the server is closed.
         :return: the stream.
-        :raises StreamsTaken: the server has an *on_stream* handler, which receives all streams.
+        :raises StreamsTaken: the server has an *on_stream* handler, which receives these streams.
         :raises WaitTimeout: no stream arrived within *timeout*.
         :raises StreamFailed: the server was closed.
         :raises InvalidParameter: *timeout* is invalid.
         """
         timeout = values.timeout(timeout)
         if self._on_stream is not None:
-            raise StreamsTaken("accept() is not available with on_stream, which receives every stream: use one of them")
+            raise StreamsTaken(
+                "accept() is not available with on_stream, which receives the same streams: use one or the other"
+            )
         self._gate.strangers = True
         self.start()
         deadline = Deadline.after(time.monotonic(), timeout)
@@ -480,7 +482,7 @@ class AudioServer(Connecting):
         url = self.url
         if url.startswith("ws:") and not is_loopback(urlsplit(url).hostname):
             raise InvalidParameter(
-                "public_url", None, "a wss:// address that the carrier can reach: only wss:// may leave this machine"
+                "public_url", None, "a wss:// address that the carrier can reach: ws:// is allowed only on this machine"
             )
         return url
 
@@ -562,7 +564,7 @@ def _stop(action: StreamingAction) -> None:
         if not action.is_done:
             action.stop()
     except Exception as error:
-        _log.warning("stopping a stream that did not start failed: %s", error)
+        _log.warning("could not stop a stream that did not start: %s", error)
 
 
 AudioServer.__module__ = "relay_sync.audio"

@@ -87,7 +87,7 @@ def _read(source: PathLike | io.BytesIO, name: str) -> WavAudio:
     try:
         return read_wav(source)
     except ValueError as problem:
-        raise InvalidParameter("audio", name, f"a WAV file that can be read ({problem})") from None
+        raise InvalidParameter("audio", name, f"a readable WAV file ({problem})") from None
 
 
 def _opened(file: io.BufferedIOBase | io.RawIOBase) -> bytes:
@@ -108,14 +108,14 @@ def _of_bytes(pcm: bytes, rate: int, sample_rate: int | None) -> bytes:
         return _of_wav(_read(io.BytesIO(pcm), "<a WAV file>"), rate, "<a WAV file>")
     _check_head(pcm, "raw PCM or a WAV file")
     if len(pcm) % 2:
-        raise InvalidParameter("audio", f"<{len(pcm)} bytes>", "16-bit PCM, so an even number of bytes")
+        raise InvalidParameter("audio", f"<{len(pcm)} bytes>", "16-bit PCM (an even number of bytes)")
     return _at_rate(pcm, sample_rate or rate, rate)
 
 
 def _check_head(pcm: bytes, accepted: str) -> None:
     kind = no_samples(pcm)
     if kind is not None:
-        raise InvalidParameter("audio", f"<{len(pcm)} bytes>", f"{accepted}; this begins like {kind}")
+        raise InvalidParameter("audio", f"<{len(pcm)} bytes>", f"{accepted}; this looks like {kind}")
 
 
 def _bytes_of(rate: int) -> Callable[[Chunk], bytes]:

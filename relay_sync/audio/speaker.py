@@ -1,7 +1,7 @@
 """Send audio on a two-way stream, and track how much of it was heard.
 
 Any thread may submit audio, but only the loop thread sends it. The loop thread never blocks: timers pace the packets. If the
-remote end does not read, sending pauses at ``MOST_UNREAD`` buffered bytes, and the queued audio fails after ``send_timeout``
+remote end stops reading, sending pauses at ``MOST_UNREAD`` buffered bytes, and the queued audio fails after ``send_timeout``
 seconds.
 
 The speaker measures progress with internal marks, which it sends after every half second of audio and at the end of a piece.
@@ -41,7 +41,7 @@ MOST_MARKS = 4096  # maximum number of pending marks
 OVERDUE = 5.0  # seconds to wait for a mark after it is due, or after the last returned mark
 OVERDUE_AGAIN = 0.5  # the same, after marks have failed to return
 _TURN = 32  # maximum number of messages to send in one turn of the loop
-_LOOK = 0.1  # seconds between checks of a remote end that does not read
+_LOOK = 0.1  # seconds between checks of a remote end that is not reading
 _OURS = "relay-sync:"  # prefix of the names of internal marks
 
 
@@ -53,7 +53,7 @@ class Speaker:
     :param stream_id: the carrier's id of the stream.
     :param sample_rate: sample rate of the codec in Hz.
     :param encoding: creates an encoder for a piece of audio.
-    :param send_timeout: maximum time that the remote end may read nothing while data is buffered, in seconds.
+    :param send_timeout: maximum time that buffered data may remain unread by the remote end, in seconds.
     """
 
     def __init__(
@@ -88,7 +88,9 @@ class Speaker:
         self._last_echo = 0.0  # time when a mark last returned, or when sent data was last seen in the buffer
         self._deaf = False  # whether marks were overdue and none has returned since
         self._warned = False  # whether missing marks were logged
-        self._stalled: tuple[float, int] | None = None  # since when the remote end reads nothing; bytes buffered then
+        self._stalled: tuple[float, int] | None = (
+            None  # time when the remote end stopped reading, and the bytes buffered then
+        )
         connection.on_drain = self._pump
 
     # -- for any thread ------------------------------------------------------------------------------------------------
@@ -102,11 +104,11 @@ class Speaker:
         """Add a piece of audio to the queue. If the stream has ended, the piece finishes immediately.
 
         :raises QueueFull: too much audio is queued.
-        :raises StreamFailed: the remote end does not read.
+        :raises StreamFailed: the remote end is not reading data.
         """
         self._check_read()
         if self._held + sum(size for _, size in list(self._inbox)) + piece.bytes > MOST_WAITING:
-            raise QueueFull("over an hour of audio is queued: wait() for it, or clear() it")
+            raise QueueFull("64 MiB of audio is queued: wait() for it, or clear() it")
         piece.held, piece.time = piece.bytes, self._loop.time
 
         def submit() -> None:
@@ -129,7 +131,7 @@ class Speaker:
         :param name: name of the mark; ``None`` generates a name.
         :return: the name.
         :raises QueueFull: too many marks are pending.
-        :raises StreamFailed: the remote end does not read.
+        :raises StreamFailed: the remote end is not reading data.
         """
         self._check_read()
         name = name or f"mark-{next(self._numbers)}"
@@ -189,7 +191,7 @@ class Speaker:
 
     def _check_read(self) -> None:
         if not self._over and self._connection.buffered > 2 * MOST_UNREAD:
-            raise StreamFailed("the remote end of the stream does not read")
+            raise StreamFailed("the remote end of the stream is not reading data")
 
     def _hand_over(self, act: Callable[[], object], size: int = 0) -> None:
         """Run *act* on the loop thread.
@@ -326,8 +328,8 @@ class Speaker:
         if self._stalled is None or unread != self._stalled[1]:
             self._stalled = (now, unread)
         elif now - self._stalled[0] > self._send_timeout:
-            _log.warning("stream %s: the remote end does not read; dropping queued audio", self._stream_id)
-            error = StreamFailed(f"the remote end of the stream has read nothing for {self._send_timeout:g} s")
+            _log.warning("stream %s: the remote end is not reading data; dropping queued audio", self._stream_id)
+            error = StreamFailed(f"the remote end of the stream has not read any data for {self._send_timeout:g} s")
             self._drop(now, "ended", error)
             # If the remote end starts to read again, it should discard the audio.
             self._connection.send(clear_line(self._stream_id))

@@ -86,16 +86,16 @@ class Speaking:
         :param timeout: maximum time to wait, in seconds; ``None`` waits until the audio has been heard or the stream ends.
         :param paced: whether to send the audio in real time, 80 ms ahead. ``False`` sends it as fast as the remote end reads,
             and the carrier queues it. Streams with ``realtime=True`` lose audio sent without pacing.
-        :param sample_rate: sample rate of the PCM in Hz; by default ``stream.sample_rate``. Audio with a different rate than the
-            codec is resampled (extra ``dsp``).
+        :param sample_rate: sample rate of the PCM in Hz; by default ``stream.sample_rate``. Audio at a rate other than the
+            codec's is resampled, which requires the ``dsp`` extra.
         :return: how much was heard: all audio, or less if ``clear()`` was called or the stream ended. If the carrier returns no
-            marks, the playback ends some seconds after its expected end and is ``estimated``; this is logged once.
+            marks, the playback ends a few seconds after its expected end and is ``estimated``; this is logged once.
         :raises WaitTimeout: the audio is still being played. Playback continues, except for unread items of an iterable.
         :raises InvalidParameter: the audio cannot be played.
         :raises UnsupportedCodec: the stream's codec cannot be encoded.
         :raises OSError: the file cannot be read.
-        :raises QueueFull: over an hour of audio is already queued.
-        :raises StreamFailed: the remote end does not read.
+        :raises QueueFull: 64 MiB of encoded audio is already queued.
+        :raises StreamFailed: the remote end is not reading data.
         :raises StreamIsOneWay: the stream is not two-way.
         """
         timeout = values.timeout(timeout)
@@ -155,7 +155,7 @@ class Speaking:
         :param name: name of a mark set by :meth:`mark`. If the name was reused, this is the latest mark with that name.
         :param timeout: maximum time to wait, in seconds; ``None`` waits until the mark returns or the stream ends.
         :return: ``True`` if the audio before the mark was heard, ``False`` if the mark was cleared or the stream has ended. If
-            the carrier returns no marks, the result is ``True`` some seconds after the expected time; this is logged once.
+            the carrier returns no marks, the result is ``True`` a few seconds after the expected time; this is logged once.
         :raises WaitTimeout: the mark did not return within *timeout*.
         :raises InvalidParameter: no such mark was set, or *timeout* is invalid.
         :raises StreamIsOneWay: the stream is not two-way.

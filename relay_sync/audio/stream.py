@@ -138,7 +138,7 @@ class AudioStream(Speaking):
         """The path of the file to which this stream is recorded.
 
         ``None`` if the server has no ``record_to``, or if the file could not be created. At the start of a stream, reading this
-        property waits up to 5 seconds until the file has been created.
+        property waits up to 5 seconds for the file to be created.
         """
         if self._recorder is None:
             return None
@@ -221,10 +221,11 @@ class AudioStream(Speaking):
         )
 
     def read_frame(self, timeout: float | None = None, *, track: str | None = None) -> AudioFrame | None:
-        """Return the next frame, or ``None`` when the stream has ended.
+        """Wait for the next frame.
 
         :param timeout: maximum time to wait, in seconds; ``None`` waits until a frame arrives or the stream ends.
         :param track: ``inbound`` or ``outbound``; ``None`` returns frames of both.
+        :return: the frame; ``None`` if the stream has ended.
         :raises WaitTimeout: no frame arrived within *timeout*. The stream continues.
         :raises InvalidParameter: *timeout* is invalid, or the stream has no such track.
         """
@@ -241,6 +242,7 @@ class AudioStream(Speaking):
         :param seconds: duration of the audio in seconds.
         :param timeout: maximum time to wait, in seconds; ``None`` waits until all audio has arrived or the stream ends.
         :param track: ``inbound`` or ``outbound``; by default ``inbound`` if it is streamed, otherwise ``outbound``.
+        :return: the PCM, which is shorter than *seconds* only at the end of the stream.
         :raises WaitTimeout: not enough audio arrived within *timeout*. The audio that did arrive can be read later.
         :raises UnsupportedCodec: the codec cannot be decoded.
         :raises InvalidParameter: a number is invalid, or the stream has no such track.
@@ -261,9 +263,10 @@ class AudioStream(Speaking):
             ) from None
 
     def read_dtmf(self, timeout: float | None = None) -> DtmfEvent | None:
-        """Return the next key, or ``None`` when the stream has ended. Each key is returned once.
+        """Wait for the next DTMF key. Each key is returned once.
 
         :param timeout: maximum time to wait, in seconds; ``None`` waits until a key is pressed or the stream ends.
+        :return: the key; ``None`` if the stream has ended.
         :raises WaitTimeout: no key was pressed within *timeout*. The stream continues.
         :raises InvalidParameter: *timeout* is invalid.
         """
@@ -271,9 +274,10 @@ class AudioStream(Speaking):
         return self._core.dtmf.take(timeout)
 
     def read_mark(self, timeout: float | None = None) -> str | None:
-        """Return the name of the next returned mark, or ``None`` when the stream has ended. Each mark is returned once.
+        """Wait for the next mark that the carrier returns. Each mark is returned once.
 
         :param timeout: maximum time to wait, in seconds; ``None`` waits until a mark returns or the stream ends.
+        :return: the name of the mark; ``None`` if the stream has ended.
         :raises WaitTimeout: no mark returned within *timeout*. The stream continues.
         :raises InvalidParameter: *timeout* is invalid.
         """
@@ -354,7 +358,7 @@ class AudioStream(Speaking):
                 action.stop()
                 stopped = True
             except Exception as error:
-                _log.warning("stopping the action of stream %s failed: %s", self.stream_id, error)
+                _log.warning("could not stop the action of stream %s: %s", self.stream_id, error)
         end = time.monotonic() + timeout
         if stopped:
             self.wait(min(GRACE, timeout / 2))

@@ -16,7 +16,7 @@ from .stats import Counts
 
 __all__ = ["DtmfEvent", "EndReason", "StreamCore"]
 
-EndReason = Literal["stopped", "closed", "dropped", "never started", "timed out"]
+EndReason = Literal["stopped", "closed", "dropped", "timed out"]
 
 
 @frozen

@@ -231,7 +231,7 @@ def _audio(data: bytes, shape: tuple[int, int, int, int], name: str) -> WavAudio
     elif tag in (_MULAW, _ALAW) and bits == 8:
         pcm = codec_for("PCMU" if tag == _MULAW else "PCMA").decode(data)
     else:
-        raise ValueError(f"{name}: supported are 8- and 16-bit PCM and G.711, not {_named(tag, bits)}")
+        raise ValueError(f"{name}: only 8- and 16-bit PCM and G.711 are supported, not {_named(tag, bits)}")
     whole = len(pcm) - len(pcm) % (2 * channels)
     return WavAudio(pcm=pcm[:whole], sample_rate=rate, channels=channels)
 

@@ -162,5 +162,5 @@ def _count(outcome: Outcome) -> str:
 
 
 def _format(recorded: WavAudio, tracks: list[str]) -> str:
-    who = "mono" if len(tracks) == 1 else "stereo, caller left, far side right"
+    who = "mono" if len(tracks) == 1 else "stereo, caller on the left, what the caller hears on the right"
     return f"{recorded.duration:.1f} s, 16-bit PCM, {recorded.sample_rate} Hz, {who}"

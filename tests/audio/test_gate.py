@@ -314,7 +314,7 @@ def test_the_text_of_an_audio_server_says_where_it_listens(caplog: pytest.LogCap
     assert repr(AudioServer("", 8765)) == "<AudioServer for all addresses, port 8765, not started>"
     with caplog.at_level(logging.INFO, "relay_sync.audio"), AudioServer("0.0.0.0") as audio:
         assert repr(audio) == f"<AudioServer listening on 0.0.0.0:{audio.port}>"
-        assert f"listens on 0.0.0.0:{audio.port}" in caplog.text
+        assert f"listening on 0.0.0.0:{audio.port}" in caplog.text
     assert repr(audio) == "<AudioServer closed>"
     with AudioServer("localhost") as audio:
         assert f"127.0.0.1:{audio.port}" in repr(audio)

@@ -190,7 +190,7 @@ def test_what_names_another_stream_or_call_is_refused(
     if event == "stop" and members.get("streamSid") == "MZ1":
         assert parse_message(text, of=STARTED) == Stop()
         return
-    with pytest.raises(BadMessage, match=r"of another (stream|call)"):
+    with pytest.raises(BadMessage, match=r"for another (stream|call)"):
         parse_message(text, of=STARTED)
 
 
@@ -205,10 +205,10 @@ def test_what_names_another_stream_or_call_is_refused(
 )
 def test_an_id_of_one_kind_is_none_of_the_other(members: dict[str, Any], what: str) -> None:
     text = json.dumps({"event": "media", **members, "media": {"track": "inbound", "payload": ""}})
-    with pytest.raises(BadMessage, match=f"of another {what}"):
+    with pytest.raises(BadMessage, match=f"for another {what}"):
         parse_message(text, of=STARTED)
     if what == "stream":  # a stop is judged by its stream
-        with pytest.raises(BadMessage, match="of another stream"):
+        with pytest.raises(BadMessage, match="for another stream"):
             parse_message(json.dumps({"event": "stop", **members, "stop": {}}), of=STARTED)
 
 

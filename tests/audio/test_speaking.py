@@ -559,7 +559,7 @@ def test_a_far_side_that_does_not_read_is_an_error_and_no_memory() -> None:
         assert speaker is not None
         pcm = bytes(24_000_000)
         mark = it.stream.mark()
-        with pytest.raises(StreamFailed, match=r"has read nothing for 0\.3 s"):
+        with pytest.raises(StreamFailed, match=r"has not read any data for 0\.3 s"):
             it.stream.play(pcm, paced=False, timeout=PATIENCE)
         assert not it.stream.wait_for_mark(mark, 0)
         assert speaker._connection.buffered < 600_000
@@ -607,13 +607,13 @@ def test_what_cannot_be_played(tmp_path: Path) -> None:
             (b"\0\0\0", "even number"),
             (stereo, "mono; it has 2 channels"),
             (text, "not a WAV file"),
-            (b"OggS" + bytes(100), "begins like an Ogg file"),
+            (b"OggS" + bytes(100), "looks like an Ogg file"),
             (b"RIFF\0\0\0\0WAVEfmt ", "contains no audio|too short"),
             (5, "bytes, the path of a WAV file, or an iterable"),
             ([1, 2], "iterable of bytes"),
             (["ab"], "iterable of bytes"),
             ([stereo.read_bytes()], "PCM in chunks, or a complete WAV file"),
-            ([b"Ogg", b"S" + bytes(100)], "PCM in chunks.*; this begins like an Ogg file"),
+            ([b"Ogg", b"S" + bytes(100)], "PCM in chunks.*; this looks like an Ogg file"),
         ]:
             with pytest.raises(InvalidParameter, match=words):
                 it.stream.play(what, timeout=PATIENCE)  # type: ignore[call-overload]

@@ -286,7 +286,7 @@ def test_a_disk_that_takes_nothing_ends_the_recording_only(tmp_path: Path, caplo
     assert isinstance(recorder.error, OSError)
     assert not recorder.add(0, 0, bytes(100))
     recorder.flush()
-    assert caplog.text.count("the recording stops") == 1
+    assert caplog.text.count("recording stopped") == 1
     with pytest.raises(OSError, match="incomplete"):
         recorder.copy_to("never.wav")
     recorder._file.close()

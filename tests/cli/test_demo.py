@@ -94,7 +94,10 @@ def test_it_tells_what_happened_in_order(tmp_path: Path, capsys: pytest.CaptureF
     ] or (
         told == ["call answered", *told[1:]] and len(told) == 5  # the call rang before anybody listened
     )
-    assert f"Audio:   {out} (8.1 s, 16-bit PCM, 8000 Hz, stereo, caller left, far side right)" in printed.out
+    assert (
+        f"Audio:   {out} (8.1 s, 16-bit PCM, 8000 Hz, stereo, caller on the left, what the caller hears on the right)"
+        in printed.out
+    )
     assert "caller    ▅▆▅▁ ▄▃ █▄▂▅▅▆▄ ▄" in printed.out
     (next_heading,) = re.findall(r'^Next:    README\.md, "(.+?)"', printed.out, re.MULTILINE)
     assert f"\n## {next_heading}\n" in (ROOT / "README.md").read_text(encoding="utf-8")

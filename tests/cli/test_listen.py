@@ -124,7 +124,7 @@ def test_on_a_full_disk_nothing_is_said_to_be_saved(tmp_path: Path, room: int) -
     assert "No space left" in shown
     if room:
         assert f"cut short, {tmp_path / call_id}.wav is incomplete" in shown
-        assert f"the recording stops, the stream continues (call {call_id}, {tmp_path / call_id}.wav)" in rest
+        assert f"recording stopped; the stream continues (call {call_id}, {tmp_path / call_id}.wav)" in rest
     else:
         assert "; not saved: " in shown
 

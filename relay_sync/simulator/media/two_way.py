@@ -143,7 +143,7 @@ class TwoWayStream(Stream):
             return
         for head, kind in _HEADERS.items():
             if payload.startswith(head):
-                self.note("header", f"audio that starts like {kind}: the party hears the header as noise")
+                self.note("header", f"audio that looks like {kind}: the party hears the header as noise")
         if self.format.base == "L16" and len(payload) % 2:
             self.note("odd", "L16 audio with an odd number of bytes: the audio after it would be noise")
             payload = payload[:-1]

@@ -158,9 +158,9 @@ def _from_bytes(data: bytes, name: str) -> Voice:
     if kind == "a WAV file":
         return voice_of(io.BytesIO(data), name, shown)
     if kind is not None:
-        raise InvalidParameter(name, shown, f"16-bit PCM or a WAV file; this starts like {kind}")
+        raise InvalidParameter(name, shown, f"16-bit PCM or a WAV file; this looks like {kind}")
     if len(data) % 2:
-        raise InvalidParameter(name, shown, "16-bit PCM with an even number of bytes")
+        raise InvalidParameter(name, shown, "16-bit PCM (an even number of bytes)")
     return Voice(data)
 
 

@@ -498,7 +498,7 @@ for member in ("streamSid", "stream_sid", "streamId", "stream_id"):
         ],
         [F1, F2],
         file="wrong",
-        warn=["a message of another stream"],
+        warn=["a message for another stream"],
         stats={"bad_frames": 4},
         dtmf=[["6", None]],
         marks=["n"],
