@@ -183,6 +183,7 @@ def test_phones_messages_tasks_and_rest(sim: Simulator, control: Control) -> Non
         ("POST", "/calls", [], 400, "JSON object"),
         ("POST", "/faults/explode", {}, 404, "one of"),
         ("POST", "/faults/refuse", {}, 400, "method"),
+        ("POST", "/faults/refuse", {"method": "calling.plya"}, 400, "perhaps 'calling.play'"),
         ("POST", "/faults/disturb_stream", {"stream": "loudly"}, 400, "kind"),
         ("POST", "/connections/explode", {}, 404, "one of"),
         ("POST", "/phones", {"number": TO, "busy": True, "declines": True}, 400, "declines"),
