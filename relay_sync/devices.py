@@ -35,7 +35,7 @@ def _device(kind: str, params: Mapping[str, Any], extra: Mapping[str, Any] | Non
     """Validate the parameters and create the device.
 
     :param kind: type of the device.
-    :param params: the parameters, with their names in the protocol.
+    :param params: parameters, with their names in the protocol.
     :param extra: additional parameters, which are not validated.
     """
     found = {name: check(_ARGUMENTS.get(name, name), params[name]) for name, check in nested.DEVICES[kind].items()}
@@ -59,15 +59,15 @@ def phone(
 ) -> Device:
     """Return a device for a telephone number.
 
-    Invisible characters in a copied number are removed. Spaces, dashes and brackets are rejected.
+    Invisible characters in a copied number are removed. Spaces, dashes and parentheses are rejected.
 
-    :param to: the telephone number to call: ``+`` and digits, as in E.164 format, or digits, ``*`` and ``#``. The client checks
+    :param to: telephone number to call: ``+`` and digits, as in E.164 format, or digits, ``*`` and ``#``. The client checks
         only this form.
-    :param from_: the caller ID to show, a telephone number in the same form.
+    :param from_: caller ID to show, a telephone number in the same form.
     :param timeout: ring timeout in whole seconds. The platform defaults to 30.
-    :param confirm: document to execute for the callee before the call is connected, as an http(s) URL or a list of steps.
+    :param confirm: document to execute for the callee before the call is connected, as an HTTP or HTTPS URL or a list of steps.
     :param confirm_timeout: time for the callee to confirm, in whole seconds.
-    :param call_state_url: http(s) URL that receives status callbacks for the states in ``call_state_events``.
+    :param call_state_url: HTTP or HTTPS URL that receives status callbacks for the states in ``call_state_events``.
     :param call_state_events: call states to report, a list of ``created``, ``ringing``, ``answered`` and ``ended``.
     :param extra: additional wire parameters that this SDK does not define.
     :raises InvalidParameter: a value is invalid.
@@ -97,12 +97,12 @@ def fabric(
 ) -> Device:
     """Return a device for the address of a Call Fabric resource.
 
-    :param to: the address to call, such as ``/public/desk``.
-    :param from_: the caller ID to show, an address.
+    :param to: address to call, such as ``/public/desk``.
+    :param from_: caller ID to show, an address.
     :param timeout: ring timeout in whole seconds. The platform defaults to 30.
-    :param confirm: document to execute for the callee before the call is connected, as an http(s) URL or a list of steps.
+    :param confirm: document to execute for the callee before the call is connected, as an HTTP or HTTPS URL or a list of steps.
     :param confirm_timeout: time for the callee to confirm, in whole seconds.
-    :param call_state_url: http(s) URL that receives status callbacks for the states in ``call_state_events``.
+    :param call_state_url: HTTP or HTTPS URL that receives status callbacks for the states in ``call_state_events``.
     :param call_state_events: call states to report, a list of ``created``, ``ringing``, ``answered`` and ``ended``.
     :param extra: additional wire parameters that this SDK does not define.
     :raises InvalidParameter: a value is invalid.
@@ -140,9 +140,9 @@ def sip(
 ) -> Device:
     """Return a device for a SIP address.
 
-    :param to: the address to call: ``sip:user@host``.
-    :param from_: the caller ID to show, a telephone number or SIP address.
-    :param from_name: the caller name to show.
+    :param to: address to call: ``sip:user@host``.
+    :param from_: caller ID to show, a telephone number or SIP address.
+    :param from_name: caller name to show.
     :param timeout: ring timeout in whole seconds. The platform defaults to 30.
     :param headers: SIP headers as a mapping, or a list of ``{"name": ..., "value": ...}`` if a name occurs more than once.
     :param codecs: codecs in order of preference: ``PCMU``, ``PCMA``, ``OPUS``, ``G729``, ``G722``, ``AMR-WB``, ``VP8``, ``H264``.
@@ -151,9 +151,9 @@ def sip(
     :param username: user name for authentication at the SIP server.
     :param password: password for authentication at the SIP server.
     :param session_timeout: interval of the SIP session timer, in whole seconds.
-    :param confirm: document to execute for the callee before the call is connected, as an http(s) URL or a list of steps.
+    :param confirm: document to execute for the callee before the call is connected, as an HTTP or HTTPS URL or a list of steps.
     :param confirm_timeout: time for the callee to confirm, in whole seconds.
-    :param call_state_url: http(s) URL that receives status callbacks for the states in ``call_state_events``.
+    :param call_state_url: HTTP or HTTPS URL that receives status callbacks for the states in ``call_state_events``.
     :param call_state_events: call states to report, a list of ``created``, ``ringing``, ``answered`` and ``ended``.
     :param extra: additional wire parameters that this SDK does not define.
     :raises InvalidParameter: a value is invalid.
@@ -183,8 +183,8 @@ def call(call_id: str, node_id: str, *, extra: Mapping[str, Any] | None = None) 
 
     For example, ``devices.call(other.call_id, other.node_id)`` connects a call to the call ``other``.
 
-    :param call_id: id of the call.
-    :param node_id: id of the node that handles the call.
+    :param call_id: ID of the call.
+    :param node_id: ID of the node that handles the call.
     :param extra: additional wire parameters that this SDK does not define.
     :raises InvalidParameter: a value is invalid.
     """
@@ -206,8 +206,8 @@ def queue(
     """Return a device for the call that has waited longest in a queue. Only for ``connect``.
 
     :param queue_name: name of the queue.
-    :param node_id: id of the node that handles the queue.
-    :param queue_id: id of the queue, if known.
+    :param node_id: ID of the node that handles the queue.
+    :param queue_id: ID of the queue, if known.
     :param execute_after_queue: what the dequeued call executes afterward.
     :param extra: additional wire parameters that this SDK does not define.
     :raises InvalidParameter: a value is invalid.
@@ -242,7 +242,7 @@ def stream(
     :param codec: ``PCMU`` (the default), ``PCMA``, ``OPUS``, ``L16`` or ``G722``, optionally with ``@<hz>h`` and ``@<ms>i``, as
         in ``L16@16000h@40i``.
     :param realtime: whether to play received audio immediately, without buffering.
-    :param status_url: http(s) URL that receives status callbacks for the stream.
+    :param status_url: HTTP or HTTPS URL that receives status callbacks for the stream.
     :param status_url_method: HTTP method of the status callbacks, ``POST`` (the default) or ``GET``.
     :param authorization_bearer_token: token to send as ``Authorization: Bearer ...`` in the upgrade request.
     :param custom_parameters: JSON object to send to the receiver in the ``start`` message.

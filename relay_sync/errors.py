@@ -13,9 +13,9 @@
       ClientClosed                   the client was closed by disconnect(), stop() or the exit of the process
       QueueFull                      the queue of unsent commands or unread events is full
       Forked                         the object was created in the parent process
-      WrongThread                    a blocking method was called on the thread that receives its response
+      WrongThread                    a blocking method was called on the thread that receives its reply
       WaitTimeout                    (TimeoutError) the event did not arrive before the timeout
-        RequestTimeout               the server did not respond to a command before the timeout
+        RequestTimeout               the server did not reply to a command before the timeout
       EventPending                   the value of an expected event was accessed inside the with block
       CallEnded                      the call ended before the expected event; .end_reason
       DialFailed                     the dialed call was not answered; .reason
@@ -84,8 +84,8 @@ def _rebuild(cls: type[RelayError], state: dict[str, Any]) -> RelayError:
 class RelayError(Exception):
     """Base class for all exceptions of this package.
 
-    :param code: the code reported by the server, or ``None`` if the error was not reported by the server.
-    :param message: the error message. Secrets are masked.
+    :param code: code reported by the server, or ``None`` if the error was not reported by the server.
+    :param message: error message. Secrets are masked.
     """
 
     code: int | None
@@ -116,10 +116,10 @@ class RelayError(Exception):
 class CommandRefused(RelayError):
     """The server rejected a command.
 
-    :param code: the code reported by the server.
-    :param message: the error message.
+    :param code: code reported by the server.
+    :param message: error message.
     :ivar method: method of the rejected command, such as ``calling.stream``.
-    :ivar call_id: id of the call, or ``""`` if the command does not belong to a call.
+    :ivar call_id: ID of the call, or ``""`` if the command does not belong to a call.
     """
 
     def __init__(self, code: int | None, message: str, *, method: str = "", call_id: str = "") -> None:
@@ -131,8 +131,8 @@ class CommandRefused(RelayError):
 class AuthenticationError(CommandRefused):
     """The server rejected the credentials.
 
-    :param code: the code reported by the server.
-    :param message: the error message.
+    :param code: code reported by the server.
+    :param message: error message.
     :ivar method: method of the rejected command.
     :ivar call_id: ``""``.
     """
@@ -142,10 +142,10 @@ class InvalidParameter(RelayError, ValueError):
     """A parameter is invalid. Nothing was sent to the server.
 
     :ivar parameter: name of the parameter.
-    :ivar value: the invalid value, with secrets masked.
+    :ivar value: invalid value, with secrets masked.
     :ivar accepted: description of the allowed values, which completes the phrase "expected ...".
-    :param secret: whether to replace the value by ``<hidden>``.
-    :ivar variable: the environment variable that contains the value, or ``""`` if it was passed as an argument.
+    :param secret: whether to replace the value with ``<hidden>``.
+    :ivar variable: environment variable that contains the value, or ``""`` if it was passed as an argument.
     """
 
     def __init__(
@@ -194,7 +194,7 @@ def _without_secrets(value: object) -> object:
 class _Explained(RelayError):
     """Base class for errors without a code from the server.
 
-    :param message: the error message.
+    :param message: error message.
     """
 
     def __init__(self, message: str) -> None:
@@ -204,7 +204,7 @@ class _Explained(RelayError):
 class ConnectError(_Explained, ConnectionError):
     """The client could not connect.
 
-    :param message: the error message.
+    :param message: error message.
     :ivar fatal: whether retrying is pointless until the cause is fixed, such as an unknown host or an untrusted certificate.
     """
 
@@ -216,7 +216,7 @@ class ConnectError(_Explained, ConnectionError):
 class ConnectTimeout(ConnectError, TimeoutError):
     """The client could not connect before the timeout. ``__cause__`` is the error of the last attempt.
 
-    :param message: the error message.
+    :param message: error message.
     :ivar fatal: whether retrying is pointless until the cause is fixed.
     """
 
@@ -224,7 +224,7 @@ class ConnectTimeout(ConnectError, TimeoutError):
 class ConnectionLost(_Explained, ConnectionError):
     """The connection closed while an operation was in progress.
 
-    :param message: the error message.
+    :param message: error message.
     :ivar sent: whether the server may have received the command. If ``False``, the command was not executed.
     """
 
@@ -236,7 +236,7 @@ class ConnectionLost(_Explained, ConnectionError):
 class NotConnected(ConnectionLost):
     """The session of the call is lost and cannot be restored. Nothing was sent to the server.
 
-    :param message: the error message.
+    :param message: error message.
     """
 
     def __init__(self, message: str) -> None:
@@ -246,57 +246,57 @@ class NotConnected(ConnectionLost):
 class ClientClosed(_Explained):
     """The client was closed.
 
-    :param message: the error message.
+    :param message: error message.
     """
 
 
 class QueueFull(_Explained):
     """The queue of unsent commands or unread events is full.
 
-    :param message: the error message.
+    :param message: error message.
     """
 
 
 class Forked(_Explained):
     """The object belongs to the parent process.
 
-    :param message: the error message.
+    :param message: error message.
     """
 
 
 class WrongThread(_Explained):
-    """A blocking method was called on the thread that receives its response.
+    """A blocking method was called on the thread that receives its reply.
 
-    :param message: the error message.
+    :param message: error message.
     """
 
 
 class WaitTimeout(_Explained, TimeoutError):
     """The event did not arrive before the timeout. You can wait again, because the event may still arrive.
 
-    :param message: the error message.
+    :param message: error message.
     """
 
 
 class RequestTimeout(WaitTimeout):
-    """The server did not respond to a command before the timeout.
+    """The server did not reply to a command before the timeout.
 
-    :param message: the error message.
+    :param message: error message.
     """
 
 
 class EventPending(_Explained):
     """The value of an expected event was accessed inside the ``with`` block. It is available after the block.
 
-    :param message: the error message.
+    :param message: error message.
     """
 
 
 class CallEnded(_Explained):
     """The call ended before the expected event.
 
-    :param message: the error message.
-    :ivar end_reason: the reason reported by the server (``hangup``, ``busy``, ``noAnswer``, ...), or ``""``.
+    :param message: error message.
+    :ivar end_reason: reason reported by the server (``hangup``, ``busy``, ``noAnswer``, ...), or ``""``.
     """
 
     def __init__(self, message: str, *, end_reason: str = "") -> None:
@@ -307,8 +307,8 @@ class CallEnded(_Explained):
 class DialFailed(_Explained):
     """The dialed call was not answered.
 
-    :param message: the error message.
-    :ivar reason: the reason reported by the server, or ``""``.
+    :param message: error message.
+    :ivar reason: reason from the server, such as ``busy``; ``timeout`` or ``given_up`` if the client ended it; otherwise ``""``.
     """
 
     def __init__(self, message: str, *, reason: str = "") -> None:
@@ -319,8 +319,8 @@ class DialFailed(_Explained):
 class ActionFailed(_Explained):
     """The server reported that an action, such as playback or input, failed.
 
-    :param message: the error message.
-    :ivar state: the state reported by the server, such as ``error``.
+    :param message: error message.
+    :ivar state: state reported by the server, such as ``error``.
     """
 
     def __init__(self, message: str, *, state: str = "") -> None:
@@ -333,8 +333,8 @@ class MessageNotFollowed(_Explained):
 
     The server accepted the message and may still deliver it. If you send it again, it may be delivered twice.
 
-    :param message: the error message.
-    :ivar message_id: the id of the message, for comparison with status callbacks and records, or ``""`` if it is unknown.
+    :param message: error message.
+    :ivar message_id: ID of the message, for comparison with status callbacks and records, or ``""`` if it is unknown.
     """
 
     def __init__(self, message: str, *, message_id: str = "") -> None:
@@ -345,28 +345,28 @@ class MessageNotFollowed(_Explained):
 class UnsupportedCodec(_Explained):
     """The codec cannot be decoded or encoded in this process.
 
-    :param message: the error message.
+    :param message: error message.
     """
 
 
 class StreamIsOneWay(_Explained):
     """The stream cannot send audio to the call.
 
-    :param message: the error message.
+    :param message: error message.
     """
 
 
 class StreamsTaken(_Explained):
     """``accept()`` was called on an AudioServer with an ``on_stream`` handler, which receives all streams.
 
-    :param message: the error message.
+    :param message: error message.
     """
 
 
 class StreamFailed(_Explained):
     """A stream could not be started, or ended with an error.
 
-    :param message: the error message.
+    :param message: error message.
     :ivar end_reason: ``never started`` if the platform opened a WebSocket but did not start the stream, otherwise ``""``.
     """
 
@@ -378,14 +378,14 @@ class StreamFailed(_Explained):
 class SimulatorClosed(_Explained, RuntimeError):
     """The simulator is closed or was not started.
 
-    :param message: the error message.
+    :param message: error message.
     """
 
 
 class WebhookRefused(_Explained):
     """The request is not a status callback, or its signature could not be verified in strict mode.
 
-    :param message: the error message.
+    :param message: error message.
     :ivar status: HTTP status for the response, which is 400, 403, 405, 413, 414 or 415.
     """
 
@@ -397,7 +397,7 @@ class WebhookRefused(_Explained):
 class DownloadFailed(_Explained):
     """A recording could not be downloaded or saved.
 
-    :param message: the error message.
+    :param message: error message.
     :ivar url: URL of the recording, without the query and credentials.
     """
 

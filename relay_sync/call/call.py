@@ -60,14 +60,14 @@ class Call(
     that send a command block until the server has replied. In addition to the listed errors, they may raise
     :class:`ClientClosed`, :class:`QueueFull` (too many unsent commands), :class:`WrongThread` and :class:`Forked`.
 
-    :param client: the client that the call belongs to.
+    :param client: client that the call belongs to.
     :param call_id: ID of the call.
     :param node_id: ID of the platform node that handles the call.
     :param project_id: ID of the project that the call belongs to.
     :param context: context in which an inbound call arrived.
     :param tag: tag that was passed to ``dial`` or ``connect``.
     :param direction: ``inbound`` or ``outbound``.
-    :param device: the server's description of the caller and the callee.
+    :param device: description of the caller and the callee, as sent by the server.
     :param state: state of the call when this object is created.
     :param segment_id: ID of this call leg in the platform's records.
     """
@@ -154,7 +154,7 @@ class Call(
 
     @property
     def state(self) -> CallState | str:
-        """State of the call: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``, in this order.
+        """State of the call: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``, in this order; some may be skipped.
 
         The state is ``""`` until the server reports one. It may also be a new state that this SDK does not know.
         """
@@ -191,7 +191,7 @@ class Call(
         """Return an iterator over the events of the call.
 
         The iterator returns all events that arrive after this method was called, and stops when the call ends. It buffers up to
-        10,000 events. A call can have several iterators.
+        10,000 events. A call can have several iterators. Use ``isinstance(event, StreamEvent)`` to tell events apart.
 
         :raises QueueFull: the buffer overflowed. The iterator raises this error after the buffered events.
         :raises RelayError: the session of the call ended, or the client was closed. The iterator raises this error.
@@ -205,7 +205,7 @@ class Call(
         :param timeout: maximum time to wait, in seconds; ``None`` waits until the call ends.
         :return: the event that reported the state.
         :raises WaitTimeout: the timeout expired. You can wait again.
-        :raises CallEnded: the call ended before it rang. ``end_reason`` is the reason.
+        :raises CallEnded: the call ended before it rang. ``end_reason`` says why.
         :raises RelayError: the session of the call ended, or the client was closed.
         """
         return self._wait_for_state(CALL_STATE_RINGING, timeout)
@@ -216,7 +216,7 @@ class Call(
         :param timeout: maximum time to wait, in seconds; ``None`` waits until the call ends.
         :return: the event that reported the state.
         :raises WaitTimeout: the timeout expired. You can wait again.
-        :raises CallEnded: the call ended without being answered. ``end_reason`` is the reason.
+        :raises CallEnded: the call ended without being answered. ``end_reason`` says why.
         :raises RelayError: the session of the call ended, or the client was closed.
         """
         return self._wait_for_state(CALL_STATE_ANSWERED, timeout)
@@ -232,7 +232,7 @@ class Call(
         return self._wait_for_state(CALL_STATE_ENDING, timeout)
 
     def wait_for_ended(self, timeout: float | None = None) -> CallStateEvent:
-        """Wait until the call has ended. :attr:`end_reason` is then the reason.
+        """Wait until the call has ended. :attr:`end_reason` says why.
 
         :param timeout: maximum time to wait, in seconds; ``None`` waits indefinitely.
         :return: the event that reported the state.

@@ -341,7 +341,7 @@ class CallCore(Generic[C]):
         Return ``None`` if the call has ended. Otherwise, return the error to raise. In that case, an object that the command
         refers to does not exist. The state of the call is up to date when this method returns.
 
-        :param error: the error reply.
+        :param error: error returned by the server.
         :param began: start time of the command. The request timeout includes the time for this check.
         """
         known = False
@@ -632,7 +632,7 @@ class CallCore(Generic[C]):
     def catch_up(self) -> None:
         """Set the state to ``answered`` if the answer was accepted but its event was lost.
 
-        Called after a reconnection, if the call is still active.
+        Called after the client has reconnected, if the call is still active.
         """
         if self.answer_taken and self.state in (CALL_STATE_CREATED, CALL_STATE_RINGING) and self.over is None:
             params = {"call_id": self.call_id, "node_id": self.node_id, "call_state": CALL_STATE_ANSWERED}

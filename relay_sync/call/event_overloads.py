@@ -1223,7 +1223,7 @@ class EventOverloads(EventMethods):
             :return: the event.
             :raises InvalidParameter: the event does not belong to a call, or the predicate is not a regular function.
             :raises WaitTimeout: the timeout expired. You can wait again.
-            :raises CallEnded: the call ended before the event arrived. ``end_reason`` is the reason.
+            :raises CallEnded: the call ended before the event arrived. ``end_reason`` says why.
             :raises RelayError: the session of the call ended, or the client was closed.
             """
 
@@ -1607,6 +1607,6 @@ class EventOverloads(EventMethods):
             :return: a context manager. After the block, its ``value`` is the event.
             :raises InvalidParameter: the event does not belong to a call, or the predicate is not a regular function.
             :raises WaitTimeout: the timeout expired. You can wait again.
-            :raises CallEnded: the call ended before the event arrived. ``end_reason`` is the reason.
+            :raises CallEnded: the call ended before the event arrived. ``end_reason`` says why.
             :raises RelayError: the session of the call ended, or the client was closed.
             """

@@ -40,7 +40,7 @@ class EventReader(Iterator[RelayEvent]):
 
     The iterator stops receiving events when it is closed or garbage-collected.
 
-    :param call: the call.
+    :param call: call to read events from.
     """
 
     def __init__(self, call: Source) -> None:
@@ -71,7 +71,7 @@ class Expectation(Generic[E_co]):
     The event is available as ``value`` after the block. The type parameter is the class of the event, for example
     ``Expectation[PlayEvent]``.
 
-    :param call: the call.
+    :param call: call to read events from.
     :param event_type: event type.
     :param predicate: function that returns whether an event matches. ``None`` matches every event of the type.
     :param timeout: maximum time to wait, in seconds, from the start of the block; ``None`` waits until the call ends.

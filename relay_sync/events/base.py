@@ -213,7 +213,7 @@ class RelayEvent:
 
     @classmethod
     def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the fields of this class that *params* contains, by attribute name.
+        """Return the fields of this class that ``params`` contains, by attribute name.
 
         Parameters of the wrong type are omitted.
 
@@ -248,7 +248,7 @@ class RelayEvent:
         :param event_type: Event type. Defaults to the type of the class.
         :param timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
         :param synthetic: Whether the SDK created the event.
-        :param reason: Reason for a synthetic event. It replaces the reason in *params*.
+        :param reason: Reason for a synthetic event. It replaces the reason in ``params``.
         """
         members = cls.members(params)
         if reason:

@@ -72,7 +72,7 @@ class Lane:
 
         If a job calls this method, it does not wait.
 
-        :param user: the object passed to :meth:`join`.
+        :param user: object passed to :meth:`join`.
         :param timeout: maximum time to wait, in seconds.
         :return: whether all queued jobs have run.
         """

@@ -41,7 +41,7 @@ class Observer:
     cannot suppress or replace an exception raised by the handler or command. If they raise an ``Exception``, it is logged and has
     no other effect.
 
-    :ivar dropped: the number of dropped notifications.
+    :ivar dropped: number of dropped notifications.
     """
 
     dropped: int = 0
@@ -72,25 +72,25 @@ class Observer:
     def call_ended(self, record: CallRecord) -> None:
         """Called when a call has ended or this client no longer controls it. This is the last notification for every call.
 
-        :param record: the summary of the call.
+        :param record: summary of the call.
         """
 
     # -- commands and callbacks ------------------------------------------------------------------------------------------
 
     def command_done(self, method: str, call_id: str, seconds: float, error: BaseException | None) -> None:
-        """Called when a command has completed or failed. Commands sent without waiting for a response are not reported.
+        """Called when a command has completed or failed. Commands sent without waiting for a reply are not reported.
 
-        :param method: the method of the command, such as ``calling.play``.
-        :param call_id: the id of the call, or ``""`` if the command does not belong to a call.
-        :param seconds: the duration of the command, in seconds.
-        :param error: the exception raised by the command, or ``None``.
+        :param method: method of the command, such as ``calling.play``.
+        :param call_id: ID of the call, or ``""`` if the command does not belong to a call.
+        :param seconds: duration of the command, in seconds.
+        :param error: exception raised by the command, or ``None``.
         """
 
     def callback_raised(self, where: str, error: BaseException) -> None:
         """Called when a handler or callback of your program raises an exception.
 
         :param where: description of the handler or callback, such as ``the on_call handler of call 5f1c...``.
-        :param error: the exception.
+        :param error: exception that was raised.
         """
 
     # -- messages, streams, connections ----------------------------------------------------------------------------------
@@ -104,20 +104,20 @@ class Observer:
     def stream_started(self, stream: Any) -> None:
         """Called when an audio server accepts a stream.
 
-        :param stream: the :class:`~relay_sync.audio.AudioStream`.
+        :param stream: the ``AudioStream``.
         """
 
     def stream_ended(self, stream: Any) -> None:
         """Called when a stream has ended.
 
-        :param stream: the :class:`~relay_sync.audio.AudioStream`. ``stream.end_reason`` is set.
+        :param stream: the ``AudioStream``. ``stream.end_reason`` is set.
         """
 
     def connection_changed(self, old: str, new: str) -> None:
         """Called when the state of the client changes.
 
-        :param old: the previous value of ``client.state``.
-        :param new: the new value of ``client.state``.
+        :param old: previous value of ``client.state``.
+        :param new: new value of ``client.state``.
         """
 
     # -- context managers ------------------------------------------------------------------------------------------------
@@ -130,11 +130,11 @@ class Observer:
         return nullcontext()
 
     def around_command(self, method: str, call: Any) -> AbstractContextManager[object]:
-        """Return a context manager that is active while a command is sent and its response awaited.
+        """Return a context manager that is active while a command is sent and its reply is awaited.
 
-        The context manager is entered in the thread that waits for the response.
+        The context manager is entered in the thread that waits for the reply.
 
-        :param method: the method of the command, such as ``calling.play``.
+        :param method: method of the command, such as ``calling.play``.
         :param call: the :class:`Call`, or ``None`` if the command does not belong to a call.
         """
         return nullcontext()

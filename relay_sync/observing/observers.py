@@ -100,13 +100,13 @@ class Observers:
     ) -> Callable[[], None]:
         """Register an observer.
 
-        :param observer: the observer.
+        :param observer: observer to add.
         :param keep: names of optional data to include in its call records. See :func:`check_keep`.
         :param calls: function that returns the live calls, so that they are recorded from now on.
         :return: function that removes the observer. It can be called more than once. It does not interrupt a notification that is
             being delivered.
-        :raises InvalidParameter: *observer* is not an :class:`Observer`, one of its methods is a coroutine function or a
-            generator, or *keep* contains an unknown name.
+        :raises InvalidParameter: ``observer`` is not an :class:`Observer`, one of its methods is a coroutine function or a
+            generator, or ``keep`` contains an unknown name.
         """
         if not isinstance(observer, Observer):
             raise InvalidParameter("observer", observer, "an instance of a class derived from relay_sync.Observer")
@@ -211,8 +211,8 @@ class Observers:
         """Notify observers of an exception in user code.
 
         :param what: description of the handler or callback, such as ``on_call handler``.
-        :param call_id: the id of the call, or ``""``.
-        :param error: the exception.
+        :param call_id: ID of the call, or ``""``.
+        :param error: exception that was raised.
         """
         self._failed(call_id, f"the {what}", error)
         self._notify("callback_raised", f"the {what} of call {call_id}" if call_id else f"the {what}", error)
@@ -232,7 +232,7 @@ class Observers:
     def command(
         self, method: str, params: Mapping[str, Any], call_id: str, call: ObservedCall | None
     ) -> AbstractContextManager[object]:
-        """Return a context manager to use while sending a command and waiting for its response."""
+        """Return a context manager to use while sending a command and waiting for its reply."""
         return _Commanding(self, method, params, call_id, call)
 
     def _around(self, name: str, *args: Any) -> _Around:

@@ -253,7 +253,7 @@ def _kept_stream(control_id: str, stream: _Stream, keep: Keep) -> StreamRecord:
 
 
 def _shown(url: str, keep: Keep) -> str:
-    """Return a URL without credentials. The query and the fragment are removed unless *keep* contains ``urls``."""
+    """Return a URL without credentials. The query and the fragment are removed unless ``keep`` contains ``urls``."""
     try:
         parts = urlsplit(url)
     except ValueError:

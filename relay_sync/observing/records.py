@@ -31,7 +31,7 @@ class _Plain:
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Create a record from the output of :meth:`to_dict`. Unknown keys are ignored, and missing keys have default values.
 
-        :param data: the dictionary.
+        :param data: dictionary to read.
         :raises ValueError: a time is not in ISO 8601 format.
         """
         readers = _READERS[cls]
@@ -54,15 +54,15 @@ def _plain(value: Any) -> Any:
 class StreamRecord(_Plain):
     """Record of an audio stream started with ``call.stream()``.
 
-    :ivar control_id: the id of the action.
-    :ivar name: the name of the stream.
-    :ivar state: the last reported state, ``streaming`` or ``finished``, or ``""`` if no state was reported.
+    :ivar control_id: ID of the action.
+    :ivar name: name of the stream.
+    :ivar state: last reported state, ``streaming`` or ``finished``, or ``""`` if no state was reported.
     :ivar track: ``inbound``, ``outbound``, ``both``, or ``""`` if it was not specified.
-    :ivar codec: the requested codec.
-    :ivar url: the destination URL without credentials. The query and the fragment are removed unless ``keep`` contains ``urls``.
+    :ivar codec: requested codec.
+    :ivar url: destination URL without credentials. The query and the fragment are removed unless ``keep`` contains ``urls``.
     :ivar started_at: time at which the client received the state ``streaming``, in UTC, or ``None``.
     :ivar ended_at: time at which the client received the state ``finished``, in UTC, or ``None``.
-    :ivar custom_parameters: the custom parameters selected by ``keep``.
+    :ivar custom_parameters: custom parameters selected by ``keep``.
     """
 
     control_id: str = ""
@@ -80,9 +80,9 @@ class StreamRecord(_Plain):
 class RecordingRecord(_Plain):
     """Record of a recording made by the platform.
 
-    :ivar control_id: the id of the action.
-    :ivar state: the last reported state: ``recording``, ``paused``, ``finished``, ``no_input``, or ``""`` if there is none.
-    :ivar url: the URL of the file without credentials. The query and the fragment are removed unless ``keep`` contains ``urls``.
+    :ivar control_id: ID of the action.
+    :ivar state: last reported state: ``recording``, ``paused``, ``finished``, ``no_input``, or ``""`` if there is none.
+    :ivar url: URL of the file without credentials. The query and the fragment are removed unless ``keep`` contains ``urls``.
     :ivar duration: duration in seconds.
     :ivar size: size in bytes.
     """
@@ -110,20 +110,20 @@ class CallRecord(_Plain):
     * ``client_closed``: the client was closed.
     * ``released``: the call was returned to the platform or transferred, or the call is an unused leg of a dial.
 
-    :ivar call_id: the id of the call.
+    :ivar call_id: ID of the call.
     :ivar direction: ``inbound`` or ``outbound``.
     :ivar from_: number or address of the caller, or ``""`` if the platform did not send it.
     :ivar to: number or address of the callee, or ``""`` if the platform did not send it.
-    :ivar context: the context that received the call.
-    :ivar tag: the tag passed to ``dial``.
+    :ivar context: context that received the call.
+    :ivar tag: tag passed to ``dial``.
     :ivar offered_at: time at which the client first received the call, in UTC, or ``None`` if it was before ``observe``.
     :ivar answered_at: time at which the client was notified that the call was answered, in UTC, or ``None``.
     :ivar ended_at: time at which the call ended for the client, in UTC.
-    :ivar end_reason: a reason reported by the platform, such as ``hangup`` or ``busy``, or one of the values above.
-    :ivar streams: the audio streams of the call.
-    :ivar recordings: the recordings made by the platform.
-    :ivar commands: number of commands sent for the call, not counting commands that were sent without waiting for a response.
-    :ivar errors: the errors without their messages, such as ``calling.play: CommandRefused 404``.
+    :ivar end_reason: reason reported by the platform, such as ``hangup`` or ``busy``, or one of the values above.
+    :ivar streams: audio streams of the call.
+    :ivar recordings: recordings made by the platform.
+    :ivar commands: number of commands sent for the call, not counting commands that were sent without waiting for a reply.
+    :ivar errors: errors without their messages, such as ``calling.play: CommandRefused 404``.
     """
 
     call_id: str = ""

@@ -59,9 +59,9 @@ class RecordAudio(TypedDict, total=False):
     """Recording options. The platform chooses defaults for omitted options.
 
     :ivar beep: whether to play a beep before the recording.
-    :ivar format: the file format.
+    :ivar format: file format.
     :ivar stereo: whether to record each direction on a separate channel.
-    :ivar direction: the audio to record: ``listen``, ``speak`` or ``both``.
+    :ivar direction: audio to record: ``listen``, ``speak`` or ``both``.
     :ivar initial_timeout: maximum silence at the start, in seconds; 0 means no limit.
     :ivar end_silence_timeout: silence that ends the recording, in seconds; 0 means no limit.
     :ivar max_length: maximum length of the recording, in seconds; 0 means no limit.
@@ -100,10 +100,10 @@ class SpeechOptions(TypedDict, total=False):
 
     :ivar end_silence_timeout: silence that ends the input, in seconds.
     :ivar speech_timeout: maximum length of the speech, in seconds.
-    :ivar language: the language to recognize.
+    :ivar language: language to recognize.
     :ivar hints: words to expect.
-    :ivar model: the speech recognition model.
-    :ivar engine: the speech recognition engine.
+    :ivar model: speech recognition model.
+    :ivar engine: speech recognition engine.
     """
 
     end_silence_timeout: float
@@ -130,7 +130,7 @@ class CollectOptions(TypedDict, total=False):
 class DetectOptions(TypedDict, total=False):
     """A detector.
 
-    :ivar type: the type of detector: ``machine``, ``fax`` or ``digit``.
+    :ivar type: type of detector: ``machine``, ``fax`` or ``digit``.
     :ivar params: options of the detector.
     """
 
@@ -192,7 +192,7 @@ def _kind(*known: str, elsewhere: Collection[str] = ()) -> Check:
 
     A type that is not similar to any known type is accepted, because the platform may have added new types.
 
-    :param known: the accepted types.
+    :param known: accepted types.
     :param elsewhere: types that are known but not accepted here.
     """
 
@@ -409,7 +409,7 @@ def _headers(name: str, value: Any) -> list[dict[str, str]] | None:
     """
     if value is None:
         return None
-    accepted = "a mapping of texts, or a list of {'name': ..., 'value': ...}"
+    accepted = "a mapping of strings, or a list of {'name': ..., 'value': ...}"
     if isinstance(value, Mapping):
         pairs: list[Any] = [{"name": header, "value": text} for header, text in value.items()]
     elif isinstance(value, (list, tuple)):
@@ -496,8 +496,8 @@ def device_groups(name: str, value: Any, kinds: Collection[str]) -> list[list[di
     The inner lists are tried in turn, and the devices in one inner list ring at the same time.
 
     :param name: name of the parameter, for error messages.
-    :param value: the list of lists.
-    :param kinds: the accepted keys of :data:`DEVICES`.
+    :param value: list of lists.
+    :param kinds: accepted keys of :data:`DEVICES`.
     """
     accepted = "a non-empty list of non-empty lists of devices: [[first], [second, third]]"
     if not _is_list(value) or not all(_is_list(group) and len(group) > 0 for group in value) or len(value) == 0:

@@ -31,29 +31,29 @@ def without_marks(value: str) -> str:
 
 
 def is_phone_number(value: str) -> bool:
-    """Return whether *value* is a phone number that can be dialed."""
+    """Return whether ``value`` is a phone number that can be dialed."""
     return re.fullmatch(_PHONE_NUMBER, value) is not None
 
 
 def is_sip_address(value: str) -> bool:
-    """Return whether *value* is a SIP address. The ``sip:`` prefix is optional if the address contains a user."""
+    """Return whether ``value`` is a SIP address. The ``sip:`` prefix is optional if the address contains a user."""
     if not value.isprintable() or not ("@" in value or value.lower().startswith(("sip:", "sips:"))):
         return False
     return re.fullmatch(_SIP_ADDRESS, value) is not None
 
 
 def is_party(value: str) -> bool:
-    """Return whether *value* is a phone number or a SIP address."""
+    """Return whether ``value`` is a phone number or a SIP address."""
     return is_phone_number(value) or is_sip_address(value)
 
 
 def is_caller(value: str) -> bool:
-    """Return whether *value* is a phone number, a SIP address, or a word for a withheld number such as ``anonymous``."""
+    """Return whether ``value`` is a phone number, a SIP address, or a word for a withheld number such as ``anonymous``."""
     return is_party(value) or value.lower() in _WITHHELD
 
 
 def is_sender(value: str) -> bool:
-    """Return whether *value* is a phone number or the name of a message sender."""
+    """Return whether ``value`` is a phone number or the name of a message sender."""
     named = any(map(str.isalpha, value)) and all(sign.isalnum() or sign in " -_.&" for sign in value)
     return named or is_phone_number(value)
 

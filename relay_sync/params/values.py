@@ -192,7 +192,7 @@ def codec_choices(name: str, value: Any, accepted: tuple[str, ...]) -> list[str]
 def codec(value: Any, name: str = "codec", *, others: bool = True) -> str | None:
     """Check a codec with optional modifiers, and return it with the name in uppercase.
 
-    :param value: the codec.
+    :param value: codec to check.
     :param name: name of the parameter, for error messages.
     :param others: whether to accept an uncommon codec with a warning.
     """
@@ -250,7 +250,7 @@ def _split(name: str, value: Any, accepted: str) -> urllib.parse.SplitResult:
 def stream_url(value: Any, name: str = "url") -> str:
     """Check the URL of an audio receiver. It must use ``wss://``, or ``ws://`` for a loopback host.
 
-    The platform refuses ``ws://`` URLs for other hosts.
+    The platform rejects ``ws://`` URLs for other hosts.
     """
     accepted = "an absolute wss://host[:port]/path (ws:// only for loopback)"
     parts = _split(name, value, accepted)
@@ -395,8 +395,8 @@ def _limits(low: float | None, high: float | None, above: float | None) -> str:
         return f" from {low} to {high}"
     if above is not None:
         return f" above {above}" + (f", at most {high}" if high is not None else "")
-    least = "" if low is None else f" of at least {low}"
-    return least if high is None else f" of at most {high}"
+    least = "" if low is None else f", {low} or greater"
+    return least if high is None else f", at most {high}"
 
 
 def decimal(name: str, value: Any) -> str | None:
@@ -407,7 +407,7 @@ def decimal(name: str, value: Any) -> str | None:
         return str(value)
     if isinstance(value, str) and value.isascii() and value.isdigit():
         return value
-    raise InvalidParameter(name, value, "a whole number of at least 0, as a number or text")
+    raise InvalidParameter(name, value, "a whole number, 0 or greater, as an integer or a string of digits")
 
 
 def flag(name: str, value: Any) -> bool | None:
@@ -461,7 +461,7 @@ def texts(name: str, value: Any, *, most: int | None = None, optional: bool = Tr
     """Check a list of non-empty strings. A single string is rejected because it would be split into characters."""
     if value is None and optional:
         return None
-    accepted = "a list of " + (f"at most {most} " if most else "") + "non-empty texts"
+    accepted = "a list of " + (f"at most {most} " if most else "") + "non-empty strings"
     if isinstance(value, (str, bytes, Mapping)):
         raise InvalidParameter(name, value, accepted, secret=may_hold_secrets(value))
     try:

@@ -10,7 +10,7 @@
 ``command``   commands and session phases
 ``promises``  commands that are kept until the server has answered them
 ``repeats``   detection of duplicate events
-``ids``       frame ids
+``ids``       frame IDs
 ``options``   settings of a session
 ``standing``  order of call and message states
 ``depth``     nesting depth of a JSON document

@@ -18,7 +18,7 @@ def retry_delay(failures: int, random: float) -> float:
     at the same instant. Later retries use full jitter with an upper limit that doubles with each failure, up to 30 s.
 
     :param failures: failed attempts since the last stable session; 0 right after a session was lost.
-    :param random: a random number in [0, 1).
+    :param random: random number in [0, 1).
     """
     if failures <= 0:
         return random * FIRST_JITTER
@@ -32,7 +32,7 @@ def failures_after(failures: int, held: float) -> int:
     than two seconds do not reduce the count. Otherwise, the client would reconnect more and more often to a server that
     drops every session.
 
-    :param failures: the count before the session.
+    :param failures: count before the session.
     :param held: duration of the session, in seconds.
     """
     return failures if held < 2 else min(failures, 1 + int(math.log2(held)))

@@ -38,9 +38,9 @@ class Phase(enum.Enum):
 class Command:
     """A request to the server.
 
-    :ivar id: the frame id.
-    :ivar method: the RELAY method.
-    :ivar text: the serialized frame, which has been validated.
+    :ivar id: frame ID.
+    :ivar method: RELAY method.
+    :ivar text: serialized frame, which has been validated.
     :ivar deadline: time after which the command is no longer sent.
     :ivar patience: maximum time to wait for the reply, in seconds, counted from the last byte written.
     :ivar moved_at: time at which the last byte was written, on the monotonic clock. Until then, the time at which the
@@ -121,7 +121,7 @@ class Command:
 def loosely(function: Callable[..., object], *held: object) -> Callable[[Any, int], object]:
     """Return a callback for :attr:`Command.late` that does not keep its arguments alive while the session waits for the reply.
 
-    :param function: the function to call with *held*, the outcome, and the number of the session.
+    :param function: function to call with ``held``, the outcome, and the number of the session.
     :param held: leading arguments of the function, held by weak references. If one of them no longer exists, the reply
         is ignored.
     """

@@ -16,7 +16,7 @@ _TOKENS: Final = re.compile(rb'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTA
 
 
 def is_deeper(text: bytes, most: int) -> bool:
-    """Return whether objects and arrays in *text* are nested more than *most* levels deep."""
+    """Return whether objects and arrays in ``text`` are nested more than ``most`` levels deep."""
     if text.count(b"[") + text.count(b"{") <= most:
         return False
     depth = 0

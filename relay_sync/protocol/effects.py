@@ -45,8 +45,8 @@ class Hangup(NamedTuple):
 class Send:
     """Write one frame.
 
-    :ivar text: the serialized frame.
-    :ivar command: the command in the frame, if any. Its ``moved_at`` is updated as the frame is written.
+    :ivar text: serialized frame.
+    :ivar command: command in the frame, if any. Its ``moved_at`` is updated as the frame is written.
     """
 
     __slots__ = ("command", "text")
@@ -76,7 +76,7 @@ class Late(NamedTuple):
 class Deliver:
     """Deliver an event to the calls.
 
-    :ivar payload: the params of the event frame.
+    :ivar payload: params of the event frame.
     """
 
     __slots__ = ("payload",)
@@ -88,8 +88,8 @@ class Deliver:
 class PhaseChanged(NamedTuple):
     """Report that the session has entered another phase.
 
-    :ivar phase: the new phase.
-    :ivar error: the reason, if there is one.
+    :ivar phase: new phase.
+    :ivar error: error that caused the change, if any.
     """
 
     phase: Phase
@@ -99,8 +99,8 @@ class PhaseChanged(NamedTuple):
 class SessionOver(NamedTuple):
     """Report that the server-side session and its calls are permanently lost.
 
-    :ivar error: the reason.
-    :ivar session: the number of the session.
+    :ivar error: error that ended the session.
+    :ivar session: number of the session.
     """
 
     error: RelayError
@@ -110,7 +110,7 @@ class SessionOver(NamedTuple):
 class Trouble(NamedTuple):
     """Log a warning.
 
-    :ivar kind: a short string from a fixed set, used as the key of the rate limit.
+    :ivar kind: short string from a fixed set, used as the key of the rate limit.
     :ivar detail: additional text for the log.
     """
 

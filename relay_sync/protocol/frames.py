@@ -46,7 +46,7 @@ _WHOLE: Final = r"\s*[+-]?[0-9]{1,9}(?:\.0{0,9})?\s*"
 class Malformed(ValueError):
     """A message that is not a valid frame.
 
-    :ivar kind: a fixed description of the problem that contains no data from the message.
+    :ivar kind: fixed description of the problem that contains no data from the message.
     """
 
     def __init__(self, kind: str) -> None:
@@ -69,9 +69,9 @@ class _Frame:
 class RequestFrame(_Frame):
     """A request from the peer.
 
-    :ivar id: the id to repeat in the reply, or ``None`` if no reply is expected.
-    :ivar method: the method.
-    :ivar params: the params, which may be of any type.
+    :ivar id: ID to repeat in the reply, or ``None`` if no reply is expected.
+    :ivar method: method name.
+    :ivar params: parameters, which may be of any type.
     """
 
     __slots__ = ("id", "method", "params")
@@ -95,9 +95,9 @@ class Reply(_Frame):
 class Failure(_Frame):
     """An error reply to a request from the client.
 
-    :ivar id: the id of the request, or ``None`` if the peer could not read it.
-    :ivar code: the error code, or ``None`` if it is missing or not a number.
-    :ivar message: the error message.
+    :ivar id: ID of the request, or ``None`` if the peer could not read it.
+    :ivar code: error code, or ``None`` if it is missing or not a number.
+    :ivar message: error message.
     :ivar data: additional data of any type.
     """
 
@@ -113,7 +113,7 @@ class Failure(_Frame):
 def parse(text: str) -> RequestFrame | Reply | Failure:
     """Parse one frame.
 
-    Lone surrogates are replaced by U+FFFD, except in the id, which the reply must repeat unchanged.
+    Lone surrogates are replaced by U+FFFD, except in the ID, which the reply must repeat unchanged.
 
     :raises Malformed: the text is not a valid JSON-RPC frame. No other exception is raised.
     """
@@ -130,7 +130,7 @@ def parse(text: str) -> RequestFrame | Reply | Failure:
     frame_id = given.get("id")
     # Check the exact type, because bool is a subclass of int but is not a valid id.
     if type(frame_id) not in _IDS:
-        raise Malformed("the id has the wrong type")
+        raise Malformed("the ID has the wrong type")
     method = frame.get("method")
     if method is not None:
         if not isinstance(method, str):
@@ -231,7 +231,7 @@ def mask(value: Any, hidden: Hide = hide) -> Any:
 
     Fields with secret names are masked, and so are the secrets that the process knows.
 
-    :param value: the frame, or part of it.
+    :param value: frame, or part of it.
     :param hidden: function that masks the known secrets in a string.
     """
     if isinstance(value, dict):

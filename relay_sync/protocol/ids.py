@@ -1,4 +1,4 @@
-"""Unique ids for frames and controls."""
+"""Unique IDs for frames and controls."""
 
 from __future__ import annotations
 

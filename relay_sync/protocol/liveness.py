@@ -92,7 +92,7 @@ class Liveness:
     def outbox(self, now: float, *, empty: bool, moved: bool) -> None:
         """Record the state of the outbox while it holds data and when it becomes empty.
 
-        :param now: the current time.
+        :param now: current time.
         :param empty: whether all of the data has been written.
         :param moved: whether some of the data was written just now.
         """
@@ -103,8 +103,8 @@ class Liveness:
     def answered(self, now: float, answer_id: object, *, ping: bool) -> bool:
         """Record a reply to a command or a ping, including late replies.
 
-        :param now: the current time.
-        :param answer_id: the id of the reply.
+        :param now: current time.
+        :param answer_id: ID of the reply.
         :param ping: whether this is the reply to a ping sent by the user.
         :return: whether this is the reply to a ping sent by the user or the client.
         """
@@ -116,8 +116,8 @@ class Liveness:
     def asked(self, now: float, ping: str) -> None:
         """Record that the client sent a ping.
 
-        :param now: the current time.
-        :param ping: the id of the ping.
+        :param now: current time.
+        :param ping: ID of the ping.
         """
         self._pings.append(ping)
         self._asked = now

@@ -14,7 +14,7 @@ __all__ = ["SessionOptions"]
 class SessionOptions:
     """Credentials, contexts and time limits of a session.
 
-    :ivar authentication: the credentials for ``signalwire.connect``.
+    :ivar authentication: credentials for ``signalwire.connect``.
     :ivar secrets: secrets to mask in logs. The session adds the secrets issued by the server.
     :ivar contexts: contexts to receive calls and messages from.
     :ivar connect_patience: maximum time to wait for the reply to ``signalwire.connect``, in seconds.
@@ -59,8 +59,8 @@ class SessionOptions:
         """Return the params of ``signalwire.connect``.
 
         :param contexts: contexts to receive calls and messages from.
-        :param protocol: the protocol of the session to resume; ``""`` starts a new session.
-        :param state: the authorization state of the session to resume.
+        :param protocol: protocol of the session to resume; ``""`` starts a new session.
+        :param state: authorization state of the session to resume.
         """
         params: dict[str, Any] = {
             "version": PROTOCOL_VERSION,

@@ -46,8 +46,8 @@ class Promises:
     def make(self, now: float, command: Command) -> bool:
         """Add a promise.
 
-        :param now: the current time.
-        :param command: the command to keep.
+        :param now: current time.
+        :param command: command to keep.
         :return: ``False`` if too many promises are open.
         """
         if len(self._open) >= self._most:
@@ -76,7 +76,7 @@ class Promises:
     def open_until(self, under_way: Container[object], ready_since: float | None) -> float:
         """Return the time until which a closing client waits for its promises.
 
-        :param under_way: the ids of commands that await a reply on this connection.
+        :param under_way: IDs of commands that await a reply on this connection.
         :param ready_since: time at which the current connection became ready, or ``None`` if there is none.
         """
         if not self:
@@ -95,7 +95,7 @@ class Promises:
     def unsent(self, under_way: Container[object]) -> list[Command]:
         """Return the promises to send, including those to send again.
 
-        :param under_way: the ids of commands that await a reply on this connection.
+        :param under_way: IDs of commands that await a reply on this connection.
         """
         return [command for command in self._open.values() if command.id not in under_way]
 

@@ -21,8 +21,8 @@ class Seen:
     def again(self, name: object, said: Hashable) -> bool:
         """Record an item and return whether it is a duplicate.
 
-        :param name: the id of the item.
-        :param said: the content of the item.
+        :param name: ID of the item.
+        :param said: content of the item.
         :return: whether the same item was recorded before.
         """
         content = hash(said)

@@ -50,7 +50,7 @@ SERVER_TROUBLE: Final = frozenset({-32000, -32603, -32004, -32005, 408, 425, 429
 _OF_A_SESSION: Final = ("identity", "authorization", "ice_servers", "sessionid", "session_restored", "nodeid")
 
 
-#: The outcome of a command: its result or its refusal.
+#: The outcome of a command: its result or an error.
 Outcome = dict[str, Any] | CommandRefused
 
 
@@ -68,10 +68,10 @@ def result_or_error(
     Any 2xx code means success, and so does a missing code. As in the official SDK, a result that is not an object
     becomes ``{"raw": result}``, and ``null`` becomes ``{}``.
 
-    :param result: the result from the reply.
-    :param method: the method of the command.
-    :param call_id: the id of the call, or ``""``.
-    :param sent: the params of the command. Secrets in them are masked if the server repeats them.
+    :param result: result from the reply.
+    :param method: method of the command.
+    :param call_id: ID of the call, or ``""``.
+    :param sent: params of the command. Secrets in them are masked if the server repeats them.
     """
     if not isinstance(result, dict):
         return {} if result is None else {"raw": result}
@@ -93,7 +93,7 @@ def result_or_error(
 def failure_to_error(failure: Failure, *, method: str, call_id: str = "", sent: object = None) -> CommandRefused:
     """Return the exception for a JSON-RPC error. The other parameters are described at :func:`result_or_error`.
 
-    :param failure: the JSON-RPC error.
+    :param failure: JSON-RPC error.
     """
     message = _hide(sent)(failure.message, theirs=True)[:500] or "no message"
     return CommandRefused(failure.code, _advice(failure.code, message, method), method=method, call_id=call_id)
@@ -102,7 +102,7 @@ def failure_to_error(failure: Failure, *, method: str, call_id: str = "", sent: 
 def read_reply(reply: object, *, method: str, call_id: str = "", sent: object = None) -> Outcome:
     """Return the outcome of a command. The other parameters are described at :func:`result_or_error`.
 
-    :param reply: a result or a JSON-RPC error.
+    :param reply: result or a JSON-RPC error.
     """
     if type(reply) is dict and reply.get("code") == "200":  # nearly always the case
         return reply
@@ -122,7 +122,7 @@ def is_welcome(result: object, *, resuming: bool) -> bool:
     If the result has a code, only the code matters. Otherwise, the result describes a session if it contains a protocol
     or another field that occurs only in successful replies.
 
-    :param result: the result of ``signalwire.connect``.
+    :param result: result of ``signalwire.connect``.
     :param resuming: whether the request named a protocol, which the server does not have to repeat.
     """
     if not isinstance(result, dict):
@@ -135,15 +135,15 @@ def is_welcome(result: object, *, resuming: bool) -> bool:
 
 
 def refuses_credentials(code: int | None) -> bool:
-    """Return whether a code means that the credentials were refused, as opposed to an invalid frame or a server failure."""
+    """Return whether a code means that the credentials were rejected, as opposed to an invalid frame or a server failure."""
     return code is not None and code not in REFUSES_CONNECT and not is_server_trouble(code)
 
 
 def refuses_resume(code: int | None, *, result: bool) -> bool:
     """Return whether the session to resume no longer exists, so that the client must request a new one.
 
-    :param code: the code of the refusal.
-    :param result: whether the refusal is a result instead of a JSON-RPC error.
+    :param code: error code from the server.
+    :param result: whether the error came in a result instead of a JSON-RPC error.
     """
     if is_server_trouble(code):
         return False
@@ -151,10 +151,10 @@ def refuses_resume(code: int | None, *, result: bool) -> bool:
 
 
 def connect_refusal(code: int | None, said: str) -> RelayError:
-    """Return the exception for a refused ``signalwire.connect``.
+    """Return the exception for a rejected ``signalwire.connect``.
 
-    :param code: the code of the refusal.
-    :param said: the server's message, or ``""``.
+    :param code: error code from the server.
+    :param said: message from the server, or ``""``.
     """
     words = f": {said}" if said else ""
     if code in REFUSES_CREDENTIALS:
@@ -168,7 +168,7 @@ def connect_refusal(code: int | None, said: str) -> RelayError:
 
 
 def is_gone(error: CommandRefused) -> bool:
-    """Return whether a refusal means that the call or an object named by the command does not exist.
+    """Return whether an error means that the call or an object named by the command does not exist.
 
     A call may end at any time because the remote party hangs up. The object may be a queue, an agent or a recording.
     """
@@ -181,7 +181,7 @@ def says_gone(reply: object) -> bool:
 
 
 def call_goes_on(error: CommandRefused) -> CommandRefused:
-    """Return a copy of a refusal, with a message that says that the call itself is live.
+    """Return a copy of an error, with a message that says that the call itself is live.
 
     This is used when the call is known to exist, so that another object named by the command must be missing.
     """
@@ -195,7 +195,7 @@ _ADVICE = {
     400: "check the parameters",
     402: "check the project's balance and permissions",
     404: _NOT_THERE,
-    409: "the operation is already in progress, or the id is in use",
+    409: "the operation is already in progress, or the ID is in use",
     410: _NOT_THERE,
     -32601: "the server does not know this method",
     -32602: "check the parameters",
@@ -229,7 +229,7 @@ def _hide(sent: object) -> Hide:
 
 
 def _shown(value: object, most: int, hidden: Hide) -> str:
-    """Return the server's data as a string of at most *most* characters, with secrets masked."""
+    """Return the server's data as a string of at most ``most`` characters, with secrets masked."""
     try:
         return str(mask(value, hidden))[:most]
     except RecursionError:
@@ -246,7 +246,7 @@ def call_ended(end_reason: str) -> CallEnded:
 
     Calls share this object, so raise a :meth:`~RelayError.fresh` copy of it.
 
-    :param end_reason: the server's reason, or ``""``.
+    :param end_reason: reason reported by the server, or ``""``.
     """
     known = _ENDED.get(end_reason)
     if known is not None:

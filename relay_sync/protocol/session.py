@@ -1,7 +1,7 @@
 """The RELAY session as a state machine.
 
 Its inputs are events and the current time, and its outputs are effects. It uses no sockets, threads or clocks, and the
-caller supplies ids and random numbers. All times are seconds on one monotonic clock. No input from the peer makes a
+caller supplies IDs and random numbers. All times are seconds on one monotonic clock. No input from the peer makes a
 method raise.
 """
 
@@ -75,8 +75,8 @@ REMEMBERED_EVENTS: Final = 4096
 REMEMBERED_LATE: Final = 256
 #: Number of pending commands above which expired commands are removed.
 CROWD: Final = 1024
-#: Number of consecutive refusals after which the client stops connecting. Before the first session, any refusal counts;
-#: after it, only refusals of the credentials count.
+#: Number of consecutive rejections after which the client stops connecting. Before the first session, any rejection counts;
+#: after it, only rejections of the credentials count.
 MOST_REFUSALS: Final = 3
 #: Events that report the legs of a dial.
 OF_LEGS: Final = (EVENT_CALL_DIAL, EVENT_CALL_STATE)
@@ -104,7 +104,7 @@ class Session:
         #: Set by the owner while the transport's outbox is full.
         self.congested = False
         self._authorization_state = ""
-        #: Whether the session must not be resumed, because the server refused it or requested a new one.
+        #: Whether the session must not be resumed, because the server rejected it or requested a new one.
         self._forgotten = False
         self._new_id = new_id
         self._random = random
@@ -198,7 +198,7 @@ class Session:
     def close(self, now: float, patience: float = 0.0) -> None:
         """Close the session permanently. Pending commands fail with :class:`ClientClosed` immediately.
 
-        :param now: the current time.
+        :param now: current time.
         :param patience: maximum time to keep open promises, in seconds. The client reconnects for them if necessary. If
             the promises expect legs that must be hung up, the session still processes events for legs during this time.
         """
@@ -254,11 +254,11 @@ class Session:
     def dial_failed(self, now: float, error: RelayError, *, fatal: bool, refused: bool = False) -> None:
         """Back off or fail after the transport failed to connect.
 
-        :param now: the current time.
-        :param error: the reason.
+        :param now: current time.
+        :param error: error of the attempt.
         :param fatal: whether a retry would fail in the same way, as with an unknown host name or an untrusted
             certificate.
-        :param refused: whether the peer answered and refused the connection.
+        :param refused: whether the peer replied and rejected the connection.
         """
         if self.phase is Phase.DIALING:
             drop_causes(error)
@@ -271,9 +271,9 @@ class Session:
     def lost(self, now: float, reason: str, *, refused: bool = False) -> None:
         """Reconnect or fail after the transport was closed.
 
-        :param now: the current time.
-        :param reason: the reason for the closure.
-        :param refused: whether the server refused the session by closing the connection.
+        :param now: current time.
+        :param reason: reason for the closure.
+        :param refused: whether the server rejected the session by closing the connection.
         """
         if self.phase is Phase.AUTHENTICATING and refused and self._refused_enough():
             text = f"the server refused the session: {self._scrubbed(reason)}; check project, token and host"
@@ -284,7 +284,7 @@ class Session:
     def outbox(self, now: float, *, empty: bool, moved: bool) -> None:
         """Record the state of the outbox while it holds data and when it becomes empty.
 
-        :param now: the current time.
+        :param now: current time.
         :param empty: whether all of the data has been written.
         :param moved: whether some of the data was written just now.
         """
@@ -295,7 +295,7 @@ class Session:
     def heard(self, now: float, *, within: bool = False) -> None:
         """Record that data arrived, which shows that the peer is alive.
 
-        :param now: the current time.
+        :param now: current time.
         :param within: whether the data neither starts nor ends a message.
         """
         self._liveness.heard(within=within)
@@ -415,7 +415,7 @@ class Session:
     # -- replies from the server ---------------------------------------------------------------------------------
 
     def _answered(self, now: float, answer: frames.Reply | frames.Failure) -> None:
-        # While authenticating, an error without an id must refer to signalwire.connect, the only request sent so far.
+        # While authenticating, an error without an ID must refer to signalwire.connect, the only request sent so far.
         if self.phase is Phase.AUTHENTICATING and answer.id in (self._connect_id, None):
             if self._leaving:
                 pass  # the session would end immediately
@@ -477,15 +477,15 @@ class Session:
         self.number = next(_numbers)
 
     def _connect_refused(self, now: float, code: int | None, message: str, *, result: bool = False) -> None:
-        """Back off or fail after the server refused the session.
+        """Back off or fail after the server rejected the session.
 
-        :param now: the current time.
-        :param code: the code of the refusal.
-        :param message: the server's message, or ``""``.
-        :param result: whether the refusal is a result instead of a JSON-RPC error.
+        :param now: current time.
+        :param code: error code from the server.
+        :param message: message from the server, or ``""``.
+        :param result: whether the error came in a result instead of a JSON-RPC error.
         """
         if self._resuming and refuses_resume(code, result=result):
-            # The server refused to resume the old session, so request a new one immediately.
+            # The server rejected the attempt to resume the old session, so request a new one immediately.
             self._forget()
             self._hang_up_and_dial()
             return
@@ -499,9 +499,9 @@ class Session:
             self._back_off(now, error)
 
     def _refused_enough(self, *, ours: bool = False) -> bool:
-        """Count a refusal. After the first session, only refusals of the credentials count.
+        """Count a rejection. After the first session, only rejections of the credentials count.
 
-        :param ours: whether the server refused the credentials.
+        :param ours: whether the server rejected the credentials.
         :return: whether to stop connecting.
         """
         if not self.ever_ready or ours:

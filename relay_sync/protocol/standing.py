@@ -29,8 +29,8 @@ OF_MESSAGES: Final = {
 class Standing:
     """The progress of a call or a message through its states.
 
-    :param order: the rank of each state.
-    :param state: the initial state, or ``""``.
+    :param order: rank of each state.
+    :param state: initial state, or ``""``.
     """
 
     __slots__ = ("_order", "_rank")
@@ -42,7 +42,7 @@ class Standing:
     def takes(self, state: str) -> bool:
         """Record a state reported by the server.
 
-        :param state: the state. Unknown states are accepted.
+        :param state: state to apply. Unknown states are accepted.
         :return: ``False`` if the state precedes the current one.
         """
         rank = self._order.get(state, self._rank)
@@ -53,7 +53,7 @@ class Standing:
 
 
 def reaches(seen: str, state: str) -> bool:
-    """Return whether a call that was in the state *seen* has reached the state *state*."""
+    """Return whether a call that was in the state ``seen`` has reached the state ``state``."""
     if seen == state:
         return True
     # A later state implies the earlier ones, except that a call may end without being answered.

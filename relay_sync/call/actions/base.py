@@ -64,7 +64,8 @@ _SWITCHES: Final = {"pause": True, "resume": False}
 class Question(NamedTuple):
     """A command that checks whether an action is still running.
 
-    The command has no effect on a running action. The server replies 404 if the action has ended.
+    The command either has no effect on a running action, or is the stop command of an action that must have ended by now. The
+    server replies 404 if the action has ended.
 
     :ivar method: method of the command; ``""`` if no command is needed because the action must have ended.
     :ivar params: parameters of the command.
@@ -112,10 +113,10 @@ class Action(Generic[E]):
     Methods of :class:`Call` create actions. An action ends when the operation completes, when it is stopped, or when the call
     ends. :meth:`wait` returns the final event, or raises the error that ended the action.
 
-    :ivar call: the call that the action runs on.
+    :ivar call: call that the action runs on.
     :ivar control_id: ID of the action in commands and events.
     :ivar state: latest state reported by the platform, or ``starting`` before the first event.
-    :ivar reply: the server's reply to the command that started the action; empty until the reply arrives.
+    :ivar reply: reply to the command that started the action; empty until the reply arrives.
     :ivar latest: latest event of the action; ``None`` before the first event.
     :param on_completed: function that is called with the final event.
     :param params: parameters of the command that started the action.
@@ -203,9 +204,9 @@ class Action(Generic[E]):
     def wait(self, timeout: float | None = None) -> E:
         """Block until the action ends.
 
-        :param timeout: maximum time to wait, in seconds. ``None`` waits until the action ends. If the action has a time limit,
-            such as ``max_length`` or the ``timeout`` of a detector, ``None`` waits until 10 s after the limit and then raises
-            ``WaitTimeout``. If the action ends while the connection is down, the SDK may not notice: see docs/threads.md.
+        :param timeout: maximum time to wait, in seconds. ``None`` waits until the action ends or, if the action has a time limit
+            such as ``max_length`` or the ``timeout`` of a detector, at most until 10 s after the limit. If a playback without a
+            time limit ends while the connection is down, the client may not notice, so pass a timeout.
         :return: the final event. If the call ended first, the event is ``synthetic`` and has a ``reason``.
         :raises WaitTimeout: the action is still running. You can wait again.
         :raises RelayError: the error that ended the action (:attr:`error`): the session was lost, the client was closed, the
@@ -366,7 +367,7 @@ class Action(Generic[E]):
 class RunningAction:
     """The internal interface of an action, for the call that it runs on.
 
-    :ivar action: the public action object.
+    :ivar action: public action object.
     :ivar on_event: function that processes an event with the control ID of the action.
     """
 
@@ -423,13 +424,13 @@ def stop_late(
     session: int | None,
     outcome: object,
 ) -> None:
-    """Stop an action that may have started although the method that started it raised an exception.
+    """Stop an action that may have started even though the call to start it failed.
 
     :param of: weak reference to the connection.
     :param command: method and parameters of the stop command, or ``None``.
     :param address: parameters that identify the action.
     :param session: number of the session in which the action was started.
-    :param outcome: the outcome of the command that started the action.
+    :param outcome: outcome of the command that started the action.
     """
     line = of()
     started = isinstance(outcome, dict) or (isinstance(outcome, ConnectionLost) and outcome.sent)
@@ -454,7 +455,7 @@ class StoppableAction(Action[E]):
         """Stop the action.
 
         The server then sends the final event. If the server no longer knows the action, the action has ended when this method
-        returns. If the action has ended or was stopped before, this method does nothing.
+        returns. If the action has already ended or been stopped, this method does nothing.
 
         When several threads call this method at the same time, only one of them sends the command. The others wait for the reply,
         and send the command again only if there was no reply.
@@ -490,7 +491,7 @@ class StoppableAction(Action[E]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop the action and wait up to 5 s for the end. An exception from the block takes precedence over other errors."""
+        """Stop the action and wait up to 5 s for it to end. An exception from the block takes precedence over other errors."""
         try:
             self.stop()
             self._ended.wait(EXIT_PATIENCE, self._still_running(EXIT_PATIENCE))

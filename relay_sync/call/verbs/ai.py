@@ -42,7 +42,7 @@ class AIVerbs(Verbs):
         :param agent: ID of an agent that is defined on the platform. Use it instead of ``prompt``.
         :param prompt: prompt for the agent, as in SWML.
         :param post_prompt: prompt for the agent after the conversation, such as a request for a summary, as in SWML.
-        :param post_prompt_url: HTTP(S) URL that receives the answer to ``post_prompt``.
+        :param post_prompt_url: HTTP or HTTPS URL that receives the answer to ``post_prompt``.
         :param post_prompt_auth_user: user name for HTTP basic authentication with ``post_prompt_url``.
         :param post_prompt_auth_password: password for HTTP basic authentication with ``post_prompt_url``.
         :param global_data: data that is available to the agent during the session.
@@ -101,7 +101,7 @@ class AIVerbs(Verbs):
         :param ai_params: settings of the agent. The wire name is ``params``.
         :param global_data: data that is available to the agent during the session.
         :param post_prompt: prompt for the agent after the conversation, such as a request for a summary, as in SWML.
-        :param post_prompt_url: HTTP(S) URL that receives the answer to ``post_prompt``.
+        :param post_prompt_url: HTTP or HTTPS URL that receives the answer to ``post_prompt``.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
         :raises InvalidParameter: an argument is invalid; no command was sent.
@@ -213,15 +213,15 @@ class AIVerbs(Verbs):
         :param lang: language of the conversation, such as ``en-US``.
         :param prompt: prompt for the sidecar.
         :param model: name of the language model.
-        :param direction: the parties that the sidecar listens to: a list of ``remote-caller`` and ``local-caller``.
-        :param customer_role: the party that is the customer: ``remote-caller`` or ``local-caller``.
+        :param direction: parties that the sidecar listens to: a list of ``remote-caller`` and ``local-caller``.
+        :param customer_role: party that is the customer: ``remote-caller`` or ``local-caller``.
         :param hints: words and phrases that help the sidecar recognize speech.
         :param global_data: data that is available to the sidecar during the session.
         :param permissions: permissions of the sidecar, as in SWML.
         :param action: action of the sidecar, as in SWML.
         :param SWAIG: functions that the sidecar may call, as in SWML.
         :param ai_params: settings of the sidecar. The wire name is ``params``.
-        :param url: HTTP(S) URL that receives the events of the sidecar.
+        :param url: HTTP or HTTPS URL that receives the events of the sidecar.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
         :raises InvalidParameter: an argument is invalid; no command was sent.
@@ -251,7 +251,7 @@ class AIVerbs(Verbs):
     def ai_sidecar_ask(self, text: str) -> dict[str, Any]:
         """Ask the sidecar a question (``calling.ai_sidecar.ask``).
 
-        :param text: the question.
+        :param text: question to ask.
         :return: the server's reply. The event with the answer has the same ``ask_id``. ``{}`` if the call has already ended.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
@@ -265,7 +265,7 @@ class AIVerbs(Verbs):
     def ai_sidecar_poke(self, text: str) -> dict[str, Any]:
         """Send the sidecar a message (``calling.ai_sidecar.poke``).
 
-        :param text: the message.
+        :param text: message to send.
         :return: the server's reply; ``{}`` if the call has already ended.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.

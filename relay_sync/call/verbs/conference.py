@@ -58,7 +58,7 @@ class ConferenceVerbs(Verbs):
         :param beep: when a beep is played: ``true``, ``false``, ``onEnter`` or ``onExit``.
         :param start_on_enter: whether the conference starts when this call joins.
         :param end_on_exit: whether the conference ends when this call leaves.
-        :param wait_url: HTTP(S) URL of the audio that is played until the conference starts.
+        :param wait_url: HTTP or HTTPS URL of the audio that is played until the conference starts.
         :param max_participants: maximum number of participants, from 1 to 250.
         :param record: whether the conference is recorded: ``do-not-record`` or ``record-from-start``.
         :param region: region in which the conference is hosted: ``global``, ``us``, ``eu`` or ``ch``.
@@ -66,15 +66,15 @@ class ConferenceVerbs(Verbs):
         :param coach: ID of the call to coach. No other participant hears this call.
         :param acl: access control for the records of the conference: ``private`` or ``public-read``.
         :param emit_call_quality: whether call quality statistics are reported.
-        :param status_callback: HTTP(S) URL that receives conference events.
+        :param status_callback: HTTP or HTTPS URL that receives conference events.
         :param status_callback_event: names of the conference events to report, separated by spaces.
         :param status_callback_event_type: format of the conference events: ``relay``, ``cxml`` or ``laml``.
         :param status_callback_method: HTTP method of the conference callbacks: ``GET`` or ``POST``.
-        :param recording_status_callback: HTTP(S) URL that receives recording events.
+        :param recording_status_callback: HTTP or HTTPS URL that receives recording events.
         :param recording_status_callback_event: names of the recording events to report, separated by spaces.
         :param recording_status_callback_event_type: format of the recording events: ``relay``, ``cxml`` or ``laml``.
         :param recording_status_callback_method: HTTP method of the recording callbacks: ``GET`` or ``POST``.
-        :param stream_obj: a two-way audio stream to connect to the conference: ``devices.stream(...)``, or the ``params`` of the
+        :param stream_obj: two-way audio stream to connect to the conference: ``devices.stream(...)``, or the ``params`` of the
             device.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply, with the ``conference_id`` for :meth:`leave_conference`; ``{}`` if the call has already
@@ -144,7 +144,7 @@ class ConferenceVerbs(Verbs):
         The platform reports the progress as :class:`RoomEvent`.
 
         :param name: name of the room.
-        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param status_url: HTTP or HTTPS URL that receives status callbacks.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
         :raises InvalidParameter: an argument is invalid; no command was sent.
@@ -191,11 +191,11 @@ class ConferenceVerbs(Verbs):
 
         :param queue_name: name of the queue.
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
-        :param wait_url: HTTP(S) URL of the audio that is played while the call waits.
+        :param wait_url: HTTP or HTTPS URL of the audio that is played while the call waits.
         :param wait_time: maximum time in the queue, in whole seconds, at least 1.
-        :param whisper_url: HTTP(S) URL of the audio that is played to the other party before the calls are connected.
+        :param whisper_url: HTTP or HTTPS URL of the audio that is played to the other party before the calls are connected.
         :param execute_after_queue: instructions for the call after it has left the queue, sent to the platform unchanged.
-        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param status_url: HTTP or HTTPS URL that receives status callbacks.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the running action. It ends when the call is dequeued or leaves the queue; ``stop()`` leaves the queue. The
@@ -237,7 +237,7 @@ class ConferenceVerbs(Verbs):
         :param queue_name: name of the queue.
         :param control_id: ID of the action that entered the queue; defaults to the running action of this queue.
         :param queue_id: ID of the queue, if known.
-        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param status_url: HTTP or HTTPS URL that receives status callbacks.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended or left the queue.
         :raises InvalidParameter: an argument is invalid; no command was sent.

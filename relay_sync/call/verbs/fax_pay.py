@@ -35,15 +35,15 @@ class FaxPayVerbs(Verbs):
     ) -> FaxAction:
         """Send a document as a fax (``calling.send_fax``).
 
-        :param document: HTTP(S) URL of a PDF file.
+        :param document: HTTP or HTTPS URL of a PDF file.
         :param identity: name of the sender, shown to the receiving fax machine.
         :param header_info: text at the top of each page.
-        :param status_url: HTTP(S) URL that receives a status callback for each page and at the end.
+        :param status_url: HTTP or HTTPS URL that receives a status callback for each page and at the end.
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :param extra: additional command parameters, for options that this method does not support.
-        :return: the running action. After the end, ``success`` indicates whether the fax was transmitted. If the call has already
-            ended, the returned action has ended too.
+        :return: the running action. Once the action has ended, ``success`` indicates whether the fax was transmitted. If the call
+            has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
@@ -74,12 +74,12 @@ class FaxPayVerbs(Verbs):
     ) -> FaxAction:
         """Receive a fax (``calling.receive_fax``).
 
-        :param status_url: HTTP(S) URL that receives a status callback for each page and at the end.
+        :param status_url: HTTP or HTTPS URL that receives a status callback for each page and at the end.
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :param extra: additional command parameters, for options that this method does not support.
-        :return: the running action. After the end, ``document`` is the URL of the received fax. If the call has already ended,
-            the returned action has ended too.
+        :return: the running action. Once the action has ended, ``document`` is the URL of the received fax. If the call has
+            already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
@@ -126,10 +126,10 @@ class FaxPayVerbs(Verbs):
 
         The server expects numbers as strings. This method also accepts whole numbers.
 
-        :param payment_connector_url: HTTP(S) URL of the payment connector.
+        :param payment_connector_url: HTTP or HTTPS URL of the payment connector.
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
         :param input_method: how the caller enters the details: ``dtmf`` or ``voice``.
-        :param status_url: HTTP(S) URL that receives callbacks about the progress of the payment.
+        :param status_url: HTTP or HTTPS URL that receives callbacks about the progress of the payment.
         :param payment_method: payment method. Only ``credit-card`` is documented.
         :param timeout: maximum time to wait for the next digit, in seconds.
         :param max_attempts: maximum number of attempts for each input.
@@ -140,8 +140,8 @@ class FaxPayVerbs(Verbs):
         :param charge_amount: amount to charge, such as ``"20.45"``.
         :param currency: currency of the amount, such as ``usd``.
         :param language: language of the prompts, such as ``en-US``.
-        :param voice: voice of the prompts.
-        :param say_voice: voice of the spoken prompts.
+        :param voice: voice of the prompts, such as ``woman``.
+        :param say_voice: text-to-speech voice for ``Say`` prompts, such as ``en-US-News-K``.
         :param description: description of the payment.
         :param valid_card_types: accepted card types, separated by spaces.
         :param bank_account_type: ``consumer-checking``, ``consumer-savings`` or ``commercial-checking``.

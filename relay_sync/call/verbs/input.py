@@ -33,11 +33,11 @@ class InputVerbs(Verbs):
         :param media: items to play in order, as ``{"type": ..., "params": {...}}``. The types are ``audio`` (``url``), ``tts``
             (``text``, ``language``, ``gender``, ``voice``), ``silence`` (``duration`` in seconds) or ``ringtone`` (``name``,
             ``duration`` in seconds).
-        :param collect: a mapping with ``digits`` (``max``, ``min``, ``digit_timeout``, ``terminators``), ``speech``
+        :param collect: mapping with ``digits`` (``max``, ``min``, ``digit_timeout``, ``terminators``), ``speech``
             (``language``, ``hints``, ``model``, ``engine``, ``end_silence_timeout``, ``speech_timeout``) or both, and
             ``initial_timeout``, the time to wait for the first input (4 s by default). All timeouts are in seconds.
         :param volume: volume change in decibels, from -40 to 40; defaults to 0.
-        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param status_url: HTTP or HTTPS URL that receives status callbacks.
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :param extra: additional command parameters, for options that this method does not support.
@@ -74,12 +74,12 @@ class InputVerbs(Verbs):
         volume: float | None = None,
         on_completed: OnCompleted | None = None,
     ) -> CollectAction:
-        """Speak a text and collect input.
+        """Speak a prompt and collect input.
 
         This is a shortcut for :meth:`play_and_collect` with a single ``tts`` item.
 
         :param text: text to speak.
-        :param collect: a mapping with ``digits`` (``max``, ``min``, ``digit_timeout``, ``terminators``), ``speech``
+        :param collect: mapping with ``digits`` (``max``, ``min``, ``digit_timeout``, ``terminators``), ``speech``
             (``language``, ``hints``, ``model``, ``engine``, ``end_silence_timeout``, ``speech_timeout``) or both, and
             ``initial_timeout``, the time to wait for the first input (4 s by default). All timeouts are in seconds.
         :param language: language of the speech, such as ``en-US`` (the platform's default).
@@ -111,8 +111,8 @@ class InputVerbs(Verbs):
 
         This is a shortcut for :meth:`play_and_collect` with a single ``audio`` item.
 
-        :param url: absolute HTTP(S) URL of an MP3 or WAV file.
-        :param collect: a mapping with ``digits`` (``max``, ``min``, ``digit_timeout``, ``terminators``), ``speech``
+        :param url: absolute HTTP or HTTPS URL of an MP3 or WAV file.
+        :param collect: mapping with ``digits`` (``max``, ``min``, ``digit_timeout``, ``terminators``), ``speech``
             (``language``, ``hints``, ``model``, ``engine``, ``end_silence_timeout``, ``speech_timeout``) or both, and
             ``initial_timeout``, the time to wait for the first input (4 s by default). All timeouts are in seconds.
         :param volume: volume change in decibels, from -40 to 40; defaults to 0.
@@ -157,7 +157,7 @@ class InputVerbs(Verbs):
         :param send_start_of_input: whether to report when input starts.
         :param start_input_timers: whether the initial timeout starts immediately. Otherwise, call ``start_input_timers()`` of the
             action to start it.
-        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param status_url: HTTP or HTTPS URL that receives status callbacks.
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :param extra: additional command parameters, for options that this method does not support.
@@ -203,7 +203,7 @@ class InputVerbs(Verbs):
 
         :param detect: type and options of the detector: ``{"type": "machine" | "fax" | "digit", "params": {...}}``.
         :param timeout: maximum time that the detector runs, in seconds; 0 means no limit. The platform's default is 30.
-        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param status_url: HTTP or HTTPS URL that receives status callbacks.
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :param extra: additional command parameters, for options that this method does not support.

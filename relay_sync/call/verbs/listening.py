@@ -30,7 +30,7 @@ class ListeningVerbs(Verbs):
         :param tap: audio to tap: ``{"type": "audio", "params": {"direction": "listen" | "speak" | "both"}}``.
         :param device: destination: ``{"type": "rtp", "params": {"addr", "port", "codec", "ptime"}}`` or ``{"type": "ws",
             "params": {"uri", "codec"}}``. The codec is ``PCMU``, ``PCMA`` or ``OPUS``, and ``ptime`` is in milliseconds.
-        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param status_url: HTTP or HTTPS URL that receives status callbacks.
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :param extra: additional command parameters, for options that this method does not support.
@@ -64,7 +64,7 @@ class ListeningVerbs(Verbs):
         A call can have only one transcription at a time.
 
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
-        :param status_url: HTTP(S) URL that receives status callbacks and the transcript.
+        :param status_url: HTTP or HTTPS URL that receives status callbacks and the transcript.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the running action. If the call has already ended, the returned action has ended too.
@@ -117,7 +117,7 @@ class ListeningVerbs(Verbs):
 
         :param action: action to perform: ``{"start": {"from_lang": "en-US", "to_lang": "es-ES", "direction": [...], ...}}``,
             ``"stop"``, ``"summarize"`` or ``{"inject": {"message": ..., "direction": ...}}``.
-        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param status_url: HTTP or HTTPS URL that receives status callbacks.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
         :raises InvalidParameter: an argument is invalid; no command was sent.
@@ -145,7 +145,7 @@ class ListeningVerbs(Verbs):
         The platform reports the start and the end as :class:`EchoEvent`.
 
         :param timeout: maximum duration of the echo, in seconds, from 5 to 120.
-        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param status_url: HTTP or HTTPS URL that receives status callbacks.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
         :raises InvalidParameter: an argument is invalid; no command was sent.

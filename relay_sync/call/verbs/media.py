@@ -46,7 +46,7 @@ class MediaVerbs(Verbs):
         :param language: default language of the ``tts`` items, such as ``en-US``.
         :param gender: default gender of the ``tts`` items: ``female`` or ``male``.
         :param voice: default voice of the ``tts`` items.
-        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param status_url: HTTP or HTTPS URL that receives status callbacks.
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :param extra: additional command parameters, for options that this method does not support.
@@ -82,7 +82,7 @@ class MediaVerbs(Verbs):
         volume: float | None = None,
         on_completed: OnCompleted | None = None,
     ) -> PlayAction:
-        """Speak a text.
+        """Convert text to speech and play it.
 
         This is a shortcut for :meth:`play` with a single ``tts`` item.
 
@@ -110,7 +110,7 @@ class MediaVerbs(Verbs):
 
         This is a shortcut for :meth:`play` with a single ``audio`` item.
 
-        :param url: absolute HTTP(S) URL of an MP3 or WAV file.
+        :param url: absolute HTTP or HTTPS URL of an MP3 or WAV file.
         :param volume: volume change in decibels, from -40 to 40; defaults to 0.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :return: the running action. If the call has already ended, the returned action has ended too.
@@ -148,11 +148,11 @@ class MediaVerbs(Verbs):
         volume: float | None = None,
         on_completed: OnCompleted | None = None,
     ) -> PlayAction:
-        """Play the ringback tone of a country.
+        """Play a country's ringback tone.
 
         This is a shortcut for :meth:`play` with a single ``ringtone`` item.
 
-        :param name: two-letter country code, such as ``us``, or ``bong``.
+        :param name: two-letter country code, such as ``us``, or ``bong`` for a calling-card prompt tone.
         :param duration: duration in seconds, greater than 0.
         :param volume: volume change in decibels, from -40 to 40; defaults to 0.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
@@ -184,7 +184,7 @@ class MediaVerbs(Verbs):
         :param audio: recording options: ``beep``, ``format`` (``mp3``, ``wav``, ``mp4``), ``stereo``, ``direction`` (``listen``,
             ``speak``, ``both``), ``initial_timeout``, ``end_silence_timeout`` and ``max_length`` in seconds (0: no limit),
             ``terminators`` (keys that end the recording; ``""`` for none), and ``input_sensitivity`` (0 to 100).
-        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param status_url: HTTP or HTTPS URL that receives status callbacks.
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
         :param on_completed: function that is called with the final event when the action has ended, successfully or not.
         :param extra: additional command parameters, for options that this method does not support.

@@ -32,7 +32,7 @@ class RoutingVerbs(Verbs):
 
         The platform reports the progress as :class:`ConnectEvent`. The other leg also becomes a call of this client.
 
-        :param devices: a list of lists of devices (see :mod:`relay_sync.devices`). The inner lists are tried one after another.
+        :param devices: list of lists of devices (see :mod:`relay_sync.devices`). The inner lists are tried one after another.
             The devices of an inner list ring at the same time.
         :param ringback: items to play to the caller until the other party answers, in the same format as for :meth:`play`.
         :param tag: tag for the new legs.
@@ -42,7 +42,7 @@ class RoutingVerbs(Verbs):
         :param send_digits: DTMF digits to send when the other party answers, from ``0-9``, ``*``, ``#`` and ``A-D``. ``w`` pauses
             for 0.5 s and ``W`` for 1 s.
         :param timeout: maximum time for connecting the call, in seconds.
-        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param status_url: HTTP or HTTPS URL that receives status callbacks.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
         :raises InvalidParameter: an argument is invalid; no command was sent.
@@ -87,8 +87,8 @@ class RoutingVerbs(Verbs):
 
         The platform reports the progress as :class:`ReferEvent`.
 
-        :param device: the SIP device to transfer to, created with ``devices.sip``.
-        :param status_url: HTTP(S) URL that receives status callbacks.
+        :param device: SIP device to transfer to, created with ``devices.sip``.
+        :param status_url: HTTP or HTTPS URL that receives status callbacks.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
         :raises InvalidParameter: an argument is invalid; no command was sent.

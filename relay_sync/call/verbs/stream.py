@@ -36,8 +36,8 @@ class StreamVerbs(Verbs):
         """Stream the audio of the call to a WebSocket (``calling.stream``).
 
         Several streams can run at the same time. If the platform cannot connect to the WebSocket, the final state of the stream
-        is ``finished`` too, but the ``reason`` of the result is ``never_streamed``. ``docs/wire.md`` describes the messages that
-        the platform sends over the WebSocket.
+        is ``finished`` too, but the ``reason`` of the result is ``never_streamed``. The platform sends JSON messages:
+        ``connected``, ``start``, ``media`` with base64-encoded audio, and ``stop``. ``AudioServer`` receives them.
 
         :param url: absolute URL, ``wss://host[:port]/path``. ``ws://`` is only allowed for loopback addresses.
         :param name: name of the stream, included in its events.
@@ -45,7 +45,7 @@ class StreamVerbs(Verbs):
             ptime, as in ``L16@16000h@40i``; defaults to the codec of the call.
         :param track: ``inbound`` (audio from the party on this call; the default), ``outbound`` (audio that this party hears) or
             ``both``.
-        :param status_url: HTTP(S) URL that receives status callbacks for the states ``streaming`` and ``finished``.
+        :param status_url: HTTP or HTTPS URL that receives status callbacks for the states ``streaming`` and ``finished``.
         :param status_url_method: HTTP method of the status callbacks: ``POST`` (the default) or ``GET``.
         :param authorization_bearer_token: token that is sent in the ``Authorization: Bearer`` header of the upgrade request.
         :param custom_parameters: JSON object that the receiver gets in the ``start`` message. Use strings as values, because the
