@@ -389,27 +389,31 @@ def _import_names() -> None:
         globals().update({name: offered[name] for name in __all__ if name in offered})
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:  # Import only this module, because the other modules may be partially imported at this point.
-        return importlib.import_module(f"{__name__}.{name}")
-    if name in __all__:
-        if name not in _LATER:
-            _import_names()
-        if name not in globals():
-            where = importlib.import_module(f"{__name__}.{_LATER.get(name, 'events')}")
-            globals()[name] = getattr(where, name)
-        return globals()[name]
-    home = next((home for home, names in _ELSEWHERE.items() if name in names), None)
-    if home is None and name not in _SUGGESTIONS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if home is None:
-        message = f"{__name__} has no {name}: did you mean {_SUGGESTIONS[name]}?"
-    else:
-        message = f"{name} is in {__name__}.{home}: from {__name__}.{home} import {name}"
-    # In "from relay_sync import name", Python replaces an AttributeError by its own ImportError without this message.
-    if sys._getframe(1).f_code.co_name == "_handle_fromlist":
-        raise ImportError(message, name=__name__)
-    raise AttributeError(message)
+if not TYPE_CHECKING:  # otherwise type checkers accept any name
+
+    def __getattr__(name: str) -> Any:
+        if (
+            name in _HOMES
+        ):  # Import only this module, because the other modules may be partially imported at this point.
+            return importlib.import_module(f"{__name__}.{name}")
+        if name in __all__:
+            if name not in _LATER:
+                _import_names()
+            if name not in globals():
+                where = importlib.import_module(f"{__name__}.{_LATER.get(name, 'events')}")
+                globals()[name] = getattr(where, name)
+            return globals()[name]
+        home = next((home for home, names in _ELSEWHERE.items() if name in names), None)
+        if home is None and name not in _SUGGESTIONS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if home is None:
+            message = f"{__name__} has no {name}: did you mean {_SUGGESTIONS[name]}?"
+        else:
+            message = f"{name} is in {__name__}.{home}: from {__name__}.{home} import {name}"
+        # In "from relay_sync import name", Python replaces an AttributeError by its own ImportError without this message.
+        if sys._getframe(1).f_code.co_name == "_handle_fromlist":
+            raise ImportError(message, name=__name__)
+        raise AttributeError(message)
 
 
 def __dir__() -> list[str]:

@@ -349,12 +349,14 @@ class AudioServer(Connecting):
         self.start()
         return self._address.url
 
-    def __getattr__(self, name: str) -> Any:
-        if name == "public_url":
-            raise AttributeError(
-                "an AudioServer has no public_url to read: its url is the address to give to call.stream()"
-            )
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+    if not TYPE_CHECKING:  # otherwise type checkers accept any name
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "public_url":
+                raise AttributeError(
+                    "an AudioServer has no public_url to read: its url is the address to give to call.stream()"
+                )
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def observe(self, observer: Observer) -> Callable[[], None]:
         """Notify an :class:`~relay_sync.Observer` when streams start and end, and when *on_stream* raises.

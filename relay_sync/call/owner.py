@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
+from .. import events
 from ..constants import ConnectionState, Direction, MessageState
 from ..errors import RelayError
-from ..events import RelayEvent
-from .actions import OnCompleted
 from .core import CallHome, CallLink
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Client", "SentMessage"]
 
 C = TypeVar("C")
-H = TypeVar("H", bound=Callable[..., object])
+R = TypeVar("R")
 
 
 class SentMessage(Protocol):
@@ -45,17 +44,17 @@ class SentMessage(Protocol):
         """Whether the message has reached a final state."""
 
     @property
-    def result(self) -> RelayEvent | None:
+    def result(self) -> events.MessageEvent | None:
         """The event that reported the final state; ``None`` until then."""
 
     @property
     def error(self) -> RelayError | None:
         """The error that prevents a final state from being reported, or ``None``."""
 
-    def on(self, handler: H) -> H:
+    def on(self, handler: Callable[[events.MessageStateEvent], R]) -> Callable[[events.MessageStateEvent], R]:
         """Register a handler for the events of this message."""
 
-    def wait(self, timeout: float | None = None) -> RelayEvent:
+    def wait(self, timeout: float | None = None) -> events.MessageEvent:
         """Wait until the message reaches a final state."""
 
 
@@ -140,13 +139,13 @@ class Client(Protocol[C]):
     def timeout(self, limit: float) -> AbstractContextManager[None]:
         """Set the request timeout, in seconds, for commands that this thread sends in the ``with`` block."""
 
-    def on_call(self, handler: H = ...) -> H:
+    def on_call(self, handler: Callable[[C], R]) -> Callable[[C], R]:
         """Register the handler for inbound calls."""
 
-    def on_message(self, handler: H = ...) -> H:
+    def on_message(self, handler: Callable[[Any], R]) -> Callable[[Any], R]:
         """Register the handler for inbound messages."""
 
-    def on_task(self, handler: H = ...) -> H:
+    def on_task(self, handler: Callable[[events.TaskEvent], R]) -> Callable[[events.TaskEvent], R]:
         """Register the handler for tasks."""
 
     def observe(self, observer: Observer, keep: Iterable[str] = ()) -> Callable[[], None]:
@@ -201,7 +200,7 @@ class Client(Protocol[C]):
         tag: str | None = None,
         send_as_mms: bool | None = None,
         status_callback: str | None = None,
-        on_completed: OnCompleted | None = None,
+        on_completed: Callable[[events.MessageStateEvent], object] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> SentMessage:
         """Send a text message."""

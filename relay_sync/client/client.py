@@ -38,7 +38,7 @@ __all__ = ["RelayClient", "config_of"]
 
 _log = logs.get("relay_sync")
 
-H = TypeVar("H", bound=Callable[[Call], object])
+R = TypeVar("R")
 
 #: Seconds to wait before warning that a connected client has an ``on_call`` handler but no contexts.
 CONTEXTS_PATIENCE: Final = 2.0
@@ -212,7 +212,8 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
 
     # -- handlers ------------------------------------------------------------------------------------------------
 
-    def on_call(self, handler: H = values.MISSING) -> H:
+    @values.decorator
+    def on_call(self, handler: Callable[[Call], R]) -> Callable[[Call], R]:
         """Register the handler for inbound calls. This method can be used as a decorator.
 
         The handler runs in a separate thread for each call and may block for the duration of the call. If the handler raises, the

@@ -53,7 +53,7 @@ FOLLOWED: Final = 10_000
 #: Seconds to wait after a reconnection for an event of a message in progress. RELAY has no command for querying a message.
 NEWS_PATIENCE: Final = 15.0
 
-H = TypeVar("H", bound=Callable[..., object])
+R = TypeVar("R")
 
 
 class Run(Protocol):
@@ -110,7 +110,7 @@ class Message:
         self.reason: str = reason
         self.tags: list[str] = list(tags or ())
         # The event and the error are set together, so that no thread can see one without the other.
-        self._ended: Waiter[tuple[RelayEvent, RelayError | None]] = Waiter()
+        self._ended: Waiter[tuple[MessageEvent, RelayError | None]] = Waiter()
         self._lock = threading.RLock()
         self._handlers: tuple[InContext, ...] = ()
         self._on_completed: InContext | None = None
@@ -125,7 +125,7 @@ class Message:
         return self._ended.done
 
     @property
-    def result(self) -> RelayEvent | None:
+    def result(self) -> events.MessageEvent | None:
         """The event that ended the message, or ``None`` if the message is in progress."""
         outcome = self._ended.peek()
         return outcome[0] if isinstance(outcome, tuple) else None
@@ -136,12 +136,12 @@ class Message:
         outcome = self._ended.peek()
         return outcome[1] if isinstance(outcome, tuple) else None
 
-    def on(self, handler: H) -> H:
+    def on(self, handler: Callable[[events.MessageStateEvent], R]) -> Callable[[events.MessageStateEvent], R]:
         """Add a listener for the state events of this message. This method can be used as a decorator.
 
         The listener is called with each event in order, on a worker thread. It may block.
 
-        :param handler: a function that accepts the event.
+        :param handler: a function that accepts a :class:`~relay_sync.events.MessageStateEvent`.
         :raises InvalidParameter: the handler is a coroutine function.
         :raises Forked: the message belongs to the parent process.
         """
@@ -151,14 +151,14 @@ class Message:
             self._handlers = (*self._handlers, checked)
         return handler
 
-    def wait(self, timeout: float | None = None) -> RelayEvent:
+    def wait(self, timeout: float | None = None) -> events.MessageEvent:
         """Wait until :attr:`state` is ``delivered``, ``undelivered`` or ``failed``.
 
         The client tracks up to 10,000 messages in progress. If there are more, the oldest message ends with an error. A message
         also ends with an error if the connection is lost and no event of the message arrives within 15 s of the reconnection.
 
         :param timeout: maximum time to wait, in seconds. ``None`` waits until the message, the session or the client ends.
-        :return: the event that ended the message.
+        :return: the event that ended the message: a ``MessageStateEvent``, or a ``MessageReceiveEvent`` for an inbound message.
         :raises WaitTimeout: the message is still in progress. You can call ``wait()`` again.
         :raises RelayError: the message ended with an error; see :attr:`error`.
         """
@@ -197,10 +197,10 @@ class Message:
         event = events.MessageStateEvent.from_params(params, synthetic=True, reason=reason_of(error))
         self._end(event, error)
 
-    def _end(self, event: RelayEvent, error: RelayError | None) -> None:
+    def _end(self, event: MessageEvent, error: RelayError | None) -> None:
         self._ended.settle((event, error), lambda: self._tell_completed(event))
 
-    def _tell_completed(self, event: RelayEvent) -> None:
+    def _tell_completed(self, event: MessageEvent) -> None:
         if self._on_completed is not None and self._run is not None:
             self._run(self._lane, "on_completed", self._on_completed, event)
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..call.actions import OnCompleted
+from .. import events
 from ..deadline import Deadline
 from ..errors import ConnectionLost, InvalidParameter
 from ..params import values
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Messaging"]
 
-H = TypeVar("H", bound=Callable[..., object])
+R = TypeVar("R")
 
 
 class Messaging:
@@ -30,7 +30,8 @@ class Messaging:
         _link: Link
         _router: Router
 
-    def on_message(self, handler: H = values.MISSING) -> H:
+    @values.decorator
+    def on_message(self, handler: Callable[[Message], R]) -> Callable[[Message], R]:
         """Register the handler for inbound messages. This method can be used as a decorator.
 
         The handler may block. Up to 16 message and task handlers run concurrently, in no particular order.
@@ -43,7 +44,8 @@ class Messaging:
         self._router.messages.on_message = checked
         return handler
 
-    def on_task(self, handler: H = values.MISSING) -> H:
+    @values.decorator
+    def on_task(self, handler: Callable[[events.TaskEvent], R]) -> Callable[[events.TaskEvent], R]:
         """Register the handler for tasks. This method can be used as a decorator.
 
         Task handlers and message handlers share the same threads.
@@ -70,7 +72,7 @@ class Messaging:
         tag: str | None = None,
         send_as_mms: bool | None = None,
         status_callback: str | None = None,
-        on_completed: OnCompleted | None = None,
+        on_completed: Callable[[events.MessageStateEvent], object] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> Message:
         """Send a text message (``messaging.send``).

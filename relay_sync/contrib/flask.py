@@ -30,7 +30,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlencode
 
 try:
@@ -47,15 +47,21 @@ from ..errors import WebhookRefused
 from ..params import values
 from ..threads import logs
 from ..threads.living import Living
-from ..webhooks import Callback, Webhooks
+from ..webhooks import OtherStatus, RecordingStatus, StreamStatus, Webhooks
 from .hosting import TAKES, Hooks, Hosted, Unheard, health, make_webhooks, merge, origins
 from .targets import of_wsgi
+
+if TYPE_CHECKING:
+    from ..call.call import Call
+    from ..client.messages import Message
+    from ..events import TaskEvent
 
 __all__ = ["Relay"]
 
 _log = logs.get("relay_sync")
 
 H = TypeVar("H", bound=Callable[..., object])
+R = TypeVar("R")
 
 EXTENSION: Final = "relay_sync"
 SETTING: Final = "RELAY_SYNC"
@@ -75,7 +81,7 @@ class Relay:
     def __init__(self, app: Flask | None = None, **options: Any) -> None:
         self._options = options
         self._handlers: dict[str, Callable[..., object]] = {}
-        self._on_status: list[Callable[[Callback], object]] = []
+        self._on_status: list[Callable[[StreamStatus | RecordingStatus | OtherStatus], object]] = []
         self._unheard = Unheard()
         self._served: Living[_Served] = Living()
         if app is not None:
@@ -106,7 +112,8 @@ class Relay:
 
     # -- handlers ----------------------------------------------------------------------------------------------------
 
-    def on_call(self, handler: H = values.MISSING) -> H:
+    @values.decorator
+    def on_call(self, handler: Callable[[Call], R]) -> Callable[[Call], R]:
         """Register the handler for inbound calls. It runs inside the app context.
 
         See :meth:`relay_sync.RelayClient.on_call`.
@@ -115,7 +122,8 @@ class Relay:
         """
         return self._register("on_call", handler)
 
-    def on_message(self, handler: H = values.MISSING) -> H:
+    @values.decorator
+    def on_message(self, handler: Callable[[Message], R]) -> Callable[[Message], R]:
         """Register the handler for inbound messages. It runs inside the app context.
 
         See :meth:`relay_sync.RelayClient.on_message`.
@@ -124,7 +132,8 @@ class Relay:
         """
         return self._register("on_message", handler)
 
-    def on_task(self, handler: H = values.MISSING) -> H:
+    @values.decorator
+    def on_task(self, handler: Callable[[TaskEvent], R]) -> Callable[[TaskEvent], R]:
         """Register the handler for tasks. It runs inside the app context.
 
         See :meth:`relay_sync.RelayClient.on_task`.
@@ -142,7 +151,10 @@ class Relay:
                 served.attach(client, what, handler)
         return handler
 
-    def on_status(self, handler: H = values.MISSING) -> H:
+    @values.decorator
+    def on_status(
+        self, handler: Callable[[StreamStatus | RecordingStatus | OtherStatus], R]
+    ) -> Callable[[StreamStatus | RecordingStatus | OtherStatus], R]:
         """Register a handler for status callbacks received by the blueprint. It runs during the request.
 
         If the handler raises, the response has status 500, and the platform may deliver the callback again. The second delivery

@@ -138,15 +138,17 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # Creating the event classes takes most of this package's import time. Import most of them on first access.
-    if name in __all__:
-        for module in ("control", "progress", "messages", "ai"):
-            loaded = import_module(f".{module}", __name__)
-            if name in loaded.__all__:
-                found = globals()[name] = getattr(loaded, name)
-                return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # otherwise type checkers accept any name
+
+    def __getattr__(name: str) -> Any:
+        # Creating the event classes takes most of this package's import time. Import most of them on first access.
+        if name in __all__:
+            for module in ("control", "progress", "messages", "ai"):
+                loaded = import_module(f".{module}", __name__)
+                if name in loaded.__all__:
+                    found = globals()[name] = getattr(loaded, name)
+                    return found
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

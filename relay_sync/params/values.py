@@ -14,7 +14,7 @@ import re
 import urllib.parse
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Literal, overload
+from typing import Any, Final, Literal, TypeVar, overload
 
 from ..errors import InvalidParameter
 from ..hosts.names import is_loopback
@@ -35,6 +35,7 @@ __all__ = [
     "codec_choice",
     "codec_choices",
     "decimal",
+    "decorator",
     "dtmf",
     "flag",
     "handler",
@@ -63,6 +64,8 @@ __all__ = [
     "unseen",
     "whole",
 ]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _TRACKS: Final = {
     "inbound": "inbound_track",
@@ -532,6 +535,16 @@ def merge_extra(params: dict[str, Any], extra: Any, known: tuple[str, ...]) -> d
 #: Default value of the function argument of a decorator. If the decorator is used with parentheses, ``handler`` rejects
 #: this value and explains the mistake.
 MISSING: Final[Any] = None
+
+
+def decorator(method: F) -> F:
+    """Make the handler of a registration method optional, so that :func:`handler` can explain a missing handler.
+
+    Type checkers still require the handler.
+    """
+    changed: Any = method
+    changed.__defaults__ = (MISSING,)
+    return method
 
 
 def handler(name: str, value: Any, takes: tuple[str, ...] = ("event",)) -> Callable[..., Any]:

@@ -6,7 +6,7 @@ import datetime
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from attrs import field, frozen
 
@@ -16,6 +16,7 @@ __all__ = ["Callback", "Dialect", "Kind", "OtherStatus", "RecordingStatus", "Str
 
 Dialect = Literal["relay", "cxml"]
 Kind = Literal["stream", "recording", "call", "message", "other"]
+OtherKind = Literal["call", "message", "other"]
 
 
 def _place(url: str) -> str:
@@ -95,7 +96,7 @@ class StreamStatus(Callback):
     :ivar members: all members as sent by the platform. ``repr`` omits them.
     """
 
-    kind: Kind = field(default="stream", init=False, repr=False)
+    kind: Literal["stream"] = field(default="stream", init=False, repr=False)
     state: str
     control_id: str = ""
     stream_id: str = ""
@@ -136,7 +137,7 @@ class RecordingStatus(Callback):
     :ivar members: all members as sent by the platform. ``repr`` omits them.
     """
 
-    kind: Kind = field(default="recording", init=False, repr=False)
+    kind: Literal["recording"] = field(default="recording", init=False, repr=False)
     state: str
     recording_id: str = ""
     control_id: str = ""
@@ -171,6 +172,9 @@ class OtherStatus(Callback):
     :ivar members: all members as sent by the platform. ``repr`` omits them.
     """
 
+    if TYPE_CHECKING:  # a second definition at run time would move the field to the end of ``repr``
+        kind: OtherKind = "other"
+
 
 # The states of cXML callbacks and the equivalent RELAY states.
 _STREAM_STATES: Final = {"stream-started": "streaming", "stream-stopped": "finished", "stream-error": "error"}
@@ -183,7 +187,7 @@ _RECORDING_STATES: Final = {
 }
 #: The fields that contain the state in other forms. Earlier fields take precedence, because the form of a message may also have a
 #: ``CallStatus``.
-_FORM_STATES: Final[dict[str, Kind]] = {
+_FORM_STATES: Final[dict[str, OtherKind]] = {
     "MessageStatus": "message",
     "SmsStatus": "message",
     "FaxStatus": "other",
@@ -203,7 +207,7 @@ def is_cxml(members: Mapping[str, Any]) -> bool:
     return "event_type" not in members and not _CXML.isdisjoint(members)
 
 
-def read(dialect: Dialect, members: Mapping[str, Any]) -> Callback:
+def read(dialect: Dialect, members: Mapping[str, Any]) -> StreamStatus | RecordingStatus | OtherStatus:
     """Create a callback.
 
     :param dialect: the dialect of the members.
@@ -212,7 +216,7 @@ def read(dialect: Dialect, members: Mapping[str, Any]) -> Callback:
     return _read_event(members) if dialect == "relay" else _read_form(members)
 
 
-def _read_event(envelope: Mapping[str, Any]) -> Callback:
+def _read_event(envelope: Mapping[str, Any]) -> StreamStatus | RecordingStatus | OtherStatus:
     inner = envelope.get("params")
     params: Mapping[str, Any] = inner if isinstance(inner, dict) else {}
     name = _text(envelope, "event_type")
@@ -254,8 +258,8 @@ def _read_event(envelope: Mapping[str, Any]) -> Callback:
     )
 
 
-def _kind_of_event(name: str) -> Kind:
-    kinds: dict[str, Kind] = {"calling.call": "call", "messaging": "message"}
+def _kind_of_event(name: str) -> OtherKind:
+    kinds: dict[str, OtherKind] = {"calling.call": "call", "messaging": "message"}
     return next((kind for start, kind in kinds.items() if name == start or name.startswith(f"{start}.")), "other")
 
 
@@ -270,7 +274,7 @@ def _nested(params: Mapping[str, Any], name: str, take: Callable[[Mapping[str, A
     return take({}, name)
 
 
-def _read_form(members: Mapping[str, Any]) -> Callback:
+def _read_form(members: Mapping[str, Any]) -> StreamStatus | RecordingStatus | OtherStatus:
     # A callback in JSON format may contain numbers, and null in place of blank values.
     fields = {name: _written(value) for name, value in members.items()}
     about: dict[str, Any] = {

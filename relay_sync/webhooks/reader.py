@@ -17,7 +17,7 @@ from ..params import values
 from ..threads.table import Recent
 from . import forwarded, signatures
 from .body import Fields, parse_form, parse_json
-from .callbacks import Callback, Dialect, is_cxml, read
+from .callbacks import Callback, Dialect, OtherStatus, RecordingStatus, StreamStatus, is_cxml, read
 from .forwarded import networks
 
 __all__ = ["Webhooks"]
@@ -88,7 +88,7 @@ class Webhooks:
         peer: str | None = None,
         remember: bool = True,
         spellings: Sequence[str] = (),
-    ) -> Callback:
+    ) -> StreamStatus | RecordingStatus | OtherStatus:
         """Parse and verify a request.
 
         :param method: the HTTP method, ``GET`` or ``POST``.

@@ -1280,7 +1280,7 @@ def test_public_names() -> None:
             assert value.__module__ == "relay_sync.audio", name
     assert set(relay_sync.audio.__all__) <= set(dir(relay_sync.audio))
     with pytest.raises(AttributeError):
-        relay_sync.audio.nothing  # noqa: B018
+        relay_sync.audio.nothing  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_a_reader_of_seconds_is_woken_when_they_are_there(audio: AudioServer, dial: Dial) -> None:

@@ -643,20 +643,20 @@ def test_a_coroutine_handler_is_refused(sim: Simulator) -> None:
     make(sim).on_call(run_to_its_end)
     for nothing in (None, "handler", 5):
         with pytest.raises(InvalidParameter):
-            make(sim).on_call(nothing)  # type: ignore[type-var]
+            make(sim).on_call(nothing)  # type: ignore[arg-type]
 
 
 def test_handlers_that_cannot_take_what_they_get_are_refused(sim: Simulator) -> None:
     def nothing() -> None: ...
 
     with pytest.raises(InvalidParameter, match="a function that accepts call"):
-        make(sim).on_call(nothing)  # type: ignore[type-var]
+        make(sim).on_call(nothing)  # type: ignore[arg-type]
     with pytest.raises(InvalidParameter, match=r"on_state=.* a function that accepts state"):
         make(sim, on_state=nothing)
     with pytest.raises(InvalidParameter, match=r"on_error=.* a function that accepts error and call"):
         make(sim, on_error=lambda error: None)
     with pytest.raises(InvalidParameter, match=r"handler=.* a function that accepts message"):
-        make(sim).on_message(nothing)
+        make(sim).on_message(nothing)  # type: ignore[arg-type]
 
 
 def test_a_handler_that_raises_is_logged_and_its_call_hung_up(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:

@@ -498,7 +498,7 @@ def test_coroutine_functions_are_refused(client: MakeClient, register: str) -> N
     with pytest.raises(InvalidParameter, match="remove async"):
         getattr(client(), register)(handle)
     with pytest.raises(InvalidParameter, match="remove async"):
-        Message().on(handle)
+        Message().on(handle)  # type: ignore[arg-type]
 
 
 def test_tasks(quiet: Simulator, client: MakeClient) -> None:

@@ -612,7 +612,7 @@ def test_unknown_names_and_submodules_are_as_ever() -> None:
         exec("from relay_sync import Nonsense")
     exec("from relay_sync import audio, simulator, rest")
     with pytest.raises(AttributeError, match="has no attribute 'Nonsense'"):
-        _ = relay_sync.Nonsense
+        _ = relay_sync.Nonsense  # type: ignore[attr-defined]
 
 
 def test_the_error_imports_nothing() -> None:

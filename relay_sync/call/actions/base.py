@@ -57,6 +57,8 @@ REPORT_PATIENCE: Final = 10.0
 OVERDUE: Final = 3.0
 #: How long the end of a ``with`` block waits for the final event, in seconds.
 EXIT_PATIENCE: Final = 5.0
+#: A callback that receives the final event.
+OnCompleted = Callable[[Any], object]
 #: The paused state after each command. The key is the last part of the method name.
 _SWITCHES: Final = {"pause": True, "resume": False}
 
@@ -75,12 +77,6 @@ class Question(NamedTuple):
     method: str
     params: Mapping[str, Any]
     after: float = 0.0
-
-
-class OnCompleted(Protocol):
-    """A callback that receives the final event. Its return value is ignored."""
-
-    def __call__(self, event: Any, /) -> Any: ...
 
 
 class ActionHost(Protocol):

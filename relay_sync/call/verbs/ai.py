@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
+from ... import events
 from ...params import nested, values
-from ..actions import AIAction, OnCompleted
+from ..actions import AIAction
 from .base import ADDRESS, Verbs
 
 __all__ = ["AIVerbs"]
@@ -31,7 +32,7 @@ class AIVerbs(Verbs):
         languages: Iterable[Mapping[str, Any]] | None = None,
         SWAIG: Mapping[str, Any] | None = None,
         ai_params: Mapping[str, Any] | None = None,
-        on_completed: OnCompleted | None = None,
+        on_completed: Callable[[events.AIEvent], object] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> AIAction:
         """Start an AI agent on the call (``calling.ai``).

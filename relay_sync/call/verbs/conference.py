@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from ... import events
 from ...errors import CommandRefused
 from ...params import nested, values
 from ...protocol.ids import new_id
 from ...protocol.results import is_gone
-from ..actions import OnCompleted, QueueAction
+from ..actions import QueueAction
 from .base import ADDRESS, Verbs
 
 __all__ = ["ConferenceVerbs"]
@@ -184,7 +185,7 @@ class ConferenceVerbs(Verbs):
         whisper_url: str | None = None,
         execute_after_queue: str | None = None,
         status_url: str | None = None,
-        on_completed: OnCompleted | None = None,
+        on_completed: Callable[[events.QueueEvent], object] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> QueueAction:
         """Put the call into a queue (``calling.queue.enter``).

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal
 
+from ... import events
 from ...params import nested, values
-from ..actions import FaxAction, OnCompleted, PayAction, ReceiveFaxAction, SendFaxAction
+from ..actions import FaxAction, PayAction, ReceiveFaxAction, SendFaxAction
 from .base import ADDRESS, Verbs
 
 __all__ = ["FaxPayVerbs"]
@@ -30,7 +31,7 @@ class FaxPayVerbs(Verbs):
         header_info: str | None = None,
         status_url: str | None = None,
         control_id: str | None = None,
-        on_completed: OnCompleted | None = None,
+        on_completed: Callable[[events.FaxEvent], object] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> FaxAction:
         """Send a document as a fax (``calling.send_fax``).
@@ -69,7 +70,7 @@ class FaxPayVerbs(Verbs):
         *,
         status_url: str | None = None,
         control_id: str | None = None,
-        on_completed: OnCompleted | None = None,
+        on_completed: Callable[[events.FaxEvent], object] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> FaxAction:
         """Receive a fax (``calling.receive_fax``).
@@ -119,7 +120,7 @@ class FaxPayVerbs(Verbs):
         bank_account_type: Literal["consumer-checking", "consumer-savings", "commercial-checking"] | str | None = None,
         parameters: Iterable[Mapping[str, Any]] | None = None,
         prompts: Iterable[Mapping[str, Any]] | None = None,
-        on_completed: OnCompleted | None = None,
+        on_completed: Callable[[events.PayEvent], object] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> PayAction:
         """Collect payment details from the caller and send them to a payment connector (``calling.pay``).

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
+from ... import events
 from ...errors import InvalidParameter
 from ...params import nested, values
 from ...params.nested import CollectOptions, DetectOptions, DigitsOptions, Media, SpeechOptions
-from ..actions import CollectAction, DetectAction, OnCompleted, SendDigitsAction, StandaloneCollectAction
+from ..actions import CollectAction, DetectAction, SendDigitsAction, StandaloneCollectAction
 from .base import ADDRESS, Verbs
 
 __all__ = ["InputVerbs"]
@@ -25,7 +26,7 @@ class InputVerbs(Verbs):
         volume: float | None = None,
         status_url: str | None = None,
         control_id: str | None = None,
-        on_completed: OnCompleted | None = None,
+        on_completed: Callable[[events.CollectEvent], object] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> CollectAction:
         """Play a prompt and collect digits or speech (``calling.play_and_collect``).
@@ -72,7 +73,7 @@ class InputVerbs(Verbs):
         gender: Literal["male", "female"] | str | None = None,
         voice: str | None = None,
         volume: float | None = None,
-        on_completed: OnCompleted | None = None,
+        on_completed: Callable[[events.CollectEvent], object] | None = None,
     ) -> CollectAction:
         """Speak a prompt and collect input.
 
@@ -105,7 +106,7 @@ class InputVerbs(Verbs):
         collect: CollectOptions | Mapping[str, Any],
         *,
         volume: float | None = None,
-        on_completed: OnCompleted | None = None,
+        on_completed: Callable[[events.CollectEvent], object] | None = None,
     ) -> CollectAction:
         """Play an audio file and collect input.
 
@@ -141,7 +142,7 @@ class InputVerbs(Verbs):
         start_input_timers: bool | None = None,
         status_url: str | None = None,
         control_id: str | None = None,
-        on_completed: OnCompleted | None = None,
+        on_completed: Callable[[events.CollectEvent], object] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> StandaloneCollectAction:
         """Collect digits or speech without playing a prompt (``calling.collect``).
@@ -196,7 +197,7 @@ class InputVerbs(Verbs):
         timeout: float | None = None,
         status_url: str | None = None,
         control_id: str | None = None,
-        on_completed: OnCompleted | None = None,
+        on_completed: Callable[[events.DetectEvent], object] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> DetectAction:
         """Start a detector (``calling.detect``).
@@ -229,7 +230,11 @@ class InputVerbs(Verbs):
         )
 
     def detect_digit(
-        self, *, digits: str | None = None, timeout: float | None = None, on_completed: OnCompleted | None = None
+        self,
+        *,
+        digits: str | None = None,
+        timeout: float | None = None,
+        on_completed: Callable[[events.DetectEvent], object] | None = None,
     ) -> DetectAction:
         """Detect DTMF digits.
 
@@ -259,7 +264,7 @@ class InputVerbs(Verbs):
         detect_interruptions: bool | None = None,
         detect_message_end: bool | None = None,
         timeout: float | None = None,
-        on_completed: OnCompleted | None = None,
+        on_completed: Callable[[events.DetectEvent], object] | None = None,
     ) -> DetectAction:
         """Detect whether a human or an answering machine answered.
 
@@ -298,7 +303,7 @@ class InputVerbs(Verbs):
         *,
         tone: Literal["CED", "CNG"] | str | None = None,
         timeout: float | None = None,
-        on_completed: OnCompleted | None = None,
+        on_completed: Callable[[events.DetectEvent], object] | None = None,
     ) -> DetectAction:
         """Detect a fax machine.
 
@@ -323,7 +328,7 @@ class InputVerbs(Verbs):
         digits: str,
         *,
         control_id: str | None = None,
-        on_completed: OnCompleted | None = None,
+        on_completed: Callable[[events.SendDigitsEvent], object] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> SendDigitsAction:
         """Send DTMF tones (``calling.send_digits``).

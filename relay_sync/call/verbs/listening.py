@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from ... import events
 from ...params import nested, values
-from ..actions import OnCompleted, TapAction, TranscribeAction
+from ..actions import TapAction, TranscribeAction
 from .base import ADDRESS, Verbs
 
 __all__ = ["ListeningVerbs"]
@@ -22,7 +23,7 @@ class ListeningVerbs(Verbs):
         *,
         status_url: str | None = None,
         control_id: str | None = None,
-        on_completed: OnCompleted | None = None,
+        on_completed: Callable[[events.TapEvent], object] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> TapAction:
         """Send a copy of the call's audio to an RTP address or a WebSocket (``calling.tap``).
@@ -56,7 +57,7 @@ class ListeningVerbs(Verbs):
         *,
         control_id: str | None = None,
         status_url: str | None = None,
-        on_completed: OnCompleted | None = None,
+        on_completed: Callable[[events.TranscribeEvent], object] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> TranscribeAction:
         """Record and transcribe the call in the background (``calling.transcribe``).

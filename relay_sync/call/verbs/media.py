@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
+from ... import events
 from ...params import nested, values
 from ...params.nested import Media, RecordAudio
-from ..actions import OnCompleted, PlayAction, RecordAction
+from ..actions import PlayAction, RecordAction
 from .base import ADDRESS, Verbs
 
 __all__ = ["Gender", "MediaDirection", "MediaVerbs"]
@@ -32,7 +33,7 @@ class MediaVerbs(Verbs):
         voice: str | None = None,
         status_url: str | None = None,
         control_id: str | None = None,
-        on_completed: OnCompleted | None = None,
+        on_completed: Callable[[events.PlayEvent], object] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> PlayAction:
         """Play audio files, text-to-speech, silence or ringtones (``calling.play``).
@@ -80,7 +81,7 @@ class MediaVerbs(Verbs):
         gender: Gender | str | None = None,
         voice: str | None = None,
         volume: float | None = None,
-        on_completed: OnCompleted | None = None,
+        on_completed: Callable[[events.PlayEvent], object] | None = None,
     ) -> PlayAction:
         """Convert text to speech and play it.
 
@@ -104,7 +105,7 @@ class MediaVerbs(Verbs):
         return self.play([item], volume=volume, on_completed=on_completed)
 
     def play_audio(
-        self, url: str, *, volume: float | None = None, on_completed: OnCompleted | None = None
+        self, url: str, *, volume: float | None = None, on_completed: Callable[[events.PlayEvent], object] | None = None
     ) -> PlayAction:
         """Play an audio file.
 
@@ -123,7 +124,9 @@ class MediaVerbs(Verbs):
         """
         return self.play([nested.media_item("audio", url=url)], volume=volume, on_completed=on_completed)
 
-    def play_silence(self, duration: float, *, on_completed: OnCompleted | None = None) -> PlayAction:
+    def play_silence(
+        self, duration: float, *, on_completed: Callable[[events.PlayEvent], object] | None = None
+    ) -> PlayAction:
         """Play silence.
 
         This is a shortcut for :meth:`play` with a single ``silence`` item.
@@ -146,7 +149,7 @@ class MediaVerbs(Verbs):
         *,
         duration: float | None = None,
         volume: float | None = None,
-        on_completed: OnCompleted | None = None,
+        on_completed: Callable[[events.PlayEvent], object] | None = None,
     ) -> PlayAction:
         """Play a country's ringback tone.
 
@@ -173,7 +176,7 @@ class MediaVerbs(Verbs):
         *,
         status_url: str | None = None,
         control_id: str | None = None,
-        on_completed: OnCompleted | None = None,
+        on_completed: Callable[[events.RecordEvent], object] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> RecordAction:
         """Record the call (``calling.record``).

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from ... import events
 from ...params import values
-from ..actions import OnCompleted, StreamAction
+from ..actions import StreamAction
 from .base import ADDRESS, Verbs
 
 __all__ = ["Codec", "StreamVerbs", "Track"]
@@ -30,7 +31,7 @@ class StreamVerbs(Verbs):
         authorization_bearer_token: str | None = None,
         custom_parameters: Mapping[str, Any] | None = None,
         control_id: str | None = None,
-        on_completed: OnCompleted | None = None,
+        on_completed: Callable[[events.StreamEvent], object] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> StreamAction:
         """Stream the audio of the call to a WebSocket (``calling.stream``).

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from django.db import close_old_connections, connections
 from django.dispatch import Signal
@@ -19,9 +19,14 @@ from ..hosting import TAKES, Hosted, Unheard
 from .settings import client_options
 from .signals import call_ended, call_received
 
+if TYPE_CHECKING:
+    from ...client.messages import Message
+    from ...events import TaskEvent
+
 __all__ = ["get_client", "hosted", "on_call", "on_message", "on_task", "send", "unheard", "with_database"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+R = TypeVar("R")
 
 _handlers: dict[str, Callable[..., object]] = {}
 unheard: Final = Unheard()
@@ -64,7 +69,8 @@ def _register(what: str, handler: F) -> F:
     return handler
 
 
-def on_call(handler: F = values.MISSING) -> F:
+@values.decorator
+def on_call(handler: Callable[[Call], R]) -> Callable[[Call], R]:
     """Register the handler for inbound calls. See :meth:`relay_sync.RelayClient.on_call`.
 
     Database connections are closed when the handler returns.
@@ -72,12 +78,14 @@ def on_call(handler: F = values.MISSING) -> F:
     return _register("on_call", handler)
 
 
-def on_message(handler: F = values.MISSING) -> F:
+@values.decorator
+def on_message(handler: Callable[[Message], R]) -> Callable[[Message], R]:
     """Register the handler for inbound messages. See :meth:`relay_sync.RelayClient.on_message`."""
     return _register("on_message", handler)
 
 
-def on_task(handler: F = values.MISSING) -> F:
+@values.decorator
+def on_task(handler: Callable[[TaskEvent], R]) -> Callable[[TaskEvent], R]:
     """Register the handler for tasks. See :meth:`relay_sync.RelayClient.on_task`."""
     return _register("on_task", handler)
 
