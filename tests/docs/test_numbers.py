@@ -107,7 +107,7 @@ FIGURES: dict[str, list[str]] = {
     "docs/audio.md": [
         f"up to {plain(default(AudioServer, 'buffer_seconds'))} s (`buffer_seconds`)",
         f"keeps up to {server._BACKLOG} waiting streams",
-        f"delivers {'an hour' if stream_recording._AHEAD == 3600 else stream_recording._AHEAD} more audio",
+        f"delivers over {'an hour' if stream_recording._AHEAD == 3600 else stream_recording._AHEAD} more audio",
     ],
     "docs/dialing.md": [
         f"it is {plain(DIAL_PATIENCE)} s",
@@ -125,7 +125,7 @@ FIGURES: dict[str, list[str]] = {
         f"if {liveness.COMMANDS} commands are unanswered",
     ],
     "docs/logging.md": [
-        f"or {plain(logs.FLUSH_PATIENCE)} s later if a handler is slow",
+        f"but no longer than {plain(logs.FLUSH_PATIENCE)} s if a handler is slow",
         f"Up to {grouped(logs.MOST_WAITING)} records wait for a slow handler",
         f"at most one per {'minute' if rate_limited_log.INTERVAL == 60 else rate_limited_log.INTERVAL}",
     ],
@@ -146,14 +146,14 @@ FIGURES: dict[str, list[str]] = {
         f"within {plain(unattended.ATTENDED_WITHIN)} s, a warning is logged once",
         f"The default is {plain(default(RelayClient.drain, 'timeout'))} s.",
         f"handlers and callbacks {plain(link.DRAIN_PATIENCE)} s to return",
-        f"within {plain(written(RelayClient._part, r'([0-9.]+) if timeout is None'))} s in all",
+        f"within {plain(written(RelayClient._part, r'([0-9.]+) if timeout is None'))} s in total",
         f"has not exited {plain(supervisor.GRACE)} s after the drain time",
         f"the drain time plus {plain(supervisor.GRACE)} s",
         f"If {words(supervisor.MOST_FAILURES)} starts fail in a row",
         f"each within {plain(supervisor.SOON)} s and before",
     ],
     "docs/observing.md": [
-        f"When {grouped(MOST_WAITING)} notifications wait",
+        f"While {grouped(MOST_WAITING)} notifications are waiting",
         f"at most once a {'minute' if rate_limited_log.INTERVAL == 60 else rate_limited_log.INTERVAL} for each method",
     ],
     "docs/rest.md": [
@@ -164,7 +164,7 @@ FIGURES: dict[str, list[str]] = {
         f"`timeout` ({plain(default(RestClient.download, 'timeout'))} s)",
         f"at most {download.MOST_REDIRECTS} redirects",
         f"the server fails ({', '.join(map(str, sorted(exchange._TROUBLED)))})",
-        f"answers {', '.join(map(str, sorted(download._ABSENT)[:-1]))} or {max(download._ABSENT)}",
+        f"responds with {', '.join(map(str, sorted(download._ABSENT)[:-1]))} or {max(download._ABSENT)}",
     ],
     "docs/script.md": [f"`--drain {plain(option('run app:client', 'drain'))}`"],
     "docs/simulate.md": [
@@ -184,18 +184,18 @@ FIGURES: dict[str, list[str]] = {
         f"Up to {grouped(MOST_WAITING)} callbacks per call",
         f"have {plain(link.DRAIN_PATIENCE)} s to return",
         f"A fork waits up to {plain(process.IMPORT_PATIENCE)} s for an import",
-        f"{plain(messages.NEWS_PATIENCE)} s without news after a resume",
+        f"if no event arrives within {plain(messages.NEWS_PATIENCE)} s of the reconnect",
         f"for up to {plain(link.PROMISE_PATIENCE)} s and as long as",
-        f"gives the server {plain(command.ANSWER_PATIENCE)} s to answer",
-        f"they had input or {plain(base.OVERDUE)} s after `initial_timeout`",
+        f"gives the platform {plain(command.ANSWER_PATIENCE)} s to reply",
+        f"have received input, or {plain(base.OVERDUE)} s after `initial_timeout`",
         f"are stopped {plain(base.OVERDUE)} s after their `timeout`",
         f"after {'a minute' if input.DETECT_PATIENCE == 60 else input.DETECT_PATIENCE} if they have none",
-        f"no news arrives within {plain(messages.NEWS_PATIENCE)} s",
+        f"and no event arrives within {plain(messages.NEWS_PATIENCE)} s of the reconnect",
         f"`request_timeout` ({plain(default(RelayClient, 'request_timeout'))} s",
         f"`ConnectTimeout` after {plain(default(RelayClient, 'connect_timeout'))} s",
-        f"or after {plain(DIAL_PATIENCE)} s. Phones that still ring",
+        f"or after {plain(DIAL_PATIENCE)} s. The client then cancels",
         f"`WaitTimeout` {plain(REPORT_PATIENCE)} s after the length",
-        f"{grouped(FOLLOWED)} later messages",
+        f"once {grouped(FOLLOWED)} newer messages are in flight",
         f"pauses of up to {plain(backoff.LONGEST)} seconds",
         f"its content | the last {grouped(session.REMEMBERED_EVENTS)} |",
         f"the last {grouped(router.REMEMBERED_CALLS)} calls |",
@@ -220,7 +220,7 @@ OTHERS = re.compile(
     | Python\ 3\.\d+(?:,\ 3\.\d+)*(?:\ and\ 3\.\d+)? | float32 | MP3 | L16 | G\.?722 | PCM16 | RFC\ \d+ | urllib3
     | (?<![\d.,])(?<!up\ to\ )(?<!at\ most\ )(?<!than\ )(?<!within\ )(?<!the\ last\ )  # statuses of HTTP, not limits
       (?:20[0-4]|40[0-9]|41[0-9]|42[0-9]|50[0-4])(?![\d.,]*\d)
-    | "1\#" | calls\[0\] | exit\ code\ \d\b
+    | "1\#" | calls\[0\] | (?:exit|with)\ code\ \d\b
     | ^\d\.\ (?=\S) # of a list
     # arguments that the page chooses, with what follows from them
     | --processes\ \d | --speed\ 8 | relay_time\(100\) | \b100\ times\ sooner | \?count=\d | `times`\ is\ 1
@@ -235,13 +235,14 @@ FREE: dict[str, list[str]] = {
         "who speaks for eight seconds",
         "runs the clock eight times as fast",
     ],
+    "docs/compatibility.md": ["Before 1.0", "After 1.0"],
     "docs/script.md": ["`client.run(drain=30)` gives live calls 30 s to end"],
     "docs/jupyter.md": ["`streams[0]`", "blocks for about 8 s, until"],
     "docs/pytest.md": ["presses no key for 30 seconds", "`client.drain(5)`"],
     "README.md": [
         "during the first 15 to 20 seconds",
         "take about two minutes on two cores",
-        "leads to port 8765",
+        "is forwarded to port 8765",
         "app:client --processes 4",
     ],
     "docs/audio.md": ["`AudioServer(port=8765 + n", "16 kB/s per track at 8 kHz"],
@@ -251,7 +252,7 @@ FREE: dict[str, list[str]] = {
         "`run(drain=30)` | have 30 s to end",
         "--drain 30` hangs up the calls that have not ended after 30 s",
     ],
-    "docs/rest.md": ["wait=30)` keeps asking for up to 30 seconds"],
+    "docs/rest.md": ["wait=30)` retries for up to 30 seconds"],
 }
 NUMBER = re.compile(
     r"\d[\d,.]*|\bthousand|\bhundred|\bmillion"
