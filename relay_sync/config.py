@@ -111,7 +111,7 @@ def _without_userinfo(text: str) -> str:
 
 def _number(parameter: str, value: object, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InvalidParameter(parameter, value, f"a whole number of at least {least}")
+        raise InvalidParameter(parameter, value, f"a whole number, {least} or greater")
     return value
 
 
@@ -128,7 +128,7 @@ def _contexts(value: Any) -> tuple[str, ...]:
     if not all(isinstance(name, str) and name for name in names):
         raise InvalidParameter("contexts", value, accepted)
     if not all(map(is_text, names)):
-        raise InvalidParameter("contexts", value, f"a list of {WHOLE_TEXT}")
+        raise InvalidParameter("contexts", value, f"a list in which each item is {WHOLE_TEXT}")
     return tuple(dict.fromkeys(names))
 
 
@@ -316,7 +316,7 @@ def _from_env(env: Mapping[str, str], name: str, parameter: str, default: int) -
     if not text:
         return default
     if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise InvalidParameter(parameter, text, "a whole number of at least 1", variable=name)
+        raise InvalidParameter(parameter, text, "a whole number, 1 or greater", variable=name)
     return int(text)
 
 
@@ -332,7 +332,9 @@ def _credentials(
     for name, (value, variable) in (*found.items(), ("jwt_token", (found_jwt, "SIGNALWIRE_JWT_TOKEN"))):
         given: object = value
         if not isinstance(given, str) or not given.isprintable() or given != given.strip():
-            raise InvalidParameter(name, given, f"text without leading or trailing spaces (or {variable})", secret=True)
+            raise InvalidParameter(
+                name, given, f"a string without leading or trailing spaces (or {variable})", secret=True
+            )
         if not given and not found_jwt and name != "jwt_token":
             without = (
                 "to try without an account: relay-sync demo, or relay_sync.simulator.Simulator and its credentials, or the"

@@ -49,7 +49,7 @@ def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for mark in reversed(list(request.node.iter_markers("relay_simulator"))):  # The closest marker takes precedence.
         if mark.args:
-            raise pytest.UsageError("the marker relay_simulator takes keywords only")
+            raise pytest.UsageError("the marker relay_simulator takes only keyword arguments")
         found.update(mark.kwargs)
     return found
 

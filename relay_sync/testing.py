@@ -196,7 +196,9 @@ def handler_errors() -> Iterator[HandlerErrors]:
         yield found
         late = found.late()
         if late:
-            warnings.warn(f"{late}: exceptions that they raise from now on fail no test", RuntimeWarning, stacklevel=3)
+            warnings.warn(
+                f"{late}: exceptions that they raise from now on will not fail any test", RuntimeWarning, stacklevel=3
+            )
 
 
 @contextmanager
@@ -274,7 +276,7 @@ def faster(factor: float) -> Iterator[None]:
     that are already running are not changed. The same applies to ``ring_timeout`` and ``hangs_up_after`` of simulated phones.
 
     :param factor: number by which timeouts are divided, at least 1.
-    :raises InvalidParameter: the factor is not a number of at least 1.
+    :raises InvalidParameter: the factor is less than 1 or not a number.
     """
     number = values.number("factor", factor, low=1, optional=False)
     before = timeouts.factor, pace.hurry

@@ -41,8 +41,8 @@
 ``waveform``          drawing of audio in a terminal. ``picture`` shows a stream in a notebook
 ====================  ===========================================================================================================
 
-The server needs the extra ``audio``. In a checkout, install it with ``pip install -e ".[audio]"``. Codecs, messages and WAV files
-work without it. G.722 and Opus need the extra ``codecs``. Resampling and numpy views need the extra ``dsp``.
+The server needs the ``audio`` extra. In a checkout, install it with ``pip install -e ".[audio]"``. Codecs, messages and WAV files
+work without it. G.722 and Opus need the ``codecs`` extra. Resampling and numpy views need the ``dsp`` extra.
 """
 
 from __future__ import annotations

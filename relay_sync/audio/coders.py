@@ -11,8 +11,8 @@ Decoders and encoders may keep state, so use a separate instance for each track 
     decoder = decoder_for(media_format.encoding, media_format.sample_rate or None)
     pcm = decoder.decode(payload)  # raises BadPacket if the payload is invalid
 
-PCMU, PCMA and L16 are implemented in pure Python. G.722 and Opus are provided by FFmpeg and libopus through PyAV, which the extra
-``codecs`` installs. PyAV is imported when one of these codecs is first used.
+PCMU, PCMA and L16 are implemented in pure Python. G.722 and Opus are provided by FFmpeg and libopus through PyAV, which the
+``codecs`` extra installs. PyAV is imported when one of these codecs is first used.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def decoder_for(text: str, sample_rate: int | None = None, *, l16_byteorder: Byt
     :param sample_rate: sample rate in Hz, which overrides the rate in *text*. If neither is given, the codec's default is used.
     :param l16_byteorder: byte order of L16 samples. SignalWire sends little-endian; RFC 2586 and other carriers use big-endian.
     :return: the decoder.
-    :raises UnsupportedCodec: the codec is unknown, needs the extra ``codecs``, or has more than one channel. Opus may declare
+    :raises UnsupportedCodec: the codec is unknown, needs the ``codecs`` extra, or has more than one channel. Opus may declare
         two channels, as SDP requires; they are mixed to mono.
     :raises InvalidParameter: *text* is not a codec name.
     """
@@ -149,7 +149,7 @@ def encoder_for(
     :param l16_byteorder: byte order of L16 samples, as for :func:`decoder_for`.
     :param bit_rate: bit rate of Opus in bits per second, from 6000 to 510000.
     :return: the encoder.
-    :raises UnsupportedCodec: the codec is unknown, needs the extra ``codecs``, or has more than one channel.
+    :raises UnsupportedCodec: the codec is unknown, needs the ``codecs`` extra, or has more than one channel.
     :raises InvalidParameter: *text* is not a codec name, or the codec does not support the rate, duration or bit rate.
     """
     name = parse_codec(text)
@@ -168,7 +168,7 @@ def check_available(text: str) -> None:
     """Check that a codec is available for decoding and encoding.
 
     :param text: name of a codec, or the value of ``mediaFormat.encoding``.
-    :raises UnsupportedCodec: the codec is unknown, or needs the extra ``codecs``.
+    :raises UnsupportedCodec: the codec is unknown, or needs the ``codecs`` extra.
     :raises InvalidParameter: *text* is not a codec name.
     """
     name = parse_codec(text)

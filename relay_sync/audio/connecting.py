@@ -102,7 +102,7 @@ class Connecting:
 
         :param call: an answered call.
         :param codec: ``PCMU``, ``PCMA``, ``L16`` or ``G722``, optionally with modifiers. ``OPUS`` is accepted too, although
-            SignalWire documents it only for ``call.stream``. G722 and OPUS need the extra ``codecs``.
+            SignalWire documents it only for ``call.stream``. G722 and OPUS need the ``codecs`` extra.
         :param realtime: whether the carrier plays audio with minimal delay. Audio sent in bursts is then lost. By default the
             carrier plays all audio, even if it is late.
         :param timeout: maximum time to wait for the stream to start, in seconds, counted from the command.
@@ -113,7 +113,7 @@ class Connecting:
         :return: the two-way stream.
         :raises StreamFailed: the carrier did not connect or sent no ``start``, the call has ended, or it could not be connected.
         :raises InvalidParameter: a parameter is invalid, or ``public_url`` is required but missing.
-        :raises UnsupportedCodec: the codec is unknown or needs the extra ``codecs``. No command was sent.
+        :raises UnsupportedCodec: the codec is unknown or needs the ``codecs`` extra. No command was sent.
         :raises OSError: the server cannot start because its address is not available.
         :raises Forked: the server was started in the parent process.
         :raises RelayError: ``call.connect`` failed, for example because the command was refused.
@@ -165,7 +165,7 @@ class Connecting:
         :param device_options: additional parameters of ``devices.stream``, such as ``name`` or ``status_url``.
         :return: the device.
         :raises InvalidParameter: a parameter is invalid, or ``public_url`` is required but missing.
-        :raises UnsupportedCodec: the codec is unknown or needs the extra ``codecs``.
+        :raises UnsupportedCodec: the codec is unknown or needs the ``codecs`` extra.
         :raises OSError: the server cannot start because its address is not available.
         :raises Forked: the server was started in the parent process.
         """
@@ -223,7 +223,7 @@ def check_wanted_rate(rate: int | None) -> None:
     """Check a requested sample rate, before a command is sent.
 
     :raises InvalidParameter: the rate is invalid.
-    :raises ImportError: the extra ``dsp`` is not installed.
+    :raises ImportError: the ``dsp`` extra is not installed.
     """
     if rate is not None:
         from .dsp import check_sample_rate
@@ -234,7 +234,7 @@ def check_wanted_rate(rate: int | None) -> None:
 def _check_codec(codec: object) -> None:
     """Check that the codec of a two-way stream can be encoded and decoded, before a command is sent.
 
-    :raises UnsupportedCodec: the codec is unknown or needs the extra ``codecs``.
+    :raises UnsupportedCodec: the codec is unknown or needs the ``codecs`` extra.
     :raises InvalidParameter: the value is not a codec name.
     """
     if isinstance(codec, str):  # devices.stream() rejects other types

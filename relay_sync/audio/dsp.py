@@ -1,4 +1,4 @@
-"""Sample rate conversion and numpy views of PCM. Requires the extra ``dsp``.
+"""Sample rate conversion and numpy views of PCM. Requires the ``dsp`` extra.
 
 The resampler is a polyphase FIR filter: a Kaiser-windowed sinc that spans 24 samples of the lower rate on each side. It preserves
 85 % of the bandwidth of the lower rate (3.4 of 4 kHz) and suppresses aliases. The table shows the signal-to-noise ratio,
@@ -121,7 +121,7 @@ class Resampler:
     :param to_rate: sample rate of the output in Hz, up to 384000. Both terms of the reduced ratio of the rates must be at most
         1000. For example, 44100 and 48000 reduce to 147 and 160.
     :raises InvalidParameter: a rate or the ratio is invalid.
-    :raises ImportError: the extra ``dsp`` is not installed.
+    :raises ImportError: the ``dsp`` extra is not installed.
     """
 
     def __init__(self, from_rate: int, to_rate: int) -> None:
@@ -228,7 +228,7 @@ def resample(pcm: bytes, from_rate: int, to_rate: int) -> bytes:
     :param from_rate: sample rate of *pcm* in Hz.
     :param to_rate: sample rate of the result in Hz.
     :raises InvalidParameter: as for :class:`Resampler` and its :meth:`~Resampler.process`.
-    :raises ImportError: the extra ``dsp`` is not installed.
+    :raises ImportError: the ``dsp`` extra is not installed.
     """
     resampler = Resampler(from_rate, to_rate)
     samples = -(-len(pcm) // 2 * to_rate // from_rate)

@@ -90,7 +90,7 @@ class AudioFrame:
         """The samples as a read-only numpy array of 16-bit integers that shares the frame's memory.
 
         :raises UnsupportedCodec: as for :attr:`pcm`.
-        :raises ImportError: the extra ``dsp`` is not installed.
+        :raises ImportError: the ``dsp`` extra is not installed.
         """
         from .dsp import as_int16
 
@@ -100,7 +100,7 @@ class AudioFrame:
         """Return the samples as a new numpy array of floats in [-1.0, 1.0).
 
         :raises UnsupportedCodec: as for :attr:`pcm`.
-        :raises ImportError: the extra ``dsp`` is not installed.
+        :raises ImportError: the ``dsp`` extra is not installed.
         """
         from .dsp import as_float32
 

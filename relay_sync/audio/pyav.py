@@ -1,6 +1,6 @@
 """G.722 and Opus codecs based on PyAV, which wraps FFmpeg and libopus.
 
-PyAV is part of the extra ``codecs`` and is imported on first use. The code depends on the following behavior:
+PyAV is part of the ``codecs`` extra and is imported on first use. The code depends on the following behavior:
 
 * An empty packet signals the end of the stream. The decoder cannot be used after it.
 * The buffer of a frame may be longer than its samples.

@@ -105,7 +105,7 @@ class AudioServer(Connecting):
     :param reorder_seconds: maximum time to hold an early frame until the missing frames arrive, in seconds. Use it for carriers
         that do not guarantee the order, such as Telnyx. 0 delivers frames as they arrive.
     :param spool: keep the audio in a temporary file, which allows ``stream.save()`` without *record_to*.
-    :param sample_rate: sample rate of the delivered frames in Hz, such as 16000 (extra ``dsp``); by default the codec's rate.
+    :param sample_rate: sample rate of the delivered frames in Hz, such as 16000 (``dsp`` extra); by default the codec's rate.
         Resampling delays the audio by up to 3 ms. Saved files have the codec's rate.
     :param l16_byteorder: byte order of L16 payloads. SignalWire sends ``little``, RFC 3551 specifies ``big``, and ``auto``
         detects the order from the audio.
@@ -114,7 +114,7 @@ class AudioServer(Connecting):
     :param hosts: additional ``Host`` names accepted without a token if the server listens on a loopback address. ``localhost``,
         the server's addresses and the host of *public_url* are always accepted.
     :raises InvalidParameter: a parameter is invalid.
-    :raises ImportError: *sample_rate* is given and the extra ``dsp`` is not installed.
+    :raises ImportError: *sample_rate* is given and the ``dsp`` extra is not installed.
     """
 
     def __init__(
@@ -437,7 +437,7 @@ class AudioServer(Connecting):
         :param call: an answered call.
         :param track: ``inbound``, ``outbound`` or ``both``.
         :param codec: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``, with modifiers as in ``L16@16000h``. Decoding G722 and
-            OPUS requires the extra ``codecs``; without it, ``frame.data`` contains the raw payload.
+            OPUS requires the ``codecs`` extra; without it, ``frame.data`` contains the raw payload.
         :param timeout: maximum time to wait for the ``start`` message after sending the command, in seconds.
         :param sample_rate: sample rate of the frames in Hz; overrides the *sample_rate* of the server.
         :param custom_parameters: values of your own, available as ``stream.custom_parameters``.

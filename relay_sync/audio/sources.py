@@ -179,7 +179,7 @@ def encoding_for(encoding: str, rate: int, l16_byteorder: ByteOrder) -> Encode:
     For stateless codecs, each message contains up to half a second of audio, and the last one may be shorter. Other codecs
     produce packets of 20 ms, and the last one is padded with silence.
 
-    :raises UnsupportedCodec: the codec is unknown, or requires the extra ``codecs``.
+    :raises UnsupportedCodec: the codec is unknown, or requires the ``codecs`` extra.
     """
     encoder = encoder_for(encoding, rate, ptime=PTIME, l16_byteorder=l16_byteorder)
     if encoder.stateful:

@@ -209,7 +209,7 @@ class AudioStream(Speaking):
         :param track: ``inbound`` or ``outbound``; ``None`` returns the frames of both.
         :raises UnsupportedCodec: the codec cannot be decoded.
         :raises InvalidParameter: the rate is invalid (see :class:`~relay_sync.audio.Resampler`), or the stream has no such track.
-        :raises ImportError: the extra ``dsp`` is not installed.
+        :raises ImportError: the ``dsp`` extra is not installed.
         """
         from .dsp import Resamplers
 

@@ -190,6 +190,6 @@ def make_display() -> Display:
     if can_draw_over():
         try:
             return _RichDisplay()
-        except ImportError:  # The extra "cli" is not installed.
+        except ImportError:  # The "cli" extra is not installed.
             return PlainDisplay(1.0)
     return PlainDisplay()

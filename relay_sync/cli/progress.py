@@ -133,6 +133,6 @@ def make_progress(total: float) -> Progress:
     if live:
         try:
             return _RichProgress(total)
-        except ImportError:  # The extra "cli" is not installed.
+        except ImportError:  # The "cli" extra is not installed.
             pass
     return PlainProgress(total, live)

@@ -78,7 +78,7 @@ def _check(arguments: argparse.Namespace) -> None:
         raise Mistake(
             "--credentials",
             f"missing: pass --credentials FILE or --show-tokens, or set SIGNALWIRE_API_TOKEN and {CONTROL_TOKEN};"
-            " otherwise no client can learn the generated tokens",
+            " otherwise clients have no way to get the generated tokens",
         )
 
 

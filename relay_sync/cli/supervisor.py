@@ -171,7 +171,7 @@ class Supervisor:
             if deadline is not None and time.monotonic() >= deadline:
                 if self._wrong is None:
                     some = counted(len(self._children), "process", "processes")
-                    _log.error("killing %s that did not stop within %.3g s", some, patience)
+                    _log.error("killing %s, which did not stop within %.3g s", some, patience)
                 return True
         return failed or self._gave_up
 

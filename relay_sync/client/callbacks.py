@@ -58,7 +58,7 @@ class Callbacks:
     def in_shared(
         self, lane: object, what: str, function: Callable[..., object], *args: Any, final: bool = False
     ) -> None:
-        """Queue a message or task handler. Up to 16 run concurrently, and further ones are dropped while 10,000 are waiting."""
+        """Queue a message or task handler. Up to 16 run concurrently, and new ones are dropped while 10,000 are waiting."""
         self._queue(self.shared, lane, None, what, function, args, final)
 
     def _queue(
@@ -76,7 +76,7 @@ class Callbacks:
         elif lanes.offer(lane, self._guarded, call, what, function, args) == 1:
             call_id = call.call_id if call else ""
             _log.warning(
-                "dropped a %s%s (%s): %d callbacks are waiting, and further ones are dropped until those have run; the ends of "
+                "dropped a %s%s (%s): %d callbacks are waiting, and new ones are dropped until those have run; the ends of "
                 "calls and actions are still delivered",
                 what, f" of call {call_id}" if call_id else "", name_of(function), MOST_WAITING,
                 extra={"call_id": call_id},
@@ -101,7 +101,7 @@ class Callbacks:
         if isinstance(error, ClientClosed):  # not an error: the client was closed while the callback was waiting
             _log.info("the %s%s ended: %s", what, whose, error.message, extra=extra)
         else:
-            _log.error("the %s%s raised%s", what, whose, then, exc_info=error, extra=extra)
+            _log.error("the %s%s raised an exception%s", what, whose, then, exc_info=error, extra=extra)
             callback_errors.tell(f"the {what}{whose}", error)
             if self.observers is not None:
                 self.observers.callback_raised(what, call_id, error)
@@ -109,7 +109,7 @@ class Callbacks:
             try:
                 self._on_error(error, call)
             except BaseException:  # even sys.exit() in on_error must not prevent the hangup
-                _log.exception("on_error raised")
+                _log.exception("on_error raised an exception")
 
     def check_stalled(self, now: float) -> None:
         """Log lanes with a callback that has been running for too long. Called once a second on the IO thread."""

@@ -52,7 +52,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         client = RelayClient(contexts=["default"])     # credentials from the environment
 
         @client.on_call
-        def handle(call):
+        def handle(call: Call) -> None:
             call.answer()
             call.stream("wss://example.com/audio")
             call.wait_for_ended()
@@ -79,11 +79,11 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
     :param connect_timeout: timeout of :meth:`connect` and of each reconnection attempt, in seconds. The server has at most 10 s
         of this time to answer ``signalwire.connect``.
     :param request_timeout: time to wait for the reply to a command, in seconds from when it is sent.
-    :param ping_interval: time without a reply after which the client sends a ping, in seconds.
+    :param ping_interval: how long the client waits without a reply before it sends a ping, in seconds.
     :param ping_timeout: time to wait for any data after a ping, in seconds. If none arrives, the client reconnects. It also
         reconnects after three consecutive unanswered pings, even if other data arrives.
     :param max_frame: the maximum size of a message from the server, in bytes; at least 1024. If a message exceeds it, the client
-        closes the connection.
+        closes the connection. Defaults to 10 MiB.
     :param max_queue: the maximum number of commands that wait for a connection; at least 1. Further commands raise
         :class:`QueueFull`.
     :param ssl_context: an ``ssl.SSLContext`` that replaces the default one. The default context verifies certificates.

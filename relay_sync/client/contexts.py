@@ -72,14 +72,14 @@ class Subscribing:
         the old JWT has expired, the next connection uses the new JWT.
 
         :param jwt_token: a JWT of the same project.
-        :raises InvalidParameter: the client was not created with a JWT, or the value is not a string without spaces.
+        :raises InvalidParameter: the client was not created with a JWT, or the value is not a string, or it contains spaces.
         :raises AuthenticationError: the server refused the JWT. The session continues with the old JWT.
         """
         if not self._link.config.jwt_token:
             raise InvalidParameter("jwt_token", jwt_token, "a client that was created with a JWT", secret=True)
         given: Any = jwt_token
         if not isinstance(given, str) or not given or not given.isprintable() or " " in given:
-            raise InvalidParameter("jwt_token", jwt_token, "a JWT (text without spaces)", secret=True)
+            raise InvalidParameter("jwt_token", jwt_token, "a JWT (a string without spaces)", secret=True)
         link = self._link
         before, loop = link.config.jwt_token, link.loop
         if loop is None or not loop.alive or loop.session.phase is not Phase.READY:

@@ -126,13 +126,13 @@ class Message:
 
     @property
     def result(self) -> events.MessageEvent | None:
-        """The event that ended the message, or ``None`` if the message is in progress."""
+        """The final event of the message, or ``None`` if the message is in progress."""
         outcome = self._ended.peek()
         return outcome[0] if isinstance(outcome, tuple) else None
 
     @property
     def error(self) -> RelayError | None:
-        """The exception that ended the message, or ``None`` if there was none. The final state is then unknown."""
+        """The exception that ended tracking of the message, or ``None``. The final state of the message is then unknown."""
         outcome = self._ended.peek()
         return outcome[1] if isinstance(outcome, tuple) else None
 
@@ -158,7 +158,7 @@ class Message:
         also ends with an error if the connection is lost and no event of the message arrives within 15 s of the reconnection.
 
         :param timeout: maximum time to wait, in seconds. ``None`` waits until the message, the session or the client ends.
-        :return: the event that ended the message: a ``MessageStateEvent``, or a ``MessageReceiveEvent`` for an inbound message.
+        :return: the final event of the message: a ``MessageStateEvent``, or a ``MessageReceiveEvent`` for an inbound message.
         :raises WaitTimeout: the message is still in progress. You can call ``wait()`` again.
         :raises RelayError: the message ended with an error; see :attr:`error`.
         """

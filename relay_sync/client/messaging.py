@@ -102,7 +102,7 @@ class Messaging:
             the message.
         """
         if body is None and media is None and not extra:
-            raise InvalidParameter("body", body, "a text unless media is given (pass body, media, or both)")
+            raise InvalidParameter("body", body, "a string unless media is given (pass body, media, or both)")
         callback = None if on_completed is None else InContext(values.handler("on_completed", on_completed))
         urls = values.texts("media", media, most=8)
         params = {

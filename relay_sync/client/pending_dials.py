@@ -107,7 +107,7 @@ class PendingDial:
         :raises DialFailed: no leg was answered before the timeout, or the server reported a failure.
         """
         failure = DialFailed(
-            f"no answer within {limit:g} s ({why}); legs that still ring are hung up", reason="timeout"
+            f"no answer within {limit:g} s ({why}); legs that are still ringing are hung up", reason="timeout"
         )
         return self.outcome.wait(max(0.0, timeout), lambda: failure)
 

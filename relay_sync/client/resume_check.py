@@ -208,5 +208,5 @@ class RollCall:
         if question.times <= len(PAUSES):
             self._inquiry.put_off(question, now + PAUSES[question.times - 1])
         else:
-            _log.info("could not find out whether call %s is still live", question.call.call_id)
+            _log.info("could not determine whether call %s is still live", question.call.call_id)
             self._decide(question, known=False)

@@ -365,7 +365,7 @@ class Router:
             self.let_go(call, error)
 
     def let_go(self, call: Call, error: CallEnded) -> None:
-        """Stop tracking a call. Waits for it raise this error. May be called on any thread."""
+        """Stop tracking a call. Threads that wait for the call get this error. May be called on any thread."""
         self._ended.put(call.call_id, None)
         self.calls.take_if(call.call_id, call)
         try:

@@ -73,9 +73,9 @@ class Running:
         the client. A second signal interrupts any wait for calls and raises ``KeyboardInterrupt``, or ``SystemExit(143)`` for
         SIGTERM.
 
-        By default, live calls continue without this client, and the client logs a warning with their number. ``relay-sync run``
-        hangs them up. The client waits up to 2 s for handlers to return, as in :meth:`disconnect`. In a program that is loaded by
-        ``relay-sync run``, call this method under ``if __name__ == "__main__":`` only.
+        By default, live calls continue without this client, and the client logs a warning that says how many there are.
+        ``relay-sync run`` hangs them up. The client waits up to 2 s for handlers to return, as in :meth:`disconnect`. In a
+        program that is loaded by ``relay-sync run``, call this method only under ``if __name__ == "__main__":``.
 
         :param hangup_calls: whether to hang up calls that are live or being dialed when the client stops.
         :param drain: time to wait for live calls to end when the client stops, in seconds; see :meth:`drain`. By default the
@@ -128,7 +128,7 @@ class Running:
         :return: the error if the session was permanently lost, otherwise ``None``.
         """
         if self._stop_wanted:
-            _log.info("run() returns immediately: stop() was called before it")
+            _log.info("run() returned immediately because stop() had already been called")
             return None
         loop = self._link.connect(Deadline.after(time.monotonic(), self._link.config.connect_timeout))
         logs.flush()
@@ -159,7 +159,7 @@ class Running:
 
         :param timeout: maximum time to wait for calls to end, in seconds.
         :param level: the level of log messages about the wait.
-        :param hint: a text to append to these messages.
+        :param hint: text to append to these messages.
         """
         router, loop = self._router, self._link.loop
         if loop is None or not loop.alive:

@@ -65,7 +65,7 @@ class Unattended:
         level = logging.DEBUG if self._warned else logging.WARNING
         self._warned = True
         what = (
-            "the on_call handler returned without answering call %s, which still rings and ends when the caller hangs up"
+            "the on_call handler returned without answering call %s, which keeps ringing until the caller hangs up"
             if call.state in (CALL_STATE_CREATED, CALL_STATE_RINGING)
             else "call %s ended without an answer: the handler never called answer()"
         )

@@ -3,12 +3,13 @@
 ::
 
     from flask import Flask
+    from relay_sync import Call
     from relay_sync.contrib.flask import Relay
 
     relay = Relay()
 
     @relay.on_call
-    def handle(call):                 # runs in its own thread, inside the app context
+    def handle(call: Call) -> None:   # runs in its own thread, inside the app context
         call.answer()
         call.wait_for_ended()
 

@@ -31,10 +31,10 @@ from .hosting import start_all, stop_all
 __all__ = ["post_worker_init", "worker_exit"]
 
 LACKS_PACKAGING: Final = (
-    "relay_sync: gunicorn's gevent worker needs the package packaging: pip install 'gunicorn[gevent]'\n"
+    "relay_sync: gunicorn's gevent worker needs the 'packaging' package: pip install 'gunicorn[gevent]'\n"
 )
 PATCHED_LATE: Final = (
-    "gevent patched the standard library after --preload had loaded the program: locks created before that block the whole"
+    "gevent patched the standard library after --preload had loaded the program: locks that were created earlier block the whole"
     " worker. Start the configuration file with: from gevent import monkey; monkey.patch_all()"
 )
 

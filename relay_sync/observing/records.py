@@ -146,7 +146,7 @@ def _time(value: Any) -> datetime | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise ValueError(f"Invalid time {value!r}: expected text such as '2026-01-31T12:00:00+00:00'")
+        raise ValueError(f"Invalid time {value!r}: expected a string such as '2026-01-31T12:00:00+00:00'")
     return datetime.fromisoformat(value)
 
 

@@ -609,5 +609,5 @@ def live_action(name: str, value: Any, accepted: Mapping[str, Mapping[str, Check
 def own_event(name: str, value: Any) -> Any:
     """Check the content of ``user_event``, which is an object or a string. The vendor's documentation mentions both."""
     if value is None:
-        raise InvalidParameter(name, value, "a mapping with string keys and JSON values, or text")
+        raise InvalidParameter(name, value, "a mapping with string keys and JSON values, or a string")
     return values.text(name, value) if isinstance(value, str) else values.json_object(name, value)

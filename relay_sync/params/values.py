@@ -87,7 +87,7 @@ def text(name: str, value: Any, *, optional: bool = True) -> str | None:
     if value is None and optional:
         return None
     if not isinstance(value, str) or not value:
-        raise InvalidParameter(name, value, "non-empty text" + (" or None" if optional else ""))
+        raise InvalidParameter(name, value, "a non-empty string" + (" or None" if optional else ""))
     if not is_text(value):
         raise InvalidParameter(name, value, WHOLE_TEXT)
     return value
@@ -308,7 +308,7 @@ def bearer_token(value: Any, name: str = "authorization_bearer_token") -> str | 
 def secret(name: str, value: Any) -> str | None:
     """Check a string whose value must not appear in errors."""
     if value is not None and (not isinstance(value, str) or not is_text(value) or not value):
-        raise InvalidParameter(name, value, "non-empty text or None", secret=True)
+        raise InvalidParameter(name, value, "a non-empty string or None", secret=True)
     return value
 
 
@@ -475,7 +475,7 @@ def texts(name: str, value: Any, *, most: int | None = None, optional: bool = Tr
     if not found or not all(isinstance(one, str) and one for one in found) or (most is not None and len(found) > most):
         raise InvalidParameter(name, value, accepted, secret=secret)
     if not all(map(is_text, found)):
-        raise InvalidParameter(name, value, f"a list of {WHOLE_TEXT}", secret=secret)
+        raise InvalidParameter(name, value, f"a list in which each item is {WHOLE_TEXT}", secret=secret)
     return found
 
 

@@ -39,7 +39,7 @@ REMEMBERED_PINGS: Final = 8
 class Liveness:
     """Tracks whether a session's current connection is alive. All times are seconds on one monotonic clock.
 
-    :param interval: time without a reply after which a ping is sent, in seconds.
+    :param interval: how long the client waits without a reply before it sends a ping, in seconds.
     :param timeout: time to wait for the reply to a ping, in seconds.
     """
 

@@ -18,7 +18,7 @@ class SessionOptions:
     :ivar secrets: secrets to mask in logs. The session adds the secrets issued by the server.
     :ivar contexts: contexts to receive calls and messages from.
     :ivar connect_patience: maximum time to wait for the reply to ``signalwire.connect``, in seconds.
-    :ivar ping_interval: time without a reply before a ping is sent, in seconds.
+    :ivar ping_interval: how long the client waits without a reply before it sends a ping, in seconds.
     :ivar ping_timeout: time to wait for the reply to a ping, in seconds.
     :ivar max_queue: maximum number of commands that wait for a session.
     :ivar holds_after: how long a session must last to be considered stable, in seconds. Losing a stable session resets

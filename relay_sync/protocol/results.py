@@ -200,8 +200,8 @@ _ADVICE = {
     -32601: "the server does not know this method",
     -32602: "check the parameters",
     -32003: "check the project's permissions",
-    -32005: "the server is at capacity, try again later",
-    -32000: "the server failed to carry it out, try again later",
+    -32005: "the server is at capacity; try again later",
+    -32000: "the server failed to carry it out; try again later",
 }
 
 

@@ -275,7 +275,8 @@ class RestClient:
             shows a progress bar.
         :param on_progress: a function that is called with the number of bytes received so far and the total number. The total is
             ``None`` if the server does not send it.
-        :param max_bytes: the maximum size of the file, in bytes. A larger file raises :class:`~relay_sync.DownloadFailed`.
+        :param max_bytes: the maximum size of the file, in bytes. Defaults to 1 GiB. A larger file raises
+            :class:`~relay_sync.DownloadFailed`.
         :param resume: whether to resume from ``<path>.part`` if an earlier download was interrupted. A second download to the
             same path is then refused while the first one is running, even in another process if the file system supports locks.
             If false, each download uses a separate partial file, and the last one to finish replaces the file.

@@ -287,7 +287,7 @@ class RemoteCall(MediaCommands, ControlIds):
         """Put the AI agent on hold (``calling.ai_hold``).
 
         :param timeout: time after which the agent resumes automatically, in whole seconds, as a number or a string.
-        :param prompt: a text that the agent speaks before it is put on hold.
+        :param prompt: text that the agent speaks before it is put on hold.
         :param extra: additional parameters of the command that this SDK does not support yet.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
@@ -299,7 +299,7 @@ class RemoteCall(MediaCommands, ControlIds):
     def ai_unhold(self, *, prompt: str | None = None, extra: Mapping[str, Any] | None = None) -> CallInfo:
         """Resume the AI agent (``calling.ai_unhold``).
 
-        :param prompt: a text that the agent speaks when it resumes.
+        :param prompt: text that the agent speaks when it resumes.
         :param extra: additional parameters of the command that this SDK does not support yet.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.

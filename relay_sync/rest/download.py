@@ -281,7 +281,7 @@ class _Fetching:
         except ValueError:
             raise self._failed("it was redirected to a URL that is not accepted") from None
         if urlsplit(place.url).scheme == "https" and urlsplit(there).scheme != "https":
-            raise self._failed("it was redirected from https to http, which is not followed")
+            raise self._failed("redirects from https to http are not followed")
         origin = Origin(_host(place.url), peer(), cache(self._addresses))
         forbidden = origin.forbidden(_host(there))
         if forbidden:
@@ -304,9 +304,7 @@ class _Fetching:
         return place_of(url) == place_of(self._exchange.base)
 
     def _led_inward(self, address: str) -> DownloadFailed:
-        return self._failed(
-            f"it was redirected to {address} ({zone(address)}), which is not followed from another host"
-        )
+        return self._failed(f"redirects from another host to {address} ({zone(address)}) are not followed")
 
     def _take(self, response: requests.Response) -> bool:
         part, status, headers = self._part, response.status_code, response.headers

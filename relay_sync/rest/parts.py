@@ -62,7 +62,7 @@ def open_own(path: Path, *, create: bool) -> int:
         os.close(number)
         if there:
             break
-    reason = "exists and is not a regular file of this user with a single name; remove it"
+    reason = "exists but is not a regular file that you own with a single hard link; remove it"
     raise OSError(errno.EEXIST, f"{path.name} {reason}")
 
 

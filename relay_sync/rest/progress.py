@@ -25,7 +25,7 @@ def shown(label: str) -> Iterator[Report]:
     try:
         from rich.console import Console
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-    except ImportError:  # the extra "cli" is not installed
+    except ImportError:  # the "cli" extra is not installed
         plain = _Plain(label)
         yield plain
         plain.write("\n")

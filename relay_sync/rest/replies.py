@@ -88,7 +88,7 @@ def refusal(status: int, body: bytes, *, command: str, call_id: str = "", sent: 
             call_id=call_id,
         )
     if 300 <= status < 400:
-        message = "the server redirected the request, which is not followed; host must be the name of the space"
+        message = "the server sent a redirect, which the client does not follow; host must be the name of the space"
     else:
         message = _reasons(body) or "no reason given; is host the name of the space?"
     found = result_or_error({"code": str(status), "message": message}, method=command, call_id=call_id, sent=sent)

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 __all__ = ["WHOLE_TEXT", "has_half", "is_text", "mend_json"]
 
-#: Description of accepted text, for errors about lone surrogates.
-WHOLE_TEXT: Final = "text without a lone surrogate (half of an emoji, such as '\\ud83d')"
+#: Description of the accepted values, for errors about lone surrogates.
+WHOLE_TEXT: Final = "a string without a lone surrogate (half of an emoji, such as '\\ud83d')"
 
 _HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
 # Each escape is matched as a whole, so that an escaped backslash does not start another escape.

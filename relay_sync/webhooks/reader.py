@@ -47,7 +47,7 @@ class Webhooks:
         none.
     :param trust_forwarded: whether to use these headers from any client. Set this only if clients cannot bypass the proxy and the
         proxy overwrites the headers.
-    :param max_body: the maximum size of a body, in bytes. Larger requests are refused.
+    :param max_body: the maximum size of a body, in bytes. Larger requests are refused. Defaults to 1 MiB.
     :raises InvalidParameter: a value is invalid, or ``strict`` is used without a key.
     """
 
@@ -161,14 +161,14 @@ class Webhooks:
     def _trusts(self, peer: Any) -> bool:
         """Return whether the forwarding headers of a request from this peer are trusted."""
         if peer is not None and not isinstance(peer, str):
-            raise InvalidParameter("peer", peer, "the address of the client that connected, as text")
+            raise InvalidParameter("peer", peer, "the address of the client that connected, as a string")
         return self.trust_forwarded or (peer is not None and forwarded.contains(self._proxies, peer))
 
     def _check(self, method: Any, url: Any, body: Any) -> SplitResult:
         if not isinstance(method, str):
-            raise InvalidParameter("method", method, "text")
+            raise InvalidParameter("method", method, "a string")
         if not isinstance(url, str):
-            raise InvalidParameter("url", url, "text")
+            raise InvalidParameter("url", url, "a string")
         if not isinstance(body, (bytes, bytearray, memoryview)):
             raise values.unseen("body", body, "the undecoded bytes of the body")
         if method.upper() not in ("GET", "POST"):

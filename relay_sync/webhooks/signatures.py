@@ -5,6 +5,8 @@ The platform computes signatures as follows:
 * For JSON bodies, it sends HMAC-SHA1(key, URL + body) in hex. A second header contains the same with SHA-256.
 * For forms, it sends HMAC-SHA1(key, URL + names and values of all fields, sorted by name) in base64.
 * For GET requests, it signs the URL only. The encoding is not documented, so both hex and base64 are accepted.
+* A URL may contain a ``bodySHA256`` parameter, a SHA-256 digest of the body in hex. The signature may then cover only the URL.
+  The body is verified against the digest.
 
 The signed URL is the URL that is configured on the platform. Behind a proxy, the server sees a different URL.
 """
@@ -77,7 +79,7 @@ def is_genuine(
 ) -> bool:
     """Return whether a request was signed with one of the keys for one of the URLs.
 
-    If both signatures are present, both must be valid. The comparison takes the same time for valid and invalid signatures.
+    If both signatures are present, both must be valid. Comparing signatures takes the same time whether or not they match.
 
     :param keys: the signing keys.
     :param urls: the URLs that may have been signed.

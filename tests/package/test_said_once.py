@@ -84,9 +84,9 @@ def test_a_handler_that_leaves_its_call_ringing(
         sim.call(to=TO, from_=FROM)
         assert over.acquire(timeout=PATIENCE)
     wait_for_handlers(PATIENCE)
-    assert not said(caplog, "still rings")  # another thread may be about to answer it
+    assert not said(caplog, "keeps ringing")  # another thread may be about to answer it
     much_later(one)
-    found = [record for record in said(caplog, "still rings") if record.levelno >= logging.WARNING]
+    found = [record for record in said(caplog, "keeps ringing") if record.levelno >= logging.WARNING]
     assert len(found) == lines
     assert all("call.answer()" in record.getMessage() for record in found)
 
@@ -142,7 +142,7 @@ def test_a_handler_that_waits_for_the_end_of_a_call_which_it_never_answered(
     found = [record for record in said(caplog, "without an answer") if record.levelno >= logging.WARNING]
     assert len(found) == lines
     assert all("the handler never called answer()" in record.getMessage() for record in found)
-    assert not said(caplog, "still rings")
+    assert not said(caplog, "keeps ringing")
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_a_call_that_rang_until_its_end_after_its_handler_had_returned(
     one.disconnect()
     (record,) = said(caplog, "without an answer" if "caller" in how else "the on_call handler returned")
     assert record.levelname == "WARNING"
-    assert ("never called answer()" if "caller" in how else "still rings") in record.getMessage()
+    assert ("never called answer()" if "caller" in how else "keeps ringing") in record.getMessage()
 
 
 @pytest.mark.parametrize("early", [True, False])

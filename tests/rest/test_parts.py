@@ -313,7 +313,7 @@ def test_another_user_s_file_is_not_used(tmp_path: Path) -> None:
     place.write_bytes(b"of another user")
     os.chown(place, 12345, -1)
     with Scripted(part(SIZE)) as server, scripted_client(server) as rest:
-        with pytest.raises(DownloadFailed, match=r"r\.wav\.part exists and is not a regular file of this user"):
+        with pytest.raises(DownloadFailed, match=r"r\.wav\.part exists but is not a regular file that you own"):
             rest.download(url_of(server), tmp_path / "r.wav")
     assert place.read_bytes() == b"of another user"
 

@@ -99,7 +99,7 @@ def test_a_public_host_leads_nobody_inward(
     with Scripted(part(len(WHOLE))) as inner:
         with Scripted(answer(302, Location=f"http://{host}:{port_of(inner)}/secret")) as outer:
             names |= {"files.example.com": ["127.0.0.1"], "within.example.com": ["127.0.0.1"]}
-            with pytest.raises(DownloadFailed, match=r"\((loopback|link-local|private)\), which is not followed"):
+            with pytest.raises(DownloadFailed, match=r"\((loopback|link-local|private)\) are not followed"):
                 anywhere.download(f"http://files.example.com:{port_of(outer)}/r.wav", tmp_path / "r.wav")
         assert inner.requests.empty()
     assert list(tmp_path.iterdir()) == []

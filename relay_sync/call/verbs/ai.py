@@ -209,7 +209,7 @@ class AIVerbs(Verbs):
     ) -> dict[str, Any]:
         """Start an AI sidecar, which listens to the call without taking part in it (``calling.ai_sidecar``).
 
-        The sidecar reports its results as :class:`AISidecarEvent`.
+        The sidecar reports results with :class:`AISidecarEvent`.
 
         :param lang: language of the conversation, such as ``en-US``.
         :param prompt: prompt for the sidecar.

@@ -142,7 +142,7 @@ class ConferenceVerbs(Verbs):
     ) -> dict[str, Any]:
         """Join a video room (``calling.join_room``).
 
-        The platform reports the progress as :class:`RoomEvent`.
+        The platform reports progress with :class:`RoomEvent`.
 
         :param name: name of the room.
         :param status_url: HTTP or HTTPS URL that receives status callbacks.

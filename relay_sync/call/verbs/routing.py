@@ -30,7 +30,7 @@ class RoutingVerbs(Verbs):
     ) -> dict[str, Any]:
         """Bridge the call to another party, or to a two-way audio stream (``calling.connect``).
 
-        The platform reports the progress as :class:`ConnectEvent`. The other leg also becomes a call of this client.
+        The platform reports progress with :class:`ConnectEvent`. The other leg also becomes a call of this client.
 
         :param devices: list of lists of devices (see :mod:`relay_sync.devices`). The inner lists are tried one after another.
             The devices of an inner list ring at the same time.
@@ -85,7 +85,7 @@ class RoutingVerbs(Verbs):
     ) -> dict[str, Any]:
         """Transfer a SIP call with SIP REFER (``calling.refer``).
 
-        The platform reports the progress as :class:`ReferEvent`.
+        The platform reports progress with :class:`ReferEvent`.
 
         :param device: SIP device to transfer to, created with ``devices.sip``.
         :param status_url: HTTP or HTTPS URL that receives status callbacks.

@@ -7,10 +7,11 @@
     RELAY_SYNC = {"host": "your-space.signalwire.com", "contexts": ["default"]}     # RelayClient's parameters
 
     # any_app/calls.py is imported automatically
+    from relay_sync import Call
     from relay_sync.contrib.django import on_call
 
     @on_call
-    def handle(call):              # runs in its own thread; database connections are closed when it returns
+    def handle(call: Call) -> None:  # runs in its own thread; database connections are closed when it returns
         call.answer()
         call.wait_for_ended()
 

@@ -4,7 +4,7 @@ The carrier divides speech into frames, encodes them and numbers the messages. A
 sequence, which starts with the ``start`` message. ``chunk`` is counted separately for each track, from 1. ``timestamp`` is the
 time since the start of the stream in milliseconds. The vendor's stream pages document these rules.
 
-This module does no I/O. G.722 and Opus need the extra ``codecs``.
+This module does no I/O. G.722 and Opus need the ``codecs`` extra.
 """
 
 from __future__ import annotations

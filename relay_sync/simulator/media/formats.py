@@ -61,7 +61,7 @@ class Format:
 
     @property
     def playable(self) -> bool:
-        """Whether the simulator supports the codec. G.722 and Opus also need the extra ``codecs``."""
+        """Whether the simulator supports the codec. G.722 and Opus also need the ``codecs`` extra."""
         return self.base in _ENCODINGS
 
     @property

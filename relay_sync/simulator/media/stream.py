@@ -12,7 +12,7 @@ The following behavior is not documented by the vendor and was chosen for the si
   until it is stopped.
 * In real time, frames are lost if the receiver does not keep up, as with other carriers. Their sequence numbers are skipped.
 * If the simulator cannot encode the codec, only ``finished`` is sent. ``end_reason`` then starts with ``codec_error``, the error
-  name in the vendor's cXML documentation. G.722 and Opus need the extra ``codecs``.
+  name in the vendor's cXML documentation. G.722 and Opus need the ``codecs`` extra.
 * The certificate of a receiver on loopback is verified only if the test has passed an SSL context. Other certificates are always
   verified.
 """

@@ -50,7 +50,7 @@ class Voice:
     def render(self, start: int, count: int, rate: int) -> bytes:
         """Return exactly ``count`` samples as PCM, padded with silence.
 
-        If ``rate`` differs from the rate of the voice, the voice is resampled. Without the extra ``dsp`` it is interpolated
+        If ``rate`` differs from the rate of the voice, the voice is resampled. Without the ``dsp`` extra it is interpolated
         instead, which is sufficient for speech recognition.
 
         :param start: index of the first sample at the requested rate.
@@ -113,7 +113,7 @@ def _part(resample: Resample, pcm: bytes, rates: tuple[int, int], start: int, co
 
 @cache
 def _resample() -> Resample | None:
-    """Return the function that resamples PCM, or ``None`` if the extra ``dsp`` is not installed."""
+    """Return the function that resamples PCM, or ``None`` if the ``dsp`` extra is not installed."""
     try:
         from ...audio.dsp import resample
     except ImportError:

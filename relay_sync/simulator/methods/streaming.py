@@ -4,7 +4,7 @@ SignalWire documents the error codes 400 and 409, but not when they are used. Li
 URLs. It also accepts ``ws://`` URLs for loopback hosts.
 
 The codec parameter is freeform, so unknown codecs are accepted. The simulator cannot encode them. Such a stream ends immediately
-with the state ``finished``. The same happens with G.722 and Opus if the extra ``codecs`` is not installed.
+with the state ``finished``. The same happens with G.722 and Opus if the ``codecs`` extra is not installed.
 """
 
 from __future__ import annotations

@@ -431,7 +431,7 @@ def test_tokens_shown_once() -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ((), 2, "no client can learn"),
+        ((), 2, "clients have no way to get"),
         (("--show-tokens", "--host", "0.0.0.0"), 2, "--allow-remote"),
         (("--show-tokens", "--port", "70000"), 2, "70000"),
         (("--show-tokens", "--speed", "0"), 2, "speed"),
