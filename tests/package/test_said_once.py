@@ -148,9 +148,9 @@ def test_a_handler_that_waits_for_the_end_of_a_call_which_it_never_answered(
 @pytest.mark.parametrize(
     ("options", "ended", "words"),
     [
-        ({}, False, "raised; the call is hung up"),
-        ({"on_handler_error": "leave"}, False, "raised; the call is left unchanged"),
-        ({}, True, "raised"),
+        ({}, False, "raised an exception; the call is hung up"),
+        ({"on_handler_error": "leave"}, False, "raised an exception; the call is left unchanged"),
+        ({}, True, "raised an exception"),
     ],
 )
 def test_what_becomes_of_a_call_whose_handler_raises(
