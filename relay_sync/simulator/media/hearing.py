@@ -14,14 +14,26 @@ from attrs import define, field
 
 from .voice import SILENCE, Voice, mix
 
-__all__ = ["Audible", "Ear", "Sounding", "Tape", "hear", "hear_no_more", "listen_in", "meet", "part", "stop_listening"]
+__all__ = [
+    "Audible",
+    "Ear",
+    "Piece",
+    "Sounding",
+    "Tape",
+    "hear",
+    "hear_no_more",
+    "listen_in",
+    "meet",
+    "part",
+    "stop_listening",
+]
 
 #: Maximum delay of a sound on a tape in seconds. A sound may be delayed because it starts with the next frame.
 NEAR: Final = 0.25
 
 
 @define(eq=False)
-class _Piece:
+class Piece:
     """Part of a voice on a tape.
 
     :ivar voice: the voice.
@@ -55,16 +67,16 @@ class Tape:
     """A mix of voices that grows over time. It can be rendered like a :class:`Voice`."""
 
     base: Voice = SILENCE
-    _pieces: list[_Piece] = field(factory=list, init=False)
+    _pieces: list[Piece] = field(factory=list, init=False)
 
-    def put(self, at: float, voice: Voice, skipped: float = 0.0) -> _Piece:
+    def put(self, at: float, voice: Voice, skipped: float = 0.0) -> Piece:
         """Add a voice.
 
         :param at: position on the tape in seconds.
         :param voice: the voice.
         :param skipped: number of seconds to omit at the start of the voice.
         """
-        piece = _Piece(voice, at, min(max(0.0, skipped), voice.duration), voice.duration)
+        piece = Piece(voice, at, min(max(0.0, skipped), voice.duration), voice.duration)
         self._pieces.append(piece)
         return piece
 
@@ -89,7 +101,8 @@ class Tape:
             first, last = max(start, begin), min(start + count, end)
             if first < last:
                 pcm = piece.voice.render(first - begin + round(piece.skipped * rate), last - first, rate)
-                heard = mix(heard, bytes(2 * (first - start)) + pcm + bytes(2 * (start + count - last)))
+                begin, end = 2 * (first - start), 2 * (last - start)
+                heard = heard[:begin] + mix(heard[begin:end], pcm) + heard[end:]
         return heard
 
 
@@ -143,7 +156,7 @@ class Ear:
     hurried: bool = False
     waited_for: bool = False
     grown: Callable[[], object] = field(default=lambda: None, repr=False)
-    _sounding: dict[Hashable, _Piece] = field(factory=dict, init=False, repr=False)
+    _sounding: dict[Hashable, Piece] = field(factory=dict, init=False, repr=False)
 
     def begin(self, key: Hashable, voice: Voice, skipped: float = 0.0) -> None:
         """Start recording a sound.

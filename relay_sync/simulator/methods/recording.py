@@ -7,6 +7,8 @@ The following behavior is not documented by SignalWire and may differ on the rea
 * The simulator serves finished WAV recordings over HTTP, as 16-bit PCM at 8 kHz. A recording contains the audio set with ``says``
   and ``hears``, and everything else that the party hears. See :mod:`relay_sync.simulator.media.hearing`.
 * MP3 and MP4 recordings have a URL but no file. Their reported size is 4000 bytes per second.
+* Speech and sounds during a pause are not recorded. They are not delayed either: after the pause, the recording continues with
+  the audio of that time.
 * If the party does not speak within ``initial_timeout``, the recording ends with ``no_input``.
 * If the party stops speaking for ``end_silence_timeout`` seconds, the recording ends.
 """
@@ -22,7 +24,7 @@ from attrs import define, field
 
 from ...audio.wav import interleave, wav_header
 from ..core.schemas import Findings
-from ..media.hearing import Ear, Tape, listen_in, stop_listening
+from ..media.hearing import Ear, Piece, Tape, listen_in, stop_listening
 from ..media.played import Played
 from ..media.sounds import estimate
 from ..media.voice import TELEPHONE, mix
@@ -124,11 +126,14 @@ class Recording(_FileRecording):
     event_type = "calling.call.record"
     failure: ClassVar[Mapping[str, Any]] = {"state": "no_input"}
     _skips: bool = field(default=False, init=False)  # whether the last pause was omitted from the file
+    _speech: Tape = field(factory=Tape, init=False, repr=False)  # the recorded speech of the party
     _ear: Ear = field(init=False, repr=False)
+    _pieces: list[Piece] = field(factory=list, init=False, repr=False)  # the current section of the configured audio
+    _origin: float = field(default=0.0, init=False)  # start of the recording, on the clock of the call
 
     @_ear.default
     def _listening(self) -> Ear:
-        return Ear(tape=Tape(self.call.hears), now=lambda: self._seconds)
+        return Ear(tape=Tape(), now=lambda: self._seconds)
 
     @property
     def format(self) -> dict[str, Any]:
@@ -150,7 +155,8 @@ class Recording(_FileRecording):
     def begin(self) -> None:
         audio = self._audio
         self.start_clock()
-        self._listen()
+        self._origin = self._since
+        self._listen(0.0, 0.0)
         self.send_event(state="recording", url=self.url, recording_id=self.recording_id)
         party = self.call.party
         if audio["beep"]:
@@ -164,9 +170,21 @@ class Recording(_FileRecording):
         if audio["initial_timeout"] or audio["end_silence_timeout"]:  # other recordings do not wait for input
             self.ask_party(keys=False, words=True)
 
-    def _listen(self) -> None:
+    def _listen(self, position: float, passed: float) -> None:
+        """Record the audio of the call.
+
+        :param position: current position in the file, in seconds.
+        :param passed: simulated seconds since the start of the recording, including pauses.
+        """
         if self.format["format"] == "wav":
+            sources = (self._speech, self.call.says), (self._ear.tape, self.call.hears)
+            self._pieces = [tape.put(position, voice, passed) for tape, voice in sources]
             listen_in(self.call, self._ear)
+
+    def _stop_listening(self) -> None:
+        stop_listening(self.call, self._ear)
+        for piece in self._pieces:
+            piece.cut(self._seconds)
 
     def drop(self) -> None:
         stop_listening(self.call, self._ear)
@@ -214,7 +232,7 @@ class Recording(_FileRecording):
     def _wav(self, seconds: float) -> bytes:
         """Return the contents of the WAV file."""
         count = _samples(min(seconds, self.world.settings.record_seconds))
-        says, hears = (voice.render(0, count, TELEPHONE) for voice in (self.call.says, self._ear.tape))
+        says, hears = (tape.render(0, count, TELEPHONE) for tape in (self._speech, self._ear.tape))
         if self.format["stereo"]:
             pcm, channels = interleave([says, hears]), 2
         else:
@@ -231,7 +249,7 @@ class Recording(_FileRecording):
         if self.paused:
             return
         behavior = request.params.get("behavior", "skip")
-        stop_listening(self.call, self._ear)
+        self._stop_listening()
         self._skips = behavior == "skip"
         if self._skips:
             self.stop_clock()
@@ -246,10 +264,14 @@ class Recording(_FileRecording):
         if not self.paused:
             return
         self.paused = False
+        passed = self.call.clock.elapsed - self._origin
         if self._skips:
             self.start_clock()
             self.resume_timers()
-        self._listen()
+            voice = self.call.party.behavior.voice
+            if voice.pcm and self.waits_for("voice"):  # the party has continued to speak during the pause
+                self.after("voice", max(0.0, voice.duration - passed), self._quiet, self.after)
+        self._listen(self._seconds, passed)
         self.send_event(state="recording", url=self.url, recording_id=self.recording_id)
 
 

@@ -180,6 +180,33 @@ def test_a_recording_has_what_was_heard_when_it_was_heard(one: Line) -> None:
     assert len(file.pcm) / 2 / 8000 == pytest.approx(recording.duration, abs=0.01)
 
 
+@pytest.mark.parametrize("media", ["realtime", "fast"])
+@pytest.mark.parametrize("behavior", ["silence", "skip"])
+def test_speech_during_a_pause_is_not_recorded(media: Any, behavior: str) -> None:
+    second = {"type": "silence", "params": {"duration": 1}}
+    long = array("H", range(1, 1 << 16)).tobytes()  # 8 s
+    with Simulator(media=media, speed=5.0) as sim, line(sim, says=long, hears=long) as one:
+        recording = one.call.record({"format": "wav", "stereo": True})
+        one.call.play([second]).wait(PATIENCE)
+        recording.pause(behavior)
+        one.call.play([second]).wait(PATIENCE)
+        recording.resume()
+        one.call.play([second]).wait(PATIENCE)
+        recording.stop()
+        recording.wait(PATIENCE)
+        file = read_wav(io.BytesIO(requests.get(recording.url, timeout=PATIENCE).content))
+    assert len(file.pcm) / 4 / 8000 == pytest.approx(recording.duration, abs=0.01)
+    channels = array("H", file.pcm)
+    for samples in (channels[::2], channels[1::2]):
+        spoken = [sample for sample in samples if sample]
+        cut = next(place for place, sample in enumerate(spoken) if sample != place + 1)
+        assert cut > 7900
+        assert spoken[cut] - cut > 7900
+        assert spoken[cut:] == list(range(spoken[cut], spoken[-1] + 1))
+        silent = samples.index(spoken[cut]) - cut
+        assert silent == (pytest.approx(spoken[cut] - cut, abs=2) if behavior == "silence" else 0)
+
+
 def test_pieces_on_a_tape_are_mixed_and_forgotten() -> None:
     tape = Tape(Voice(ramp(10)))
     piece = tape.put(5 / 8000, Voice(ramp(10)), 2 / 8000)
