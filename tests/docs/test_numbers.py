@@ -132,7 +132,7 @@ FIGURES: dict[str, list[str]] = {
     "docs/messages.md": [
         f"more than {plain(written(RelayClient.send_message, r'most=([0-9]+)'))} media URLs",
         f"follows {grouped(FOLLOWED)} messages in flight",
-        f"within {plain(messages.NEWS_PATIENCE)} s after the reconnect",
+        f"within {plain(messages.NEWS_PATIENCE)} s of the reconnect",
         f"up to {callbacks.SHARED_THREADS} threads",
         f"Up to {grouped(MOST_WAITING)} messages wait",
     ],
@@ -169,11 +169,11 @@ FIGURES: dict[str, list[str]] = {
     "docs/script.md": [f"`--drain {plain(option('run app:client', 'drain'))}`"],
     "docs/simulate.md": [
         f"other times are divided by {grouped(pace.FAST)}",
-        f"for `timeout` seconds ({plain(routes.PATIENCE)}; at most {plain(routes.LONGEST_WAIT)})",
+        f"a `timeout` in seconds ({plain(routes.PATIENCE)}; at most {plain(routes.LONGEST_WAIT)})",
         f"(mono, {', '.join(str(rate // 1000) for rate in voice.RATES[:-1])} or {voice.RATES[-1] // 1000} kHz",
         f"a regular file of at most {mib(voice.MOST_FILE)})",
         f"at most {grouped(routes.MOST_TOLD)} entries",
-        f"until {'a thousand' if routes.MOST_TOLD == 1000 else routes.MOST_TOLD} others follow",
+        f"until {grouped(routes.MOST_TOLD)} more have been added",
     ],
     "docs/threads.md": [
         f"at most {default(Lanes, 'limit')} per client, and {callbacks.SHARED_THREADS} more for messages and tasks",
@@ -231,7 +231,7 @@ OTHERS = re.compile(
 FREE: dict[str, list[str]] = {
     "docs/simulate.md": [
         "waits up to 20 s for the program",
-        "answered with status 204",
+        "return status 204",
         "who speaks for eight seconds",
         "runs the clock eight times as fast",
     ],

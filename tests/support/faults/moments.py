@@ -444,20 +444,20 @@ FAULTS: Final[dict[str, Kind]] = {
         told="nothing passes in either direction, without any notice", on_wire=(Cut("silent"),), silent=True
     ),
     "one way": Kind(
-        told="nothing from the client arrives, while the server keeps sending",
+        told="nothing from the client arrives, while the platform keeps sending",
         on_wire=(Cut("deaf"),),
         silent=True,
         talks=True,
     ),
-    "up stalled": Kind(told="the server stops reading", on_wire=(Stall("up"),), silent=True),
-    "down stalled": Kind(told="nothing from the server arrives", on_wire=(Stall("down"),), silent=True),
+    "up stalled": Kind(told="the platform stops reading", on_wire=(Stall("up"),), silent=True),
+    "down stalled": Kind(told="nothing from the platform arrives", on_wire=(Stall("down"),), silent=True),
     "slow": Kind(told="3,000 bytes per second", on_wire=(Shape("both", rate=3000),), breaks=False),
     "split": Kind(told="every byte in its own TCP segment", on_wire=(Shape("both", segment=1),), breaks=False),
     "merged": Kind(
         told="all bytes are held for 0.1 s, then sent together", on_wire=(Shape("both", hold=0.1),), breaks=False
     ),
     "corrupt up": Kind(told="one byte from the client is corrupted", on_wire=(Corrupt("up"),), provoke=True),
-    "corrupt down": Kind(told="one byte from the server is corrupted", on_wire=(Corrupt("down"),), provoke=True),
+    "corrupt down": Kind(told="one byte from the platform is corrupted", on_wire=(Corrupt("down"),), provoke=True),
     "refused": Kind(
         told="reset, and no new connection for 0.3 s", on_wire=(Cut("reset"), Refuse("unreachable", seconds=0.3))
     ),
@@ -481,9 +481,9 @@ MOMENTS: Final[dict[str, tuple[str, Callable[[Stage], str]]]] = {
     "upgrade": ("during the upgrade", upgrade),
     "authentication": ("during authentication", authentication),
     "unsent": ("a command waits to be sent", unsent),
-    "sent": ("a command was sent but not answered", sent),
-    "answered": ("a command was answered; the next one", answered),
-    "callback": ("a command in a callback was sent but not answered", in_a_callback),
+    "sent": ("a command was sent, and its reply has not arrived", sent),
+    "answered": ("a reply has arrived; the next command", answered),
+    "callback": ("a command was sent in a callback, and its reply has not arrived", in_a_callback),
     "action": ("during `action.wait()`", an_action),
     "dial": ("during `dial()`", a_dial),
     "wait_for": ("during `wait_for()`", waiting_for_an_event(by_wait_for)),

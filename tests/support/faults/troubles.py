@@ -148,7 +148,7 @@ def a_recording(stage: Stage, trouble: Trouble) -> str:
 
 
 WORKS: Final[dict[str, tuple[str, Work]]] = {
-    "command": ("a command waits for its answer", a_command),
+    "command": ("a command waits for its reply", a_command),
     "action": ("during `action.wait()`", an_action),
     "dial": ("during `dial()`", a_dial),
     "recording": ("during `stream.wait()`, followed by `save()`", a_recording),
@@ -268,7 +268,7 @@ def _full_disk(stage: Stage) -> Iterator[None]:
 TROUBLES: Final[dict[str, Trouble]] = {
     "Ctrl-C": Trouble(told="`SIGINT`, with Python's own handler", strikes=_interrupted),
     "a signal": Trouble(
-        told="a signal handler sends a command and waits for its answer",
+        told="a signal handler sends a command and waits for its reply",
         around=_commands_in_a_handler,
         strikes=_signalled,
     ),
