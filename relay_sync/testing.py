@@ -55,7 +55,7 @@ def simulated(contexts: Iterable[str] = ("default",), **options: Any) -> Iterato
     credentials of the simulator are set in the environment, so ``RelayClient()`` without arguments connects to it, too.
 
     If handlers of messages or tasks are still running at the end, their commands and waits raise
-    :class:`~relay_sync.ClientClosed`. The block waits a few seconds for these handlers to return. To let a handler finish its
+    :class:`relay_sync.ClientClosed`. The block waits a few seconds for these handlers to return. To let a handler finish its
     work, end the block with ``event.wait(timeout)``, where ``event`` is a :class:`threading.Event` that the handler sets.
 
     Exceptions raised by handlers are logged. Use :func:`handler_errors` to collect them.
@@ -102,7 +102,7 @@ class RaisedError:
 class HandlerErrors(Sequence[RaisedError]):
     """Exceptions raised by handlers and callbacks, in order. Other threads may add exceptions at any time.
 
-    :class:`~relay_sync.CallEnded` and :class:`~relay_sync.ClientClosed` are not included, because handlers normally end with
+    :class:`relay_sync.CallEnded` and :class:`relay_sync.ClientClosed` are not included, because handlers normally end with
     these exceptions when the caller hangs up or the client is closed. Exceptions from handlers and callbacks that were already
     running at the start of the block are not included either.
     """

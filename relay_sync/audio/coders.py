@@ -84,7 +84,7 @@ class Encoder:
         """Encode PCM and return the completed packets. PCM that does not fill a packet is kept for the next call.
 
         :param pcm: 16-bit signed little-endian mono PCM.
-        :raises InvalidParameter: *pcm* has an odd number of bytes.
+        :raises InvalidParameter: ``pcm`` has an odd number of bytes.
         """
         if len(pcm) % 2:
             raise InvalidParameter("pcm", f"<{len(pcm)} bytes>", "16-bit PCM (an even number of bytes)")
@@ -115,12 +115,12 @@ def decoder_for(text: str, sample_rate: int | None = None, *, l16_byteorder: Byt
     """Return a new decoder for a codec.
 
     :param text: name of a codec, or the value of ``mediaFormat.encoding``.
-    :param sample_rate: sample rate in Hz, which overrides the rate in *text*. If neither is given, the codec's default is used.
+    :param sample_rate: sample rate in Hz, which overrides the rate in ``text``. If neither is given, the codec's default is used.
     :param l16_byteorder: byte order of L16 samples. SignalWire sends little-endian; RFC 2586 and other carriers use big-endian.
     :return: the decoder.
     :raises UnsupportedCodec: the codec is unknown, needs the ``codecs`` extra, or has more than one channel. Opus may declare
         two channels, as SDP requires; they are mixed to mono.
-    :raises InvalidParameter: *text* is not a codec name.
+    :raises InvalidParameter: ``text`` is not a codec name.
     """
     name = parse_codec(text)
     if name.base in ("OPUS", "G722"):
@@ -142,15 +142,15 @@ def encoder_for(
     """Return a new encoder for a codec. It is the counterpart of :func:`decoder_for`.
 
     :param text: name of a codec, or the value of ``mediaFormat.encoding``.
-    :param sample_rate: sample rate of the PCM in Hz, which overrides the rate in *text*. G.722 accepts 16000, and 8000 (its RTP
+    :param sample_rate: sample rate of the PCM in Hz, which overrides the rate in ``text``. G.722 accepts 16000, and 8000 (its RTP
         clock rate) as a synonym. Opus accepts 8000, 12000, 16000, 24000 and 48000.
-    :param ptime: packet duration in milliseconds, from 5 to 200, which overrides the value in *text*. The default is 20. G.722
+    :param ptime: packet duration in milliseconds, from 5 to 200, which overrides the value in ``text``. The default is 20. G.722
         accepts multiples of 20. Opus accepts 5, 10, 20, 40, 60, 80, 100 and 120.
     :param l16_byteorder: byte order of L16 samples, as for :func:`decoder_for`.
     :param bit_rate: bit rate of Opus in bits per second, from 6000 to 510000.
     :return: the encoder.
     :raises UnsupportedCodec: the codec is unknown, needs the ``codecs`` extra, or has more than one channel.
-    :raises InvalidParameter: *text* is not a codec name, or the codec does not support the rate, duration or bit rate.
+    :raises InvalidParameter: ``text`` is not a codec name, or the codec does not support the rate, duration or bit rate.
     """
     name = parse_codec(text)
     interval = ptime or name.ptime or 20
@@ -169,7 +169,7 @@ def check_available(text: str) -> None:
 
     :param text: name of a codec, or the value of ``mediaFormat.encoding``.
     :raises UnsupportedCodec: the codec is unknown, or needs the ``codecs`` extra.
-    :raises InvalidParameter: *text* is not a codec name.
+    :raises InvalidParameter: ``text`` is not a codec name.
     """
     name = parse_codec(text)
     if name.base in ("OPUS", "G722"):

@@ -72,11 +72,11 @@ class _Bridge:
 
 
 class Connecting:
-    """Mixin for :class:`~relay_sync.audio.AudioServer` that connects calls to the server."""
+    """Mixin for :class:`AudioServer` that connects calls to the server."""
 
     _gate: Gate
 
-    def _way_here(self, options: Mapping[str, Any]) -> str:
+    def _carrier_url(self, options: Mapping[str, Any]) -> str:
         raise NotImplementedError
 
     def _expect(self, expected: Expected, action: StreamingAction, timeout: float, codec: str) -> AudioStream:
@@ -124,7 +124,7 @@ class Connecting:
         check_options("AudioServer.connect", devices.stream, device_options)
         further = values.mapping("connect_options", connect_options) or {}
         check_wanted_rate(sample_rate)
-        url = self._way_here(device_options)
+        url = self._carrier_url(device_options)
         with self._gate.expecting(two_way=True, realtime=bool(realtime), sample_rate=sample_rate) as (token, expected):
             device = devices.stream(
                 url,
@@ -173,7 +173,7 @@ class Connecting:
         values.seconds("expires", expires)
         check_options("AudioServer.device", devices.stream, device_options)
         check_wanted_rate(sample_rate)
-        url = self._way_here(device_options)
+        url = self._carrier_url(device_options)
         token, expected = self._gate.expect(expires, two_way=True, awaited=False, sample_rate=sample_rate)
         try:
             return devices.stream(

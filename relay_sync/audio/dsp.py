@@ -59,7 +59,7 @@ PIECE = 2048  # samples processed at a time; at telephone rates, numpy does not 
 class _Filter:
     """Filter coefficients for one pair of sample rates.
 
-    The filter processes audio in blocks of *down* input samples, each of which yields *up* output samples.
+    The filter processes audio in blocks of ``down`` input samples, each of which yields ``up`` output samples.
 
     :ivar first: index of the first input sample that affects a block, relative to the start of the block; negative.
     :ivar delay: delay of the output in output samples.
@@ -113,7 +113,7 @@ def check_sample_rate(rate: int) -> None:
 class Resampler:
     """Sample rate converter for one track, which processes the audio frame by frame.
 
-    After *n* input samples, the resampler has returned exactly ``n * to_rate // from_rate`` output samples, so a 20 ms frame
+    After ``n`` input samples, the resampler has returned exactly ``n * to_rate // from_rate`` output samples, so a 20 ms frame
     yields a 20 ms frame. The result does not depend on how the audio is divided into frames. The audio is delayed by
     :attr:`delay` seconds, which is 3 ms if the lower rate is 8000 Hz. Instances are not thread-safe.
 
@@ -151,7 +151,7 @@ class Resampler:
         """Resample PCM and return the output that is available so far.
 
         :param pcm: 16-bit signed little-endian mono PCM.
-        :raises InvalidParameter: *pcm* has an odd number of bytes.
+        :raises InvalidParameter: ``pcm`` has an odd number of bytes.
         """
         if len(pcm) % 2:
             raise InvalidParameter("pcm", f"<{len(pcm)} bytes>", "16-bit PCM (an even number of bytes)")
@@ -222,12 +222,12 @@ class Resamplers:
 def resample(pcm: bytes, from_rate: int, to_rate: int) -> bytes:
     """Resample a complete audio clip.
 
-    The result has no delay and the same duration as *pcm*, rounded up to a whole sample.
+    The result has no delay and the same duration as ``pcm``, rounded up to a whole sample.
 
     :param pcm: 16-bit signed little-endian mono PCM.
-    :param from_rate: sample rate of *pcm* in Hz.
+    :param from_rate: sample rate of ``pcm`` in Hz.
     :param to_rate: sample rate of the result in Hz.
-    :raises InvalidParameter: as for :class:`Resampler` and its :meth:`~Resampler.process`.
+    :raises InvalidParameter: as for :class:`Resampler` and :meth:`Resampler.process`.
     :raises ImportError: the ``dsp`` extra is not installed.
     """
     resampler = Resampler(from_rate, to_rate)
@@ -241,7 +241,7 @@ def resample(pcm: bytes, from_rate: int, to_rate: int) -> bytes:
 
 
 def as_int16(pcm: bytes) -> NDArray[np.int16]:
-    """Return the samples as a read-only numpy array that shares the memory of *pcm*."""
+    """Return the samples as a read-only numpy array that shares the memory of ``pcm``."""
     return np.frombuffer(pcm, "<i2")
 
 

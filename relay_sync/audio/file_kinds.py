@@ -302,7 +302,7 @@ def _repeats(data: bytes, start: int, size: int) -> bool:
 
 
 def _chain(data: bytes, start: int, count: int) -> list[bytes]:
-    """Return up to *count* consecutive frames of the same format, starting at ``start``."""
+    """Return up to ``count`` consecutive frames of the same format, starting at ``start``."""
     frames: list[bytes] = []
     first = frame = _frame(data, start)
     while first is not None and frame is not None and frame[1] == first[1] and len(frames) < count:

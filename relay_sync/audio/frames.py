@@ -119,7 +119,7 @@ class AudioFrame:
 
 @define(eq=False)
 class _Sleeper:
-    """A thread that waits until *wanted* bytes of a track are buffered. Without a track, it waits for any frame."""
+    """A thread that waits until ``wanted`` bytes of a track are buffered. Without a track, it waits for any frame."""
 
     track: str | None
     wanted: int
@@ -285,10 +285,10 @@ class FrameBuffer:
             waited = True
 
     def take_bytes(self, track: str, wanted: int, timeout: float | None) -> list[bytes]:
-        """Return the data of frames of one track, with at least *wanted* bytes in total.
+        """Return the data of frames of one track, with at least ``wanted`` bytes in total.
 
         The thread is woken only once, when all the frames are available. Fewer bytes are returned if the buffer is too small for
-        *wanted*. At the end of the stream, the remaining frames are returned, and then an empty list.
+        ``wanted``. At the end of the stream, the remaining frames are returned, and then an empty list.
 
         :param track: track to read.
         :param wanted: minimum number of bytes.
@@ -301,7 +301,7 @@ class FrameBuffer:
         return [data for _, data, _, _, _ in taken]
 
     def read(self, track: str, wanted: int, timeout: float | None) -> bytes:
-        """Return exactly *wanted* bytes of one track, or the remaining bytes if the stream has ended.
+        """Return exactly ``wanted`` bytes of one track, or the remaining bytes if the stream has ended.
 
         If only part of the last frame is needed, the rest is kept for the next reader.
 
@@ -332,7 +332,7 @@ class FrameBuffer:
         return b"".join([each[1] for each in taken])
 
     def _without(self, frame: _Waiting, taken: int) -> _Waiting:
-        """Return a frame without its first *taken* bytes."""
+        """Return a frame without its first ``taken`` bytes."""
         arrival, data, timestamp, sequence, before = frame
         return arrival, data[taken:], timestamp + taken / 2 / self._sample_rate, sequence, before + taken
 
@@ -342,7 +342,7 @@ class FrameBuffer:
             self._rouse(methodcaller("release"))  # wake directly, because only the receiving thread may use the alarm
 
     def _take_many(self, track: str, wanted: int, left: TimeLeft, taken: list[_Waiting]) -> None:
-        """Append frames to *taken*, as described for :meth:`take_bytes`."""
+        """Append frames to ``taken``, as described for :meth:`take_bytes`."""
         self._check_process()
         wanted = max(1, min(wanted, self._max_bytes // 2))
         waited, before = False, len(taken)

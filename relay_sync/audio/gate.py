@@ -121,10 +121,10 @@ class Gate:
     :param path: path of media connections. Connections to other paths are refused.
     :param token: bearer token that a connection must present unless it presents a one-time token; ``None`` requires no token.
     :param troubles: rate-limited log for refused requests.
-    :param public_url: public URL of the server, as for :func:`~relay_sync.hosts.origins.refusal`.
-    :param origins: additional accepted origins of web pages, as for :func:`~relay_sync.hosts.origins.refusal`.
-    :param hosts: additional accepted host names, as for :func:`~relay_sync.hosts.origins.refusal`.
-    :ivar strangers: whether connections without a token are accepted if no token is required.
+    :param public_url: public URL of the server, as for ``refusal``.
+    :param origins: additional accepted origins of web pages, as for ``refusal``.
+    :param hosts: additional accepted host names, as for ``refusal``.
+    :ivar tokenless: whether connections without a token are accepted if the server has no bearer token.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class Gate:
         self._public_url = public_url
         self._origins = origins
         self._hosts = hosts
-        self.strangers = True
+        self.tokenless = True
         self._lock = threading.RLock()
         self._expected: dict[bytes, Expected] = {}
         # Number of refused peers by kind, modified only by the loop thread. Connections without a token are counted even if they
@@ -266,7 +266,7 @@ class Gate:
                 request.remote,
             )
             return _UNAUTHORIZED
-        if not self.strangers:
+        if not self.tokenless:
             self._refuse(
                 "no token",
                 "rejected %s with 401: no bearer token, and streams without one are not enabled; use listen(), give"

@@ -209,7 +209,7 @@ def parse_message(text: str | bytes, *, audio_follows: bool = False, of: Start |
 
 
 def _check_ids(source: object, start: Start, event: object) -> None:
-    """Reject a message that names a different stream or call than *start*.
+    """Reject a message that names a different stream or call than ``start``.
 
     The call id of a ``stop`` message is not checked: carriers format it in several ways, and ignoring a ``stop`` would leave
     the stream open.
@@ -307,7 +307,7 @@ def _integer(value: object) -> int | None:
 
 
 def _text(source: Mapping[str, Any], *names: str) -> str:
-    """Return the first non-empty text or integer among the members *names*, as text."""
+    """Return the first non-empty text or integer among the members ``names``, as text."""
     for name in names:
         value = source.get(name)
         if isinstance(value, str) and value:

@@ -98,7 +98,7 @@ def _repeated(values: bytes, times: int) -> bytes:
 def _mulaw_codes() -> bytes:
     """Return a table of mu-law codes, indexed by the sample as an unsigned 16-bit number.
 
-    The table is built from run lengths. Magnitudes have 14 bits and a bias of 33, and each of the 16 steps in segment *s* is
+    The table is built from run lengths. Magnitudes have 14 bits and a bias of 33, and each of the 16 steps in segment ``s`` is
     ``2 << s`` wide. As in G.191, the magnitude of a negative sample is its one's complement, so -1 has the magnitude of 0.
     """
     runs = b"".join(bytes([segment << 4 | step]) * (2 << segment) for segment in range(8) for step in range(16))
@@ -237,10 +237,10 @@ def codec_for(text: str, sample_rate: int | None = None, *, l16_byteorder: ByteO
     """Return the PCMU, PCMA or L16 codec.
 
     :param text: name of the codec, or a ``mediaFormat.encoding``.
-    :param sample_rate: sample rate in Hz, which overrides the rate in *text*. By default the codec's usual rate.
+    :param sample_rate: sample rate in Hz, which overrides the rate in ``text``. By default the codec's usual rate.
     :param l16_byteorder: byte order of L16. SignalWire sends little-endian; RFC 2586 and other carriers use big-endian.
     :raises UnsupportedCodec: the codec is not PCMU, PCMA or L16, or has more than one channel.
-    :raises InvalidParameter: *text* is not a codec name.
+    :raises InvalidParameter: ``text`` is not a codec name.
     """
     name = parse_codec(text)
     rate = sample_rate or name.sample_rate or usual_rate(name.base)

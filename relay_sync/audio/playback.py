@@ -157,7 +157,7 @@ class Piece:
         return part, taken
 
     def confirm(self, position: int, now: float) -> None:
-        """Record that the audio up to *position* has just been heard."""
+        """Record that the audio up to ``position`` has just been heard."""
         self.clock = (now, position)
 
     def estimate(self, now: float, limit: int) -> int:

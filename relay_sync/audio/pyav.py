@@ -130,7 +130,7 @@ def opus_packing(rate: int, ptime: int, bit_rate: int) -> Callable[[bytes], byte
     :param rate: sample rate of the PCM in Hz.
     :param ptime: duration of a packet in milliseconds.
     :param bit_rate: bit rate in bits per second.
-    :return: a function that encodes exactly *ptime* milliseconds of PCM into one packet.
+    :return: a function that encodes exactly ``ptime`` milliseconds of PCM into one packet.
     :raises UnsupportedCodec: PyAV is not installed or was built without the codec.
     """
     options = {"frame_duration": str(ptime), "application": "voip", "b": str(bit_rate)}

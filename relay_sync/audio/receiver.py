@@ -67,7 +67,7 @@ class ReceiverSettings:
 
 
 @define(eq=False)
-class _Sound:
+class _Decoding:
     """Decoding state of a stream, created when its ``start`` message arrives.
 
     :ivar default_track: track of media messages that do not name one.
@@ -120,7 +120,7 @@ class Receiver:
         self._started: Start | None = None
         self._core: StreamCore | None = None
         self._buffer: FrameBuffer | None = None
-        self._sound: _Sound | None = None
+        self._sound: _Decoding | None = None
         self._diagnosis: Diagnosis | None = None
         self._recording: StreamRecording | None = None
         self._reorder = Reorder(settings.reorder_seconds) if settings.reorder_seconds > 0 else None
@@ -266,12 +266,12 @@ class Receiver:
             send_timeout=self._settings.send_timeout,
         )
 
-    def _understand(self, start: Start) -> _Sound:
+    def _understand(self, start: Start) -> _Decoding:
         # L16 in binary frames is always little-endian.
         decoding = StreamDecoder(
             start.media_format, "little" if start.binary else self._settings.l16_byteorder, self._tell
         )
-        return _Sound(
+        return _Decoding(
             decoding=decoding,
             timeline=Timeline(decoding.sample_rate),
             default_track=start.tracks[0] if start.tracks else "inbound",
@@ -323,7 +323,7 @@ class Receiver:
             finally:
                 self._await_missing(self._reorder)
 
-    def _take_all(self, sound: _Sound, frames: Iterable[Media]) -> None:
+    def _take_all(self, sound: _Decoding, frames: Iterable[Media]) -> None:
         """Process frames from the reorder buffer. If one of them fails, the others are still processed."""
         net = Net()
         for each in frames:
@@ -331,7 +331,7 @@ class Receiver:
                 self._take(sound, each)
         net.release()
 
-    def _take(self, sound: _Sound, media: Media) -> None:
+    def _take(self, sound: _Decoding, media: Media) -> None:
         """Process one frame: discard it if it is a duplicate, otherwise decode, place, record and deliver it."""
         counts, track, timestamp = self._counts, media.track, media.timestamp
         timeline, decoding, payload = sound.timeline, sound.decoding, media.payload
@@ -374,7 +374,7 @@ class Receiver:
         # Record the frame before it can be read, so that the file never lacks a delivered frame.
         if self._recording is not None:
             self._recording.add(track, position, pcm, self._last_heard - sound.began)
-        self._hand_over(track, pcm, at, media.sequence)
+        self._deliver(track, pcm, at, media.sequence)
 
     def _is_new(self, timeline: Timeline, media: Media) -> bool:
         """Return whether to process a frame. Empty frames, duplicates and frames of unknown tracks are counted and skipped."""
@@ -397,7 +397,7 @@ class Receiver:
         self._counts.bad_frames += 1
         self._tell(kind, message, *args)
 
-    def _measure(self, sound: _Sound, at: float) -> None:
+    def _measure(self, sound: _Decoding, at: float) -> None:
         """Update the delay statistic: the delay of this frame relative to the fastest frame so far."""
         lag = self._last_heard - at
         anchor = sound.anchor
@@ -405,7 +405,7 @@ class Receiver:
             sound.anchor = anchor = lag
         self._counts.delay = lag - anchor
 
-    def _hand_over(self, track: str, pcm: bytes, at: float, sequence: int | None) -> None:
+    def _deliver(self, track: str, pcm: bytes, at: float, sequence: int | None) -> None:
         buffer = self._buffer
         if buffer is None:
             return

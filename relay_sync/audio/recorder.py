@@ -20,9 +20,9 @@ from ..threads.flag import Bell
 from ..threads.growing_files import Growing
 from ..threads.outcome import wait_until
 from .recording_files import create_recording, spool_file
-from .snapshot import Snapshot, read_whole
+from .snapshot import Snapshot, read_range
 from .user_files import part_beside, replaced
-from .wav import HEADER_SIZE, MAX_DATA, PathLike, interleave, wav_header
+from .wav import HEADER_SIZE, MAX_DATA, interleave, wav_header
 
 __all__ = ["Recorder", "RecorderThread"]
 
@@ -154,7 +154,7 @@ class Recorder:
 
     @property
     def full(self) -> bool:
-        """Whether :meth:`add` reported a full buffer and no write has started since. The next write calls *on_room*."""
+        """Whether :meth:`add` reported a full buffer and no write has started since. The next write calls ``on_room``."""
         return self._full and self.error is None
 
     @property
@@ -225,13 +225,13 @@ class Recorder:
                 os.dup(self._file.fileno()), self.sample_rate, self._file_channels, self._size, self._file_lock
             )
 
-    def copy_to(self, path: PathLike) -> None:
+    def copy_to(self, path: str | os.PathLike[str]) -> None:
         """Copy the audio recorded so far to a WAV file. An existing file is replaced once the copy is complete.
 
         :param path: the file to write.
-        :raises InvalidParameter: another recording is being written to *path*.
+        :raises InvalidParameter: another recording is being written to ``path``.
         :raises OSError: the file cannot be written, or the recording failed earlier, for example because the disk was full. In
-            the latter case, *path* contains the audio recorded until then, and the message states its duration.
+            the latter case, ``path`` contains the audio recorded until then, and the message states its duration.
         """
         self.settle(None)
         snapshot = self.snapshot()
@@ -315,7 +315,7 @@ class Recorder:
         self._adopt(file, growing, channels, 0)
 
     def _adopt(self, file: BinaryIO, growing: Growing, channels: int, size: int) -> None:
-        """Make *file* the file of this recording, and close the previous one."""
+        """Make ``file`` the file of this recording, and close the previous one."""
         before = self._finalizer
         with self._swap_lock:
             self._file, self._file_channels, self._size, self._growing = file, channels, size, growing
@@ -426,7 +426,7 @@ class Recorder:
             rest = rest[file.write(rest) :]
 
     def _read(self, offset: int, length: int) -> bytes:
-        return read_whole(self._file.fileno(), offset, length)
+        return read_range(self._file.fileno(), offset, length)
 
     def _fail(self, error: OSError) -> None:
         if self.error is None:

@@ -71,7 +71,7 @@ def open_recording(pattern: str, start: Start) -> BinaryIO:
 
 
 def create_recording(path: str | Path) -> BinaryIO:
-    """Create a new file. If *path* exists, append ``-2``, ``-3`` ... to its stem.
+    """Create a new file. If ``path`` exists, append ``-2``, ``-3`` ... to its stem.
 
     :raises OSError: the file cannot be created.
     """
@@ -100,7 +100,7 @@ def files_for(
     """Return a function that creates the file for a stream's audio, or ``None`` if audio is not kept.
 
     :param record_to: pattern of the file's path; ``None`` if streams are not recorded to named files.
-    :param spool: use a temporary file without *record_to*, and if the named file cannot be created.
+    :param spool: use a temporary file without ``record_to``, and if the named file cannot be created.
     :param tell: logs that the named file could not be created.
     """
 

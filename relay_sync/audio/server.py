@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import ssl
 import threading
 import time
@@ -43,7 +44,6 @@ from .stream_core import StreamCore
 from .stream_handlers import StreamHandlers
 from .stream_wait import wait_for_stream
 from .waking import Waking
-from .wav import PathLike
 
 if TYPE_CHECKING:
     from ..observing.observer import Observer
@@ -71,18 +71,18 @@ class AudioServer(Connecting):
 
     The server starts when it is first used: as a context manager, by iteration, or through :meth:`start`, ``listen``,
     ``connect``, ``device``, ``accept``, ``url`` or ``port``. A server that was started before a fork raises
-    :class:`~relay_sync.Forked` in the child process; other servers can be started there. ``GET /healthz`` returns 200.
+    :class:`relay_sync.Forked` in the child process; other servers can be started there. ``GET /healthz`` returns 200.
 
     :param host: address to listen on: ``0.0.0.0`` for all IPv4 addresses, ``::`` or ``""`` for IPv4 and IPv6. If it is a host
         name, the server listens on all of its addresses; ``localhost`` means 127.0.0.1 and ::1. ``repr`` shows the addresses.
     :param port: port to listen on; 0 selects a free port, available as ``port``.
     :param public_url: ``wss://`` URL at which the carrier reaches this server, such as that of a proxy or tunnel. By default,
         the URL contains this machine's own address, which only the simulator can reach.
-    :param path: the only path that accepts streams; by default the path of *public_url*, or ``/audio``.
+    :param path: the only path that accepts streams; by default the path of ``public_url``, or ``/audio``.
     :param token: bearer token that the carrier must send (``authorization_bearer_token`` of ``call.stream``). It is checked
         before the upgrade. ``listen`` creates a separate token for each stream. ``None`` accepts streams without a token. A
-        server that other machines can reach (through *public_url* or its *host*) accepts them only if *on_stream*, *origins* or
-        *hosts* is given, or after :meth:`accept` was called.
+        server that other machines can reach (through ``public_url`` or its ``host``) accepts them only if ``on_stream``,
+        ``origins`` or ``hosts`` is given, or after :meth:`accept` was called.
     :param ssl_context: TLS context; the server then accepts ``wss://`` connections directly.
     :param record_to: path of a WAV file to which each stream is recorded while it is received, with the placeholders
         ``{call_id}``, ``{stream_id}`` and ``{account_id}``. Missing directories are created. Existing files are not overwritten:
@@ -98,23 +98,23 @@ class AudioServer(Connecting):
         because calls on hold may be silent; TCP keep-alive detects a lost peer in about a minute.
     :param send_timeout: maximum time that data for the remote end of a two-way stream may remain unread, in seconds. After that,
         sending fails.
-    :param two_way: whether the streams of ``accept`` and *on_stream* are two-way. Set it for streams opened by
+    :param two_way: whether the streams of ``accept`` and ``on_stream`` are two-way. Set it for streams opened by
         ``<Connect><Stream>``, SWML ``connect`` or another client; the carrier does not announce the direction. Audio sent on a
         one-way stream is not heard.
     :param buffer_seconds: size of the read buffer in seconds. If a reader falls further behind, the oldest frames are dropped.
     :param reorder_seconds: maximum time to hold an early frame until the missing frames arrive, in seconds. Use it for carriers
         that do not guarantee the order, such as Telnyx. 0 delivers frames as they arrive.
-    :param spool: keep the audio in a temporary file, which allows ``stream.save()`` without *record_to*.
+    :param spool: keep the audio in a temporary file, which allows ``stream.save()`` without ``record_to``.
     :param sample_rate: sample rate of the delivered frames in Hz, such as 16000 (``dsp`` extra); by default the codec's rate.
         Resampling delays the audio by up to 3 ms. Saved files have the codec's rate.
     :param l16_byteorder: byte order of L16 payloads. SignalWire sends ``little``, RFC 3551 specifies ``big``, and ``auto``
         detects the order from the audio.
     :param origins: origins of web pages that may connect without a token, such as ``https://app.example.com``. The server's own
-        address and *public_url* are always allowed. Requests from other origins are rejected with 403.
+        address and ``public_url`` are always allowed. Requests from other origins are rejected with 403.
     :param hosts: additional ``Host`` names accepted without a token if the server listens on a loopback address. ``localhost``,
-        the server's addresses and the host of *public_url* are always accepted.
+        the server's addresses and the host of ``public_url`` are always accepted.
     :raises InvalidParameter: a parameter is invalid.
-    :raises ImportError: *sample_rate* is given and the ``dsp`` extra is not installed.
+    :raises ImportError: ``sample_rate`` is given and the ``dsp`` extra is not installed.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class AudioServer(Connecting):
         path: str | None = None,
         token: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
-        record_to: PathLike | None = None,
+        record_to: str | os.PathLike[str] | None = None,
         on_stream: Callable[[AudioStream], object] | None = None,
         max_connections: int = 1000,
         max_message: int = 2**20,
@@ -165,7 +165,7 @@ class AudioServer(Connecting):
         token = check_token(token)
         self._secrets = keep(Secrets(token or ""))
         origins, hosts = check_origins(origins), check_hosts(hosts)
-        self._lets_strangers_in = self._address.near or on_stream is not None or bool(origins or hosts)
+        self._allows_tokenless = self._address.near or on_stream is not None or bool(origins or hosts)
         self._make_gate = partial(Gate, path, token, public_url=public_url, origins=origins, hosts=hosts | {bare(host)})
         self._name = f"relay-audio-{next(_numbers)}"
         self._make_settings = partial(
@@ -190,7 +190,7 @@ class AudioServer(Connecting):
         self._disk = Disk(f"{self._name}-disk")
         self._troubles = RateLimitedLog(_log)
         self._gate = self._make_gate(troubles=self._troubles)
-        self._gate.strangers = self._lets_strangers_in
+        self._gate.tokenless = self._allows_tokenless
         self._settings = self._make_settings(
             make_file=files_for(self._record_to, self._spool, self._troubles.warning),
             disk=self._disk,
@@ -282,7 +282,7 @@ class AudioServer(Connecting):
         timeout, a warning is logged and writing continues in the background. In a forked child, this method does nothing.
 
         :param timeout: maximum time to wait, in seconds.
-        :raises InvalidParameter: *timeout* is invalid.
+        :raises InvalidParameter: ``timeout`` is invalid.
         """
         timeout = values.timeout(timeout, optional=False)
         if self._generation != generation():
@@ -359,11 +359,11 @@ class AudioServer(Connecting):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def observe(self, observer: Observer) -> Callable[[], None]:
-        """Notify an :class:`~relay_sync.Observer` when streams start and end, and when *on_stream* raises.
+        """Notify an :class:`relay_sync.Observer` when streams start and end, and when ``on_stream`` raises.
 
         :param observer: the observer to add.
         :return: a function that removes the observer; calling it again does nothing.
-        :raises InvalidParameter: *observer* is not an observer, or one of its methods is a coroutine function.
+        :raises InvalidParameter: ``observer`` is not an observer, or one of its methods is a coroutine function.
         """
         from ..observing.observers import Observers  # most programs have none
 
@@ -383,17 +383,17 @@ class AudioServer(Connecting):
 
         :param timeout: maximum time to wait, in seconds; ``None`` waits until a stream arrives or the server is closed.
         :return: the stream.
-        :raises StreamsTaken: the server has an *on_stream* handler, which receives these streams.
-        :raises WaitTimeout: no stream arrived within *timeout*.
+        :raises StreamsTaken: the server has an ``on_stream`` handler, which receives these streams.
+        :raises WaitTimeout: no stream arrived within ``timeout``.
         :raises StreamFailed: the server was closed.
-        :raises InvalidParameter: *timeout* is invalid.
+        :raises InvalidParameter: ``timeout`` is invalid.
         """
         timeout = values.timeout(timeout)
         if self._on_stream is not None:
             raise StreamsTaken(
                 "accept() is not available with on_stream, which receives the same streams: use one or the other"
             )
-        self._gate.strangers = True
+        self._gate.tokenless = True
         self.start()
         deadline = Deadline.after(time.monotonic(), timeout)
         while True:  # another thread may take the stream first
@@ -439,7 +439,7 @@ class AudioServer(Connecting):
         :param codec: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``, with modifiers as in ``L16@16000h``. Decoding G722 and
             OPUS requires the ``codecs`` extra; without it, ``frame.data`` contains the raw payload.
         :param timeout: maximum time to wait for the ``start`` message after sending the command, in seconds.
-        :param sample_rate: sample rate of the frames in Hz; overrides the *sample_rate* of the server.
+        :param sample_rate: sample rate of the frames in Hz; overrides the ``sample_rate`` of the server.
         :param custom_parameters: values of your own, available as ``stream.custom_parameters``.
         :param stream_options: additional parameters for ``call.stream``, such as ``name`` or ``status_url``.
         :return: the stream. Its ``action`` is the result of ``call.stream``; closing the stream stops the action.
@@ -454,7 +454,7 @@ class AudioServer(Connecting):
         check_call(call, "stream")
         check_options("AudioServer.listen", call.stream, stream_options)
         check_wanted_rate(sample_rate)
-        url = self._way_here(stream_options)
+        url = self._carrier_url(stream_options)
         with self._gate.expecting(sample_rate=sample_rate) as (token, expected):
             action = call.stream(
                 url=url,
@@ -472,11 +472,11 @@ class AudioServer(Connecting):
         stream.action = action
         return stream
 
-    def _way_here(self, options: Mapping[str, Any]) -> str:
+    def _carrier_url(self, options: Mapping[str, Any]) -> str:
         """Return the URL for the carrier.
 
         :param options: the options passed by the caller.
-        :raises InvalidParameter: the carrier could not connect to the URL, or *options* contain a value that the server sets.
+        :raises InvalidParameter: the carrier could not connect to the URL, or ``options`` contain a value that the server sets.
         """
         for name in ("url", "authorization_bearer_token"):
             if name in options:
@@ -539,7 +539,7 @@ class AudioServer(Connecting):
         )
 
     def _raised(self, call_id: str, error: BaseException) -> None:
-        """Notify observers that an *on_stream* handler raised an exception."""
+        """Notify observers that an ``on_stream`` handler raised an exception."""
         if self._observers is not None:
             self._observers.callback_raised("on_stream handler", call_id, error)
 

@@ -18,7 +18,7 @@ __all__ = ["ServerAddress", "check_path", "check_public_url"]
 
 @define(eq=False)
 class ServerAddress:
-    """Address and state of an :class:`~relay_sync.audio.AudioServer`.
+    """Address and state of an :class:`AudioServer`.
 
     The attributes can be read at any time. Unlike those of the server, they do not start it and raise no exceptions, because
     error messages are built from them.
@@ -70,7 +70,7 @@ class ServerAddress:
 
 
 def check_public_url(url: Any) -> str:
-    """Validate a *public_url*.
+    """Validate a ``public_url``.
 
     :return: the URL.
     :raises InvalidParameter: the URL is invalid, or uses ``ws://`` without being on this machine.
@@ -96,7 +96,7 @@ def check_public_url(url: Any) -> str:
 
 
 def check_path(path: Any, public_url: str | None) -> str:
-    """Return the path that accepts streams: *path*, or by default the path of *public_url*.
+    """Return the path that accepts streams: ``path``, or by default the path of ``public_url``.
 
     :raises InvalidParameter: the path is invalid.
     """

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from .wav import HEADER_SIZE, wav_header
 
-__all__ = ["Snapshot", "read_whole"]
+__all__ = ["Snapshot", "read_range"]
 
 _COPY = 2**20
 _pread: Callable[[int, int, int], bytes] | None = getattr(os, "pread", None)
@@ -53,19 +53,19 @@ class Snapshot:
         width = 2 * self.channels
         offset, length = HEADER_SIZE + start * width, max(0, min(count, self.samples - start)) * width
         if _pread is not None:
-            return read_whole(self._handle, offset, length)
+            return read_range(self._handle, offset, length)
         with self._lock:
-            return read_whole(self._handle, offset, length)
+            return read_range(self._handle, offset, length)
 
     def copy(self, out: BinaryIO) -> None:
-        """Write the snapshot to *out* as a WAV file."""
+        """Write the snapshot to ``out`` as a WAV file."""
         width = 2 * self.channels
         out.write(wav_header(self.sample_rate, self.channels, self.samples * width))
         for start in range(0, self.samples, _COPY // width):
             out.write(self.excerpt(start, _COPY // width))
 
 
-def read_whole(handle: int, offset: int, length: int) -> bytes:
+def read_range(handle: int, offset: int, length: int) -> bytes:
     """Read from an open file.
 
     :param handle: the file descriptor.

@@ -18,7 +18,7 @@ from .file_kinds import no_samples, undecided
 from .frames import AudioFrame
 from .pcm_codecs import ByteOrder, codec_for
 from .user_files import read_open
-from .wav import PathLike, WavAudio, read_wav
+from .wav import WavAudio, read_wav
 
 if TYPE_CHECKING:
     from .dsp import Resampler
@@ -27,14 +27,14 @@ __all__ = ["Chunk", "Encode", "Playable", "chunks_of", "encoding_for"]
 
 Chunk: TypeAlias = bytes | bytearray | memoryview | AudioFrame
 #: Audio accepted by ``play``.
-Playable: TypeAlias = bytes | bytearray | memoryview | PathLike | WavAudio | Iterable[Chunk]
+Playable: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str] | WavAudio | Iterable[Chunk]
 #: Encodes PCM into payloads, each with its number of samples. The second argument is true for the last piece of audio: an
 #: incomplete packet is then sent instead of being kept for the next call.
 Encode: TypeAlias = Callable[[bytes, bool], list[tuple[bytes, int]]]
 
 PTIME = 20  # packet duration in ms
-_PIECES = "PCM in chunks, or a complete WAV file"
-_PIECE = 25  # maximum packets in a message, for stateless codecs: half a second
+_ACCEPTED_CHUNKS = "PCM in chunks, or a complete WAV file"
+_MAX_PACKETS = 25  # maximum packets in a message, for stateless codecs: half a second
 _SURE = 64  # minimum length at which a later chunk is checked for text and file headers; shorter PCM may look like text
 
 
@@ -43,8 +43,8 @@ def chunks_of(what: Playable, rate: int, sample_rate: int | None) -> bytes | Ite
 
     :param what: the audio.
     :param rate: sample rate of the returned PCM in Hz.
-    :param sample_rate: sample rate of *what* in Hz, if it is PCM; ``None`` means *rate*.
-    :return: PCM as ``bytes`` if *what* is complete, or an iterator that reads it on demand.
+    :param sample_rate: sample rate of ``what`` in Hz, if it is PCM; ``None`` means ``rate``.
+    :return: PCM as ``bytes`` if ``what`` is complete, or an iterator that reads it on demand.
     :raises InvalidParameter: the audio cannot be played.
     :raises OSError: the file cannot be read.
     """
@@ -83,7 +83,7 @@ def _at_rate(pcm: bytes, given: int, rate: int) -> bytes:
     return resample(pcm, given, rate)
 
 
-def _read(source: PathLike | io.BytesIO, name: str) -> WavAudio:
+def _read(source: str | os.PathLike[str] | io.BytesIO, name: str) -> WavAudio:
     try:
         return read_wav(source)
     except ValueError as problem:
@@ -141,16 +141,16 @@ def _without_header(chunks: Iterator[bytes]) -> Iterator[bytes]:
         head += chunk
         if not undecided(head):
             break
-    _check_head(head, _PIECES)
+    _check_head(head, _ACCEPTED_CHUNKS)
     yield head
     for chunk in chunks:
         if len(chunk) >= _SURE:  # some services append an error message or another file
-            _check_head(chunk, _PIECES)
+            _check_head(chunk, _ACCEPTED_CHUNKS)
         yield chunk
 
 
 def _of_chunks(chunks: Iterator[Chunk], rate: int, sample_rate: int | None) -> Iterator[bytes]:
-    """Yield PCM at *rate* in whole samples, even if samples are split between chunks.
+    """Yield PCM at ``rate`` in whole samples, even if samples are split between chunks.
 
     An unsupported sample rate raises an exception immediately, before the first chunk is read.
     """
@@ -198,7 +198,7 @@ def encoding_for(encoding: str, rate: int, l16_byteorder: ByteOrder) -> Encode:
         sound = rest + pcm if rest else pcm
         whole = len(sound) if last else len(sound) - len(sound) % packet
         rest = sound[whole:]
-        ends = [*range(_PIECE * packet, whole, _PIECE * packet), whole] if whole else []
+        ends = [*range(_MAX_PACKETS * packet, whole, _MAX_PACKETS * packet), whole] if whole else []
         return [(code(sound[start:end]), (end - start) // 2) for start, end in pairwise([0, *ends])]
 
     return cut

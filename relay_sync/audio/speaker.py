@@ -41,7 +41,7 @@ MOST_MARKS = 4096  # maximum number of pending marks
 OVERDUE = 5.0  # seconds to wait for a mark after it is due, or after the last returned mark
 OVERDUE_AGAIN = 0.5  # the same, after marks have failed to return
 _TURN = 32  # maximum number of messages to send in one turn of the loop
-_LOOK = 0.1  # seconds between checks of a remote end that is not reading
+_POLL = 0.1  # seconds between checks of a remote end that is not reading
 _OURS = "relay-sync:"  # prefix of the names of internal marks
 
 
@@ -106,7 +106,7 @@ class Speaker:
         :raises QueueFull: too much audio is queued.
         :raises StreamFailed: the remote end is not reading data.
         """
-        self._check_read()
+        self._check_peer_reads()
         if self._held + sum(size for _, size in list(self._inbox)) + piece.bytes > MOST_WAITING:
             raise QueueFull("64 MiB of audio is queued: wait() for it, or clear() it")
         piece.held, piece.time = piece.bytes, self._loop.time
@@ -133,7 +133,7 @@ class Speaker:
         :raises QueueFull: too many marks are pending.
         :raises StreamFailed: the remote end is not reading data.
         """
-        self._check_read()
+        self._check_peer_reads()
         name = name or f"mark-{next(self._numbers)}"
         mark = SentMark(name)
         if len(self._queue) + len(self._pending) > 2 * MOST_MARKS or not self._has_room_for(name):
@@ -181,7 +181,7 @@ class Speaker:
 
     def press(self, digits: str) -> None:
         """Send DTMF digits immediately."""
-        self._check_read()
+        self._check_peer_reads()
 
         def press() -> None:
             for digit in digits:
@@ -189,14 +189,14 @@ class Speaker:
 
         self._hand_over(press)
 
-    def _check_read(self) -> None:
+    def _check_peer_reads(self) -> None:
         if not self._over and self._connection.buffered > 2 * MOST_UNREAD:
             raise StreamFailed("the remote end of the stream is not reading data")
 
     def _hand_over(self, act: Callable[[], object], size: int = 0) -> None:
-        """Run *act* on the loop thread.
+        """Run ``act`` on the loop thread.
 
-        If the stream has ended, *act* runs on the calling thread, because the loop may have stopped. It then only notifies
+        If the stream has ended, ``act`` runs on the calling thread, because the loop may have stopped. It then only notifies
         waiting threads.
         """
         self._inbox.append((act, size))
@@ -245,7 +245,7 @@ class Speaker:
         :return: seconds until the next step; ``None`` to wait for an event.
         """
         if self._is_stalled(now):
-            return _LOOK
+            return _POLL
         if isinstance(item, SentMark):
             self._queue.popleft()
             self._send_mark(item)
@@ -281,7 +281,7 @@ class Speaker:
         self._leave(item)
         if item.clock is None:  # an empty piece
             self._begin(item, self._loop.time())
-        self._check(item, last=True)
+        self._send_progress_mark(item, last=True)
         return 0.0
 
     def _begin(self, item: Piece, now: float) -> float:
@@ -304,9 +304,9 @@ class Speaker:
         self._ends_at += samples / self.sample_rate
         # A piece that is known to be complete here gets its final mark instead.
         if item.sent - item.checked >= CHECK * self.sample_rate and (item.waiting or not item.closed):
-            self._check(item, last=False)
+            self._send_progress_mark(item, last=False)
 
-    def _check(self, item: Piece, *, last: bool) -> None:
+    def _send_progress_mark(self, item: Piece, *, last: bool) -> None:
         if not last and len(self._pending) >= MOST_MARKS:
             return  # limits memory if the remote end returns no marks
         item.checked = item.sent
@@ -339,7 +339,7 @@ class Speaker:
     # -- returned marks ------------------------------------------------------------------------------------------------
 
     @staticmethod
-    def made_up(name: str) -> bool:
+    def is_internal(name: str) -> bool:
         """Return whether a mark is internal rather than set by the user."""
         return name.startswith(_OURS)
 
@@ -388,7 +388,7 @@ class Speaker:
         if self._connection.buffered:  # the mark itself may still be in the buffer
             self._is_stalled(now, 0)
             self._last_echo = now
-            self._overdue_timer = self._loop.call_at(now + _LOOK, self._look_for_marks)
+            self._overdue_timer = self._loop.call_at(now + _POLL, self._look_for_marks)
             return
         if self._pending and now >= max(self._pending[0].due, self._last_echo) + self._patience:
             self._give_up_marks(now)

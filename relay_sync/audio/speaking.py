@@ -1,4 +1,4 @@
-"""Play audio on a two-way stream. The methods are part of :class:`~relay_sync.audio.AudioStream`."""
+"""Play audio on a two-way stream. The methods are part of :class:`AudioStream`."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class Speaking:
 
         :param name: name of the mark; by default a new name is generated. Names may be reused.
         :return: the name, for :meth:`wait_for_mark`.
-        :raises InvalidParameter: *name* is too long or not printable.
+        :raises InvalidParameter: ``name`` is too long or not printable.
         :raises StreamIsOneWay: the stream is not two-way.
         :raises QueueFull: thousands of marks are pending.
         """
@@ -156,8 +156,8 @@ class Speaking:
         :param timeout: maximum time to wait, in seconds; ``None`` waits until the mark returns or the stream ends.
         :return: ``True`` if the audio before the mark was heard, ``False`` if the mark was cleared or the stream has ended. If
             the carrier returns no marks, the result is ``True`` a few seconds after the expected time; this is logged once.
-        :raises WaitTimeout: the mark did not return within *timeout*.
-        :raises InvalidParameter: no such mark was set, or *timeout* is invalid.
+        :raises WaitTimeout: the mark did not return within ``timeout``.
+        :raises InvalidParameter: no such mark was set, or ``timeout`` is invalid.
         :raises StreamIsOneWay: the stream is not two-way.
         """
         timeout = values.timeout(timeout)
@@ -184,7 +184,7 @@ class Speaking:
         SignalWire and Plivo support this; Twilio and Telnyx do not.
 
         :param digits: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``; at most 256 digits.
-        :raises InvalidParameter: *digits* contains other characters or is too long.
+        :raises InvalidParameter: ``digits`` contains other characters or is too long.
         :raises StreamIsOneWay: the stream is not two-way.
         """
         values.dtmf("digits", digits, optional=False)

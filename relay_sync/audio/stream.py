@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from types import TracebackType
@@ -26,7 +27,6 @@ from .snapshot import Snapshot
 from .speaking import Speaking
 from .stats import StreamStats
 from .stream_core import DtmfEvent, EndReason, StreamCore
-from .wav import PathLike
 
 __all__ = ["AudioStream", "StreamingAction"]
 
@@ -160,7 +160,7 @@ class AudioStream(Speaking):
         :param timeout: maximum time to wait, in seconds; ``None`` waits indefinitely.
         :return: whether the stream has ended. The recording may be incomplete if the timeout expired.
         :raises Forked: the stream belongs to the parent process.
-        :raises InvalidParameter: *timeout* is invalid.
+        :raises InvalidParameter: ``timeout`` is invalid.
         """
         timeout = values.timeout(timeout)
         if self._generation != generation():
@@ -208,7 +208,7 @@ class AudioStream(Speaking):
         :param sample_rate: sample rate in Hz.
         :param track: ``inbound`` or ``outbound``; ``None`` returns the frames of both.
         :raises UnsupportedCodec: the codec cannot be decoded.
-        :raises InvalidParameter: the rate is invalid (see :class:`~relay_sync.audio.Resampler`), or the stream has no such track.
+        :raises InvalidParameter: the rate is invalid (see :class:`Resampler`), or the stream has no such track.
         :raises ImportError: the ``dsp`` extra is not installed.
         """
         from .dsp import Resamplers
@@ -226,8 +226,8 @@ class AudioStream(Speaking):
         :param timeout: maximum time to wait, in seconds; ``None`` waits until a frame arrives or the stream ends.
         :param track: ``inbound`` or ``outbound``; ``None`` returns frames of both.
         :return: the frame; ``None`` if the stream has ended.
-        :raises WaitTimeout: no frame arrived within *timeout*. The stream continues.
-        :raises InvalidParameter: *timeout* is invalid, or the stream has no such track.
+        :raises WaitTimeout: no frame arrived within ``timeout``. The stream continues.
+        :raises InvalidParameter: ``timeout`` is invalid, or the stream has no such track.
         """
         if timeout is not None:  # saves a call per frame
             timeout = values.timeout(timeout)
@@ -242,8 +242,8 @@ class AudioStream(Speaking):
         :param seconds: duration of the audio in seconds.
         :param timeout: maximum time to wait, in seconds; ``None`` waits until all audio has arrived or the stream ends.
         :param track: ``inbound`` or ``outbound``; by default ``inbound`` if it is streamed, otherwise ``outbound``.
-        :return: the PCM, which is shorter than *seconds* only at the end of the stream.
-        :raises WaitTimeout: not enough audio arrived within *timeout*. The audio that did arrive can be read later.
+        :return: the PCM, which is shorter than ``seconds`` only at the end of the stream.
+        :raises WaitTimeout: not enough audio arrived within ``timeout``. The audio that did arrive can be read later.
         :raises UnsupportedCodec: the codec cannot be decoded.
         :raises InvalidParameter: a number is invalid, or the stream has no such track.
         """
@@ -267,8 +267,8 @@ class AudioStream(Speaking):
 
         :param timeout: maximum time to wait, in seconds; ``None`` waits until a key is pressed or the stream ends.
         :return: the key; ``None`` if the stream has ended.
-        :raises WaitTimeout: no key was pressed within *timeout*. The stream continues.
-        :raises InvalidParameter: *timeout* is invalid.
+        :raises WaitTimeout: no key was pressed within ``timeout``. The stream continues.
+        :raises InvalidParameter: ``timeout`` is invalid.
         """
         timeout = values.timeout(timeout)
         return self._core.dtmf.take(timeout)
@@ -278,19 +278,19 @@ class AudioStream(Speaking):
 
         :param timeout: maximum time to wait, in seconds; ``None`` waits until a mark returns or the stream ends.
         :return: the name of the mark; ``None`` if the stream has ended.
-        :raises WaitTimeout: no mark returned within *timeout*. The stream continues.
-        :raises InvalidParameter: *timeout* is invalid.
+        :raises WaitTimeout: no mark returned within ``timeout``. The stream continues.
+        :raises InvalidParameter: ``timeout`` is invalid.
         """
         timeout = values.timeout(timeout)
         return self._core.marks.take(timeout)
 
     # -- saving --------------------------------------------------------------------------------------------------------
 
-    def save(self, path: PathLike) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Save the audio received so far to a WAV file, either during the stream or after it has ended.
 
         The file contains 16-bit PCM at the codec's sample rate. It is mono for one track, and stereo for both, with inbound on
-        the left and outbound on the right. Gaps are filled with silence to keep the timing. The file appears at *path* when it
+        the left and outbound on the right. Gaps are filled with silence to keep the timing. The file appears at ``path`` when it
         is complete.
 
         :param path: the file to write.
@@ -298,8 +298,8 @@ class AudioStream(Speaking):
         :raises Forked: the stream belongs to the parent process.
         :raises ValueError: the server does not keep audio (``spool=False`` without ``record_to``).
         :raises OSError: the file cannot be written, or audio is missing, for example because the disk was full. In the latter
-            case, *path* contains the available audio, and the message states its duration.
-        :raises InvalidParameter: *path* is not a path, or a recording (``record_to``) is being written there.
+            case, ``path`` contains the available audio, and the message states its duration.
+        :raises InvalidParameter: ``path`` is not a path, or a recording (``record_to``) is being written there.
         """
         values.path("path", path, "the path of a file to write")  # open() would accept a file descriptor
         if self._generation != generation():  # the parent writes to the same file, and locks may be held forever
@@ -347,7 +347,7 @@ class AudioStream(Speaking):
 
         :param timeout: maximum time to wait for the stream and its recording, in seconds. Waiting for the reply to the stop
             command is not included.
-        :raises InvalidParameter: *timeout* is invalid.
+        :raises InvalidParameter: ``timeout`` is invalid.
         """
         timeout = values.timeout(timeout, optional=False)
         if self._generation != generation():

@@ -35,7 +35,7 @@ class DtmfEvent:
 
 @define(eq=False)
 class StreamCore:
-    """Internal part of an :class:`~relay_sync.audio.AudioStream`, used by the receiver, the gate and the server.
+    """Internal part of an :class:`AudioStream`, used by the receiver, the gate and the server.
 
     The stream has a reference to its core, but the core has none to the stream. This avoids a reference cycle.
 
@@ -63,7 +63,7 @@ class StreamCore:
     def on_mark(self, name: str) -> None:
         """Process a returned mark."""
         speaker = self.speaker
-        if speaker is None or not speaker.made_up(name):
+        if speaker is None or not speaker.is_internal(name):
             self.marks.put(name)  # before echoed() wakes threads that wait for the mark
         if speaker is not None:
             speaker.echoed(name)

@@ -23,7 +23,7 @@ _NAMED = 10  # maximum number of handlers to list in a log message
 
 
 class StreamHandlers:
-    """Threads that run *on_stream*. When the handler returns, its stream is closed.
+    """Threads that run ``on_stream``. When the handler returns, its stream is closed.
 
     :param on_stream: the handler.
     :param name: prefix of the thread names.

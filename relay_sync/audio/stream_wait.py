@@ -12,7 +12,7 @@ from .stream import AudioStream, StreamingAction
 
 __all__ = ["wait_for_stream"]
 
-_LOOK = 0.05  # seconds between checks whether the action has ended
+_POLL = 0.05  # seconds between checks whether the action has ended
 
 
 def wait_for_stream(
@@ -57,7 +57,7 @@ def wait_for_stream(
                 f"the carrier did not connect within {timeout:g} s: it must be able to reach {address.url}"
                 f"{address.hint}{gate.refused_since(expected)}"
             )
-        longest = min(_LOOK, at_once(left()))
+        longest = min(_POLL, at_once(left()))
         if not expected.changed.wait(longest):
             left.waited(longest)
         expected.changed.clear()

@@ -37,14 +37,14 @@ def part_beside(path: str) -> str:
 
 @contextmanager
 def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a temporary file that replaces *path* at the end of the block.
+    """Open a temporary file that replaces ``path`` at the end of the block.
 
-    If the block raises an exception, the temporary file is removed and *path* is not changed. If *path* is a symbolic link, its
-    target is replaced. Pipes and devices are written to directly.
+    If the block raises an exception, the temporary file is removed and ``path`` is not changed. If ``path`` is a symbolic link,
+    its target is replaced. Pipes and devices are written to directly.
 
     :param path: the file to replace.
-    :raises InvalidParameter: a recording is being written to *path*.
-    :raises OSError: the file cannot be written. The error names *path* rather than the temporary file.
+    :raises InvalidParameter: a recording is being written to ``path``.
+    :raises OSError: the file cannot be written. The error names ``path`` rather than the temporary file.
     """
     Growing.check(path)
     target = os.path.realpath(path)

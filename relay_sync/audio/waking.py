@@ -92,7 +92,7 @@ class Waking:
         self._wake_all()  # includes readers that were added too late for the chain
 
     def loop_stopping(self) -> None:
-        """Wake all readers. Part of :class:`~relay_sync.server.loop.LoopUser`."""
+        """Wake all readers. Part of ``LoopUser``."""
         self._wake_all()
 
     def _wake_all(self) -> None:

@@ -9,7 +9,7 @@ import os
 import re
 import struct
 from collections.abc import Sequence
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO
 
 from attrs import evolve, field, frozen
 
@@ -19,7 +19,6 @@ from .user_files import MAX_FILE, read_file, read_open, replaced
 
 __all__ = ["HEADER_SIZE", "MAX_DATA", "WavAudio", "interleave", "read_wav", "wav_header", "write_wav"]
 
-PathLike: TypeAlias = str | os.PathLike[str]
 HEADER_SIZE = 44
 MAX_DATA = 0xFFFFFFFF - HEADER_SIZE  # maximum bytes of audio, because the size fields have 32 bits
 _PCM, _FLOAT, _ALAW, _MULAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
@@ -39,7 +38,7 @@ _FORMATS = {
     0x28F: "G.722",
     0x704F: "Opus",
 }
-_LOOK = 4096  # number of bytes after the audio to check for other file types
+_SNIFF_BYTES = 4096  # number of bytes after the audio to check for other file types
 _CHUNK = re.compile(rb"[ -~]{4}.{4}", re.DOTALL)
 
 
@@ -80,7 +79,7 @@ class WavAudio:
 
 
 def wav_header(sample_rate: int, channels: int, data_size: int) -> bytes:
-    """Return the 44-byte header for *data_size* bytes of 16-bit PCM."""
+    """Return the 44-byte header for ``data_size`` bytes of 16-bit PCM."""
     width = 2 * channels
     return struct.pack(
         "<4sI4s4sIHHIIHH4sI",
@@ -103,7 +102,7 @@ def interleave(channels: Sequence[bytes]) -> bytes:
     return bytes(whole)
 
 
-def write_wav(path: PathLike, pcm: bytes, sample_rate: int, channels: int = 1) -> None:
+def write_wav(path: str | os.PathLike[str], pcm: bytes, sample_rate: int, channels: int = 1) -> None:
     """Write PCM to a WAV file.
 
     An existing file is replaced when the new file is complete.
@@ -112,7 +111,7 @@ def write_wav(path: PathLike, pcm: bytes, sample_rate: int, channels: int = 1) -
     :param pcm: 16-bit little-endian PCM with interleaved channels.
     :param sample_rate: sample rate in Hz.
     :param channels: number of channels.
-    :raises InvalidParameter: a recording is being written to *path*.
+    :raises InvalidParameter: a recording is being written to ``path``.
     :raises OSError: the file cannot be written.
     """
     with replaced(path) as file:
@@ -120,14 +119,14 @@ def write_wav(path: PathLike, pcm: bytes, sample_rate: int, channels: int = 1) -
         file.write(pcm)
 
 
-def read_wav(source: PathLike | BinaryIO, *, most: int = MAX_FILE) -> WavAudio:
+def read_wav(source: str | os.PathLike[str] | BinaryIO, *, most: int = MAX_FILE) -> WavAudio:
     """Read a WAV file with 8- or 16-bit PCM, mu-law or A-law, and any number of channels.
 
     If the header contains invalid sizes, as in interrupted or streamed files, the actual size of the audio is used. If the file
     contains several WAVs, their audio is joined; some speech services send one WAV per sentence.
 
     :param source: path of a regular file, or an open binary file.
-    :param most: maximum size of the file in bytes.
+    :param most: maximum size of the file in bytes, by default 512 MiB.
     :raises ValueError: the file is not a supported WAV file. The message describes the problem.
     :raises OSError: the file cannot be read.
     """
@@ -146,7 +145,7 @@ def read_wav(source: PathLike | BinaryIO, *, most: int = MAX_FILE) -> WavAudio:
 
 
 def _one(data: bytes, start: int, name: str) -> tuple[WavAudio, int]:
-    """Parse the WAV at position *start*.
+    """Parse the WAV at position ``start``.
 
     :return: the audio, and the position of the next WAV, or the end of the data if there is none.
     """
@@ -159,7 +158,7 @@ def _one(data: bytes, start: int, name: str) -> tuple[WavAudio, int]:
     while position + 8 <= len(data):
         if pieces and _is_wav(data, position):
             break
-        kind = kind_of(data[position : position + _LOOK]) if pieces else None
+        kind = kind_of(data[position : position + _SNIFF_BYTES]) if pieces else None
         if kind is not None:
             raise ValueError(f"{name}: its audio is followed by {kind}")
         tag, size = struct.unpack_from("<4sI", data, position)
@@ -186,7 +185,7 @@ def _is_wav(data: bytes, start: int) -> bool:
 
 
 def _size(data: bytes, position: int, size: int) -> int:
-    """Return the actual size of the audio at *position*.
+    """Return the actual size of the audio at ``position``.
 
     :param size: the size in the header, which may be wrong.
     """

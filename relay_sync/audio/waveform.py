@@ -7,7 +7,7 @@ import sys
 from array import array
 from collections.abc import Sequence
 
-from .wav import PathLike, WavAudio, read_wav
+from .wav import WavAudio, read_wav
 
 __all__ = ["draw_waveform"]
 
@@ -19,7 +19,7 @@ _LABELS: dict[int, tuple[str, ...]] = {1: ("",), 2: ("left", "right")}
 
 
 def draw_waveform(
-    source: WavAudio | PathLike | bytes,
+    source: WavAudio | str | os.PathLike[str] | bytes,
     *,
     width: int = 72,
     height: int = 2,
@@ -35,10 +35,10 @@ def draw_waveform(
     :param source: a WAV file, its path, or mono 16-bit little-endian PCM.
     :param width: width of the waveform in columns.
     :param height: number of lines per channel.
-    :param sample_rate: sample rate in Hz, if *source* is PCM.
+    :param sample_rate: sample rate in Hz, if ``source`` is PCM.
     :param labels: labels of the channels, such as ``("inbound", "outbound")``.
     :param ascii: whether to use only ASCII characters, for terminals without block characters.
-    :raises ValueError: *width* or *height* is less than 1, or the file is not a readable WAV file.
+    :raises ValueError: ``width`` or ``height`` is less than 1, or the file is not a readable WAV file.
     """
     if width < 1 or height < 1:
         raise ValueError("width and height must be at least 1")
@@ -68,7 +68,7 @@ def draw_waveform(
 
 
 def _peaks(pcm: bytes, width: int) -> list[int]:
-    """Return the peak amplitudes of *width* time spans."""
+    """Return the peak amplitudes of ``width`` time spans."""
     samples = array("h", pcm)
     if sys.byteorder == "big":
         samples.byteswap()

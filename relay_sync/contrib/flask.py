@@ -119,7 +119,7 @@ class Relay:
 
         See :meth:`relay_sync.RelayClient.on_call`.
 
-        :param handler: function called with the :class:`~relay_sync.Call`.
+        :param handler: function called with the :class:`relay_sync.Call`.
         """
         return self._register("on_call", handler)
 
@@ -129,7 +129,7 @@ class Relay:
 
         See :meth:`relay_sync.RelayClient.on_message`.
 
-        :param handler: function called with the :class:`~relay_sync.Message`.
+        :param handler: function called with the :class:`relay_sync.Message`.
         """
         return self._register("on_message", handler)
 
@@ -159,7 +159,7 @@ class Relay:
         """Register a handler for status callbacks received by the blueprint. It runs during the request.
 
         If the handler raises, the response has status 500, and the platform may deliver the callback again. The second delivery
-        is not marked as :attr:`~relay_sync.webhooks.Callback.repeated`.
+        is not marked as :attr:`relay_sync.webhooks.Callback.repeated`.
 
         :param handler: function called with a :class:`relay_sync.webhooks.StreamStatus`, ``RecordingStatus`` or ``OtherStatus``,
             which are subclasses of :class:`relay_sync.webhooks.Callback`.

@@ -244,7 +244,7 @@ _ENDED: Final[dict[str, CallEnded]] = {}
 def call_ended(end_reason: str) -> CallEnded:
     """Return the error for operations that are interrupted by the end of a call.
 
-    Calls share this object, so raise a :meth:`~RelayError.fresh` copy of it.
+    Calls share this object, so raise a :meth:`RelayError.fresh` copy of it.
 
     :param end_reason: reason reported by the server, or ``""``.
     """

@@ -2,7 +2,7 @@
 
 The commands are documented for ``POST /api/calling/calls``. They have the same names, parameters and checks as the methods of
 :class:`relay_sync.Call`. There are two differences. Actions receive no events, so a program cannot wait for them. If the call has
-ended, a command raises :class:`~relay_sync.CommandRefused` with code 404.
+ended, a command raises :class:`relay_sync.CommandRefused` with code 404.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class ControlIds(Commands):
     """Commands that control a running action by its ``control_id``. Any process may have started the action.
 
     The ``*_stop`` commands are safe to repeat, so the client retries them if the reply is lost. If the action has ended, all
-    commands raise :class:`~relay_sync.CommandRefused` with code 404.
+    commands raise :class:`relay_sync.CommandRefused` with code 404.
     """
 
     def _control(self, command: str, control_id: str, *, repeatable: bool = False, **more: Any) -> CallInfo:

@@ -24,7 +24,7 @@ TLS_ROUNDS = 4  # rounds of recv per turn; TLS returns one record of at most 16 
 
 
 def tune(sock: socket.socket) -> None:
-    """Make *sock* non-blocking, disable Nagle's algorithm, and enable keep-alive.
+    """Make ``sock`` non-blocking, disable Nagle's algorithm, and enable keep-alive.
 
     Where the platform supports it, the keep-alive probes detect a vanished peer within about a minute.
     """
@@ -126,7 +126,7 @@ class Channel:
             self.on_ready()
 
     def write(self, data: bytes) -> None:
-        """Send *data* at the end of this turn of the loop."""
+        """Send ``data`` at the end of this turn of the loop."""
         if self._closed or self._finishing:
             return
         self._chunks.append(data)
@@ -158,7 +158,7 @@ class Channel:
             self._loop.call_soon(self._receive)
 
     def drop(self, *, reset: bool = False) -> None:
-        """Close the socket immediately. If *reset* is true, send a TCP reset instead of closing in an orderly way."""
+        """Close the socket immediately. If ``reset`` is true, send a TCP reset instead of closing in an orderly way."""
         if self._closed:
             return
         if not reset:

@@ -1,6 +1,6 @@
 """An open WebSocket connection, either accepted or dialed.
 
-The sans-I/O layer of ``websockets`` implements the protocol, and a :class:`~relay_sync.server.channel.Channel`
+The sans-I/O layer of ``websockets`` implements the protocol, and a ``Channel``
 transfers the bytes. This module connects the two: it assembles messages from frames, enforces limits, and runs the
 closing handshake with its timeout. Callbacks run on the loop thread and must not block.
 """
@@ -207,7 +207,7 @@ class Connection:
             self._loop.call_soon(self._close, code, reason)
 
     def abort(self, reset: bool = False) -> None:
-        """Drop the connection without a closing handshake. If *reset* is true, send a TCP reset."""
+        """Drop the connection without a closing handshake. If ``reset`` is true, send a TCP reset."""
         self._loop.call_soon(self._abort, reset)
 
     def pause_reading(self) -> None:

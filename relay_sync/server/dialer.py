@@ -53,9 +53,9 @@ def dial(
     max_message: int = 2**20,
     max_buffer: int = MAX_BUFFER,
 ) -> None:
-    """Open a client connection to a ``ws`` or ``wss`` *url* and return immediately.
+    """Open a client connection to a ``ws`` or ``wss`` ``url`` and return immediately.
 
-    The loop thread calls either *on_open* with the connection or *on_failed* with an :class:`OpenFailed`. Proxies are
+    The loop thread calls either ``on_open`` with the connection or ``on_failed`` with an :class:`OpenFailed`. Proxies are
     not used. Host names are resolved in a short-lived thread, except ``localhost``, for which 127.0.0.1 is tried first
     and then ``::1``.
 

@@ -117,7 +117,7 @@ class Response:
     body: bytes = b""
 
     def serialize(self, *, head_only: bool = False) -> bytes:
-        """Return the response as bytes. If *head_only* is true, leave out the body, as required for HEAD."""
+        """Return the response as bytes. If ``head_only`` is true, leave out the body, as required for HEAD."""
         try:
             phrase = http.HTTPStatus(self.status).phrase
         except ValueError:
@@ -137,7 +137,7 @@ class Response:
 
 
 def head_end(data: bytes | bytearray) -> int:
-    """Return the length of the head in *data*, including the blank line, or -1 if the head is incomplete.
+    """Return the length of the head in ``data``, including the blank line, or -1 if the head is incomplete.
 
     :raises BadRequest: the head is longer than 16 KiB (status 431), or the data is not HTTP, for example TLS or the
         PROXY protocol (status 400).

@@ -20,7 +20,7 @@ _Place = tuple[int, tuple[Any, ...]]  # address family and socket address
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """Open listening sockets on all addresses of *host*, using the same port for all of them.
+    """Open listening sockets on all addresses of ``host``, using the same port for all of them.
 
     The hosts ``::``, ``*`` and ``""`` stand for all IPv6 and IPv4 addresses, and ``0.0.0.0`` for all IPv4 addresses.
     ``localhost`` stands for 127.0.0.1 and ::1. Any other name is resolved to all of its addresses. Address families
@@ -48,14 +48,14 @@ def shown_address(address: tuple[Any, ...]) -> str:
 
 
 def url_host(host: str) -> str:
-    """Return the host part of the URL of a local server that listens on *host*."""
+    """Return the host part of the URL of a local server that listens on ``host``."""
     if is_everywhere(host):
         return "[::1]" if ":" in host else "127.0.0.1"
     return bracketed(_inner(host))
 
 
 def is_everywhere(host: str) -> bool:
-    """Return whether *host* is a wildcard address, such as ``::`` or ``0.0.0.0``."""
+    """Return whether ``host`` is a wildcard address, such as ``::`` or ``0.0.0.0``."""
     address = literal(_inner(host) or "0.0.0.0")
     return address is not None and address.is_unspecified  # a host name is not an address
 
@@ -86,7 +86,7 @@ def _needed(host: str) -> int | None:
 
 
 def explained(error: OSError, address: str) -> OSError:
-    """Return a copy of *error* with a message that names the address and suggests a fix."""
+    """Return a copy of ``error`` with a message that names the address and suggests a fix."""
     words = {
         errno.EADDRINUSE: "is already in use by another process or another server of this process. Give each process a"
         " separate port, or use port=0 for any free port",

@@ -112,7 +112,7 @@ class Awaited:
         self._pending.release()
 
     def wait(self, timeout: float) -> bool:
-        """Return whether the function finishes within *timeout* seconds.
+        """Return whether the function finishes within ``timeout`` seconds.
 
         If this method returns ``False`` or raises, a function that has not started yet will not run.
         """
@@ -219,7 +219,7 @@ class Loop:
     def stop(self, timeout: float = 2.0) -> None:
         """Close all hosted objects and stop the thread. This method is idempotent.
 
-        It waits up to *timeout* seconds for the thread to end. When called on the loop thread, it returns without
+        It waits up to ``timeout`` seconds for the thread to end. When called on the loop thread, it returns without
         waiting.
         """
         with self._lock:
@@ -256,11 +256,11 @@ class Loop:
             self._wake()
 
     def call_at(self, when: float, fn: Callable[..., object], *args: Any) -> Timer:
-        """Run ``fn(*args)`` once :meth:`time` reaches *when*.
+        """Run ``fn(*args)`` once :meth:`time` reaches ``when``.
 
-        Timers run in order of time. If *when* is infinite, the timer never runs.
+        Timers run in order of time. If ``when`` is infinite, the timer never runs.
 
-        :raises ValueError: *when* is NaN, which would break the order of the timers.
+        :raises ValueError: ``when`` is NaN, which would break the order of the timers.
         """
         if math.isnan(when):
             raise ValueError(_NAN)
@@ -272,7 +272,7 @@ class Loop:
         return timer
 
     def call_later(self, delay: float, fn: Callable[..., object], *args: Any) -> Timer:
-        """Run ``fn(*args)`` after *delay* seconds."""
+        """Run ``fn(*args)`` after ``delay`` seconds."""
         if self._ident == threading.get_ident():
             now = time.monotonic() - self.ahead  # time(), inlined because this runs for every packet sent
             return self.call_at((now if now < self._latest else self._latest) + delay, fn, *args)
@@ -285,7 +285,7 @@ class Loop:
     def call(self, fn: Callable[..., _T], *args: Any, timeout: float) -> _T:
         """Run ``fn(*args)`` on the loop thread and return its result or raise its exception.
 
-        :raises TimeoutError: the call did not finish within *timeout* seconds. If it has not started by then, it does
+        :raises TimeoutError: the call did not finish within ``timeout`` seconds. If it has not started by then, it does
             not run.
         :raises LoopStopped: the loop is not running, or it stopped before the call ran.
         """
@@ -319,7 +319,7 @@ class Loop:
         self._hosted.discard(hosted)
 
     def watch(self, sock: socket.socket, events: int, callback: Callable[[int], object]) -> None:
-        """Call ``callback(mask)`` when *sock* is ready for *events* (``selectors.EVENT_*``). Pass 0 to stop watching."""
+        """Call ``callback(mask)`` when ``sock`` is ready for ``events`` (``selectors.EVENT_*``). Pass 0 to stop watching."""
         watched = self._selector.get_map().get(sock)
         if watched is None:
             if events:
@@ -337,11 +337,11 @@ class Loop:
         self._repeated.fault(what)
 
     def warn(self, kind: str, message: str, *args: object) -> None:
-        """Log a warning. Warnings of one *kind* are rate limited."""
+        """Log a warning. Warnings of one ``kind`` are rate limited."""
         self._repeated.warning(kind, message, *args)
 
     def at_turn_end(self, fn: Callable[[], object]) -> None:
-        """Run *fn* once, at the end of this turn of the loop."""
+        """Run ``fn`` once, at the end of this turn of the loop."""
         self._turn_end.append(fn)
 
     # -- the loop thread -----------------------------------------------------------------------------------------------
@@ -408,7 +408,7 @@ class Loop:
             self._faults = 0
 
     def _amend(self, by: float) -> None:
-        """Correct the clock, which advanced by *by* seconds more (or less) than the elapsed time."""
+        """Correct the clock, which advanced by ``by`` seconds more (or less) than the elapsed time."""
         self.ahead += by
         self._longest = SLICE if by <= 0 else LONGEST_SLEEP
 

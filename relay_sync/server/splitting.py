@@ -34,7 +34,7 @@ class Splitter:
         self._fragmented = False  # inside a fragmented message
 
     def whole_text(self, data: bytes) -> bytes | None:
-        """Return the text if *data* is exactly one complete text message of the usual size, otherwise ``None``.
+        """Return the text if ``data`` is exactly one complete text message of the usual size, otherwise ``None``.
 
         If the result is ``None``, the state of the splitter has not changed.
         """

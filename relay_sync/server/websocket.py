@@ -52,7 +52,7 @@ class WebSocketServer:
     """A WebSocket server that starts listening when it is created. The loop must be running.
 
     :param host: host to listen on. If it has several addresses, the server listens on all of them; see
-        :func:`~relay_sync.server.listening.listen`.
+        ``listen``.
     :param port: the port to listen on; 0 chooses a free port.
     :param ssl_context: TLS context for ``wss://``. The TLS handshake runs in the loop.
     :param on_request: called with each request before the upgrade. If it returns a :class:`Response`, such as a refusal
@@ -62,9 +62,9 @@ class WebSocketServer:
     :param max_message: maximum size of a message, in bytes. A longer message closes its connection with code 1009
         before it is buffered.
     :param max_connections: maximum number of connections; ``None`` means no limit. At the limit, the server closes the
-        oldest connection that has not proven itself (:meth:`~relay_sync.server.Connection.prove`) with code 1013. If
-        all connections have proven themselves, it calls ``on_request`` and answers the upgrade with 503. The server
-        also closes an unproven connection when the process runs out of file descriptors.
+        oldest connection that has not proven itself (:meth:`Connection.prove`) with code 1013. If all connections have
+        proven themselves, it calls ``on_request`` and answers the upgrade with 503. The server also
+        closes an unproven connection when the process runs out of file descriptors.
     :param open_timeout: maximum time from accepting the socket to completing the upgrade, in seconds.
     :param on_refused: called for each peer that the server itself refuses or drops, with the peer's address, a short
         name for the problem, and a sentence that describes it. It is not called for responses of ``on_request``.
@@ -131,11 +131,11 @@ class WebSocketServer:
         return len(self._connections)
 
     def close(self, code: int = 1001, reason: str = "going away", timeout: float = 5.0) -> None:
-        """Stop listening and close every connection with *code*. This method is idempotent.
+        """Stop listening and close every connection with ``code``. This method is idempotent.
 
         It returns before the connections have finished closing.
 
-        :raises TimeoutError: the loop did not start to close the connections within *timeout* seconds.
+        :raises TimeoutError: the loop did not start to close the connections within ``timeout`` seconds.
         """
         try:
             self._loop.call(self._close, code, reason, timeout=timeout)

@@ -1,6 +1,6 @@
 """Parse the query or body of a callback request, with limits on its size.
 
-All functions raise :class:`~relay_sync.WebhookRefused` for invalid input.
+All functions raise :class:`relay_sync.WebhookRefused` for invalid input.
 """
 
 from __future__ import annotations

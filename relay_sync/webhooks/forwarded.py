@@ -1,7 +1,7 @@
 """Parse the ``Forwarded`` (RFC 7239) and ``X-Forwarded-*`` headers of proxies.
 
 Any client can send these headers, so they must only be trusted if the peer is a known proxy.
-:class:`~relay_sync.webhooks.Webhooks` checks this.
+:class:`relay_sync.webhooks.Webhooks` checks this.
 """
 
 from __future__ import annotations

@@ -18,15 +18,15 @@ Signals for status callbacks are sent during the request that delivers the callb
 ``status_received``
     Sent for every status callback, after the more specific signal. ``callback`` is a :class:`relay_sync.webhooks.Callback`.
 ``stream_status``
-    Sent for streams, with a :class:`~relay_sync.webhooks.StreamStatus`.
+    Sent for streams, with a :class:`relay_sync.webhooks.StreamStatus`.
 ``recording_status``
-    Sent for recordings, with a :class:`~relay_sync.webhooks.RecordingStatus`.
+    Sent for recordings, with a :class:`relay_sync.webhooks.RecordingStatus`.
 ``call_status``
-    Sent for calls and their actions, with an :class:`~relay_sync.webhooks.OtherStatus`.
+    Sent for calls and their actions, with an :class:`relay_sync.webhooks.OtherStatus`.
 ``message_status``
-    Sent for messages, with an :class:`~relay_sync.webhooks.OtherStatus`.
+    Sent for messages, with an :class:`relay_sync.webhooks.OtherStatus`.
 ``other_status``
-    Sent for all other callbacks, with an :class:`~relay_sync.webhooks.OtherStatus`.
+    Sent for all other callbacks, with an :class:`relay_sync.webhooks.OtherStatus`.
 """
 
 from __future__ import annotations

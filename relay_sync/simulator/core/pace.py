@@ -8,7 +8,7 @@ Test time applies to timeouts that wait for a phone controlled by the test
 shortened only by ``speed`` and, on request, by ``relay_time``. Otherwise the result of a test could depend on how quickly the
 test presses a digit.
 
-The clock of a call, :class:`~relay_sync.simulator.core.clock.CallClock`, switches between the two. It measures
+The clock of a call, ``CallClock``, switches between the two. It measures
 ``max_duration``, ``hangs_up_after`` and the length of recordings.
 """
 

@@ -84,7 +84,7 @@ def _context(_: object, attribute: Attribute[Any], value: Any) -> None:
 
 @frozen(kw_only=True)
 class Settings:
-    """Validated parameters of :class:`~relay_sync.simulator.Simulator`, which documents their meaning."""
+    """Validated parameters of :class:`relay_sync.simulator.Simulator`, which documents their meaning."""
 
     host: str = field(default="127.0.0.1", validator=_host)
     port: int = field(default=0, validator=_whole(0, 65535))

@@ -356,7 +356,7 @@ class Stream:
         self._timer = self._world.loop.call_later(0, self._hurry)
 
     def _keep_time(self) -> None:
-        """Send the frames that are due. Frame *n* is due *n* intervals after the first frame, so delays do not add up."""
+        """Send the frames that are due. Frame ``n`` is due ``n`` intervals after the first frame, so delays do not add up."""
         connection = self._connection
         if connection is None:
             return

@@ -14,7 +14,7 @@ from typing import BinaryIO, Final, TypeAlias
 from attrs import field, frozen
 
 from ...audio.file_kinds import no_samples
-from ...audio.wav import PathLike, read_wav
+from ...audio.wav import read_wav
 from ...errors import InvalidParameter
 from ...params import values
 
@@ -164,7 +164,7 @@ def _from_bytes(data: bytes, name: str) -> Voice:
     return Voice(data)
 
 
-def voice_of(source: PathLike | BinaryIO, name: str, shown: object) -> Voice:
+def voice_of(source: str | os.PathLike[str] | BinaryIO, name: str, shown: object) -> Voice:
     """Load speech from a WAV file.
 
     :param source: path of the file, or an open binary file.

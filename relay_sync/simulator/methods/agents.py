@@ -203,7 +203,7 @@ def _message(request: CommandRequest) -> None:
     findings, reset = request.findings(), request.params.get("reset")
     if isinstance(reset, dict):
         findings.look("ai.reset", reset, "reset")
-    if not request.objects(findings):
+    if not request.reject_if_invalid(findings):
         _to_agent(Agent.message)(request)
 
 

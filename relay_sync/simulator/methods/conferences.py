@@ -30,7 +30,7 @@ from ..core.schemas import Findings
 from ..media.hearing import hear, part
 from ..media.two_way import TwoWayStream, open_two_way
 from .operation import NetworkOperation, control, running, start, stop
-from .recording import FILES
+from .recording import FILES_URL
 from .request import CommandRequest, Handler
 from .streaming import stream_problems
 
@@ -124,7 +124,7 @@ class Conference:
         if self.recording is not None:
             seconds = (last.world.clock.now - self.recording) / last.call.clock.second
             members: dict[str, Any] = {
-                "recording_url": f"{FILES}/{self.conference_id}.mp3",
+                "recording_url": f"{FILES_URL}/{self.conference_id}.mp3",
                 "recording_duration": round(seconds),
                 "recording_file_size": int(seconds * 4_000),
             }

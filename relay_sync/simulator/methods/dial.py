@@ -98,7 +98,7 @@ def _dial(request: CommandRequest) -> None:
     params = request.params
     findings = request.findings()
     findings.look_at_devices(params["devices"], ADDRESSES.keys())
-    if request.objects(findings):
+    if request.reject_if_invalid(findings):
         return
     if params["tag"] in request.platform.network.dials:
         request.refuse(409, "A dial with this tag is already active")
@@ -116,7 +116,7 @@ def _begin(request: CommandRequest) -> None:
     params = request.params
     findings = request.findings()
     findings.look_at_one_of(ADDRESSES.keys(), params["device"], "device")
-    if request.objects(findings):
+    if request.reject_if_invalid(findings):
         return
     leg = Leg(
         platform=request.platform,

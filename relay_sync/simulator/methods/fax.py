@@ -15,7 +15,7 @@ from typing import Any
 from attrs import define, field
 
 from .operation import NetworkOperation, control, start, stop
-from .recording import FILES
+from .recording import FILES_URL
 from .request import Handler
 
 __all__ = ["HANDLERS", "ReceiveFax", "SendFax"]
@@ -107,7 +107,7 @@ class ReceiveFax(_Fax):
 
     @property
     def _document(self) -> str:
-        return f"{FILES}/{self.control_id}.pdf" if self._pages else ""
+        return f"{FILES_URL}/{self.control_id}.pdf" if self._pages else ""
 
 
 HANDLERS: Mapping[str, Handler] = {

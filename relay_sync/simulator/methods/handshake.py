@@ -60,7 +60,7 @@ def _connect(request: CommandRequest) -> None:
     findings = request.findings()
     findings.look("connect.version", params["version"], "version")
     findings.look("connect.authentication", params["authentication"], "authentication")
-    if request.objects(findings):
+    if request.reject_if_invalid(findings):
         return
     if request.client.session is not None:
         # The error for a second handshake on the same socket is not documented.
@@ -154,7 +154,7 @@ def _reauthenticate(request: CommandRequest) -> None:
     """Accept a new JWT for a connected session. The result has the format defined in SignalWire's schema."""
     findings = request.findings()
     if not findings.look("connect.authentication", request.params["authentication"], "authentication"):
-        request.objects(findings)
+        request.reject_if_invalid(findings)
         return
     if "jwt_token" not in request.params["authentication"] or not _welcome(request, request.params["authentication"]):
         _unauthorized(request)

@@ -184,7 +184,7 @@ class NetworkOperation:
         :param name: name of the step. A pending step of the same name is replaced.
         :param seconds: delay in simulated seconds.
         :param at_media_speed: whether the clock of the call runs at media speed until then. See
-            :class:`~relay_sync.simulator.core.clock.CallClock`.
+            ``CallClock``.
         """
         self._set(name, seconds, self.world.pace.media(1.0), at_media_speed, partial(then, *args))
 
@@ -389,7 +389,7 @@ def start(
             problem = url_problem("status_url", params["status_url"].partition("#")[0], ("http", "https"))
             if problem is not None:
                 findings.impossible["status_url"] = problem
-        if request.objects(findings):
+        if request.reject_if_invalid(findings):
             return
         if call.state != "answered":
             request.refuse(409, "Call is not answered")

@@ -31,9 +31,9 @@ from ..media.voice import TELEPHONE, mix
 from .operation import NetworkOperation, control, start, stop
 from .request import CommandRequest, Handler
 
-__all__ = ["FILES", "HANDLERS", "Recording", "Transcription"]
+__all__ = ["FILES_URL", "HANDLERS", "Recording", "Transcription"]
 
-FILES = "https://files.simulator.example"
+FILES_URL = "https://files.simulator.example"
 _DEFAULTS: dict[str, Any] = {
     "beep": False,
     "direction": "speak",
@@ -80,7 +80,7 @@ class _FileRecording(NetworkOperation):
         """The URL of the file, even if the file does not exist."""
         if self.format["format"] == "wav":
             return self.platform.recordings.url(self.recording_id)
-        return f"{FILES}/{self.recording_id}.{self.format['format']}"
+        return f"{FILES_URL}/{self.recording_id}.{self.format['format']}"
 
     @property
     def _runs(self) -> bool:
@@ -164,7 +164,7 @@ class Recording(_FileRecording):
         if audio["max_length"]:
             self.after("max_length", audio["max_length"], self.finish)
         if party.behavior.voice.pcm:
-            self.after("voice", party.behavior.voice.duration, self._quiet, self.after)
+            self.after("voice", party.behavior.voice.duration, self._await_silence, self.after)
         elif audio["initial_timeout"]:
             self.await_party("initial", audio["initial_timeout"], self._no_input)
         if audio["initial_timeout"] or audio["end_silence_timeout"]:  # other recordings do not wait for input
@@ -193,7 +193,7 @@ class Recording(_FileRecording):
     def _no_input(self) -> None:
         self.close(state="no_input")
 
-    def _quiet(self, wait: Callable[..., None]) -> None:
+    def _await_silence(self, wait: Callable[..., None]) -> None:
         """Start the timer for silence after speech.
 
         :param wait: scheduling method. A prepared voice uses ``after``, because no other speech follows it. Text from
@@ -206,7 +206,7 @@ class Recording(_FileRecording):
     def on_words(self, text: str) -> None:
         if not self.paused:
             self.cancel("initial")
-            self.after("voice", estimate(text), self._quiet, self.await_party)
+            self.after("voice", estimate(text), self._await_silence, self.await_party)
 
     def on_key(self, digit: str) -> None:
         if digit in self._audio["terminators"]:
@@ -270,7 +270,7 @@ class Recording(_FileRecording):
             self.resume_timers()
             voice = self.call.party.behavior.voice
             if voice.pcm and self.waits_for("voice"):  # the party has continued to speak during the pause
-                self.after("voice", max(0.0, voice.duration - passed), self._quiet, self.after)
+                self.after("voice", max(0.0, voice.duration - passed), self._await_silence, self.after)
         self._listen(self._seconds, passed)
         self.send_event(state="recording", url=self.url, recording_id=self.recording_id)
 

@@ -144,10 +144,10 @@ class CommandRequest:
         self.reply(result if data is None else {**result, "data": data})
 
     def findings(self) -> Findings:
-        """Return an empty collection of validation errors for nested objects. Pass it to :meth:`objects`."""
+        """Return an empty collection of validation errors for nested objects. Pass it to :meth:`reject_if_invalid`."""
         return Findings(strict=self.world.settings.strict)
 
-    def objects(self, findings: Findings) -> bool:
+    def reject_if_invalid(self, findings: Findings) -> bool:
         """Reject the request if validation found errors. Return whether it was rejected."""
         if findings.malformed:
             data = {"signalwire_error_code": "INVALID_PARAMS", "errors": findings.malformed}

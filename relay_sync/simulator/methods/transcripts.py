@@ -211,7 +211,7 @@ def _handler(kind: type[LiveTranscription], shape: str, words: tuple[str, ...]) 
             findings.malformed.append(f"action must be one of {', '.join(words)}")
         elif name in ("start", "inject"):
             findings.look(f"{shape}.{name}", options, f"action.{name}")
-        if request.objects(findings):
+        if request.reject_if_invalid(findings):
             return
         if request.call.state != "answered":
             request.refuse(409, "Call is not answered")

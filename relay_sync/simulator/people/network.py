@@ -87,7 +87,7 @@ class Activity(Protocol):
         """Return the items now playing to the party, cut at the current position."""
 
     def sounds(self) -> Sequence[tuple[Hashable, Voice, float]]:
-        """Return the voices that the operation is playing. See :class:`~relay_sync.simulator.media.hearing.Sounding`."""
+        """Return the voices that the operation is playing. See ``Sounding``."""
 
     def on_key(self, digit: str) -> None:
         """Handle a digit pressed by the party."""

@@ -2,7 +2,7 @@
 
 The design is deliberately simple. Bodies are JSON, clients authenticate with one bearer token, and each connection is served by
 its own thread, because many requests block. The paths are documented in ``docs/simulate.md``. Each path corresponds to a method
-of :class:`~relay_sync.simulator.Simulator` or :class:`~relay_sync.simulator.Phone` and accepts its parameters by name.
+of :class:`relay_sync.simulator.Simulator` or :class:`relay_sync.simulator.Phone` and accepts its parameters by name.
 """
 
 from __future__ import annotations
