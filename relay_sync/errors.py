@@ -89,7 +89,9 @@ class RelayError(Exception):
     """
 
     code: int | None
+    """Code reported by the server, or ``None`` if the error was not reported by the server."""
     message: str
+    """Error message. Secrets are masked."""
 
     def __init__(self, code: int | None, message: str) -> None:
         self.code = code
@@ -125,7 +127,9 @@ class CommandRefused(RelayError):
     def __init__(self, code: int | None, message: str, *, method: str = "", call_id: str = "") -> None:
         super().__init__(code, message)
         self.method = method
+        """Method of the rejected command, such as ``calling.stream``."""
         self.call_id = call_id
+        """ID of the call, or ``""`` if the command does not belong to a call."""
 
 
 class AuthenticationError(CommandRefused):
@@ -155,9 +159,13 @@ class InvalidParameter(RelayError, ValueError):
         named = f"{variable}={shown} (parameter {parameter})" if variable else f"{parameter}={shown}"
         super().__init__(None, f"Invalid {named}: expected {accepted}")
         self.parameter = parameter
+        """Name of the parameter."""
         self.variable = variable
+        """Environment variable that contains the value, or ``""`` if it was passed as an argument."""
         self.value: object = "<hidden>" if secret else _without_secrets(value)
+        """Invalid value, with secrets masked."""
         self.accepted = accepted
+        """Description of the allowed values, which completes the phrase "expected ..."."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         import pickle  # Imported late. The caller has already imported it.
@@ -211,6 +219,7 @@ class ConnectError(_Explained, ConnectionError):
     def __init__(self, message: str, *, fatal: bool = False) -> None:
         super().__init__(message)
         self.fatal = fatal
+        """Whether retrying is pointless until the cause is fixed, such as an unknown host or an untrusted certificate."""
 
 
 class ConnectTimeout(ConnectError, TimeoutError):
@@ -231,6 +240,7 @@ class ConnectionLost(_Explained, ConnectionError):
     def __init__(self, message: str, *, sent: bool = False) -> None:
         super().__init__(message)
         self.sent = sent
+        """Whether the server may have received the command. If ``False``, the command was not executed."""
 
 
 class NotConnected(ConnectionLost):
@@ -302,6 +312,7 @@ class CallEnded(_Explained):
     def __init__(self, message: str, *, end_reason: str = "") -> None:
         super().__init__(message)
         self.end_reason = end_reason
+        """Reason reported by the server (``hangup``, ``busy``, ``noAnswer``, ...), or ``""``."""
 
 
 class DialFailed(_Explained):
@@ -314,6 +325,7 @@ class DialFailed(_Explained):
     def __init__(self, message: str, *, reason: str = "") -> None:
         super().__init__(message)
         self.reason = reason
+        """Reason from the server, such as ``busy``; ``timeout`` or ``given_up`` if the client ended it; otherwise ``""``."""
 
 
 class ActionFailed(_Explained):
@@ -326,6 +338,7 @@ class ActionFailed(_Explained):
     def __init__(self, message: str, *, state: str = "") -> None:
         super().__init__(message)
         self.state = state
+        """State reported by the server, such as ``error``."""
 
 
 class MessageNotFollowed(_Explained):
@@ -340,6 +353,7 @@ class MessageNotFollowed(_Explained):
     def __init__(self, message: str, *, message_id: str = "") -> None:
         super().__init__(message)
         self.message_id = message_id
+        """ID of the message, for comparison with status callbacks and records, or ``""`` if it is unknown."""
 
 
 class UnsupportedCodec(_Explained):
@@ -373,6 +387,7 @@ class StreamFailed(_Explained):
     def __init__(self, message: str, *, end_reason: str = "") -> None:
         super().__init__(message)
         self.end_reason = end_reason
+        """``never started`` if the platform opened a WebSocket but did not start the stream, otherwise ``""``."""
 
 
 class SimulatorClosed(_Explained, RuntimeError):
@@ -392,6 +407,7 @@ class WebhookRefused(_Explained):
     def __init__(self, message: str, *, status: int = 400) -> None:
         super().__init__(message)
         self.status = status
+        """HTTP status for the response, which is 400, 403, 405, 413, 414 or 415."""
 
 
 class DownloadFailed(_Explained):
@@ -404,6 +420,7 @@ class DownloadFailed(_Explained):
     def __init__(self, message: str, *, url: str = "") -> None:
         super().__init__(message)
         self.url = url
+        """URL of the recording, without the query and credentials."""
 
 
 for _name in __all__:

@@ -69,11 +69,17 @@ class AudioFrame:
     """
 
     data: bytes = field(repr=False)
+    """PCM (16-bit signed little-endian mono), or the raw payload if ``encoding`` is set."""
     track: str
+    """Track: ``inbound`` (audio from the party on this call) or ``outbound`` (audio played to that party)."""
     timestamp: float
+    """Time since the start of the stream in seconds, by the carrier's clock."""
     sample_rate: int
+    """Sample rate in Hz."""
     sequence: int | None = None
+    """Sequence number of the carrier's message, or ``None`` if the message had none."""
     encoding: str | None = None
+    """Encoding of ``data``: ``None`` if the audio was decoded, otherwise the carrier's name of the codec."""
 
     @property
     def pcm(self) -> bytes:

@@ -26,15 +26,25 @@ class StreamStats:
     """
 
     frames: int = 0
+    """Number of valid media messages."""
     bytes: int = 0
+    """Total size of the payloads in bytes."""
     gaps: int = 0
+    """Number of gaps in the tracks, not counting gaps that late frames have filled."""
     missing: float = 0.0
+    """Total duration of the gaps in seconds."""
     late: int = 0
+    """Number of frames that arrived after later frames."""
     duplicates: int = 0
+    """Number of duplicate frames, which were discarded."""
     bad_frames: int = 0
+    """Number of invalid messages."""
     dropped: int = 0
+    """Number of frames dropped because the read buffer was full. Recordings contain these frames."""
     seconds: float = 0.0
+    """Duration of the longest track in seconds."""
     delay: float = field(default=0.0, eq=False)
+    """Delay of the newest frame in seconds, relative to the fastest frame of the stream."""
 
     @property
     def rows(self) -> list[tuple[str, str]]:

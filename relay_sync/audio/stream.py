@@ -84,14 +84,23 @@ class AudioStream(Speaking):
         recorder: Recorder | None,
     ) -> None:
         self.stream_id: str = start.stream_id
+        """ID that the carrier assigned to the stream."""
         self.call_id: str = start.call_id
+        """ID of the call."""
         self.account_id: str = start.account_id
+        """ID of the project."""
         self.custom_parameters: dict[str, Any] = start.custom_parameters
+        """Custom parameters passed to ``call.stream``."""
         self.media_format: MediaFormat = start.media_format
+        """Format of the audio, as announced by the carrier."""
         self.announced_tracks: tuple[str, ...] = start.tracks
+        """Announced tracks: ``("inbound",)``, ``("outbound",)`` or both."""
         self.sample_rate = sample_rate
+        """Sample rate of the frames in Hz. Saved files always have the codec's rate."""
         self.action: StreamingAction | None = None
+        """The action returned by ``call.stream``, for streams of ``AudioServer.listen``; otherwise ``None``."""
         self.error: BaseException | None = None
+        """Error that ended a two-way connection; ``None`` if there was none."""
         self._decodable = decodable
         self._core = core
         self._buffer = core.buffer

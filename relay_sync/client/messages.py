@@ -98,17 +98,28 @@ class Message:
         tags: list[str] | None = None,
     ) -> None:
         self.message_id = message_id
+        """ID that the platform assigned to the message."""
         self.context = context
+        """Context on which the message arrived, or to which its state events are sent."""
         self.direction: Direction | str = direction
+        """Direction of the message: ``outbound`` or ``inbound``."""
         self.from_number = from_number
+        """Phone number of the sender."""
         self.to_number = to_number
+        """Phone number of the recipient."""
         self.body = body
+        """Text of the message."""
         self.media: list[str] = list(media or ())
+        """URLs of media files."""
         self.segments: int = segments
+        """Number of SMS segments."""
         self.state: MessageState | str = state
+        """State: ``queued``, ``initiated``, ``sent``, ``delivered``, ``undelivered`` or ``failed``; ``received`` if inbound."""
         self._standing = Standing(OF_MESSAGES, state)
         self.reason: str = reason
+        """Reason for a failed delivery, as reported by the server, or ``""``."""
         self.tags: list[str] = list(tags or ())
+        """Labels of the message."""
         # The event and the error are set together, so that no thread can see one without the other.
         self._ended: Waiter[tuple[MessageEvent, RelayError | None]] = Waiter()
         self._lock = threading.RLock()

@@ -137,11 +137,16 @@ class Action(Generic[E]):
         host: ActionHost,
     ) -> None:
         self.call = call
+        """Call that the action runs on."""
         self._host = host
         self.control_id = control_id
+        """ID of the action in commands and events."""
         self.state: ActionState | str = "starting"
+        """Latest state reported by the platform, or ``starting`` before the first event."""
         self.reply: dict[str, Any] = {}
+        """Reply to the command that started the action; empty until the reply arrives."""
         self.latest: RelayEvent | None = None
+        """Latest event of the action; ``None`` before the first event."""
         #: Parameters of the command that started the action.
         self._params: Mapping[str, Any] = params or {}
         # The event and the error are set together, so that other threads never see only one of them.
