@@ -38,7 +38,7 @@ __all__ = ["pytest_configure", "relay_client", "relay_errors", "relay_simulator"
 def pytest_configure(config: pytest.Config) -> None:
     """Register the ``relay_simulator`` marker.
 
-    :param config: the pytest configuration.
+    :param config: pytest configuration.
     """
     config.addinivalue_line(
         "markers", "relay_simulator(**options): parameters of relay_sync's simulator, and contexts=[...] of its client"

@@ -209,7 +209,7 @@ def _doctor(commands: Any) -> None:
 def doctor_options(doctor: argparse.ArgumentParser) -> None:
     """Add the options of ``doctor`` that are also available in the framework integrations.
 
-    :param doctor: the parser to add the options to.
+    :param doctor: parser to add the options to.
     """
     doctor.add_argument(
         "--timeout", metavar="SECONDS", type=float, default=10.0, help="timeout of each step (default: 10)"

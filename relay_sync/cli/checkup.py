@@ -118,7 +118,7 @@ def library() -> Iterator[Finding]:
 def name(config: Config, timeout: float) -> Finding:
     """Check that the host name resolves.
 
-    :param config: the configuration of the client.
+    :param config: configuration of the client.
     :param timeout: maximum time to wait, in seconds.
     """
     host = unbracketed(config.address.host)
@@ -136,7 +136,7 @@ def name(config: Config, timeout: float) -> Finding:
 def connection(config: Config, timeout: float) -> Finding:
     """Check that the host accepts WebSocket connections and has a trusted certificate.
 
-    :param config: the configuration of the client.
+    :param config: configuration of the client.
     :param timeout: maximum time to wait, in seconds.
     """
     from ..connection import transport

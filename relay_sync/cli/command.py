@@ -21,7 +21,7 @@ def run(argv: Sequence[str] | None, early: Early) -> int:
     """Parse the arguments, run the command and return its exit code.
 
     :param argv: the arguments, without the program name. Defaults to the arguments of the process.
-    :param early: the signal handlers installed at startup.
+    :param early: signal handlers installed at startup.
     """
     with standard_streams():
         parser = build_parser()

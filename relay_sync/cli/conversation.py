@@ -36,11 +36,11 @@ class Scene:
 
     :ivar says: speech of the caller.
     :ivar hears: speech played to the caller.
-    :ivar track: the track to stream: ``inbound``, ``outbound`` or ``both``.
+    :ivar track: track to stream: ``inbound``, ``outbound`` or ``both``.
     :ivar codec: the codec, as accepted by ``call.stream``.
-    :ivar out: the WAV file to save.
+    :ivar out: WAV file to save.
     :ivar fast: whether to send audio as fast as possible.
-    :ivar voices: the speech for each streamed track, in the order of the channels in the file.
+    :ivar voices: speech for each streamed track, in the order of the channels in the file.
     """
 
     says: Voice
@@ -65,9 +65,9 @@ class Scene:
 class Outcome:
     """Result of the call.
 
-    :ivar sent: the audio sent by the simulator for each track, as PCM decoded from the sent frames.
+    :ivar sent: audio sent by the simulator for each track, as PCM decoded from the sent frames.
     :ivar stats: statistics of the receiver.
-    :ivar end_reason: the receiver's reason for the end of the stream.
+    :ivar end_reason: receiver's reason for the end of the stream.
     """
 
     sent: dict[str, bytes] = field(repr=False)

@@ -34,7 +34,7 @@ _NEXT: Final = 'Next:    README.md, "A first program"; every parameter: python -
 def run(arguments: argparse.Namespace) -> int:
     """Make the call and print the result.
 
-    :param arguments: the parsed arguments.
+    :param arguments: parsed arguments.
     :return: the exit code 0.
     :raises Mistake: an argument is invalid.
     :raises Unsuccessful: the call failed, or the received audio differs from the sent audio.

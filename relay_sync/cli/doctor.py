@@ -32,7 +32,7 @@ _MARKS: Final = {"ok": "ok  ", "note": "note", "bad": "BAD "}
 def run(arguments: argparse.Namespace) -> int:
     """Check a client and print the findings.
 
-    :param arguments: the parsed arguments.
+    :param arguments: parsed arguments.
     :return: the exit code, which is 0 if no problem was found and 1 otherwise.
     :raises Mistake: an argument is invalid.
     :raises Unsuccessful: the client cannot be loaded.
@@ -49,7 +49,7 @@ def diagnose(
     """Check a client and print the findings. The framework integrations use this function, too.
 
     :param make: function that returns the client.
-    :param arguments: the options of ``relay-sync doctor``.
+    :param arguments: options of ``relay-sync doctor``.
     :param origins: function that returns the source of each parameter that comes from the settings of a framework.
     :return: the exit code, which is 0 if no problem was found and 1 otherwise.
     :raises Mistake: an argument is invalid.
@@ -106,9 +106,9 @@ def examine(
     """Run the checks with a client, print the findings and disconnect the client.
 
     :param client: the client.
-    :param arguments: the options of ``relay-sync doctor``.
-    :param origins: the source of each parameter that comes from the settings of a framework.
-    :param receiver: the receiver for the test call, or ``None`` to make no test call.
+    :param arguments: options of ``relay-sync doctor``.
+    :param origins: source of each parameter that comes from the settings of a framework.
+    :param receiver: receiver for the test call, or ``None`` to make no test call.
     :return: the exit code, which is 0 if no problem was found and 1 otherwise.
     """
     _table(config_of(client), origins)

@@ -22,7 +22,7 @@ ENDING: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "S
 class Interrupted(KeyboardInterrupt):
     """Raised when a signal stops the command.
 
-    :ivar code: the conventional exit code, which is 128 plus the signal number.
+    :ivar code: conventional exit code, which is 128 plus the signal number.
     """
 
     def __init__(self, number: int) -> None:

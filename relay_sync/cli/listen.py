@@ -32,7 +32,7 @@ CLOSING: Final = 10.0  # Time to close streams and files, in seconds.
 def run(arguments: argparse.Namespace) -> int:
     """Receive streams until Ctrl-C, SIGTERM or SIGHUP.
 
-    :param arguments: the parsed arguments.
+    :param arguments: parsed arguments.
     :return: the exit code 0.
     :raises Mistake: an argument is invalid.
     :raises Unsuccessful: the port is not available, or a recording is incomplete.

@@ -33,7 +33,7 @@ class Mistake(Exception):
     def of(cls, error: InvalidParameter, **options: str) -> Mistake:
         """Convert an :class:`InvalidParameter` error raised by the library.
 
-        :param error: the original error.
+        :param error: original error.
         :param options: names of the options whose names differ from the parameters.
         """
         option = options.get(error.parameter, f"--{error.parameter.replace('_', '-')}")
@@ -66,7 +66,7 @@ class WrongConfiguration(Unsuccessful):
     def of(cls, error: InvalidParameter, before: str = "") -> WrongConfiguration:
         """Convert an :class:`InvalidParameter` error raised while a client was created.
 
-        :param error: the original error.
+        :param error: original error.
         :param before: prefix for the message.
         """
         advice = advice_for(error)

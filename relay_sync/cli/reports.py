@@ -44,7 +44,7 @@ class Reporter:
     def wrong(self, text: str) -> bool:
         """Report that the configuration is invalid.
 
-        :param text: the error message.
+        :param text: error message.
         :return: whether the report was sent, in which case the supervisor prints the message.
         """
         return self._write(f"wrong {json.dumps(text[:_LONGEST])}")
@@ -52,7 +52,7 @@ class Reporter:
     def broken(self, text: str) -> bool:
         """Report that the user's program raised an exception before it created a client.
 
-        :param text: the error message.
+        :param text: error message.
         :return: whether the report was sent, in which case the supervisor prints the message.
         """
         return self._write(f"broken {json.dumps(text[:_LONGEST])}")
@@ -74,7 +74,7 @@ class Reports:
     :ivar reading: file descriptor for reading, used by the supervisor.
     :ivar writing: file descriptor for writing, inherited by the child process.
     :ivar ready: whether the child has reported that it is ready.
-    :ivar wrong: the reported error message, or ``None``.
+    :ivar wrong: reported error message, or ``None``.
     :ivar is_broken: whether the error is an exception in the user's program rather than an invalid configuration.
     """
 

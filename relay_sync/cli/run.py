@@ -28,7 +28,7 @@ _log = logs.get("relay_sync")
 def run(arguments: argparse.Namespace) -> int:
     """Run the client until it is stopped.
 
-    :param arguments: the parsed arguments.
+    :param arguments: parsed arguments.
     :return: the exit code, which is 0 after a graceful stop.
     :raises Mistake: an argument is invalid.
     :raises Unsuccessful: the client cannot be loaded, cannot connect, or lost its session and cannot restore it.

@@ -37,7 +37,7 @@ CONTROL_TOKEN: Final = "RELAY_SIMULATOR_CONTROL_TOKEN"
 def run(arguments: argparse.Namespace) -> int:
     """Run the simulator until SIGTERM, Ctrl-C or SIGHUP.
 
-    :param arguments: the parsed arguments.
+    :param arguments: parsed arguments.
     :return: the exit code 0.
     :raises Mistake: an argument is invalid.
     :raises Unsuccessful: a port is not available, or the credentials file cannot be written.

@@ -28,7 +28,7 @@ class Output:
 
     Other attributes are delegated to the wrapped stream.
 
-    :ivar error: the first write error, or ``None``.
+    :ivar error: first write error, or ``None``.
     """
 
     _stream: TextIO

@@ -27,10 +27,10 @@ def load_client(target: str, *, quiet: bool = False) -> RelayClient:
 
     :param target: ``module:client`` or ``module:function()``.
     :param quiet: whether to include the traceback of an exception in the error message instead of printing it.
-    :raises Mistake: *target* is malformed, or the module or attribute does not exist.
+    :raises Mistake: ``target`` is malformed, or the module or attribute does not exist.
     :raises WrongConfiguration: the program passes an invalid parameter to relay_sync, or runs the client on import.
     :raises Unsuccessful: the program raised another exception, and the traceback was printed.
-    :raises BrokenProgram: the program raised another exception, and *quiet* is set.
+    :raises BrokenProgram: the program raised another exception, and ``quiet`` is set.
     """
     name, _, path = target.partition(":")
     called = path.endswith("()")

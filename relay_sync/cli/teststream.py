@@ -23,8 +23,8 @@ LISTENS: Final = 3.0
 def test_stream(client: RelayClient, arguments: argparse.Namespace, audio: AudioServer) -> Iterator[Finding]:
     """Dial a number, stream the callee's audio to this machine, and hang up.
 
-    :param client: the connected client.
-    :param arguments: the options of ``relay-sync doctor``.
+    :param client: connected client.
+    :param arguments: options of ``relay-sync doctor``.
     :param audio: the receiver. It is started before the call and closed after it.
     """
     try:

@@ -44,9 +44,9 @@ class _Doubt:
 class Aftermath:
     """The actions and messages whose state is unknown after a reconnection. Used only on the IO thread.
 
-    :param calls: the calls whose actions are checked.
-    :param messages: the messages in progress.
-    :param now: the time of the reconnection.
+    :param calls: calls whose actions are checked.
+    :param messages: messages in progress.
+    :param now: time of the reconnection.
     """
 
     def __init__(self, calls: Iterable[Call], messages: MessageDesk, now: float) -> None:

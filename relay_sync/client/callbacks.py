@@ -25,8 +25,8 @@ SHARED_THREADS: Final = 16
 class Callbacks:
     """A client's callback queues. Thread-safe.
 
-    :param on_error: a function that is called with each exception raised by a callback, and with its call or ``None``.
-    :ivar observers: the client's observers, or ``None`` if there are none.
+    :param on_error: function that is called with each exception raised by a callback, and with its call or ``None``.
+    :ivar observers: client's observers, or ``None`` if there are none.
     """
 
     def __init__(self, on_error: Callable[[BaseException, Call | None], object] | None) -> None:
@@ -43,9 +43,9 @@ class Callbacks:
         """Queue a callback in the lane of a call, or in the client's lane if there is no call.
 
         :param call: the call, or ``None``.
-        :param what: a description of the callback, for the log.
+        :param what: description of the callback, for the log.
         :param function: the callback.
-        :param args: the arguments of the callback.
+        :param args: arguments of the callback.
         :param final: whether the callback reports an end and must not be dropped. Other callbacks are dropped while 10,000
             callbacks are waiting.
         """
@@ -91,10 +91,10 @@ class Callbacks:
     def report(self, call: Call | None, what: str, error: BaseException, then: str = "") -> None:
         """Log an exception raised by a callback, and pass it to ``on_error``.
 
-        :param call: the call that the callback belongs to, or ``None``.
-        :param what: a description of the callback, for the log.
+        :param call: call that the callback belongs to, or ``None``.
+        :param what: description of the callback, for the log.
         :param error: the exception.
-        :param then: the end of the log message, about the call.
+        :param then: end of the log message, about the call.
         """
         call_id = call.call_id if call else ""
         whose, extra = f" of call {call_id}" if call_id else "", {"call_id": call_id}
@@ -129,7 +129,7 @@ class Callbacks:
 class Stalled:
     """Detects stalled lanes and logs each one once. Used only on the IO thread.
 
-    :param of_client: the lane of callbacks that do not belong to a call.
+    :param of_client: lane of callbacks that do not belong to a call.
     """
 
     def __init__(self, of_client: str) -> None:

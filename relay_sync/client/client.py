@@ -67,14 +67,14 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
     cell that creates the client again. Live calls and the traceback of an interrupted cell keep references to the old client,
     which then continues to receive calls. The new client logs a warning if this happens.
 
-    :param project: the project ID. Defaults to the environment variable ``SIGNALWIRE_PROJECT_ID``.
-    :param token: the project's API token. Defaults to ``SIGNALWIRE_API_TOKEN``.
-    :param jwt_token: a JWT that identifies the project, used instead of *project* and *token*. Defaults to
+    :param project: project ID. Defaults to the environment variable ``SIGNALWIRE_PROJECT_ID``.
+    :param token: project's API token. Defaults to ``SIGNALWIRE_API_TOKEN``.
+    :param jwt_token: JWT that identifies the project, used instead of ``project`` and ``token``. Defaults to
         ``SIGNALWIRE_JWT_TOKEN``.
     :param host: the server, given as ``name``, ``name:port`` or ``wss://name[:port]``. Defaults to ``SIGNALWIRE_SPACE``. The
-        scheme ``https://`` is treated as ``wss://``. The scheme ``ws://`` requires a loopback host or *allow_insecure*.
-    :param contexts: the contexts whose inbound calls and messages this client receives. Defaults to none; see :meth:`receive`.
-    :param max_active_calls: the maximum number of live calls. Further inbound calls are returned to the platform. Defaults to
+        scheme ``https://`` is treated as ``wss://``. The scheme ``ws://`` requires a loopback host or ``allow_insecure``.
+    :param contexts: contexts whose inbound calls and messages this client receives. Defaults to none; see :meth:`receive`.
+    :param max_active_calls: maximum number of live calls. Further inbound calls are returned to the platform. Defaults to
         ``RELAY_MAX_ACTIVE_CALLS``, or 1000 if it is not set.
     :param connect_timeout: timeout of :meth:`connect` and of each reconnection attempt, in seconds. The server has at most 10 s
         of this time to answer ``signalwire.connect``.
@@ -82,19 +82,19 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
     :param ping_interval: how long the client waits without a reply before it sends a ping, in seconds.
     :param ping_timeout: time to wait for any data after a ping, in seconds. If none arrives, the client reconnects. It also
         reconnects after three consecutive unanswered pings, even if other data arrives.
-    :param max_frame: the maximum size of a message from the server, in bytes; at least 1024. If a message exceeds it, the client
+    :param max_frame: maximum size of a message from the server, in bytes; at least 1024. If a message exceeds it, the client
         closes the connection. Defaults to 10 MiB.
-    :param max_queue: the maximum number of commands that wait for a connection; at least 1. Further commands raise
+    :param max_queue: maximum number of commands that wait for a connection; at least 1. Further commands raise
         :class:`QueueFull`.
     :param ssl_context: an ``ssl.SSLContext`` that replaces the default one. The default context verifies certificates.
-    :param ca_file: a PEM file with an additional trusted certificate authority. Defaults to ``SIGNALWIRE_RELAY_CA_FILE``.
-    :param proxy: the proxy URL, ``http://[user:password@]host:port``, or ``""`` to connect directly. By default the client uses
+    :param ca_file: PEM file with an additional trusted certificate authority. Defaults to ``SIGNALWIRE_RELAY_CA_FILE``.
+    :param proxy: proxy URL, ``http://[user:password@]host:port``, or ``""`` to connect directly. By default the client uses
         ``https_proxy`` and ``no_proxy`` from the environment. It always connects to loopback hosts directly.
-    :param on_state: a function that is called with each new state: ``connecting``, ``connected``, ``reconnecting``, ``closed`` or
+    :param on_state: function that is called with each new state: ``connecting``, ``connected``, ``reconnecting``, ``closed`` or
         ``failed``.
-    :param on_error: a function that is called with each exception raised by one of your callbacks, and with the call that the
+    :param on_error: function that is called with each exception raised by one of your callbacks, and with the call that the
         callback belongs to, or ``None``.
-    :param on_handler_error: the action for a call whose handler raises: ``hangup``, or ``leave`` to leave the call unchanged.
+    :param on_handler_error: action for a call whose handler raises: ``hangup``, or ``leave`` to leave the call unchanged.
     :param allow_insecure: whether to allow ``ws://`` (no TLS) to hosts other than loopback. The client then logs a warning.
     :raises InvalidParameter: a value is missing or invalid. The message names the parameter and its environment variable.
     """
@@ -221,7 +221,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         unchanged, so an unanswered call continues to ring. If it is not answered within 5 s, the client logs a warning, once per
         client.
 
-        :param handler: a function that accepts a :class:`Call`. If it replaces another handler, the client logs a warning.
+        :param handler: function that accepts a :class:`Call`. If it replaces another handler, the client logs a warning.
         :raises InvalidParameter: the handler is a coroutine function or does not accept one argument.
         """
         checked = InContext(values.handler("handler", handler, ("call",)))
@@ -255,8 +255,8 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             streams, ``custom_parameters.NAME`` includes the named parameter, and ``urls`` includes full URLs with query and
             fragment. Tokens and passwords are always removed.
         :return: a function that removes the observer. Calling it again has no effect.
-        :raises InvalidParameter: *observer* is not an :class:`Observer`, one of its methods is a coroutine function, or *keep*
-            contains an unknown name.
+        :raises InvalidParameter: ``observer`` is not an :class:`Observer`, one of its methods is a coroutine function, or
+            ``keep`` contains an unknown name.
         """
         return self._router.observe(observer, keep)
 
@@ -266,8 +266,8 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         """Connect to the server and authenticate. Does nothing if the client is already connected.
 
         :param timeout: maximum time to wait, in seconds. Defaults to ``connect_timeout``.
-        :raises AuthenticationError: the server refused the credentials. The message quotes the server's reason.
-        :raises ConnectError: the host name is unknown, the certificate is not trusted, or the server refused the session three
+        :raises AuthenticationError: the server rejected the credentials. The message quotes the server's reason.
+        :raises ConnectError: the host name is unknown, the certificate is not trusted, or the server rejected the session three
             times.
         :raises ConnectTimeout: no session was established before the timeout. ``__cause__`` is the last failure.
         :raises ClientClosed: the client was closed while this method was waiting.
@@ -304,7 +304,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
     def _part(self, timeout: float | None, hangup_calls: bool, advice: str) -> None:
         """Close the client.
 
-        :param advice: a hint for the log about ways to end live calls.
+        :param advice: hint for the log about ways to end live calls.
         """
         process.check_thread()
         limit = max(0.0, values.timeout(5.0 if timeout is None else timeout, optional=False))
@@ -331,15 +331,15 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
     ) -> dict[str, Any]:
         """Send a RELAY command and return its result. Use this method for commands that the SDK does not support.
 
-        :param method: the name of the RPC method, such as ``calling.answer``.
-        :param params: the parameters of the RPC method, in the server's format.
+        :param method: name of the RPC method, such as ``calling.answer``.
+        :param params: parameters of the RPC method, in the server's format.
         :param timeout: time to wait for the reply, in seconds. Defaults to ``request_timeout``.
         :return: the ``result`` object of the reply.
         :raises CommandRefused: the server replied with a JSON-RPC error or a result code other than 2xx.
         :raises RequestTimeout: the server did not reply before the timeout.
-        :raises ConnectionLost: the connection closed before the reply arrived. ``.sent`` is true if the server may have received
-            the command.
-        :raises InvalidParameter: *params* cannot be encoded as JSON.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``.sent`` is true if the server may have
+            received the command.
+        :raises InvalidParameter: ``params`` cannot be encoded as JSON.
         """
         values.text("method", method, optional=False)
         given = values.mapping("params", params) or {}
@@ -382,7 +382,7 @@ class _Life:
         self._client = weakref.ref(client)
 
     def after_fork(self) -> None:
-        """Reset the client in a forked child process. It connects again on its next use."""
+        """Reset the client in a forked child process. It reconnects on its next use."""
         client = self._client()
         if client is not None:
             client._link.after_fork()

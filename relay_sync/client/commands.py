@@ -48,8 +48,8 @@ def new_command(
 ) -> Command:
     """Create a command and build its frame. See :class:`Command` for the other parameters.
 
-    :param limit: the maximum time until the command is sent, in seconds.
-    :param settler: an object whose ``command`` attribute is set to a weak reference to the new command.
+    :param limit: maximum time until the command is sent, in seconds.
+    :param settler: object whose ``command`` attribute is set to a weak reference to the new command.
     :raises InvalidParameter: a value cannot be encoded as JSON.
     """
     frame_id, deadline = new_id(), Deadline(time.monotonic() + limit)

@@ -38,8 +38,9 @@ class Subscribing:
 
         The client renews the subscriptions after each reconnection.
 
-        :param contexts: the names of the contexts.
-        :raises CommandRefused: the server refused, for example with code 402 (payment required). The subscriptions are unchanged.
+        :param contexts: names of the contexts.
+        :raises CommandRefused: the server rejected the command, for example with code 402 (payment required). The
+            subscriptions are unchanged.
         """
         names = values.texts("contexts", contexts, optional=False) or []
         self._change_contexts(METHOD_RECEIVE, names, lambda known: known.update(dict.fromkeys(names)))
@@ -47,8 +48,8 @@ class Subscribing:
     def unreceive(self, contexts: Iterable[str]) -> None:
         """Unsubscribe from contexts, to stop receiving their inbound calls and messages.
 
-        :param contexts: the names of the contexts.
-        :raises CommandRefused: the server refused. The subscriptions are unchanged.
+        :param contexts: names of the contexts.
+        :raises CommandRefused: the server rejected the command. The subscriptions are unchanged.
         """
         names = values.texts("contexts", contexts, optional=False) or []
 
@@ -71,9 +72,9 @@ class Subscribing:
         The server updates the current session, and later connections use the new JWT. If there is no session, for example because
         the old JWT has expired, the next connection uses the new JWT.
 
-        :param jwt_token: a JWT of the same project.
+        :param jwt_token: JWT of the same project.
         :raises InvalidParameter: the client was not created with a JWT, or the value is not a string, or it contains spaces.
-        :raises AuthenticationError: the server refused the JWT. The session continues with the old JWT.
+        :raises AuthenticationError: the server rejected the JWT. The session continues with the old JWT.
         """
         if not self._link.config.jwt_token:
             raise InvalidParameter("jwt_token", jwt_token, "a client that was created with a JWT", secret=True)

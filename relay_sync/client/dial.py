@@ -103,26 +103,26 @@ class Dialing:
 
         :param devices: groups of devices; see :mod:`relay_sync.devices`. The platform tries the groups one after another. All
             devices in a group ring at the same time.
-        :param to: a phone number or ``sip:`` address to call, instead of *devices*.
-        :param from_: the caller ID. Only allowed with *to*.
+        :param to: phone number or ``sip:`` address to call, instead of ``devices``.
+        :param from_: caller ID. Only allowed with ``to``.
         :param timeout: time for which the platform tries to reach the devices, in seconds.
-        :param ring_timeout: time to let the phone ring, in whole seconds. Only allowed with *to*. The platform's default is 30.
-        :param tag: a label for this dial and its calls, which must differ from the tags of other dials in progress. Defaults to a
+        :param ring_timeout: time to let the phone ring, in whole seconds. Only allowed with ``to``. The platform's default is 30.
+        :param tag: label for this dial and its calls, which must differ from the tags of other dials in progress. Defaults to a
             new ID.
-        :param max_duration: the maximum duration of the call. The unit is uncertain: the official SDK documents minutes, and
-            SignalWire's draft specification documents seconds. The value is sent unchanged.
+        :param max_duration: maximum duration of the call, sent to the server unchanged. The platform's documentation is
+            inconsistent about the unit (seconds or minutes).
         :param dial_timeout: timeout of the whole dial, in seconds. When it expires, the client hangs up all legs, including legs
-            that are answered later. Defaults to the ring time of the devices (their ``timeout``, *ring_timeout* or *timeout*)
+            that are answered later. Defaults to the ring time of the devices (their ``timeout``, ``ring_timeout`` or ``timeout``)
             plus ``request_timeout``, or to 120 if no ring time is given.
-        :param max_price_per_minute: the maximum price per minute. The platform does not dial legs that are more expensive.
+        :param max_price_per_minute: maximum price per minute. The platform does not dial legs that are more expensive.
         :param send_digits: DTMF digits to send after the call is answered.
-        :param dest_swml: a SWML document to run after the call is answered, as a string or a mapping.
-        :param region: the region from which the platform places the call.
-        :param extra: additional parameters of ``calling.dial`` that this SDK does not support yet.
+        :param dest_swml: SWML document to run after the call is answered, as a string or a mapping.
+        :param region: region from which the platform places the call.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the call that was answered first.
         :raises DialFailed: no device answered. ``reason`` is the server's reason, such as ``noAnswer`` or ``busy``. It is
-            ``timeout`` after *dial_timeout* or if :meth:`drain` ended the dial.
-        :raises CommandRefused: the server refused to dial.
+            ``timeout`` after ``dial_timeout`` or if :meth:`drain` ended the dial.
+        :raises CommandRefused: the server rejected the dial.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises RelayError: the session or the client was closed during the dial.
         """
@@ -203,8 +203,8 @@ class Dialing:
 def patience_of(groups: Sequence[Sequence[Mapping[str, Any]]], timeout: float | None) -> float | None:
     """Return the total time that groups of devices may ring, in seconds.
 
-    :param groups: the groups of devices, which are tried one after another.
-    :param timeout: the timeout of devices that do not specify one.
+    :param groups: groups of devices, which are tried one after another.
+    :param timeout: timeout of devices that do not specify one.
     :return: the time, or ``None`` if no timeout is given at all.
     """
     each = [[_rings_for(device["params"], timeout) for device in group] for group in groups]

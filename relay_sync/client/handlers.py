@@ -29,9 +29,9 @@ _numbers: Final = itertools.count(1)
 class CallHandlers:
     """A client's running call handlers, each in its own thread. Thread-safe.
 
-    :param changed: the bell to ring when a handler has returned.
-    :param callbacks: the object that reports exceptions raised by handlers.
-    :param unattended: the object that logs calls left ringing by their handlers.
+    :param changed: bell to ring when a handler has returned.
+    :param callbacks: object that reports exceptions raised by handlers.
+    :param unattended: object that logs calls left ringing by their handlers.
     :param hang_up_on_error: whether to hang up a call whose handler raised.
     """
 
@@ -121,7 +121,7 @@ class CallHandlers:
         If a callback calls this method, it returns without waiting, because other callbacks may be waiting for that callback.
 
         :param timeout: maximum time to wait, in seconds.
-        :param lanes: the queues of callbacks to wait for.
+        :param lanes: queues of callbacks to wait for.
         """
         end, here = time.monotonic() + timeout, threading.current_thread()
         self._waiting.put(here, True)

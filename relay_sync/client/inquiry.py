@@ -20,8 +20,8 @@ AT_ONCE: Final = 32
 class Inquiry(Generic[T]):
     """A queue of subjects, such as calls, that the client queries the server about.
 
-    :param ask: a function that receives a subject and the current time. If it sends a query, it must call :meth:`asked`.
-    :param subjects: the initial subjects.
+    :param ask: function that receives a subject and the current time. If it sends a query, it must call :meth:`asked`.
+    :param subjects: initial subjects.
     """
 
     def __init__(self, ask: Callable[[T, float], None], subjects: Iterable[T] = ()) -> None:
@@ -39,14 +39,14 @@ class Inquiry(Generic[T]):
     def put_off(self, subject: T, due: float = -math.inf) -> None:
         """Postpone a subject.
 
-        :param due: the time at which to queue it again. Defaults to the next call of :meth:`unanswered`.
+        :param due: time at which to queue it again. Defaults to the next call of :meth:`unanswered`.
         """
         self._later.append((due, subject))
 
     def asked(self, subject: T, until: float) -> None:
         """Record that a query about this subject was sent.
 
-        :param until: the time at which the query times out.
+        :param until: time at which the query times out.
         """
         self._open[subject] = until
 

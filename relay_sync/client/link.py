@@ -63,7 +63,7 @@ if TYPE_CHECKING:
         def ask_about(self, call: Call, then: Callable[[bool], object]) -> None:
             """Check whether the server still knows a call, then call ``then``. Called on the IO thread.
 
-            :param then: a function that is called with ``True``, or with ``False`` if the state of the call is unknown.
+            :param then: function that is called with ``True``, or with ``False`` if the state of the call is unknown.
             """
 
         def reopen_lanes(self) -> None:
@@ -100,14 +100,14 @@ class Link:
     The connection is closed when the link is garbage-collected. To allow this, the IO thread keeps no reference to the link and
     only a weak one to the router.
 
-    :ivar config: the configuration of future sessions. It is replaced, not modified, because other links read it without a lock.
-    :ivar contexts: the contexts of future sessions. The dict is replaced, not modified, for the same reason.
-    :ivar secrets: the strings that must not appear in logs.
-    :ivar loop: the IO loop of the current connection, or ``None``.
+    :ivar config: configuration of future sessions. It is replaced, not modified, because other links read it without a lock.
+    :ivar contexts: contexts of future sessions. The dict is replaced, not modified, for the same reason.
+    :ivar secrets: strings that must not appear in logs.
+    :ivar loop: IO loop of the current connection, or ``None``.
     :ivar closed: whether the link was closed. Commands then raise instead of connecting.
     :ivar used: whether the client has ever tried to connect.
-    :param config: the client's configuration.
-    :param router: the client's router, which receives events and owns the calls.
+    :param config: client's configuration.
+    :param router: client's router, which receives events and owns the calls.
     """
 
     def __init__(self, config: Config, router: Recipient) -> None:
@@ -172,7 +172,7 @@ class Link:
 
         The loop may be reconnecting. Commands then wait for the connection until their own deadlines.
 
-        :param deadline: the deadline for connecting.
+        :param deadline: deadline for connecting.
         :raises RelayError: connecting failed; see :meth:`connect`.
         """
         loop = self.loop
@@ -297,7 +297,7 @@ class Link:
 
         :param end: the deadline, as a ``time.monotonic()`` value.
         :param hang_up_calls: whether to hang up calls that are live or being dialed.
-        :param advice: a hint about ways to end live calls, for the warning.
+        :param advice: hint about ways to end live calls, for the warning.
         """
         with self._lock:
             self.closed = True
@@ -403,16 +403,16 @@ class Link:
     ) -> dict[str, Any]:
         """Send a command, wait for the reply and return its result.
 
-        :param method: the name of the RPC method.
-        :param params: the parameters of the RPC method.
-        :param call_id: the ID of the call that the command is for, or ``""``.
-        :param only_in: the number of the session in which the command may be sent. By default it may be sent in any session.
+        :param method: name of the RPC method.
+        :param params: parameters of the RPC method.
+        :param call_id: ID of the call that the command is for, or ``""``.
+        :param only_in: number of the session in which the command may be sent. By default it may be sent in any session.
         :param idempotent: whether the command may be sent again after a reconnection.
-        :param on_reply: a function that is called with the reply and the session number. The IO thread calls it before it handles
+        :param on_reply: function that is called with the reply and the session number. The IO thread calls it before it handles
             later frames and before this method returns, even if the caller has stopped waiting.
-        :param late: a function that is called with the outcome if this method raises. The outcome is a late reply or the
+        :param late: function that is called with the outcome if this method raises. The outcome is a late reply or the
             exception. It is called on the IO thread or on the calling thread.
-        :param made: a function that is called with the new command before it is sent.
+        :param made: function that is called with the new command before it is sent.
         :param timeout: time to wait for the reply, in seconds. Defaults to :meth:`request_timeout`.
         :param observed: whether observers have already been notified of the command.
         """
@@ -470,9 +470,9 @@ class Link:
 
         The command is not sent again after a reconnection.
 
-        :param method: the name of the RPC method.
-        :param params: the parameters of the RPC method.
-        :param then: a function that the IO thread calls with the outcome: a result, a :class:`Failure` or an exception.
+        :param method: name of the RPC method.
+        :param params: parameters of the RPC method.
+        :param then: function that the IO thread calls with the outcome: a result, a :class:`Failure` or an exception.
         """
         loop = self.loop
         if loop is None or not loop.alive:
@@ -485,9 +485,9 @@ class Link:
 
         May be called on any thread.
 
-        :param method: the name of the RPC method.
-        :param params: the parameters of the RPC method.
-        :param session: the number of the session that the command is for. Defaults to the current session.
+        :param method: name of the RPC method.
+        :param params: parameters of the RPC method.
+        :param session: number of the session that the command is for. Defaults to the current session.
         """
         loop = self.loop or self._ending  # a closing loop still sends promised commands
         if loop is None:
@@ -517,7 +517,7 @@ class Link:
     def on_io_thread(self, function: Callable[[Callable[[bool], object]], None], deadline: Deadline) -> bool:
         """Run a function on the IO thread, which alone may change the states of calls, and wait for its result.
 
-        :param function: the function to run. It receives a callback and must pass the result to it.
+        :param function: function to run. It receives a callback and must pass the result to it.
         :return: the result, or ``False`` if there is none before the deadline.
         """
         loop, result = self.loop or self._ending, Waiter[bool]()  # the calls of a closing loop may still be live

@@ -69,17 +69,17 @@ class Message:
 
     The client creates these objects. To create one in a test, pass the attributes as keyword arguments.
 
-    :ivar message_id: the ID assigned by the platform.
-    :ivar context: the context on which the message arrived, or to which its state events are sent.
+    :ivar message_id: ID assigned by the platform.
+    :ivar context: context on which the message arrived, or to which its state events are sent.
     :ivar direction: ``outbound`` or ``inbound``.
-    :ivar from_number: the sender's number.
-    :ivar to_number: the recipient's number.
-    :ivar body: the text of the message.
-    :ivar media: the URLs of media files.
-    :ivar segments: the number of SMS segments.
+    :ivar from_number: sender's number.
+    :ivar to_number: recipient's number.
+    :ivar body: text of the message.
+    :ivar media: URLs of media files.
+    :ivar segments: number of SMS segments.
     :ivar state: ``queued``, ``initiated``, ``sent``, ``delivered``, ``undelivered`` or ``failed``; ``received`` if inbound.
-    :ivar reason: the reason for a failed delivery, as reported by the server, or ``""``.
-    :ivar tags: the labels of the message.
+    :ivar reason: reason for a failed delivery, as reported by the server, or ``""``.
+    :ivar tags: labels of the message.
     """
 
     def __init__(
@@ -265,7 +265,7 @@ class MessageDesk:
     def prepare(self, message: Message, run: Run, on_completed: InContext | None) -> None:
         """Set the callbacks of a message that is about to be sent.
 
-        :param run: the function that runs the callbacks.
+        :param run: function that runs the callbacks.
         """
         message._run = run
         message._on_completed = on_completed
@@ -293,7 +293,7 @@ class MessageDesk:
 
         Events that arrived before the reply are applied first, even if the session has ended in the meantime.
 
-        :param session: the number of the session in which the message was sent.
+        :param session: number of the session in which the message was sent.
         """
         with self._lock:
             over = self._over if session <= self._ended else None

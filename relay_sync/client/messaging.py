@@ -36,7 +36,7 @@ class Messaging:
 
         The handler may block. Up to 16 message and task handlers run concurrently, in no particular order.
 
-        :param handler: a function that accepts a :class:`Message`. If it replaces another handler, the client logs a warning.
+        :param handler: function that accepts a :class:`Message`. If it replaces another handler, the client logs a warning.
         :raises InvalidParameter: the handler is a coroutine function or does not accept one argument.
         """
         checked = InContext(values.handler("handler", handler, ("message",)))
@@ -50,7 +50,7 @@ class Messaging:
 
         Task handlers and message handlers share the same threads.
 
-        :param handler: a function that accepts a :class:`TaskEvent` with ``context`` and ``message``. If it replaces another
+        :param handler: function that accepts a :class:`TaskEvent` with ``context`` and ``message``. If it replaces another
             handler, the client logs a warning.
         :raises InvalidParameter: the handler is a coroutine function or does not accept one argument.
         """
@@ -79,27 +79,27 @@ class Messaging:
 
         This method returns when the server has accepted the message. Call :meth:`Message.wait` to wait for the delivery status.
 
-        :param to_number: the recipient's telephone number: ``+`` and digits, as in E.164 format, or digits, ``*`` and ``#``. The
+        :param to_number: recipient's telephone number: ``+`` and digits, as in E.164 format, or digits, ``*`` and ``#``. The
             client checks only this form.
-        :param from_number: the sender's telephone number in the same form, a short code, or the name of a sender.
-        :param context: the context that receives the message's state events. By default only this client receives them.
-        :param body: the text of the message. Required unless *media* is given.
-        :param media: up to 8 http(s) URLs of media files. Required unless *body* is given.
+        :param from_number: sender's telephone number in the same form, a short code, or the name of a sender.
+        :param context: context that receives the message's state events. By default only this client receives them.
+        :param body: text of the message. Required unless ``media`` is given.
+        :param media: up to 8 HTTP or HTTPS URLs of media files. Required unless ``body`` is given.
         :param tags: labels for the message.
-        :param region: the region from which the platform sends the message.
-        :param tag: a single label. SignalWire's sources are inconsistent: some document *tag*, others *tags*.
+        :param region: region from which the platform sends the message.
+        :param tag: a single label. SignalWire's sources are inconsistent: some document ``tag``, others ``tags``.
         :param send_as_mms: whether to send an MMS even if the text fits into an SMS.
-        :param status_callback: an http(s) URL to which the platform posts the message's state changes.
-        :param on_completed: a function that is called once with the event that ends the message. It is also called if the session
+        :param status_callback: HTTP or HTTPS URL to which the platform posts the message's state changes.
+        :param on_completed: function that is called once with the event that ends the message. It is also called if the session
             or the client is closed first.
-        :param extra: additional parameters of ``messaging.send`` that this SDK does not support yet, such as templates and
+        :param extra: additional command parameters, for options that this method does not support, such as templates and
             ``message_type``.
         :return: the message.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
-        :raises CommandRefused: the server refused the message.
+        :raises CommandRefused: the server rejected the message.
         :raises RequestTimeout: the server did not reply within ``request_timeout``. The message may still be sent.
-        :raises ConnectionLost: the connection closed before the reply arrived. ``.sent`` is true if the server may have received
-            the message.
+        :raises ConnectionLost: the connection was lost before the reply arrived. ``.sent`` is true if the server may have
+            received the message.
         """
         if body is None and media is None and not extra:
             raise InvalidParameter("body", body, "a string unless media is given (pass body, media, or both)")

@@ -54,8 +54,8 @@ class LegKeeper(Protocol):
 class PendingDial:
     """State of one dial: its legs, and the winner or the error when it is decided.
 
-    :param tag: the tag of the dial.
-    :param devices: the number of devices to dial, which is also the maximum number of legs. 0 if unknown.
+    :param tag: tag of the dial.
+    :param devices: number of devices to dial, which is also the maximum number of legs. 0 if unknown.
     """
 
     def __init__(self, tag: str, devices: int = 0) -> None:
@@ -102,8 +102,8 @@ class PendingDial:
         """Wait until the dial is decided, and return the winner.
 
         :param timeout: maximum time to wait, in seconds.
-        :param limit: the timeout of the whole dial, in seconds, for the error message.
-        :param why: the origin of the limit, for the error message.
+        :param limit: timeout of the whole dial, in seconds, for the error message.
+        :param why: origin of the limit, for the error message.
         :raises DialFailed: no leg was answered before the timeout, or the server reported a failure.
         """
         failure = DialFailed(
@@ -205,8 +205,8 @@ class Dials:
     def end(self, error: RelayError, session: int, *, parting: bool = False) -> None:
         """Fail the dials of a session that has ended. Dials that were not sent may still be sent in the next session.
 
-        :param error: the exception to raise in threads that are waiting for the dials.
-        :param session: the number of the session.
+        :param error: exception to raise in threads that are waiting for the dials.
+        :param session: number of the session.
         :param parting: whether the client is closing. Abandoned dials are then kept, so that their legs are hung up.
         """
         self._decided.take_all()

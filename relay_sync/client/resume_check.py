@@ -72,8 +72,8 @@ class _Question:
 class RollCall:
     """The pending checks of one session. Used only on the IO thread.
 
-    :param gone: a function that is called with each call that the server no longer knows.
-    :param lives: a function that is called with each call that is confirmed to be live.
+    :param gone: function that is called with each call that the server no longer knows.
+    :param lives: function that is called with each call that is confirmed to be live.
     """
 
     def __init__(self, gone: Callable[[Call], None], lives: Callable[[Call], None]) -> None:
@@ -87,7 +87,7 @@ class RollCall:
     def add(self, call: Call, then: Callable[[bool], object] | None = None) -> None:
         """Check a call. The check is delayed if too many queries are open.
 
-        :param then: a function that is called with ``True`` after the result is known and has been applied to the call, or with
+        :param then: function that is called with ``True`` after the result is known and has been applied to the call, or with
             ``False`` if the state of the call could not be determined.
         """
         question = _Question(call, then)

@@ -52,12 +52,12 @@ class Router:
     """Keeps track of a client's calls, and dispatches the events and state changes reported by the IO thread.
 
     :param client: the client. The router keeps a weak reference.
-    :param max_active_calls: the maximum number of live calls. Further inbound calls are returned to the platform.
-    :param on_state: the callback for connection states, or ``None``.
-    :param on_error: the callback for exceptions in user code, or ``None``.
+    :param max_active_calls: maximum number of live calls. Further inbound calls are returned to the platform.
+    :param on_state: callback for connection states, or ``None``.
+    :param on_error: callback for exceptions in user code, or ``None``.
     :param hang_up_on_error: whether to hang up a call whose handler raises.
-    :param on_watch: a method of the client that is called once a second with the current time.
-    :param on_poke: a method of the client that is called after ``stop()``.
+    :param on_watch: method of the client that is called once a second with the current time.
+    :param on_poke: method of the client that is called after ``stop()``.
     """
 
     def __init__(
@@ -166,7 +166,7 @@ class Router:
     def ask_about(self, call: Call, then: Callable[[bool], object]) -> None:
         """Check whether the server still knows a call. If it does not, end the call.
 
-        :param then: a function that is called after the check, with ``True`` or, if the state of the call is unknown, ``False``.
+        :param then: function that is called after the check, with ``True`` or, if the state of the call is unknown, ``False``.
         """
         over = core_of(call).over is not None
         if over or self.states.over:
@@ -240,8 +240,8 @@ class Router:
     def on_session_over(self, error: RelayError, session: int) -> None:
         """End the calls, dials and messages of a session that has ended.
 
-        :param error: the exception to raise in threads that are waiting for them.
-        :param session: the number of the session. Dials and messages that were sent in a later session continue.
+        :param error: exception to raise in threads that are waiting for them.
+        :param session: number of the session. Dials and messages that were sent in a later session continue.
         """
         calls = self.calls.take_all()
         self._elsewhere.take_all()
@@ -478,7 +478,7 @@ class Router:
         :param observer: the observer.
         :param keep: names of optional fields to include in call records; see :meth:`RelayClient.observe`.
         :return: a function that removes the observer.
-        :raises InvalidParameter: *observer* is not an observer, or *keep* is invalid.
+        :raises InvalidParameter: ``observer`` is not an observer, or ``keep`` is invalid.
         """
         from ..observing.observers import Observers  # imported here because most programs have no observers
 

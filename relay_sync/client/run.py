@@ -80,8 +80,8 @@ class Running:
         :param hangup_calls: whether to hang up calls that are live or being dialed when the client stops.
         :param drain: time to wait for live calls to end when the client stops, in seconds; see :meth:`drain`. By default the
             client does not wait.
-        :param on_ready: a function without parameters that is called on this thread after the client has connected.
-        :raises RelayError: the server refused the credentials, no session was established before ``connect_timeout``, or the
+        :param on_ready: function without parameters that is called on this thread after the client has connected.
+        :raises RelayError: the server rejected the credentials, no session was established before ``connect_timeout``, or the
             session was permanently lost.
         """
         process.check_thread()
@@ -158,7 +158,7 @@ class Running:
         """Drain the client.
 
         :param timeout: maximum time to wait for calls to end, in seconds.
-        :param level: the level of log messages about the wait.
+        :param level: level of log messages about the wait.
         :param hint: text to append to these messages.
         """
         router, loop = self._router, self._link.loop

@@ -29,7 +29,7 @@ _LAST: Final = (_PUBLIC[Phase.CLOSED], _PUBLIC[Phase.FAILED])
 class States:
     """A client's connection state. Only the IO thread changes it, but any thread may read it.
 
-    :ivar now: the current state, with the same values as :attr:`RelayClient.state`.
+    :ivar now: current state, with the same values as :attr:`RelayClient.state`.
     """
 
     def __init__(self, callbacks: Callbacks, on_state: Callable[[ConnectionState], object] | None) -> None:

@@ -50,12 +50,12 @@ def open_tcp(
 ) -> socket.socket:
     """Resolve a host name and connect to it.
 
-    :param host: the host name or address.
+    :param host: host name or address.
     :param port: the port.
-    :param deadline: the deadline for the connection.
-    :param opened: a function that is called with each new socket, and repeatedly with the most recent socket while waiting. It
+    :param deadline: deadline for the connection.
+    :param opened: function that is called with each new socket, and repeatedly with the most recent socket while waiting. It
         may raise to cancel the attempt.
-    :param unknown: the error message for a host name that does not exist.
+    :param unknown: error message for a host name that does not exist.
     :return: a connected, non-blocking socket.
     :raises ConnectError: the host name does not exist. ``fatal`` is set.
     :raises OSError: no connection could be established.

@@ -34,9 +34,9 @@ def dispose(sock: socket.socket) -> None:
 class ConnectAttempt:
     """One connection attempt. It runs in a separate thread because a DNS lookup cannot be interrupted.
 
-    :param config: the client's configuration.
-    :param name: the name of the thread.
-    :param done: a function that is called on the new thread with the connection or the error.
+    :param config: client's configuration.
+    :param name: name of the thread.
+    :param done: function that is called on the new thread with the connection or the error.
     """
 
     def __init__(

@@ -75,9 +75,9 @@ MOST_FAULTS: Final = 10
 class IOLoop:
     """A client's event loop, which runs in a thread named ``relay-io-N``. A loop can be started only once.
 
-    :param session: the session to run.
-    :param config: the configuration of connections.
-    :param sink: the receiver of events and state changes.
+    :param session: session to run.
+    :param config: configuration of connections.
+    :param sink: receiver of events and state changes.
     """
 
     def __init__(self, session: Session, config: Config, sink: weakref.ref[Sink]) -> None:

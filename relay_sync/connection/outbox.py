@@ -68,9 +68,9 @@ class Outbox:
     def flush(self, frames: list[bytes], write: Write, now: float) -> bool:
         """Write buffered bytes, then new frames, until the socket accepts no further bytes. Buffer the rest.
 
-        :param frames: the new frames. The list is cleared.
-        :param write: a function that writes bytes to the socket and returns the number of bytes written.
-        :param now: the current time.
+        :param frames: new frames. The list is cleared.
+        :param write: function that writes bytes to the socket and returns the number of bytes written.
+        :param now: current time.
         :return: whether any bytes were written.
         """
         written = 0
@@ -92,9 +92,9 @@ class Outbox:
     def write(self, write: Write, now: float, already_written: int = 0) -> bool:
         """Write as many buffered bytes as the socket accepts, and update the affected commands.
 
-        :param write: a function that writes bytes to the socket and returns the number of bytes written.
-        :param now: the current time.
-        :param already_written: the number of buffered bytes that the caller has written.
+        :param write: function that writes bytes to the socket and returns the number of bytes written.
+        :param now: current time.
+        :param already_written: number of buffered bytes that the caller has written.
         :return: whether any bytes were written, by this method or by the caller.
         """
         unsent, before = self._unsent, len(self._unsent)

@@ -42,7 +42,7 @@ _NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PRO
 class Broken(NamedTuple):
     """The reason why a connection ended.
 
-    :ivar reason: a description for error messages.
+    :ivar reason: description for error messages.
     :ivar refused: whether the close code of the server means a refusal, rather than a restart or an error.
     """
 
@@ -68,8 +68,8 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
 
     The caller passes received bytes to :meth:`feed` and writes the frames in ``outbox`` to the socket.
 
-    :param max_message: the maximum size of a message, in bytes.
-    :param sock: the connected socket. Tests that only parse frames omit it.
+    :param max_message: maximum size of a message, in bytes.
+    :param sock: connected socket. Tests that only parse frames omit it.
     """
 
     def __init__(self, max_message: int, sock: socket.socket | None = None) -> None:
@@ -127,7 +127,7 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
     def read(self, limit: int) -> bytes | None:
         """Read bytes from the socket.
 
-        :param limit: the maximum number of bytes.
+        :param limit: maximum number of bytes.
         :return: the bytes, ``b""`` at the end of the stream, or ``None`` if no bytes are available.
         :raises OSError: the connection failed.
         """
@@ -253,8 +253,8 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
 def _frame_size(data: bytearray, start: int, size: int) -> tuple[int, int]:
     """Return the header size and payload length of a frame, or (0, 0) if the header is incomplete.
 
-    :param start: the offset of the frame in *data*.
-    :param size: the number of bytes in *data*.
+    :param start: offset of the frame in ``data``.
+    :param size: number of bytes in ``data``.
     """
     length = data[start + 1] & 0x7F
     header = 2
@@ -298,11 +298,11 @@ def dial(
 
     The deadline is not exact: a DNS lookup cannot be interrupted, and a peer that sends single bytes is not stopped by timeouts.
 
-    :param config: the client's configuration.
-    :param deadline: the deadline for the connection.
-    :param opened: a function that is called with each new socket, and again when the socket is connected. Another thread can
+    :param config: client's configuration.
+    :param deadline: deadline for the connection.
+    :param opened: function that is called with each new socket, and again when the socket is connected. Another thread can
         then shut down the socket to cancel the attempt. The function may also raise to cancel it.
-    :param next_peer: a function that is called with a description of the next peer to answer, for error messages. It is only
+    :param next_peer: function that is called with a description of the next peer to answer, for error messages. It is only
         called if there is a proxy.
     :raises ConnectError: the attempt failed. ``fatal`` is set if retrying would not help.
     :raises OSError: the attempt failed for a reason that is not covered by :class:`ConnectError`.
@@ -337,7 +337,7 @@ def _dial(
 ) -> FedWebSocket:
     """Open a connection, directly or through a proxy.
 
-    :param peer: a description of the server and the proxy, for error messages.
+    :param peer: description of the server and the proxy, for error messages.
     """
     sock = _open(config, proxy, deadline, opened)
     try:
@@ -497,7 +497,7 @@ class _NoSecrets(logging.Filter):
 def as_error(error: BaseException, peer: str) -> ConnectError:
     """Return the public exception for a failed connection attempt.
 
-    :param peer: a description of the peer whose answer was awaited.
+    :param peer: description of the peer whose answer was awaited.
     """
     if lack(error) is not None:
         return without_descriptors("the connection", error)

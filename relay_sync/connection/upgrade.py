@@ -28,7 +28,7 @@ _TLS: Final = (b"\x15\x03", b"\x16\x03")
 class NoUpgrade(ValueError):
     """The response does not complete the upgrade.
 
-    :param message: the rest of an error message that starts with the server's address.
+    :param message: rest of an error message that starts with the server's address.
     :param refused: whether another attempt is likely to get the same response.
     """
 
@@ -50,9 +50,9 @@ def was_refused(error: BaseException) -> bool:
 class Head(NamedTuple):
     """Status line and headers of a response.
 
-    :ivar status: the status code.
-    :ivar reason: the reason phrase of the status line.
-    :ivar fields: the header values by lower-case name. Repeated headers are joined with commas.
+    :ivar status: status code.
+    :ivar reason: reason phrase of the status line.
+    :ivar fields: header values by lower-case name. Repeated headers are joined with commas.
     """
 
     status: int
@@ -67,8 +67,8 @@ class Head(NamedTuple):
 def request(host: str, key: str) -> bytes:
     """Return the upgrade request.
 
-    :param host: the value of the ``Host`` header. It includes the port unless that is the default port of the scheme.
-    :param key: the value of the ``Sec-WebSocket-Key`` header, which is 16 random bytes in base64.
+    :param host: value of the ``Host`` header. It includes the port unless that is the default port of the scheme.
+    :param key: value of the ``Sec-WebSocket-Key`` header, which is 16 random bytes in base64.
     """
     lines = [
         "GET / HTTP/1.1",
@@ -84,7 +84,7 @@ def request(host: str, key: str) -> bytes:
 def read_head(receive: Callable[[], bytes]) -> Head:
     """Read the head of the final response, and skip interim responses such as 100 or 103. Do not read beyond the head.
 
-    :param receive: a function that returns the next byte, or ``b""`` at the end of the stream.
+    :param receive: function that returns the next byte, or ``b""`` at the end of the stream.
     :raises NoUpgrade: the response is not HTTP, or its head is too long or incomplete.
     """
     left = MAX_HEAD
@@ -137,7 +137,7 @@ def accept_value(key: str) -> str:
 def check(head: Head, key: str) -> None:
     """Check that a response completes the upgrade.
 
-    :param key: the key of the request.
+    :param key: key of the request.
     :raises NoUpgrade: the status or a header is invalid.
     """
     if head.status != 101:

@@ -72,10 +72,10 @@ OTHERS: Final = frozenset({"webhooks"})
 class Relay:
     """Flask extension. One instance can serve several applications, each with its own client.
 
-    The client's parameters are read from *options*, then from ``app.config["RELAY_SYNC"]``, then from the environment. The
+    The client's parameters are read from ``options``, then from ``app.config["RELAY_SYNC"]``, then from the environment. The
     configuration also accepts the key ``webhooks``, a mapping of the parameters of :class:`relay_sync.webhooks.Webhooks`.
 
-    :param app: the application to initialize, unless you call :meth:`init_app` later.
+    :param app: application to initialize, unless you call :meth:`init_app` later.
     :param options: parameters of :class:`relay_sync.RelayClient`.
     """
 
@@ -300,7 +300,7 @@ def _of(app: Flask) -> _Served:
 def _body(most: int) -> bytes:
     """Return the request body, even if it was already read.
 
-    Reading stops after slightly more than *most* bytes, so that the caller can detect a body that is too long.
+    Reading stops after slightly more than ``most`` bytes, so that the caller can detect a body that is too long.
     """
     parts: list[bytes] = []
     size = 0

@@ -104,7 +104,7 @@ def _watch_for_exit(worker: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Start receiving calls after the worker has loaded the application.
 
-    :param worker: the gunicorn worker.
+    :param worker: gunicorn worker.
     """
     _watch_for_exit(worker)
     if worker.cfg.preload_app and _is_patched() and not _PATCHED_EARLY:
@@ -118,8 +118,8 @@ def worker_exit(server: Any, worker: Any) -> None:
     gunicorn calls this hook after the worker has completed its requests. Most of the remaining ``graceful_timeout`` is available
     to live calls.
 
-    :param server: the gunicorn arbiter. Not used.
-    :param worker: the gunicorn worker.
+    :param server: gunicorn arbiter. Not used.
+    :param worker: gunicorn worker.
     """
     used = 0.0 if _exit_requested_at is None else time.monotonic() - _exit_requested_at
     stop_all(_SHARE * max(0.0, float(worker.cfg.graceful_timeout) - used))

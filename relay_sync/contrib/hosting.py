@@ -65,8 +65,8 @@ def merge(
 
     The client reads parameters that are missing from the result from the environment.
 
-    :param settings: the settings of the application.
-    :param given: the arguments passed by the application.
+    :param settings: settings of the application.
+    :param given: arguments passed by the application.
     :param where: name of the settings in error messages.
     :param others: additional valid keys, which are not parameters of the client.
     :raises InvalidParameter: the settings are not a mapping, or a key is unknown.
@@ -79,8 +79,8 @@ def merge(
 def origins(settings: Mapping[str, Any], given: Mapping[str, Any], *, where: str, argument: str = "") -> dict[str, str]:
     """Return the source of each parameter, for diagnostic output.
 
-    :param settings: the settings of the application.
-    :param given: the arguments passed by the application.
+    :param settings: settings of the application.
+    :param given: arguments passed by the application.
     :param where: name of the settings.
     :param argument: name of the callable that received the arguments.
     """
@@ -91,7 +91,7 @@ def origins(settings: Mapping[str, Any], given: Mapping[str, Any], *, where: str
 def make_webhooks(settings: Mapping[str, Any], *, where: str) -> Webhooks:
     """Create the parser for status callbacks from the ``webhooks`` key of the settings.
 
-    :param settings: the settings of the application.
+    :param settings: settings of the application.
     :param where: name of the settings in error messages.
     :raises InvalidParameter: a value is invalid, or a key is unknown.
     """
@@ -280,7 +280,7 @@ class Unheard:
     def tell(self, kind: str, advice: str) -> None:
         """Warn about a status callback without a handler.
 
-        :param kind: the kind of the callback.
+        :param kind: kind of the callback.
         :param advice: how to handle callbacks of this kind.
         """
         if kind not in self._told:

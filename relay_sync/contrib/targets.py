@@ -21,10 +21,10 @@ _KEPT: Final = ("/", "/!$&'()*+,;=:@", "/!$&'()*+,;=:@|{}[]^`\"<>\\")
 def of_wsgi(environ: Mapping[str, Any], site: str, path: str, shown: str) -> list[str]:
     """Return the possible original URLs of a WSGI request, in order of likelihood.
 
-    :param environ: the WSGI environment.
-    :param site: the scheme and host, such as ``https://example.com``.
-    :param path: the complete path, decoded.
-    :param shown: the URL as encoded by the framework.
+    :param environ: WSGI environment.
+    :param site: scheme and host, such as ``https://example.com``.
+    :param path: complete path, decoded.
+    :param shown: URL as encoded by the framework.
     """
     query = _text(environ.get("QUERY_STRING") or "")
     raw = next((_text(environ[name]) for name in _RAW if environ.get(name)), "")
@@ -34,10 +34,10 @@ def of_wsgi(environ: Mapping[str, Any], site: str, path: str, shown: str) -> lis
 def of_asgi(scope: Mapping[str, Any], site: str, path: str, shown: str) -> list[str]:
     """Return the possible original URLs of an ASGI request, in order of likelihood.
 
-    :param scope: the ASGI scope.
-    :param site: the scheme and host, such as ``https://example.com``.
-    :param path: the complete path, decoded.
-    :param shown: the URL as encoded by the framework.
+    :param scope: ASGI scope.
+    :param site: scheme and host, such as ``https://example.com``.
+    :param path: complete path, decoded.
+    :param shown: URL as encoded by the framework.
     """
     query = bytes(scope.get("query_string") or b"").decode("utf-8", "replace")
     raw = bytes(scope.get("raw_path") or b"").decode("utf-8", "replace")

@@ -57,8 +57,8 @@ def begin_tls(context: ssl.SSLContext, sock: socket.socket, server_hostname: str
     Wrapping fails if the peer has reset the connection. Python 3.11 then leaves the descriptor to the garbage
     collector, in an object that only the traceback refers to. This function closes it.
 
-    :param context: the TLS context.
-    :param sock: the connected socket.
+    :param context: TLS context.
+    :param sock: connected socket.
     :param server_hostname: host name to verify, or ``None`` on the server side.
     :raises OSError: the connection is closed.
     """

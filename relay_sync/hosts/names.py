@@ -37,8 +37,8 @@ _LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 class Place(NamedTuple):
     """The normalized scheme, host and port of a URL.
 
-    :ivar scheme: the scheme in lowercase.
-    :ivar host: the host as returned by :func:`bare`.
+    :ivar scheme: scheme in lowercase.
+    :ivar host: host as returned by :func:`bare`.
     :ivar port: the port; the default is the port of the scheme.
     """
 
@@ -59,7 +59,7 @@ def is_loopback(host: str | None) -> bool:
     with or without a trailing dot. It is false for subdomains of ``localhost``, because some resolvers look them up in
     the DNS.
 
-    :param host: the host without a port. An IPv6 address may be in brackets.
+    :param host: host without a port. An IPv6 address may be in brackets.
     """
     if not host:
         return False
@@ -82,7 +82,7 @@ def is_name(host: str) -> bool:
 
 
 def literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return the IP address that *host* represents, or ``None`` if it is a name or invalid. IPv6 may be in brackets."""
+    """Return the IP address that ``host`` represents, or ``None`` if it is a name or invalid. IPv6 may be in brackets."""
     inner = unbracketed(host)
     try:
         return ipaddress.ip_address(inner) if inner == host else ipaddress.IPv6Address(inner)
@@ -162,7 +162,7 @@ def look_up(host: str, port: int | None, within: float, *, flags: int = 0) -> li
     :param host: the host, with or without brackets.
     :param port: the port.
     :param within: maximum time to wait, in seconds.
-    :param flags: the flags of ``getaddrinfo``.
+    :param flags: flags of ``getaddrinfo``.
     :raises TimeoutError: the lookup took too long.
     :raises OSError: (gaierror) the name does not exist.
     :raises UnicodeError: the host is not a valid name.

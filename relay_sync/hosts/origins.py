@@ -36,10 +36,10 @@ def refusal(
 
     The server answers a refused request with status 403.
 
-    :param origin: the ``Origin`` header, or ``None``.
-    :param host: the ``Host`` header, or ``None``.
+    :param origin: ``Origin`` header, or ``None``.
+    :param host: ``Host`` header, or ``None``.
     :param on_loopback: whether the server listens on loopback addresses only.
-    :param public_url: the public address of the server, if known.
+    :param public_url: public address of the server, if known.
     :param origins: additional accepted origins, as returned by :func:`read_origin`.
     :param hosts: additional accepted host names, as returned by :func:`read_host`.
     :return: one sentence for the log, with both header values and the parameter that would allow the request.
@@ -60,7 +60,7 @@ def refusal(
 
 
 def read_origin(text: str) -> str | None:
-    """Return an origin or ``null`` in the form that :func:`refusal` expects, or ``None`` if *text* is neither."""
+    """Return an origin or ``null`` in the form that :func:`refusal` expects, or ``None`` if ``text`` is neither."""
     origin = _origin(text)
     if origin is None:
         return text if text == "null" else None

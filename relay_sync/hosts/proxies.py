@@ -35,10 +35,10 @@ class Proxy:
 
     This class is not a tuple, because tools such as error reporters show the items of tuples.
 
-    :ivar host: the host of the proxy.
-    :ivar port: the port of the proxy.
+    :ivar host: host of the proxy.
+    :ivar port: port of the proxy.
     :ivar source: name of the variable or parameter that specifies the proxy.
-    :ivar user: the user name, or ``""``.
+    :ivar user: user name, or ``""``.
     :ivar password: the password, or ``""``.
     """
 
@@ -90,9 +90,9 @@ class Proxy:
     def refusal(self, target: str, status: int, reason: str = "") -> tuple[str, bool]:
         """Return an error message for the proxy's response to ``CONNECT``.
 
-        :param target: the host and port that the client connects to.
-        :param status: the HTTP status of the response.
-        :param reason: the reason phrase of the response. It is shortened for the message.
+        :param target: host and port that the client connects to.
+        :param status: HTTP status of the response.
+        :param reason: reason phrase of the response. It is shortened for the message.
         :return: the message, and whether the failure is permanent.
         """
         words = "".join(filter(str.isprintable, reason)).strip()[:100]
@@ -110,10 +110,10 @@ def find_proxy(
 ) -> Proxy | None:
     """Return the proxy for a connection to a host, or ``None``. Loopback addresses are always reached directly.
 
-    :param host: the host to connect to.
-    :param port: the port to connect to.
+    :param host: host to connect to.
+    :param port: port to connect to.
     :param secure: whether the connection uses TLS.
-    :param given: the argument ``proxy``: ``""`` for no proxy, ``None`` for the proxy of the environment.
+    :param given: argument ``proxy``: ``""`` for no proxy, ``None`` for the proxy of the environment.
     :param environ: the environment; the default is the environment of the process.
     :raises Unusable: the setting that applies has an unsupported form.
     """
@@ -135,8 +135,8 @@ def find_proxy(
 def read_proxy(text: str, source: str) -> Proxy:
     """Parse ``http://[user:password@]host[:port]`` or ``[user:password@]host:port``.
 
-    :param text: the text to parse.
-    :param source: the variable or parameter, for error messages.
+    :param text: text to parse.
+    :param source: variable or parameter, for error messages.
     :raises Unusable: the text is not a valid proxy URL. The message does not quote it, because it may contain a
         password.
     """

@@ -39,18 +39,18 @@ class RestClient:
     reply is lost or if the server answers 502, 503 or 504. The client honors ``Retry-After`` headers of up to 30 seconds, within
     the timeout.
 
-    :param project: the project ID. Defaults to the environment variable ``SIGNALWIRE_PROJECT_ID``.
-    :param token: the project's API token, which needs the Voice permission. Defaults to ``SIGNALWIRE_API_TOKEN``. JWTs are not
+    :param project: project ID. Defaults to the environment variable ``SIGNALWIRE_PROJECT_ID``.
+    :param token: project's API token, which needs the Voice permission. Defaults to ``SIGNALWIRE_API_TOKEN``. JWTs are not
         supported.
-    :param host: the host of the space, such as ``your-space.signalwire.com``. Defaults to ``SIGNALWIRE_SPACE``. The forms
+    :param host: host of the space, such as ``your-space.signalwire.com``. Defaults to ``SIGNALWIRE_SPACE``. The forms
         ``name:port``, ``https://...`` and ``wss://...`` are accepted as well. Plain HTTP requires a loopback host or
-        *allow_insecure*.
+        ``allow_insecure``.
     :param connect_timeout: timeout for establishing a connection, including the DNS lookup, in seconds.
     :param read_timeout: timeout for each read from the connection, in seconds.
     :param request_timeout: timeout for a command including its retries, in seconds.
-    :param retries: the maximum number of retries of a request, from 0 to 10.
-    :param ca_file: a PEM file with an additional trusted certificate authority. Defaults to ``SIGNALWIRE_RELAY_CA_FILE``.
-    :param proxy: the proxy URL, ``http://[user:password@]host:port``, or ``""`` to connect directly. By default the client uses
+    :param retries: maximum number of retries of a request, from 0 to 10.
+    :param ca_file: PEM file with an additional trusted certificate authority. Defaults to ``SIGNALWIRE_RELAY_CA_FILE``.
+    :param proxy: proxy URL, ``http://[user:password@]host:port``, or ``""`` to connect directly. By default the client uses
         ``https_proxy`` and ``no_proxy`` from the environment. It always connects to loopback hosts directly.
     :param allow_insecure: whether to allow plain HTTP to hosts other than loopback. The client then logs a warning.
     :raises InvalidParameter: a value is missing or invalid. The message names the parameter and its environment variable.
@@ -121,7 +121,7 @@ class RestClient:
         This method sends no request. If the call does not exist, the first command raises :class:`relay_sync.CommandRefused`
         with code 404.
 
-        :param call_id: the ID of the call.
+        :param call_id: ID of the call.
         :raises InvalidParameter: ``call_id`` is not a string or is empty.
         """
         name = values.text("call_id", call_id, optional=False) or ""
@@ -147,23 +147,23 @@ class RestClient:
         Pass either ``url`` or ``swml``. Unlike ``RelayClient.dial``, this method does not wait for an answer. The client does not
         retry a request that may have been sent, because the platform might place a second call.
 
-        :param to: the number to dial in E.164 format, or a ``sip:`` address.
-        :param from_: the caller's number in E.164 format, which must belong to the project, or a ``sip:`` address.
-        :param url: the http(s) URL of the SWML document.
-        :param swml: the SWML document, as a string or a mapping.
-        :param caller_id: the caller ID to show to the callee.
-        :param fallback_url: an http(s) URL to use if ``url`` fails.
-        :param status_url: an http(s) URL that the platform notifies of state changes.
-        :param status_events: the states to report to ``status_url``: ``queued``, ``initiated``, ``ringing``, ``answered``,
+        :param to: number to dial in E.164 format, or a ``sip:`` address.
+        :param from_: caller's number in E.164 format, which must belong to the project, or a ``sip:`` address.
+        :param url: HTTP or HTTPS URL of the SWML document.
+        :param swml: SWML document, as a string or a mapping.
+        :param caller_id: caller ID to show to the callee.
+        :param fallback_url: HTTP or HTTPS URL to use if ``url`` fails.
+        :param status_url: HTTP or HTTPS URL that the platform notifies of state changes.
+        :param status_events: states to report to ``status_url``: ``queued``, ``initiated``, ``ringing``, ``answered``,
             ``ending`` and ``ended``.
-        :param url_method: the HTTP method for ``url``: ``GET`` or ``POST``.
-        :param codecs: the codecs to offer, as names or as a comma-separated string.
-        :param extra: additional parameters of the command that this SDK does not support yet.
+        :param url_method: HTTP method for ``url``: ``GET`` or ``POST``.
+        :param codecs: codecs to offer, as names or as a comma-separated string.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the call. Its ``info`` is the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. No call was placed.
         :raises ConnectError: no connection could be established. Nothing was sent.
-        :raises ConnectionLost: the connection closed before the reply arrived. The call may have been placed.
+        :raises ConnectionLost: the connection was lost before the reply arrived. The call may have been placed.
         :raises RequestTimeout: the server did not reply before the timeout. The call may have been placed.
         """
         if (url is None) == (swml is None):
@@ -194,16 +194,16 @@ class RestClient:
     ) -> CallInfo:
         """Send a command. Use this method for commands that the SDK does not support.
 
-        :param command: the name of the command, such as ``calling.ai.stop``.
-        :param params: the parameters of the command, which are sent unchanged.
-        :param call_id: the ID of the call that the command is for, or ``""`` if there is none.
+        :param command: name of the command, such as ``calling.ai.stop``.
+        :param params: parameters of the command, which are sent unchanged.
+        :param call_id: ID of the call that the command is for, or ``""`` if there is none.
         :param repeatable: whether the command may safely be executed twice. If so, it is retried if the reply is lost.
         :param timeout: timeout for the command including its retries, in seconds. Defaults to the client's ``request_timeout``.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command.
         :raises ConnectError: no connection could be established. Nothing was sent.
-        :raises ConnectionLost: the connection closed before the reply arrived. The command may have been executed.
+        :raises ConnectionLost: the connection was lost before the reply arrived. The command may have been executed.
         :raises RequestTimeout: the server did not reply before the timeout. The command may have been executed.
         """
         name = values.text("command", command, optional=False) or ""
@@ -273,7 +273,7 @@ class RestClient:
         :param path: the path of the file. An existing file is replaced. The directory must exist.
         :param progress: whether to show the progress on standard error if it is a terminal. If ``rich`` is installed, the client
             shows a progress bar.
-        :param on_progress: a function that is called with the number of bytes received so far and the total number. The total is
+        :param on_progress: function that is called with the number of bytes received so far and the total number. The total is
             ``None`` if the server does not send it.
         :param max_bytes: the maximum size of the file, in bytes. Defaults to 1 GiB. A larger file raises
             :class:`relay_sync.DownloadFailed`.
@@ -284,7 +284,7 @@ class RestClient:
             answers with 202, 204, 404, 425, an empty file or a ``Retry-After`` header. ``None`` does not wait.
         :param timeout: timeout for the whole download including retries and waits, in seconds.
         :return: the downloaded file.
-        :raises DownloadFailed: the server refused the request, or sent an HTML page, JSON, an empty file or inconsistent parts.
+        :raises DownloadFailed: the server rejected the request, or sent an HTML page, JSON, an empty file or inconsistent parts.
             Also raised if the file is too large, is not available before the timeout or cannot be written, or if a redirect is
             not followed.
         :raises InvalidParameter: a value is invalid, or an ``AudioServer`` of this process is recording to ``path``.

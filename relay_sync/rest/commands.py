@@ -33,13 +33,13 @@ class RemoteCall(MediaCommands, ControlIds):
 
     All commands may raise the exceptions listed below.
 
-    :ivar call_id: the ID of the call.
-    :ivar send: the function that sends a command. It is set by :class:`RestClient`.
-    :ivar info: the platform's record of a call that was dialed, or ``None`` for a call from :meth:`RestClient.call`.
+    :ivar call_id: ID of the call.
+    :ivar send: function that sends a command. It is set by :class:`RestClient`.
+    :ivar info: platform's record of a call that was dialed, or ``None`` for a call from :meth:`RestClient.call`.
     :raises InvalidParameter: a value is invalid. Nothing was sent.
     :raises CommandRefused: the server rejected the command. The code is 404 if the call or the action does not exist.
     :raises ConnectError: no connection could be established. Nothing was sent.
-    :raises ConnectionLost: the connection closed before the reply arrived. The command may have been executed.
+    :raises ConnectionLost: the connection was lost before the reply arrived. The command may have been executed.
     :raises RequestTimeout: the server did not reply before the timeout. The command may have been executed.
     :raises ClientClosed: the :class:`RestClient` was closed.
     """
@@ -64,7 +64,7 @@ class RemoteCall(MediaCommands, ControlIds):
     def hangup(self, reason: CallEndReason | str = "hangup") -> CallInfo:
         """End the call (``calling.end``).
 
-        :param reason: the reason to report: ``hangup``, ``busy``, ``decline``, ``cancel``, ``noAnswer``, ``error``,
+        :param reason: reason to report: ``hangup``, ``busy``, ``decline``, ``cancel``, ``noAnswer``, ``error``,
             ``abandoned``, ``maxDuration`` or ``notFound``. Use ``busy`` or ``decline`` to reject a call.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
@@ -76,7 +76,7 @@ class RemoteCall(MediaCommands, ControlIds):
         """Transfer control of the call to another application (``calling.transfer``).
 
         :param dest: a URL, a SWML document as a string or a mapping, or ``context:<name>``.
-        :param extra: additional parameters of the command that this SDK does not support yet.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
@@ -86,8 +86,8 @@ class RemoteCall(MediaCommands, ControlIds):
     def disconnect(self, *, reason: str | None = None, extra: Mapping[str, Any] | None = None) -> CallInfo:
         """Disconnect the call from the other leg that it is connected to (``calling.disconnect``). Both legs stay up.
 
-        :param reason: a free-text reason.
-        :param extra: additional parameters of the command that this SDK does not support yet.
+        :param reason: free-text reason.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
@@ -99,9 +99,9 @@ class RemoteCall(MediaCommands, ControlIds):
     ) -> CallInfo:
         """Transfer a SIP call with a SIP REFER request (``calling.refer``).
 
-        :param device: the SIP device to transfer to, as returned by ``devices.sip``.
-        :param status_url: an http(s) URL that the platform notifies of state changes.
-        :param extra: additional parameters of the command that this SDK does not support yet.
+        :param device: SIP device to transfer to, as returned by ``devices.sip``.
+        :param status_url: HTTP or HTTPS URL that the platform notifies of state changes.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
@@ -125,11 +125,11 @@ class RemoteCall(MediaCommands, ControlIds):
 
         Pass either ``url`` or ``swml`` to replace the document, or ``status`` to end the call.
 
-        :param url: the http(s) URL of the new document.
-        :param swml: the new document, as a string or a mapping.
-        :param fallback_url: an http(s) URL to use if ``url`` fails.
+        :param url: HTTP or HTTPS URL of the new document.
+        :param swml: new document, as a string or a mapping.
+        :param fallback_url: HTTP or HTTPS URL to use if ``url`` fails.
         :param status: ``canceled`` to end a call that is not connected, or ``completed`` to end a connected call.
-        :param extra: additional parameters of the command that this SDK does not support yet.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
@@ -153,8 +153,8 @@ class RemoteCall(MediaCommands, ControlIds):
     ) -> CallInfo:
         """Send a custom event to the listeners of the call (``calling.user_event``).
 
-        :param event: the content of the event. SignalWire's documentation is inconsistent: it may be a mapping or a string.
-        :param extra: additional parameters of the command that this SDK does not support yet.
+        :param event: content of the event. SignalWire's documentation is inconsistent: it may be a mapping or a string.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
@@ -190,30 +190,30 @@ class RemoteCall(MediaCommands, ControlIds):
     ) -> CallInfo:
         """Add the call to an audio conference (``calling.join_conference``). The platform creates the conference if necessary.
 
-        :param name: the name of the conference.
+        :param name: name of the conference.
         :param muted: whether the call is muted when it joins.
         :param beep: when to play a beep: ``true``, ``false``, ``onEnter`` or ``onExit``.
         :param start_on_enter: whether the conference starts when this call joins.
         :param end_on_exit: whether the conference ends when this call leaves.
-        :param wait_url: the http(s) URL of audio to play before the conference starts.
-        :param max_participants: the maximum number of participants, from 1 to 250.
+        :param wait_url: HTTP or HTTPS URL of audio to play before the conference starts.
+        :param max_participants: maximum number of participants, from 1 to 250.
         :param record: whether to record the conference: ``do-not-record`` or ``record-from-start``.
-        :param region: the region that hosts the conference: ``global``, ``us``, ``eu`` or ``ch``.
+        :param region: region that hosts the conference: ``global``, ``us``, ``eu`` or ``ch``.
         :param trim: whether to trim silence at the start and end of the recording: ``trim-silence`` or ``do-not-trim``.
-        :param coach: the ID of the call to coach. Only that call hears the audio of this call.
-        :param acl: the access to the records of the conference: ``private`` or ``public-read``.
+        :param coach: ID of the call to coach. Only that call hears the audio of this call.
+        :param acl: access to the records of the conference: ``private`` or ``public-read``.
         :param emit_call_quality: whether to report the call quality.
-        :param status_callback: an http(s) URL that the platform notifies of conference events.
-        :param status_callback_event: the names of the conference events to report, separated by spaces.
-        :param status_callback_event_type: the format of the conference events: ``relay``, ``cxml`` or ``laml``.
-        :param status_callback_method: the HTTP method of the conference notifications: ``GET`` or ``POST``.
-        :param recording_status_callback: an http(s) URL that the platform notifies of recording events.
-        :param recording_status_callback_event: the names of the recording events to report, separated by spaces.
-        :param recording_status_callback_event_type: the format of the recording events: ``relay``, ``cxml`` or ``laml``.
-        :param recording_status_callback_method: the HTTP method of the recording notifications: ``GET`` or ``POST``.
-        :param stream_obj: a bidirectional audio stream to connect to the conference, as returned by ``devices.stream(...)`` or as
+        :param status_callback: HTTP or HTTPS URL that the platform notifies of conference events.
+        :param status_callback_event: names of the conference events to report, separated by spaces.
+        :param status_callback_event_type: format of the conference events: ``relay``, ``cxml`` or ``laml``.
+        :param status_callback_method: HTTP method of the conference notifications: ``GET`` or ``POST``.
+        :param recording_status_callback: HTTP or HTTPS URL that the platform notifies of recording events.
+        :param recording_status_callback_event: names of the recording events to report, separated by spaces.
+        :param recording_status_callback_event_type: format of the recording events: ``relay``, ``cxml`` or ``laml``.
+        :param recording_status_callback_method: HTTP method of the recording notifications: ``GET`` or ``POST``.
+        :param stream_obj: bidirectional audio stream to connect to the conference, as returned by ``devices.stream(...)`` or as
             the ``params`` of such a device.
-        :param extra: additional parameters of the command that this SDK does not support yet.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
@@ -263,12 +263,12 @@ class RemoteCall(MediaCommands, ControlIds):
     ) -> CallInfo:
         """Send a text message to the AI agent (``calling.ai_message``). The caller does not hear it.
 
-        :param message_text: the text of the message.
-        :param role: the role of the author: ``system``, ``user`` or ``assistant``.
-        :param reset: a mapping that resets parts of the conversation, with ``full_reset`` (a boolean), ``system_prompt`` and
+        :param message_text: text of the message.
+        :param role: role of the author: ``system``, ``user`` or ``assistant``.
+        :param reset: mapping that resets parts of the conversation, with ``full_reset`` (a boolean), ``system_prompt`` and
             ``user_prompt`` (strings).
         :param global_data: data to add to the agent's session.
-        :param extra: additional parameters of the command that this SDK does not support yet.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
@@ -288,7 +288,7 @@ class RemoteCall(MediaCommands, ControlIds):
 
         :param timeout: time after which the agent resumes automatically, in whole seconds, as a number or a string.
         :param prompt: text that the agent speaks before it is put on hold.
-        :param extra: additional parameters of the command that this SDK does not support yet.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
@@ -300,7 +300,7 @@ class RemoteCall(MediaCommands, ControlIds):
         """Resume the AI agent (``calling.ai_unhold``).
 
         :param prompt: text that the agent speaks when it resumes.
-        :param extra: additional parameters of the command that this SDK does not support yet.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.

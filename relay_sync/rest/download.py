@@ -45,10 +45,10 @@ _MOVED: Final = frozenset({301, 302, 303, 307, 308})
 class Download:
     """A downloaded file.
 
-    :ivar path: the path of the file.
-    :ivar size: the size of the file in bytes.
-    :ivar content_type: the content type that the server sent, or ``""``.
-    :ivar resumed: the number of bytes that were received by an earlier download.
+    :ivar path: path of the file.
+    :ivar size: size of the file in bytes.
+    :ivar content_type: content type that the server sent, or ``""``.
+    :ivar resumed: number of bytes that were received by an earlier download.
     """
 
     path: Path
@@ -78,7 +78,7 @@ class _Place:
 
     :ivar url: the URL.
     :ivar ours: whether all URLs in the chain so far are on the host of the space. Credentials are sent only in this case.
-    :ivar origin: the host that sent the redirect to this URL, or ``None`` for the first URL.
+    :ivar origin: host that sent the redirect to this URL, or ``None`` for the first URL.
     """
 
     url: str = field(repr=False)
@@ -148,7 +148,7 @@ def _can_be_file(target: Path) -> bool:
 class _Reports:
     """Callbacks that receive the progress of a download.
 
-    :ivar error: the exception raised by a callback, or ``None``. It must propagate to the caller unchanged.
+    :ivar error: exception raised by a callback, or ``None``. It must propagate to the caller unchanged.
     """
 
     _reports: list[Report]
@@ -201,8 +201,8 @@ class _Fetching:
     def _look_again(self, absent: _Absent, looks: int) -> None:
         """Pause before the next request for a recording that is not available yet.
 
-        :param absent: the exception of the last request.
-        :param looks: the number of pauses so far.
+        :param absent: exception of the last request.
+        :param looks: number of pauses so far.
         :raises DownloadFailed: ``wait`` is ``None`` or has expired.
         """
         wait, left, whole = self._order.wait, self._left(), self._whole()

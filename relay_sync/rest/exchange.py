@@ -77,9 +77,9 @@ Failed = ConnectError | ConnectionLost | RequestTimeout
 class Exchange:
     """Sends HTTP requests for a client. Thread-safe.
 
-    :param config: the configuration of the client.
+    :param config: configuration of the client.
     :param read_timeout: timeout for each read, in seconds.
-    :param retries: the maximum number of retries of a request.
+    :param retries: maximum number of retries of a request.
     """
 
     def __init__(self, config: Config, *, read_timeout: float, retries: int) -> None:
@@ -111,10 +111,10 @@ class Exchange:
     def post(self, path: str, body: bytes, *, what: str, deadline: Deadline, repeatable: bool) -> Answer:
         """Send a POST request, and retry it if that is safe.
 
-        :param path: the path of the URL.
-        :param body: the body of the request.
-        :param what: the name of the command, for error messages.
-        :param deadline: the deadline for the request including its retries.
+        :param path: path of the URL.
+        :param body: body of the request.
+        :param what: name of the command, for error messages.
+        :param deadline: deadline for the request including its retries.
         :param repeatable: whether the command may safely be executed twice.
         """
         failures = 0
@@ -169,14 +169,14 @@ class Exchange:
     ) -> Iterator[requests.Response]:
         """Send a request, and yield the response before its body is read. Redirects are not followed.
 
-        :param method: the HTTP method.
+        :param method: HTTP method.
         :param url: the URL.
-        :param what: the name of the operation, for error messages.
-        :param deadline: the deadline for the request and for reading the body.
-        :param headers: the headers of the request.
-        :param body: the body of the request, or ``None``.
+        :param what: name of the operation, for error messages.
+        :param deadline: deadline for the request and for reading the body.
+        :param headers: headers of the request.
+        :param body: body of the request, or ``None``.
         :param ours: whether to send the credentials.
-        :param admit: a function that returns whether a request may be sent to an address. It is not called behind a proxy.
+        :param admit: function that returns whether a request may be sent to an address. It is not called behind a proxy.
         :raises NotAdmitted: ``admit`` returned false.
         """
         now = time.monotonic()
@@ -238,9 +238,9 @@ def reading(what: str, *, sent: bool, proxy: Proxy | None = None) -> Iterator[No
     A :class:`ConnectError` means that nothing was sent. If bytes may have been sent, the exception is :class:`ConnectionLost` or
     :class:`RequestTimeout`.
 
-    :param what: the name of the operation, for error messages.
+    :param what: name of the operation, for error messages.
     :param sent: whether the request is known to have reached the server. If false, :func:`has_sent` is used.
-    :param proxy: the proxy in use, for error messages.
+    :param proxy: proxy in use, for error messages.
     """
     way = "" if proxy is None else f" through {proxy}"
     handled = sys.exception()
@@ -285,7 +285,7 @@ def _is_timeout(error: Exception) -> bool:
 def _no_tls(what: str, way: str, error: BaseException) -> str:
     """Return the error message for a failed TLS handshake.
 
-    :param way: a phrase that names the proxy, or ``""`` if there is none.
+    :param way: phrase that names the proxy, or ``""`` if there is none.
     """
     names = trust_variables()  # environment variables that replace the system's certificate authorities
     decided = f"the certificate authorities come from {' and '.join(names)}; " if names else ""

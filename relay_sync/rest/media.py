@@ -49,7 +49,7 @@ class ControlIds(Commands):
     def stream_stop(self, control_id: str) -> CallInfo:
         """Stop a stream (``calling.stream.stop``).
 
-        :param control_id: the ``control_id`` of the stream.
+        :param control_id: ``control_id`` of the stream.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call or the stream has ended.
@@ -59,7 +59,7 @@ class ControlIds(Commands):
     def play_stop(self, control_id: str) -> CallInfo:
         """Stop a playback (``calling.play.stop``).
 
-        :param control_id: the ``control_id`` of the playback.
+        :param control_id: ``control_id`` of the playback.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call or the playback has ended.
@@ -69,7 +69,7 @@ class ControlIds(Commands):
     def play_pause(self, control_id: str) -> CallInfo:
         """Pause a playback (``calling.play.pause``).
 
-        :param control_id: the ``control_id`` of the playback.
+        :param control_id: ``control_id`` of the playback.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call or the playback has ended.
@@ -79,7 +79,7 @@ class ControlIds(Commands):
     def play_resume(self, control_id: str) -> CallInfo:
         """Resume a playback (``calling.play.resume``).
 
-        :param control_id: the ``control_id`` of the playback.
+        :param control_id: ``control_id`` of the playback.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call or the playback has ended.
@@ -89,8 +89,8 @@ class ControlIds(Commands):
     def play_volume(self, control_id: str, volume: float) -> CallInfo:
         """Change the volume of a playback (``calling.play.volume``).
 
-        :param control_id: the ``control_id`` of the playback.
-        :param volume: the volume change in decibels, from -40 to 40. 0 leaves the audio unchanged.
+        :param control_id: ``control_id`` of the playback.
+        :param volume: volume change in decibels, from -40 to 40. 0 leaves the audio unchanged.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call or the playback has ended.
@@ -101,7 +101,7 @@ class ControlIds(Commands):
     def record_stop(self, control_id: str) -> CallInfo:
         """Stop a recording (``calling.record.stop``).
 
-        :param control_id: the ``control_id`` of the recording.
+        :param control_id: ``control_id`` of the recording.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call or the recording has ended.
@@ -111,7 +111,7 @@ class ControlIds(Commands):
     def record_pause(self, control_id: str, behavior: Literal["skip", "silence"] | str | None = None) -> CallInfo:
         """Pause a recording (``calling.record.pause``).
 
-        :param control_id: the ``control_id`` of the recording.
+        :param control_id: ``control_id`` of the recording.
         :param behavior: ``skip`` to omit the pause from the recording, which is the platform's default, or ``silence`` to record
             silence.
         :return: the platform's record of the call.
@@ -124,7 +124,7 @@ class ControlIds(Commands):
     def record_resume(self, control_id: str) -> CallInfo:
         """Resume a recording (``calling.record.resume``).
 
-        :param control_id: the ``control_id`` of the recording.
+        :param control_id: ``control_id`` of the recording.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call or the recording has ended.
@@ -134,7 +134,7 @@ class ControlIds(Commands):
     def collect_stop(self, control_id: str) -> CallInfo:
         """Stop collecting input (``calling.collect.stop``).
 
-        :param control_id: the ``control_id`` of the collect action.
+        :param control_id: ``control_id`` of the collect action.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call or the collect action has ended.
@@ -146,7 +146,7 @@ class ControlIds(Commands):
 
         Use this method if the action was started with ``start_input_timers=False``.
 
-        :param control_id: the ``control_id`` of the collect action.
+        :param control_id: ``control_id`` of the collect action.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call or the collect action has ended.
@@ -156,7 +156,7 @@ class ControlIds(Commands):
     def detect_stop(self, control_id: str) -> CallInfo:
         """Stop a detector (``calling.detect.stop``).
 
-        :param control_id: the ``control_id`` of the detector.
+        :param control_id: ``control_id`` of the detector.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call or the detector has ended.
@@ -166,7 +166,7 @@ class ControlIds(Commands):
     def tap_stop(self, control_id: str) -> CallInfo:
         """Stop a tap (``calling.tap.stop``).
 
-        :param control_id: the ``control_id`` of the tap.
+        :param control_id: ``control_id`` of the tap.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call or the tap has ended.
@@ -176,7 +176,7 @@ class ControlIds(Commands):
     def transcribe_stop(self, control_id: str) -> CallInfo:
         """Stop a transcription (``calling.transcribe.stop``).
 
-        :param control_id: the ``control_id`` of the transcription.
+        :param control_id: ``control_id`` of the transcription.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call or the transcription has ended.
@@ -186,7 +186,7 @@ class ControlIds(Commands):
     def ai_stop(self, control_id: str) -> CallInfo:
         """Stop an AI agent (``calling.ai.stop``).
 
-        :param control_id: the ``control_id`` of the agent.
+        :param control_id: ``control_id`` of the agent.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call or the agent has ended.
@@ -196,7 +196,7 @@ class ControlIds(Commands):
     def send_fax_stop(self, control_id: str) -> CallInfo:
         """Stop sending a fax (``calling.send_fax.stop``).
 
-        :param control_id: the ``control_id`` of the fax.
+        :param control_id: ``control_id`` of the fax.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call or the fax has ended.
@@ -206,7 +206,7 @@ class ControlIds(Commands):
     def receive_fax_stop(self, control_id: str) -> CallInfo:
         """Stop receiving a fax (``calling.receive_fax.stop``).
 
-        :param control_id: the ``control_id`` of the fax.
+        :param control_id: ``control_id`` of the fax.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call or the fax has ended.
@@ -218,10 +218,10 @@ class ControlIds(Commands):
 class RemoteAction:
     """An action that was started over HTTP. Another process can stop it if it knows the ``control_id``.
 
-    :ivar call: the call on which the action runs.
-    :ivar control_id: the ID of the action.
-    :ivar command: the name of the command that started the action, such as ``calling.stream``.
-    :ivar info: the platform's record of the call from the time when the action started.
+    :ivar call: call on which the action runs.
+    :ivar control_id: ID of the action.
+    :ivar command: name of the command that started the action, such as ``calling.stream``.
+    :ivar info: platform's record of the call from the time when the action started.
     """
 
     call: Commands = field(repr=lambda call: call.call_id)
@@ -274,19 +274,19 @@ class MediaCommands(Commands):
         HTTP clients receive no events, so pass ``status_url`` to be notified when the stream ends. See ``docs/wire.md`` for the
         messages of a stream.
 
-        :param url: the absolute URL of the receiver, ``wss://host[:port]/path``. ``ws://`` is allowed for loopback hosts only.
-        :param name: a label that is included in the events of the stream.
+        :param url: absolute URL of the receiver, ``wss://host[:port]/path``. ``ws://`` is allowed for loopback hosts only.
+        :param name: label that is included in the events of the stream.
         :param codec: ``PCMU``, ``PCMA``, ``OPUS``, ``L16`` or ``G722`` in upper or lower case. A sample rate and a
             packet duration may follow, as in ``L16@16000h@40i``. Defaults to the codec of the call.
-        :param track: the audio to stream: ``inbound`` for audio from the remote party, which is the default, ``outbound`` for
+        :param track: audio to stream: ``inbound`` for audio from the remote party, which is the default, ``outbound`` for
             audio to the remote party, or ``both``.
-        :param status_url: an http(s) URL that the platform notifies of the states ``streaming`` and ``finished``.
-        :param status_url_method: the HTTP method of these notifications: ``POST``, which is the default, or ``GET``.
-        :param authorization_bearer_token: a token that is sent as ``Authorization: Bearer ...`` in the upgrade request.
-        :param custom_parameters: a JSON object that is sent to the receiver in the ``start`` message. Use string values, because
+        :param status_url: HTTP or HTTPS URL that the platform notifies of the states ``streaming`` and ``finished``.
+        :param status_url_method: HTTP method of these notifications: ``POST``, which is the default, or ``GET``.
+        :param authorization_bearer_token: token that is sent as ``Authorization: Bearer ...`` in the upgrade request.
+        :param custom_parameters: JSON object that is sent to the receiver in the ``start`` message. Use string values, because
             other values may be changed.
-        :param control_id: an ID for the new action, which must be unique within the call. Defaults to a generated UUID.
-        :param extra: additional parameters of the command that this SDK does not support yet.
+        :param control_id: ID for the new action, which must be unique within the call. Defaults to a generated UUID.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the action. Stop it with :meth:`RemoteAction.stop`, or by its ``control_id``.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
@@ -319,19 +319,19 @@ class MediaCommands(Commands):
     ) -> RemoteAction:
         """Play a list of media into the call (``calling.play``).
 
-        :param media: the items to play in order, each of the form ``{"type": ..., "params": {...}}``. The types and parameters
+        :param media: items to play in order, each of the form ``{"type": ..., "params": {...}}``. The types and parameters
             are ``audio`` (``url``), ``tts`` (``text``, ``language``, ``gender``, ``voice``), ``silence`` (``duration`` in
             seconds) and ``ringtone`` (``name``, ``duration`` in seconds).
-        :param volume: the volume change in decibels, from -40 to 40. Defaults to 0, which leaves the audio unchanged.
-        :param direction: the side that hears the audio: ``listen`` for the remote party, which is the default, ``speak`` for the
+        :param volume: volume change in decibels, from -40 to 40. Defaults to 0, which leaves the audio unchanged.
+        :param direction: side that hears the audio: ``listen`` for the remote party, which is the default, ``speak`` for the
             other side, or ``both``.
-        :param loop: the number of times to play the list. 0 repeats it until the playback is stopped.
-        :param language: the default language of ``tts`` items, such as ``en-US``.
-        :param gender: the default gender of ``tts`` items: ``female`` or ``male``.
-        :param voice: the default voice of ``tts`` items.
-        :param status_url: an http(s) URL that the platform notifies of state changes.
-        :param control_id: an ID for the new action, which must be unique within the call. Defaults to a generated UUID.
-        :param extra: additional parameters of the command that this SDK does not support yet.
+        :param loop: number of times to play the list. 0 repeats it until the playback is stopped.
+        :param language: default language of ``tts`` items, such as ``en-US``.
+        :param gender: default gender of ``tts`` items: ``female`` or ``male``.
+        :param voice: default voice of ``tts`` items.
+        :param status_url: HTTP or HTTPS URL that the platform notifies of state changes.
+        :param control_id: ID for the new action, which must be unique within the call. Defaults to a generated UUID.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the action. Stop it with :meth:`RemoteAction.stop`, or by its ``control_id``.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
@@ -361,12 +361,12 @@ class MediaCommands(Commands):
         SignalWire's documentation of the default timeouts and terminators is inconsistent. Set them explicitly if your
         application depends on them.
 
-        :param audio: the recording options: ``beep``, ``format`` (``mp3``, ``wav`` or ``mp4``), ``stereo``, ``direction``
+        :param audio: recording options: ``beep``, ``format`` (``mp3``, ``wav`` or ``mp4``), ``stereo``, ``direction``
             (``listen``, ``speak`` or ``both``), ``initial_timeout``, ``end_silence_timeout`` and ``max_length`` (in seconds, 0
             for no limit), ``terminators`` (the digits that end the recording, or ``""``) and ``input_sensitivity`` (0 to 100).
-        :param status_url: an http(s) URL that the platform notifies of state changes.
-        :param control_id: an ID for the new action, which must be unique within the call. Defaults to a generated UUID.
-        :param extra: additional parameters of the command that this SDK does not support yet.
+        :param status_url: HTTP or HTTPS URL that the platform notifies of state changes.
+        :param control_id: ID for the new action, which must be unique within the call. Defaults to a generated UUID.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the action. Stop it with :meth:`RemoteAction.stop`, or by its ``control_id``.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
@@ -395,8 +395,8 @@ class MediaCommands(Commands):
 
         The platform sends the results to ``status_url``.
 
-        :param digits: the options for digits: a mapping with ``max``, ``digit_timeout`` (in seconds) and ``terminators``.
-        :param speech: the options for speech: a mapping with ``language``, ``hints``, ``model``, ``engine``,
+        :param digits: options for digits: a mapping with ``max``, ``digit_timeout`` (in seconds) and ``terminators``.
+        :param speech: options for speech: a mapping with ``language``, ``hints``, ``model``, ``engine``,
             ``end_silence_timeout`` and ``speech_timeout`` (in seconds).
         :param initial_timeout: time to wait for the first input, in seconds. The platform's default is 4.
         :param partial_results: whether to report interim results, which may still change.
@@ -404,9 +404,9 @@ class MediaCommands(Commands):
         :param send_start_of_input: whether to report the start of input.
         :param start_input_timers: whether to start the ``initial_timeout`` timer immediately. If false, call
             :meth:`collect_start_input_timers` to start it.
-        :param status_url: an http(s) URL that the platform notifies of state changes.
-        :param control_id: an ID for the new action, which must be unique within the call. Defaults to a generated UUID.
-        :param extra: additional parameters of the command that this SDK does not support yet.
+        :param status_url: HTTP or HTTPS URL that the platform notifies of state changes.
+        :param control_id: ID for the new action, which must be unique within the call. Defaults to a generated UUID.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the action. Stop it with :meth:`RemoteAction.stop`, or by its ``control_id``.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
@@ -438,9 +438,9 @@ class MediaCommands(Commands):
 
         :param detect: the detector, as ``{"type": "machine" | "fax" | "digit", "params": {...}}``.
         :param timeout: maximum running time of the detector, in seconds. The platform's default is 30. 0 means no limit.
-        :param status_url: an http(s) URL that the platform notifies of state changes.
-        :param control_id: an ID for the new action, which must be unique within the call. Defaults to a generated UUID.
-        :param extra: additional parameters of the command that this SDK does not support yet.
+        :param status_url: HTTP or HTTPS URL that the platform notifies of state changes.
+        :param control_id: ID for the new action, which must be unique within the call. Defaults to a generated UUID.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the action. Stop it with :meth:`RemoteAction.stop`, or by its ``control_id``.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
@@ -463,12 +463,12 @@ class MediaCommands(Commands):
     ) -> RemoteAction:
         """Copy the call's audio to an RTP address or a WebSocket (``calling.tap``).
 
-        :param tap: the audio to copy, as ``{"type": "audio", "params": {"direction": "listen" | "speak" | "both"}}``.
+        :param tap: audio to copy, as ``{"type": "audio", "params": {"direction": "listen" | "speak" | "both"}}``.
         :param device: the destination, as ``{"type": "rtp", "params": {"addr", "port", "codec", "ptime"}}`` or ``{"type": "ws",
             "params": {"uri", "codec"}}``. The codec is ``PCMU``, ``PCMA`` or ``OPUS``, and ``ptime`` is in milliseconds.
-        :param status_url: an http(s) URL that the platform notifies of state changes.
-        :param control_id: an ID for the new action, which must be unique within the call. Defaults to a generated UUID.
-        :param extra: additional parameters of the command that this SDK does not support yet.
+        :param status_url: HTTP or HTTPS URL that the platform notifies of state changes.
+        :param control_id: ID for the new action, which must be unique within the call. Defaults to a generated UUID.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the action. Stop it with :meth:`RemoteAction.stop`, or by its ``control_id``.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
@@ -491,9 +491,9 @@ class MediaCommands(Commands):
 
         A call can have only one transcription at a time.
 
-        :param control_id: an ID for the new action, which must be unique within the call. Defaults to a generated UUID.
-        :param status_url: an http(s) URL to which the platform sends state changes and the transcript.
-        :param extra: additional parameters of the command that this SDK does not support yet.
+        :param control_id: ID for the new action, which must be unique within the call. Defaults to a generated UUID.
+        :param status_url: HTTP or HTTPS URL to which the platform sends state changes and the transcript.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the action. Stop it with :meth:`RemoteAction.stop`, or by its ``control_id``.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended, or 409 if a transcription
@@ -505,9 +505,9 @@ class MediaCommands(Commands):
     def live_transcribe(self, action: Mapping[str, Any] | str, *, extra: Mapping[str, Any] | None = None) -> CallInfo:
         """Start, stop or summarize a live transcription (``calling.live_transcribe``).
 
-        :param action: the operation: ``{"start": {"lang": "en-US", "direction": ["remote-caller"], ...}}``, ``"stop"``,
+        :param action: operation: ``{"start": {"lang": "en-US", "direction": ["remote-caller"], ...}}``, ``"stop"``,
             ``"summarize"`` or ``{"summarize": {...}}``.
-        :param extra: additional parameters of the command that this SDK does not support yet.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.
@@ -524,10 +524,10 @@ class MediaCommands(Commands):
     ) -> CallInfo:
         """Start, stop or summarize a live translation, or inject text into it (``calling.live_translate``).
 
-        :param action: the operation: ``{"start": {"from_lang": "en-US", "to_lang": "es-ES", "direction": [...], ...}}``,
+        :param action: operation: ``{"start": {"from_lang": "en-US", "to_lang": "es-ES", "direction": [...], ...}}``,
             ``"stop"``, ``"summarize"`` or ``{"inject": {"message": ..., "direction": ...}}``.
-        :param status_url: an http(s) URL that the platform notifies of state changes.
-        :param extra: additional parameters of the command that this SDK does not support yet.
+        :param status_url: HTTP or HTTPS URL that the platform notifies of state changes.
+        :param extra: additional command parameters, for options that this method does not support.
         :return: the platform's record of the call.
         :raises InvalidParameter: a value is invalid. Nothing was sent.
         :raises CommandRefused: the server rejected the command. The code is 404 if the call has ended.

@@ -40,7 +40,7 @@ _claims: Final[dict[_Key, weakref.ref[Part]]] = {}
 def open_own(path: Path, *, create: bool) -> int:
     """Open a file for reading and writing without truncating it, and return its descriptor.
 
-    :param path: the path of the file.
+    :param path: path of the file.
     :param create: whether to create the file if it does not exist.
     :raises OSError: the file cannot be opened, or is not a regular file that belongs to this user.
     :raises FileNotFoundError: the file does not exist, and ``create`` is false.
@@ -91,8 +91,8 @@ def _is_at(path: Path, key: _Key) -> bool:
 def kept(target: Path, url: str, *, resume: bool) -> Iterator[Part]:
     """Open the partial file of a download. On exit, remove it unless it was moved or another download can resume it.
 
-    :param target: the path of the complete file.
-    :param url: the URL of the download.
+    :param target: path of the complete file.
+    :param url: URL of the download.
     :param resume: whether to use a file with a fixed name, so that downloads can be resumed.
     :raises OSError: the file cannot be written, or ``resume`` is true and another download is writing to the file.
     """
@@ -123,11 +123,11 @@ def _claimed(path: Path, origin: str) -> Part:
 class Part:
     """A partial file, and the version of the remote file that its bytes belong to.
 
-    :ivar path: the path of the partial file.
-    :ivar size: the number of bytes received.
-    :ivar validator: the ``ETag`` or modification time that identifies the version, or ``""`` if the server sent none.
-    :ivar changed: the modification time that the server sent, or ``""``.
-    :ivar total: the size of the complete file in bytes, or ``None`` if unknown.
+    :ivar path: path of the partial file.
+    :ivar size: number of bytes received.
+    :ivar validator: ``ETag`` or modification time that identifies the version, or ``""`` if the server sent none.
+    :ivar changed: modification time that the server sent, or ``""``.
+    :ivar total: size of the complete file in bytes, or ``None`` if unknown.
     :ivar spoiled: whether the bytes are unusable for another download.
     """
 
@@ -255,9 +255,9 @@ class Part:
     def remember(self, validator: str, changed: str, total: int | None) -> None:
         """Store the version of the remote file in the note, so that a later download can resume this one.
 
-        :param validator: the ``ETag`` or modification time that identifies the version, or ``""``.
-        :param changed: the modification time that the server sent, or ``""``.
-        :param total: the size of the complete file in bytes, or ``None`` if unknown.
+        :param validator: ``ETag`` or modification time that identifies the version, or ``""``.
+        :param changed: modification time that the server sent, or ``""``.
+        :param total: size of the complete file in bytes, or ``None`` if unknown.
         """
         self._check_process()
         if (validator, changed, total) == (self.validator, self.changed, self.total):
@@ -292,7 +292,7 @@ class Part:
     def move(self, target: Path) -> None:
         """Move the complete file to its final path.
 
-        :param target: the final path.
+        :param target: final path.
         :raises InvalidParameter: an ``AudioServer`` of this process is recording to the target.
         :raises OSError: another file has replaced the partial file, or the target cannot be replaced.
         """

@@ -17,7 +17,7 @@ Report = Callable[[int, int | None], object]
 def shown(label: str) -> Iterator[Report]:
     """Yield a function that displays the progress. It does nothing if standard error is not a terminal.
 
-    :param label: the text to show next to the progress.
+    :param label: text to show next to the progress.
     """
     if not _is_terminal():
         yield _nothing

@@ -18,9 +18,9 @@ _PAST: Final = re.compile(r"bytes[ \t]+\*/([0-9]{1,15})", re.IGNORECASE)
 class Stretch:
     """A byte range of a file.
 
-    :ivar start: the offset of the first byte.
-    :ivar end: the offset after the last byte, or ``None`` if unknown.
-    :ivar total: the size of the complete file, or ``None`` if unknown.
+    :ivar start: offset of the first byte.
+    :ivar end: offset after the last byte, or ``None`` if unknown.
+    :ivar total: size of the complete file, or ``None`` if unknown.
     :ivar part: whether the response has a ``Content-Range`` header.
     """
 
@@ -76,8 +76,8 @@ def changed(headers: Mapping[str, str]) -> str:
 def versions_differ(known: str, known_change: str, headers: Mapping[str, str]) -> bool:
     """Return whether the headers identify a different version of the file. If the headers are missing, return ``False``.
 
-    :param known: the validator of the known version.
-    :param known_change: the modification time of the known version.
+    :param known: validator of the known version.
+    :param known_change: modification time of the known version.
     """
     tag, change = headers.get("ETag", "").strip(), changed(headers)
     if known.startswith('"') and tag:

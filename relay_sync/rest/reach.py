@@ -49,9 +49,9 @@ def addresses(host: str, within: float = _LOOK_UP) -> list[str]:
 class Origin:
     """The host that sent a redirect.
 
-    :ivar host: the host name in the URL.
-    :ivar address: the address of the connection, or ``None`` behind a proxy, which resolves the name itself.
-    :ivar resolve: a function that resolves a name. Its exceptions propagate, because an unresolved name could lead anywhere.
+    :ivar host: host name in the URL.
+    :ivar address: address of the connection, or ``None`` behind a proxy, which resolves the name itself.
+    :ivar resolve: function that resolves a name. Its exceptions propagate, because an unresolved name could lead anywhere.
     """
 
     host: str

@@ -23,15 +23,15 @@ DEEPEST: Final = 64
 class CallInfo:
     """The platform's record of a call, as returned by a command. Missing strings are ``""``.
 
-    :ivar call_id: the ID of the call, which is the same as in ``Call`` and in events.
-    :ivar status: the state of the call, such as ``queued``, ``ringing``, ``answered`` or ``ended``.
+    :ivar call_id: ID of the call, which is the same as in ``Call`` and in events.
+    :ivar status: state of the call, such as ``queued``, ``ringing``, ``answered`` or ``ended``.
     :ivar direction: ``inbound``, ``outbound`` or ``outbound-api``.
-    :ivar from_: the number or address of the caller.
-    :ivar to: the number or address of the callee.
-    :ivar type: the type of the call, such as ``relay_pstn_call``.
-    :ivar created_at: the creation time in ISO 8601 format, as sent by the server.
-    :ivar parent_id: the ID of the parent call, or ``""`` if there is none.
-    :ivar duration: the duration in seconds, or ``None`` if unknown.
+    :ivar from_: number or address of the caller.
+    :ivar to: number or address of the callee.
+    :ivar type: type of the call, such as ``relay_pstn_call``.
+    :ivar created_at: creation time in ISO 8601 format, as sent by the server.
+    :ivar parent_id: ID of the parent call, or ``""`` if there is none.
+    :ivar duration: duration in seconds, or ``None`` if unknown.
     :ivar members: all members of the record, as sent by the server. ``repr`` omits them.
     """
 
@@ -50,7 +50,7 @@ class CallInfo:
 def read_call(body: bytes, call_id: str) -> CallInfo:
     """Parse the call record in a reply. An invalid body is not an error, because the command was executed.
 
-    :param call_id: the ID to use if the reply contains none.
+    :param call_id: ID to use if the reply contains none.
     """
     found = _json(body)
     members: dict[str, Any] = found if isinstance(found, dict) else {}
@@ -77,7 +77,7 @@ def read_call(body: bytes, call_id: str) -> CallInfo:
 def refusal(status: int, body: bytes, *, command: str, call_id: str = "", sent: object = None) -> CommandRefused:
     """Return the exception for an error reply. Its code is the HTTP status.
 
-    :param sent: the parameters of the command. Secrets in them are masked in the server's message.
+    :param sent: parameters of the command. Secrets in them are masked in the server's message.
     """
     if status in (401, 403):
         return AuthenticationError(

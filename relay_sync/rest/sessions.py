@@ -53,7 +53,7 @@ class Sessions:
     This class uses no lock, because a fork could copy a lock that is held. The threads share only a dict, and every operation on
     it is atomic.
 
-    :param make: a function that creates a session.
+    :param make: function that creates a session.
     """
 
     def __init__(self, make: Callable[[], requests.Session]) -> None:

@@ -58,7 +58,7 @@ def until(end: float, admit: Admit | None = None) -> Iterator[None]:
     """Set the deadline for all reads that this thread performs in the block.
 
     :param end: the deadline, as a ``time.monotonic()`` value.
-    :param admit: a function that returns whether a request may be sent to an address. It is called with the address of the
+    :param admit: function that returns whether a request may be sent to an address. It is called with the address of the
         established connection before any byte is sent, so that a second DNS lookup cannot change it. It is not called behind a
         proxy, which resolves the name itself.
     """
@@ -274,7 +274,7 @@ class _SecurePool(_Discreet, HTTPSConnectionPool):
 class TimedAdapter(HTTPAdapter):
     """Adapter for ``requests.Session.mount`` whose connections enforce the deadline set by :func:`until`.
 
-    :param trusting: a function that creates the TLS context. It is called for the first https request. The context determines
+    :param trusting: function that creates the TLS context. It is called for the first https request. The context determines
         which certificate authorities are trusted.
     """
 

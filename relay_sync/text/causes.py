@@ -22,8 +22,8 @@ def apart(error: BaseException, handled: BaseException | None) -> None:
     A program may use the client inside an ``except`` block, for example to announce the error on a call. Python then
     links the two exceptions although they are unrelated.
 
-    :param error: the exception to change.
-    :param handled: the value of ``sys.exception()`` before the operation started.
+    :param error: exception to change.
+    :param handled: value of ``sys.exception()`` before the operation started.
     """
     if handled is not None:
         for each in chain(error):

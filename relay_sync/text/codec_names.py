@@ -42,8 +42,8 @@ def right_names(text: str) -> tuple[str, ...]:
 def advice(text: str, accepted: tuple[str, ...] = USUAL) -> str:
     """Return a suggestion for an incorrect codec name, such as ``'PCMU' ('MULAW' is ...)``, or ``""`` if there is none.
 
-    :param text: the name to check.
-    :param accepted: the names that may be suggested.
+    :param text: name to check.
+    :param accepted: names that may be suggested.
     """
     names = [repr(name) for name in right_names(text) if name in accepted]
     what = " for uncompressed 16-bit samples" if names == ["'L16'"] else ""

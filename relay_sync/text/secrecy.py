@@ -51,7 +51,7 @@ SECRET_NAMES: Final = frozenset(
         "token",
     }
 )
-#: Fields whose values may be ordinary words or ids. They are masked by name only.
+#: Fields whose values may be ordinary words or IDs. They are masked by name only.
 _BY_NAME_ONLY: Final = frozenset({"custom_parameters", "project"})
 #: Maximum number of secrets learned at run time, such as bearer tokens. The oldest are dropped first.
 MOST_LEARNED: Final = 256
@@ -123,7 +123,7 @@ class _Form:
 
 
 def _piece(text: str) -> str:
-    """Return a piece from the end of *text*, because similar tokens share a prefix. Return ``""`` if *text* is too short."""
+    """Return a piece from the end of ``text``, because similar tokens share a prefix. Return ``""`` if ``text`` is too short."""
     return next((text[-size:] for size in PIECES if len(text) >= size), "")
 
 
@@ -164,7 +164,7 @@ class Secrets:
     """The secrets of one client.
 
     :param values: secrets that are known from the start. They are kept for the lifetime of the client.
-    :ivar number: the unique number of this object.
+    :ivar number: unique number of this object.
     """
 
     __slots__ = ("__weakref__", "_count", "_fixed", "_forms", "_learned", "number")
@@ -195,9 +195,9 @@ class Secrets:
             self.learn(value)
 
     def hide(self, text: str, *, theirs: bool = False) -> str:
-        """Return *text* with the secrets masked.
+        """Return ``text`` with the secrets masked.
 
-        :param text: the text to mask.
+        :param text: text to mask.
         :param theirs: whether the whole text came from a server. In that case, short secrets are masked as well if they
             are whole words. In this package's messages, short secrets could be ordinary words.
         """
@@ -216,10 +216,10 @@ class Secrets:
 
 
 def _texts(params: Any, names: Set[str], left_out: Set[str] = frozenset()) -> Iterator[tuple[str, bool]]:
-    """Yield each string in *params*, with a flag that is true if the string is inside a field with one of the given names.
+    """Yield each string in ``params``, with a flag that is true if the string is inside a field with one of the given names.
 
-    :param params: a parsed JSON value.
-    :param names: the field names to look for, in lowercase.
+    :param params: parsed JSON value.
+    :param names: field names to look for, in lowercase.
     :param left_out: names of fields to skip.
     """
     # Use an explicit stack, because JSON may be nested more deeply than Python's recursion limit.
@@ -333,7 +333,7 @@ class _Index:
         self._known[secrets.number] = (count, new)
 
     def owners(self, text: str) -> list[Secrets]:
-        """Return the clients whose secrets *text* may contain. The result may include false positives."""
+        """Return the clients whose secrets ``text`` may contain. The result may include false positives."""
         pieces = {text[at : at + size] for size in PIECES for at in range(len(text) - size + 1)}
         owners = self._owners
         numbers = set(owners.get("", ()))
@@ -359,7 +359,7 @@ def keep(secrets: Secrets) -> Secrets:
 
 
 def hide(text: str, *, theirs: bool = False) -> str:
-    """Return *text* with the secrets of all clients of this process masked; see :meth:`Secrets.hide`."""
+    """Return ``text`` with the secrets of all clients of this process masked; see :meth:`Secrets.hide`."""
     owners = _owners(text)
     if len(owners) == 1:
         return owners[0].hide(text, theirs=theirs)

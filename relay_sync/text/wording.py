@@ -15,8 +15,8 @@ def counted(number: int, noun: str, several: str = "") -> str:
     """Return a number with its noun, such as ``1 live call`` or ``2 live calls``.
 
     :param number: the number.
-    :param noun: the singular form of the noun.
-    :param several: the plural form; the default is the singular form with an s.
+    :param noun: singular form of the noun.
+    :param several: plural form; the default is the singular form with an s.
     """
     return f"{number} {noun if number == 1 else several or f'{noun}s'}"
 

@@ -39,7 +39,7 @@ def are_lacking() -> bool:
 def descriptors_for(what: str) -> Iterator[None]:
     """Convert an ``OSError`` caused by a lack of file descriptors into a :class:`ConnectError`.
 
-    :param what: the object that needs the descriptor, for the error message.
+    :param what: object that needs the descriptor, for the error message.
     :raises ConnectError: the block failed for lack of a descriptor.
     """
     handled = sys.exception()
@@ -55,8 +55,8 @@ def descriptors_for(what: str) -> Iterator[None]:
 def without_descriptors(what: str, error: BaseException | None) -> ConnectError:
     """Return the error to raise if the process has run out of file descriptors.
 
-    :param what: the object that needs the descriptor, for the error message.
-    :param error: the operating system's error, or the failure that it caused.
+    :param what: object that needs the descriptor, for the error message.
+    :param error: operating system's error, or the failure that it caused.
     """
     found = ConnectError(
         f"no file descriptor for {what}: {os.strerror(errno.EMFILE)}; close files or sockets of this process, or raise its "

@@ -30,7 +30,7 @@ class Growing:
         self._all.discard(self._key)
 
     def is_at(self, path: str) -> bool:
-        """Return whether *path* currently refers to this file."""
+        """Return whether ``path`` currently refers to this file."""
         try:
             return _key(os.stat(path)) == self._key
         except OSError:
@@ -38,9 +38,9 @@ class Growing:
 
     @classmethod
     def check(cls, path: str | os.PathLike[str]) -> None:
-        """Raise an exception if *path* refers to a registered file, directly or through links.
+        """Raise an exception if ``path`` refers to a registered file, directly or through links.
 
-        :param path: the path to check.
+        :param path: path to check.
         :raises InvalidParameter: the file is still being written.
         """
         try:

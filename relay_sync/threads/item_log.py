@@ -23,7 +23,7 @@ _UNREAD = 65_536  # maximum number of unread items; the oldest are dropped, beca
 class ItemLog(Generic[T]):
     """A queue with a history, for one writer and any number of readers.
 
-    :param what: the kind of item, for error messages.
+    :param what: kind of item, for error messages.
     """
 
     def __init__(self, what: str) -> None:

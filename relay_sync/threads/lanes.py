@@ -68,9 +68,9 @@ def warn_replaced(kind: str, old: InContext | None, new: InContext) -> None:
     No warning is logged if the same handler is registered again, or if a notebook cell or a reloaded module redefines
     it.
 
-    :param kind: the event that the handlers are registered for.
-    :param old: the previous handler, if any.
-    :param new: the new handler.
+    :param kind: event that the handlers are registered for.
+    :param old: previous handler, if any.
+    :param new: new handler.
     """
     if old is not None and old.function != new.function and not _is_redefined(old.function, new.function):
         _log.warning("%s: %s replaces %s, which is no longer called", kind, _placed(new), _placed(old))
@@ -102,7 +102,7 @@ class Lanes:
     :param patience: time before an idle worker exits, in seconds.
     :param most: maximum number of waiting jobs or lanes; see :meth:`offer`.
     :param name: name of the threads; the default is ``relay-lane-N``.
-    :param stays: called each time a worker has been idle for *patience* seconds. If it returns true, the worker keeps
+    :param stays: called each time a worker has been idle for ``patience`` seconds. If it returns true, the worker keeps
         waiting.
     """
 
@@ -161,8 +161,8 @@ class Lanes:
     def offer(self, key: Hashable, job: Callable[..., Any], *args: Any) -> int:
         """Add a job to its lane unless too many jobs are waiting. This limits memory use.
 
-        :param key: the key of the lane.
-        :param job: the function to call.
+        :param key: key of the lane.
+        :param job: function to call.
         :param args: arguments of the function.
         :return: 0 if the job was queued. Otherwise, the number of jobs rejected since the lane was last empty, or, for
             a new lane, since all lanes were last empty.
@@ -290,7 +290,7 @@ class Lanes:
                 return
 
     def stalled(self, now: float, after: float = STALLED_AFTER) -> list[tuple[Hashable, float, int]]:
-        """Return the lanes whose current job has been running for more than *after* seconds.
+        """Return the lanes whose current job has been running for more than ``after`` seconds.
 
         :return: for each lane, its key, the running time in seconds, and the number of waiting jobs.
         """

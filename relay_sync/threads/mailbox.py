@@ -20,7 +20,7 @@ T = TypeVar("T")
 class MailboxClosed(Exception):
     """Raised when the mailbox is closed and all items have been read.
 
-    :ivar error: the exception that closed the mailbox, or ``None`` if it was closed normally.
+    :ivar error: exception that closed the mailbox, or ``None`` if it was closed normally.
     """
 
     def __init__(self, error: BaseException | None) -> None:

@@ -48,7 +48,7 @@ def wait_until(ready: Callable[[], bool], bell: Bell, timeout: float | None) -> 
     """Wait until ``ready()`` is true. Ctrl-C can interrupt the wait on any platform.
 
     :param ready: the condition. It is checked each time the bell rings.
-    :param bell: the bell that rings after every change of the condition.
+    :param bell: bell that rings after every change of the condition.
     :param timeout: maximum time to wait, in seconds; ``None`` waits indefinitely.
     :return: ``False`` after a timeout.
     """
@@ -80,7 +80,7 @@ class Waiter(Generic[T]):
     def settle(self, outcome: T | BaseException, before_waking: Callable[[], object] | None = None) -> bool:
         """Set the outcome and wake the waiting threads.
 
-        :param outcome: the value or the exception.
+        :param outcome: value or the exception.
         :param before_waking: called after the outcome is set and before waiting threads wake up.
         :return: ``False`` if the outcome was already set. It is not changed.
         """

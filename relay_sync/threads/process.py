@@ -43,7 +43,7 @@ class Watched(Protocol):
         """
 
     def at_exit(self, timeout: float) -> None:
-        """Stop within *timeout* seconds because the interpreter is exiting."""
+        """Stop within ``timeout`` seconds because the interpreter is exiting."""
 
 
 #: Identifiers of the threads that must never block.

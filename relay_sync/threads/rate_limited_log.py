@@ -36,7 +36,7 @@ class RateLimitedLog:
         """Log a warning, unless one of the same kind was logged within the last minute.
 
         :param kind: identifier of the kind of message.
-        :param message: the format string, as for ``Logger.warning``.
+        :param message: format string, as for ``Logger.warning``.
         :param args: arguments of the format string.
         """
         omitted = self.due(kind)

@@ -23,7 +23,7 @@ class Handled:
     process that is forked inside the block gets the previous handlers back.
 
     :param handler: called on the main thread with the signal number and the current frame.
-    :param numbers: the signals to handle.
+    :param numbers: signals to handle.
     :param only_defaults: replace only Python's default handlers, and leave the program's handlers in place.
     """
 

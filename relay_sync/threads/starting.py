@@ -27,7 +27,7 @@ def uninterrupted(function: Callable[[], object]) -> None:
     ``Thread.start()`` and ``socket.socketpair()`` need this protection. If an exception interrupts ``start()``, a lock
     stays held and blocks the new thread. If it interrupts ``socketpair()``, a file descriptor leaks.
 
-    :param function: the function to call. Its exceptions are raised to the caller.
+    :param function: function to call. Its exceptions are raised to the caller.
     :raises RuntimeError: the system cannot start a thread.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -54,7 +54,7 @@ def uninterrupted(function: Callable[[], object]) -> None:
 def in_time(function: Callable[[], _T], timeout: float, name: str) -> _T:
     """Call a blocking function that has no timeout, such as a DNS lookup, on a separate thread.
 
-    :param function: the function to call.
+    :param function: function to call.
     :param timeout: maximum time to wait, in seconds.
     :param name: name of the thread.
     :return: the result of the function. Its exceptions are raised to the caller.
@@ -90,7 +90,7 @@ def in_time(function: Callable[[], _T], timeout: float, name: str) -> _T:
 def join_all(threads: Iterable[threading.Thread], timeout: float) -> list[threading.Thread]:
     """Wait for threads to finish. Threads that are still starting cannot be joined and are skipped.
 
-    :param threads: the threads to join.
+    :param threads: threads to join.
     :param timeout: maximum total time to wait, in seconds.
     :return: the threads that are still running.
     """

@@ -16,7 +16,7 @@ def paced(timeout: float | None) -> float | None:
 
 
 def unhurried(timeout: float) -> float:
-    """Return the value that :func:`paced` converts to *timeout* seconds. Use it for internal waits that must not be shortened."""
+    """Return the value that :func:`paced` converts to ``timeout`` seconds. Use it for waits that must not be shortened."""
     return timeout * factor
 
 
@@ -29,7 +29,7 @@ class TimeLeft:
 
     :param timeout: the timeout, in seconds; ``None`` means no limit.
     :param since: start of the timeout on the monotonic clock; the default is the current time.
-    :ivar timeout: the original timeout.
+    :ivar timeout: original timeout.
     """
 
     __slots__ = ("_end", "_rest", "timeout")

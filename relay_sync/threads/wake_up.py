@@ -12,7 +12,7 @@ class WakeUp:
 
     It can be used in any thread and in signal handlers, because it acquires no lock and never blocks.
 
-    :ivar receiver: the socket to register with the selector. When it becomes readable, the thread calls :meth:`clear`.
+    :ivar receiver: socket to register with the selector. When it becomes readable, the thread calls :meth:`clear`.
     :raises OSError: the process has run out of file descriptors.
     """
 

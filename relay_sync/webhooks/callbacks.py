@@ -36,19 +36,19 @@ class Callback:
     In the ``relay`` dialect, ``members`` contains the ``params`` of the event. In the ``cxml`` dialect, it contains the form
     fields. If a form field is repeated, it contains the last value.
 
-    :ivar kind: the subject of the callback: ``stream``, ``recording``, ``call``, ``message`` or ``other``.
-    :ivar state: the new state of the subject, such as ``finished``, ``ringing`` or ``delivered``, or ``""`` if unknown.
+    :ivar kind: subject of the callback: ``stream``, ``recording``, ``call``, ``message`` or ``other``.
+    :ivar state: new state of the subject, such as ``finished``, ``ringing`` or ``delivered``, or ``""`` if unknown.
     :ivar dialect: ``relay`` or ``cxml``.
     :ivar verified: whether the signature is valid, or ``None`` if there is no signature or no signing key.
-    :ivar finding: a description of the result of the verification.
+    :ivar finding: description of the result of the verification.
     :ivar repeated: whether this :class:`Webhooks` object has read the callback before. ``False`` if the signature is invalid.
-    :ivar key: a unique identifier of the callback. It is the same for repeated deliveries.
-    :ivar name: the type as sent by the platform, such as ``calling.call.stream``, ``stream-started`` or ``completed``.
-    :ivar call_id: the ID of the call, or ``""``.
-    :ivar control_id: the ID of the RELAY or REST action, or ``""``.
-    :ivar error: the platform's error code or description, or ``""``.
-    :ivar project_id: the ID of the project (``AccountSid``), or ``""``.
-    :ivar timestamp: the time when the platform sent the callback, with a time zone, or ``None`` if unknown.
+    :ivar key: unique identifier of the callback. It is the same for repeated deliveries.
+    :ivar name: type as sent by the platform, such as ``calling.call.stream``, ``stream-started`` or ``completed``.
+    :ivar call_id: ID of the call, or ``""``.
+    :ivar control_id: ID of the RELAY or REST action, or ``""``.
+    :ivar error: platform's error code or description, or ``""``.
+    :ivar project_id: ID of the project (``AccountSid``), or ``""``.
+    :ivar timestamp: time when the platform sent the callback, with a time zone, or ``None`` if unknown.
     :ivar members: all members as sent by the platform. ``repr`` omits them.
     """
 
@@ -78,21 +78,21 @@ class StreamStatus(Callback):
     :ivar state: ``streaming``, ``finished`` or ``error``. Unknown states are passed on unchanged.
     :ivar dialect: ``relay`` or ``cxml``.
     :ivar verified: whether the signature is valid, or ``None`` if there is no signature or no signing key.
-    :ivar finding: a description of the result of the verification.
+    :ivar finding: description of the result of the verification.
     :ivar repeated: whether this :class:`Webhooks` object has read the callback before. ``False`` if the signature is invalid.
-    :ivar key: a unique identifier of the callback. It is the same for repeated deliveries.
-    :ivar name: the type as sent by the platform, such as ``calling.call.stream``, ``stream-started`` or ``completed``.
-    :ivar call_id: the ID of the call, or ``""``.
-    :ivar control_id: the ID of the RELAY or REST action, or ``""``.
-    :ivar stream_id: the ID of a cXML stream (``StreamSid``), or ``""``.
-    :ivar stream_name: the label of the stream. In the ``cxml`` dialect, a stream without a label has its ID here.
+    :ivar key: unique identifier of the callback. It is the same for repeated deliveries.
+    :ivar name: type as sent by the platform, such as ``calling.call.stream``, ``stream-started`` or ``completed``.
+    :ivar call_id: ID of the call, or ``""``.
+    :ivar control_id: ID of the RELAY or REST action, or ``""``.
+    :ivar stream_id: ID of a cXML stream (``StreamSid``), or ``""``.
+    :ivar stream_name: label of the stream. In the ``cxml`` dialect, a stream without a label has its ID here.
     :ivar track: ``inbound_track``, ``outbound_track`` or ``both_tracks``, or ``""`` in the ``relay`` dialect.
-    :ivar url: the URL to which the platform sends the audio, or ``""`` in the ``cxml`` dialect.
-    :ivar error: the platform's error code or description, or ``""``.
-    :ivar conference_id: the ID of the conference, or ``""``.
-    :ivar tag: the tag of the call, or ``""``.
-    :ivar project_id: the ID of the project (``AccountSid``), or ``""``.
-    :ivar timestamp: the time when the platform sent the callback, with a time zone, or ``None`` if unknown.
+    :ivar url: URL to which the platform sends the audio, or ``""`` in the ``cxml`` dialect.
+    :ivar error: platform's error code or description, or ``""``.
+    :ivar conference_id: ID of the conference, or ``""``.
+    :ivar tag: tag of the call, or ``""``.
+    :ivar project_id: ID of the project (``AccountSid``), or ``""``.
+    :ivar timestamp: time when the platform sent the callback, with a time zone, or ``None`` if unknown.
     :ivar members: all members as sent by the platform. ``repr`` omits them.
     """
 
@@ -118,22 +118,22 @@ class RecordingStatus(Callback):
     :ivar state: ``recording``, ``paused``, ``finished``, ``no_input`` or ``error``. Unknown states are passed on unchanged.
     :ivar dialect: ``relay`` or ``cxml``.
     :ivar verified: whether the signature is valid, or ``None`` if there is no signature or no signing key.
-    :ivar finding: a description of the result of the verification.
+    :ivar finding: description of the result of the verification.
     :ivar repeated: whether this :class:`Webhooks` object has read the callback before. ``False`` if the signature is invalid.
-    :ivar key: a unique identifier of the callback. It is the same for repeated deliveries.
-    :ivar name: the type as sent by the platform, such as ``calling.call.stream``, ``stream-started`` or ``completed``.
-    :ivar call_id: the ID of the call, or ``""``.
-    :ivar recording_id: the ID of the recording on the platform, or ``""``.
-    :ivar control_id: the ID of the RELAY or REST action, or ``""``.
-    :ivar url: the URL of the recording. The recording may not be available there immediately.
-    :ivar duration: the duration in seconds, or 0.0 if unknown.
-    :ivar size: the size in bytes, or 0 if unknown.
-    :ivar channels: the number of channels, 1 or 2, or 0 if unknown.
-    :ivar start_time: the time when the recording started, with a time zone, or ``None`` if unknown.
-    :ivar error: the platform's error code or description, or ``""``.
-    :ivar conference_id: the ID of the conference, or ``""``.
-    :ivar project_id: the ID of the project (``AccountSid``), or ``""``.
-    :ivar timestamp: the time when the platform sent the callback, with a time zone, or ``None`` if unknown.
+    :ivar key: unique identifier of the callback. It is the same for repeated deliveries.
+    :ivar name: type as sent by the platform, such as ``calling.call.stream``, ``stream-started`` or ``completed``.
+    :ivar call_id: ID of the call, or ``""``.
+    :ivar recording_id: ID of the recording on the platform, or ``""``.
+    :ivar control_id: ID of the RELAY or REST action, or ``""``.
+    :ivar url: URL of the recording. The recording may not be available there immediately.
+    :ivar duration: duration in seconds, or 0.0 if unknown.
+    :ivar size: size in bytes, or 0 if unknown.
+    :ivar channels: number of channels, 1 or 2, or 0 if unknown.
+    :ivar start_time: time when the recording started, with a time zone, or ``None`` if unknown.
+    :ivar error: platform's error code or description, or ``""``.
+    :ivar conference_id: ID of the conference, or ``""``.
+    :ivar project_id: ID of the project (``AccountSid``), or ``""``.
+    :ivar timestamp: time when the platform sent the callback, with a time zone, or ``None`` if unknown.
     :ivar members: all members as sent by the platform. ``repr`` omits them.
     """
 
@@ -156,19 +156,19 @@ class OtherStatus(Callback):
 
     Use ``members`` to access fields that are not listed here.
 
-    :ivar kind: the subject of the callback: ``call``, ``message`` or ``other``.
-    :ivar state: the new state as sent by the platform, such as ``ringing`` for a call or ``delivered`` for a message.
+    :ivar kind: subject of the callback: ``call``, ``message`` or ``other``.
+    :ivar state: new state as sent by the platform, such as ``ringing`` for a call or ``delivered`` for a message.
     :ivar dialect: ``relay`` or ``cxml``.
     :ivar verified: whether the signature is valid, or ``None`` if there is no signature or no signing key.
-    :ivar finding: a description of the result of the verification.
+    :ivar finding: description of the result of the verification.
     :ivar repeated: whether this :class:`Webhooks` object has read the callback before. ``False`` if the signature is invalid.
-    :ivar key: a unique identifier of the callback. It is the same for repeated deliveries.
-    :ivar name: the type as sent by the platform, such as ``calling.call.stream``, ``stream-started`` or ``completed``.
-    :ivar call_id: the ID of the call, or ``""``.
-    :ivar control_id: the ID of the RELAY or REST action, or ``""``.
-    :ivar error: the platform's error code or description, or ``""``.
-    :ivar project_id: the ID of the project (``AccountSid``), or ``""``.
-    :ivar timestamp: the time when the platform sent the callback, with a time zone, or ``None`` if unknown.
+    :ivar key: unique identifier of the callback. It is the same for repeated deliveries.
+    :ivar name: type as sent by the platform, such as ``calling.call.stream``, ``stream-started`` or ``completed``.
+    :ivar call_id: ID of the call, or ``""``.
+    :ivar control_id: ID of the RELAY or REST action, or ``""``.
+    :ivar error: platform's error code or description, or ``""``.
+    :ivar project_id: ID of the project (``AccountSid``), or ``""``.
+    :ivar timestamp: time when the platform sent the callback, with a time zone, or ``None`` if unknown.
     :ivar members: all members as sent by the platform. ``repr`` omits them.
     """
 
@@ -210,8 +210,8 @@ def is_cxml(members: Mapping[str, Any]) -> bool:
 def read(dialect: Dialect, members: Mapping[str, Any]) -> StreamStatus | RecordingStatus | OtherStatus:
     """Create a callback.
 
-    :param dialect: the dialect of the members.
-    :param members: the envelope of an event (``relay``), or the form fields by name (``cxml``).
+    :param dialect: dialect of the members.
+    :param members: envelope of an event (``relay``), or the form fields by name (``cxml``).
     """
     return _read_event(members) if dialect == "relay" else _read_form(members)
 

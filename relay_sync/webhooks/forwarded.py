@@ -38,7 +38,7 @@ def places(headers: Mapping[str, str]) -> list[Place]:
 
     Each proxy of the chain contributes one entry. The first entry belongs to the outermost proxy.
 
-    :param headers: the headers of the request, with lower-case names.
+    :param headers: headers of the request, with lower-case names.
     """
     found = [_place(element) for element in _elements(headers.get("forwarded", ""))]
     schemes, hosts, ports = (_listed(headers, f"x-forwarded-{what}") for what in ("proto", "host", "port"))

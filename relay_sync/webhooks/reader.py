@@ -35,19 +35,19 @@ Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 class Webhooks:
     """Parses and verifies the platform's status callbacks. Thread-safe. Create one instance per application.
 
-    :param signing_key: the signing key of the project, as shown in the dashboard, or several keys during a key rotation. This is
+    :param signing_key: signing key of the project, as shown in the dashboard, or several keys during a key rotation. This is
         not the API token. Defaults to the environment variable ``SIGNALWIRE_SIGNING_KEY``. Without a key, callbacks are not
         verified.
-    :param public_url: the URL at which the platform reaches the application, with scheme, host and an optional path prefix. It is
+    :param public_url: URL at which the platform reaches the application, with scheme, host and an optional path prefix. It is
         required behind a proxy. It is recommended in all cases, because a request can contain a wrong host.
     :param strict: whether to refuse callbacks without a valid signature. The platform documents signatures for only a few
         kinds of requests. Start without this option and check :attr:`Callback.verified`.
-    :param trusted_proxies: the addresses and networks of your proxies. If there is no *public_url*, their ``Forwarded`` and
-        ``X-Forwarded-Proto``, ``-Host`` and ``-Port`` headers are used. In this case pass *peer* to :meth:`parse`. Defaults to
+    :param trusted_proxies: addresses and networks of your proxies. If there is no ``public_url``, their ``Forwarded`` and
+        ``X-Forwarded-Proto``, ``-Host`` and ``-Port`` headers are used. In this case pass ``peer`` to :meth:`parse`. Defaults to
         none.
     :param trust_forwarded: whether to use these headers from any client. Set this only if clients cannot bypass the proxy and the
         proxy overwrites the headers.
-    :param max_body: the maximum size of a body, in bytes. Larger requests are refused. Defaults to 1 MiB.
+    :param max_body: maximum size of a body, in bytes. Larger requests are refused. Defaults to 1 MiB.
     :raises InvalidParameter: a value is invalid, or ``strict`` is used without a key.
     """
 
@@ -91,15 +91,15 @@ class Webhooks:
     ) -> StreamStatus | RecordingStatus | OtherStatus:
         """Parse and verify a request.
 
-        :param method: the HTTP method, ``GET`` or ``POST``.
-        :param url: the URL that the server received, including the query. It may be absolute or start with the path.
+        :param method: HTTP method, ``GET`` or ``POST``.
+        :param url: URL that the server received, including the query. It may be absolute or start with the path.
         :param headers: the headers, as a mapping or as pairs. Names are case-insensitive.
         :param body: the body, as bytes.
-        :param peer: the address of the connected client, which is compared with *trusted_proxies*.
+        :param peer: address of the connected client, which is compared with ``trusted_proxies``.
         :param remember: whether to remember the callback, so that :attr:`Callback.repeated` is set for the next delivery. If you
             pass ``False``, call :meth:`remember` after you have handled the callback. A redelivery after a failure is then
             handled again.
-        :param spellings: alternative spellings of *url*, if the framework has rewritten it. The signature may cover any of them.
+        :param spellings: alternative spellings of ``url``, if the framework has rewritten it. Any of them may be signed.
         :return: a :class:`StreamStatus`, a :class:`RecordingStatus` or an :class:`OtherStatus`.
         :raises WebhookRefused: the request is not a callback. Also raised if it has no valid signature and either ``strict`` is
             set or the request was sent by a web page of another site (``Origin``). ``status`` is the HTTP status for the
@@ -128,8 +128,8 @@ class Webhooks:
     def remember(self, callback: Callback) -> None:
         """Remember a callback that was handled, so that :attr:`Callback.repeated` is set for the next delivery.
 
-        :param callback: the result of ``parse(..., remember=False)``.
-        :raises InvalidParameter: *callback* is not a callback.
+        :param callback: result of ``parse(..., remember=False)``.
+        :raises InvalidParameter: ``callback`` is not a callback.
         """
         if not isinstance(callback, Callback):
             raise values.unseen("callback", callback, "a callback that parse() returned")

@@ -81,12 +81,12 @@ def is_genuine(
 
     If both signatures are present, both must be valid. Comparing signatures takes the same time whether or not they match.
 
-    :param keys: the signing keys.
-    :param urls: the URLs that may have been signed.
-    :param signature: the value of one of :data:`HEADERS`, or ``""``.
-    :param sha256: the value of :data:`SHA256_HEADER`, or ``""``.
-    :param body: the body of the request.
-    :param fields: the form fields in the body, or ``None`` if the body is JSON or empty.
+    :param keys: signing keys.
+    :param urls: URLs that may have been signed.
+    :param signature: value of one of :data:`HEADERS`, or ``""``.
+    :param sha256: value of :data:`SHA256_HEADER`, or ``""``.
+    :param body: body of the request.
+    :param fields: form fields in the body, or ``None`` if the body is JSON or empty.
     """
     genuine = False
     for key in keys:
