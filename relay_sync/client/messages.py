@@ -152,7 +152,7 @@ class Message:
 
         The listener is called with each event in order, on a worker thread. It may block.
 
-        :param handler: a function that accepts a ``MessageStateEvent``.
+        :param handler: function that accepts a ``MessageStateEvent``.
         :raises InvalidParameter: the handler is a coroutine function.
         :raises Forked: the message belongs to the parent process.
         """

@@ -267,15 +267,15 @@ class RestClient:
 
         A recording may not be available immediately after it has ended. Pass ``wait`` to wait for it.
 
-        :param url: the URL of the recording, from ``action.url`` or from ``url`` of a
+        :param url: URL of the recording, from ``action.url`` or from ``url`` of a
             :class:`relay_sync.webhooks.RecordingStatus`. Verify a webhook before you use its URL. A forged webhook could make
             your server fetch any URL.
-        :param path: the path of the file. An existing file is replaced. The directory must exist.
+        :param path: path of the file. An existing file is replaced. The directory must exist.
         :param progress: whether to show the progress on standard error if it is a terminal. If ``rich`` is installed, the client
             shows a progress bar.
         :param on_progress: function that is called with the number of bytes received so far and the total number. The total is
             ``None`` if the server does not send it.
-        :param max_bytes: the maximum size of the file, in bytes. Defaults to 1 GiB. A larger file raises
+        :param max_bytes: maximum size of the file, in bytes. Defaults to 1 GiB. A larger file raises
             :class:`relay_sync.DownloadFailed`.
         :param resume: whether to resume from ``<path>.part`` if an earlier download was interrupted. A second download to the
             same path is then refused while the first one is running, even in another process if the file system supports locks.
