@@ -53,6 +53,32 @@ CallEndReason = Literal[
 ]
 Direction = Literal["inbound", "outbound"]
 MessageState = Literal["queued", "initiated", "sent", "delivered", "undelivered", "failed", "received"]
+Track = Literal["inbound", "outbound", "both", "inbound_track", "outbound_track", "both_tracks"]
+Codec = Literal["PCMU", "PCMA", "OPUS", "L16", "G722", "L16@16000h", "L16@24000h"]
+PlayState = Literal["starting", "playing", "paused", "finished", "error"]
+RecordState = Literal["starting", "recording", "paused", "finished", "no_input"]
+StreamState = Literal["starting", "streaming", "finished"]
+TapState = Literal["starting", "tapping", "finished"]
+TranscribeState = Literal["starting", "transcribing", "finished"]
+FaxState = Literal["starting", "page", "finished", "error"]
+CollectState = Literal[
+    "starting",
+    "playing",
+    "collecting",
+    "start_of_input",
+    "digit",
+    "speech",
+    "no_input",
+    "no_match",
+    "finished",
+    "error",
+]
+DetectState = Literal[
+    "starting", "HUMAN", "MACHINE", "UNKNOWN", "READY", "NOT_READY", "CED", "CNG", "finished", "error"
+]
+SendDigitsState = Literal["starting", "finished"]
+AIState = Literal["starting", "finished", "error"]
+QueueState = Literal["starting", "enqueue", "dequeue", "leave"]
 ActionState = Literal[
     "starting",
     "playing",

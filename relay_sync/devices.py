@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
+from .constants import Codec
 from .errors import InvalidParameter
 from .params import nested, values
 
@@ -225,7 +226,7 @@ def stream(
     url: str,
     *,
     name: str | None = None,
-    codec: str | None = None,
+    codec: Codec | str | None = None,
     realtime: bool | None = None,
     status_url: str | None = None,
     status_url_method: Literal["GET", "POST"] | str | None = None,

@@ -35,9 +35,12 @@ Exceptions can be pickled, so they can be used with task queues and process pool
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from .text.secrecy import hide
+
+if TYPE_CHECKING:
+    from .constants import CallEndReason
 
 __all__ = [
     "ActionFailed",
@@ -311,7 +314,7 @@ class CallEnded(_Explained):
 
     def __init__(self, message: str, *, end_reason: str = "") -> None:
         super().__init__(message)
-        self.end_reason = end_reason
+        self.end_reason: CallEndReason | str = end_reason
         """Reason reported by the server (``hangup``, ``busy``, ``noAnswer``, ...), or ``""``."""
 
 
@@ -324,7 +327,7 @@ class DialFailed(_Explained):
 
     def __init__(self, message: str, *, reason: str = "") -> None:
         super().__init__(message)
-        self.reason = reason
+        self.reason: CallEndReason | Literal["timeout", "given_up"] | str = reason
         """Reason from the server, such as ``busy``; ``timeout`` or ``given_up`` if the client ended it; otherwise ``""``."""
 
 

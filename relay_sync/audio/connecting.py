@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import devices
 from ..errors import CallEnded, InvalidParameter, StreamFailed
@@ -13,6 +13,9 @@ from ..threads import logs
 from .coders import check_available
 from .gate import Expected, Gate
 from .stream import AudioStream, StreamingAction
+
+if TYPE_CHECKING:
+    from ..constants import Codec
 
 __all__ = ["ConnectableCall", "Connecting", "check_options", "check_wanted_rate"]
 
@@ -86,7 +89,7 @@ class Connecting:
         self,
         call: ConnectableCall,
         *,
-        codec: str = "PCMU",
+        codec: Codec | str = "PCMU",
         realtime: bool | None = None,
         timeout: float = 10.0,
         sample_rate: int | None = None,
@@ -145,7 +148,7 @@ class Connecting:
     def device(
         self,
         *,
-        codec: str = "PCMU",
+        codec: Codec | str = "PCMU",
         realtime: bool | None = None,
         expires: float = 60.0,
         sample_rate: int | None = None,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ..constants import Direction
+
 # Arrival number, data, timestamp, sequence number, and offset of the data in the track in bytes.
 _Waiting: TypeAlias = tuple[int, bytes, float, int | None, int]
 
@@ -70,7 +72,7 @@ class AudioFrame:
 
     data: bytes = field(repr=False)
     """PCM (16-bit signed little-endian mono), or the raw payload if ``encoding`` is set."""
-    track: str
+    track: Direction | str
     """Track: ``inbound`` (audio from the party on this call) or ``outbound`` (audio played to that party)."""
     timestamp: float
     """Time since the start of the stream in seconds, by the carrier's clock."""

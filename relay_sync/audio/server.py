@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 from urllib.parse import urlsplit
 
 from .. import receivers
@@ -39,13 +39,14 @@ from .gate import Expected, Gate, check_token
 from .receiver import Receiver, ReceiverSettings
 from .recording_files import check_pattern, files_for
 from .server_address import ServerAddress, check_path, check_public_url
-from .stream import AudioStream, StreamingAction
+from .stream import AudioStream, CallStreamAction, StreamingAction
 from .stream_core import StreamCore
 from .stream_handlers import StreamHandlers
 from .stream_wait import wait_for_stream
 from .waking import Waking
 
 if TYPE_CHECKING:
+    from ..constants import Codec, Track
     from ..observing.observer import Observer
     from ..observing.observers import Observers
 
@@ -423,8 +424,8 @@ class AudioServer(Connecting):
         self,
         call: StreamableCall,
         *,
-        track: str = "inbound",
-        codec: str = "PCMU",
+        track: Track | str = "inbound",
+        codec: Codec | str = "PCMU",
         timeout: float = 10.0,
         sample_rate: int | None = None,
         custom_parameters: Mapping[str, Any] | None = None,
@@ -469,7 +470,7 @@ class AudioServer(Connecting):
             except BaseException:
                 _stop(action)
                 raise
-        stream.action = action
+        stream.action = cast("CallStreamAction", action)  # calls of this SDK return one
         return stream
 
     def _carrier_url(self, options: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import evolve
 
@@ -28,7 +28,12 @@ from .speaking import Speaking
 from .stats import StreamStats
 from .stream_core import DtmfEvent, EndReason, StreamCore
 
-__all__ = ["AudioStream", "StreamingAction"]
+if TYPE_CHECKING:
+    from ..constants import Direction, StreamState
+    from ..errors import RelayError
+    from ..events import RelayEvent, StreamEvent
+
+__all__ = ["AudioStream", "CallStreamAction", "StreamingAction"]
 
 _log = logs.get("relay_sync.audio").later
 _MAKING = 5.0  # maximum seconds to wait for the disk thread to create a file
@@ -46,6 +51,58 @@ class StreamingAction(Protocol):
     def error(self) -> BaseException | None: ...
 
     def stop(self) -> object: ...
+
+
+class CallStreamAction(StreamingAction, Protocol):
+    """The result of ``call.stream()``. For calls of this SDK, it is a :class:`relay_sync.StreamAction`."""
+
+    @property
+    def control_id(self) -> str:
+        """ID of the action in commands and events."""
+
+    @property
+    def state(self) -> StreamState | str:
+        """Latest state reported by the platform: ``streaming`` or ``finished``; ``starting`` before the first event."""
+
+    @property
+    def reply(self) -> dict[str, Any]:
+        """The server's reply to the command that started the stream."""
+
+    @property
+    def latest(self) -> RelayEvent | None:
+        """Latest event of the action; ``None`` before the first event."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the action has ended, successfully or not."""
+
+    @property
+    def completed(self) -> bool:
+        """Alias of :attr:`is_done`."""
+
+    @property
+    def result(self) -> StreamEvent | None:
+        """The final event; ``None`` while the action is running."""
+
+    @property
+    def error(self) -> RelayError | None:
+        """The error that ended the action; ``None`` if it is running or ended without an error."""
+
+    def wait(self, timeout: float | None = None) -> StreamEvent:
+        """Block until the action ends.
+
+        :param timeout: maximum time to wait, in seconds; ``None`` waits until the action ends.
+        :return: the final event.
+        :raises WaitTimeout: the action is still running. You can wait again.
+        :raises RelayError: the error that ended the action.
+        """
+
+    def stop(self) -> dict[str, Any]:
+        """Stop the action. If it has ended, this method does nothing.
+
+        :return: the server's result; ``{}`` if no command was sent.
+        :raises RelayError: the command failed.
+        """
 
 
 class AudioStream(Speaking):
@@ -97,7 +154,7 @@ class AudioStream(Speaking):
         """Announced tracks: ``("inbound",)``, ``("outbound",)`` or both."""
         self.sample_rate = sample_rate
         """Sample rate of the frames in Hz. Saved files always have the codec's rate."""
-        self.action: StreamingAction | None = None
+        self.action: CallStreamAction | None = None
         """The action returned by ``call.stream``, for streams of ``AudioServer.listen``; otherwise ``None``."""
         self.error: BaseException | None = None
         """Error that ended a two-way connection; ``None`` if there was none."""
@@ -185,7 +242,7 @@ class AudioStream(Speaking):
     def __iter__(self) -> Iterator[AudioFrame]:
         return self._frames(None)
 
-    def tracks(self, track: str) -> Iterator[AudioFrame]:
+    def tracks(self, track: Direction | str) -> Iterator[AudioFrame]:
         """Iterate over the frames of one track.
 
         :param track: ``inbound`` or ``outbound``.
@@ -211,7 +268,7 @@ class AudioStream(Speaking):
                 raise InvalidParameter("track", track, f"{there}: the stream has no other track")
         return name
 
-    def resampled(self, sample_rate: int, *, track: str | None = None) -> Iterator[AudioFrame]:
+    def resampled(self, sample_rate: int, *, track: Direction | str | None = None) -> Iterator[AudioFrame]:
         """Iterate over the frames at another sample rate. Each frame keeps its duration.
 
         :param sample_rate: sample rate in Hz.
@@ -229,7 +286,7 @@ class AudioStream(Speaking):
             evolve(frame, data=resamplers.process(frame.track, frame.pcm), sample_rate=sample_rate) for frame in frames
         )
 
-    def read_frame(self, timeout: float | None = None, *, track: str | None = None) -> AudioFrame | None:
+    def read_frame(self, timeout: float | None = None, *, track: Direction | str | None = None) -> AudioFrame | None:
         """Wait for the next frame.
 
         :param timeout: maximum time to wait, in seconds; ``None`` waits until a frame arrives or the stream ends.
@@ -242,7 +299,7 @@ class AudioStream(Speaking):
             timeout = values.timeout(timeout)
         return self._buffer.take(None if track is None else self._known(track), timeout)
 
-    def read(self, seconds: float, timeout: float | None = None, *, track: str | None = None) -> bytes:
+    def read(self, seconds: float, timeout: float | None = None, *, track: Direction | str | None = None) -> bytes:
         """Read audio of one track as PCM (16-bit little-endian mono).
 
         At the end of the stream, the method returns the remaining audio, and then ``b""``. Gaps are not filled with silence. If

@@ -154,8 +154,10 @@ class Client(Protocol[C]):
     @overload
     def dial(
         self,
-        devices: Sequence[Sequence[Mapping[str, Any]]],
         *,
+        to: str,
+        from_: str | None = None,
+        ring_timeout: int | None = None,
         tag: str | None = None,
         max_duration: int | None = None,
         dial_timeout: float | None = None,
@@ -171,10 +173,8 @@ class Client(Protocol[C]):
     @overload
     def dial(
         self,
+        devices: Sequence[Sequence[Mapping[str, Any]]],
         *,
-        to: str,
-        from_: str | None = None,
-        ring_timeout: int | None = None,
         tag: str | None = None,
         max_duration: int | None = None,
         dial_timeout: float | None = None,

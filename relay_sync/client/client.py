@@ -283,6 +283,11 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         """Connect if necessary, and wait until the client can send commands. Same as :meth:`connect`.
 
         :param timeout: maximum time to wait, in seconds. Defaults to ``connect_timeout``.
+        :raises AuthenticationError: the server refused the credentials. The message quotes the server's reason.
+        :raises ConnectError: the host name is unknown, the certificate is not trusted, or the server refused the session three
+            times.
+        :raises ConnectTimeout: no session was established before the timeout. ``__cause__`` is the last failure.
+        :raises ClientClosed: the client was closed while this method was waiting.
         """
         self.connect(timeout)
 
@@ -313,7 +318,13 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             self._hang_up_calls(end - limit / 2)  # the other half is for closing
         self._link.close(end, hang_up_calls=hangup_calls, advice=advice)
 
-    close = disconnect
+    def close(self, timeout: float | None = None, *, hangup_calls: bool = False) -> None:
+        """Close the connection. Same as :meth:`disconnect`.
+
+        :param timeout: maximum time to wait, in seconds. Defaults to 5.
+        :param hangup_calls: whether to hang up live calls and outbound legs that are still being dialed.
+        """
+        self.disconnect(timeout, hangup_calls=hangup_calls)
 
     def __enter__(self) -> RelayClient:
         self.connect()

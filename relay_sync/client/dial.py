@@ -46,8 +46,10 @@ class Dialing:
     @overload
     def dial(
         self,
-        devices: Sequence[Sequence[Mapping[str, Any]]],
         *,
+        to: str,
+        from_: str | None = None,
+        ring_timeout: int | None = None,
         tag: str | None = None,
         max_duration: int | None = None,
         dial_timeout: float | None = None,
@@ -62,10 +64,8 @@ class Dialing:
     @overload
     def dial(
         self,
+        devices: Sequence[Sequence[Mapping[str, Any]]],
         *,
-        to: str,
-        from_: str | None = None,
-        ring_timeout: int | None = None,
         tag: str | None = None,
         max_duration: int | None = None,
         dial_timeout: float | None = None,

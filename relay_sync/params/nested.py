@@ -8,7 +8,7 @@ known type.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, Final, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Literal, NotRequired, TypedDict
 
 from ..errors import InvalidParameter
 from ..text.wording import either
@@ -49,8 +49,76 @@ __all__ = [
     "tap_device",
 ]
 
-#: One item of ``play``, such as ``{"type": "tts", "params": {"text": "hello"}}``.
-Media = Mapping[str, Any]
+if TYPE_CHECKING:
+
+    class AudioParams(TypedDict):
+        """Parameters of an audio file.
+
+        :ivar url: HTTP(S) URL of the file.
+        """
+
+        url: str
+
+    class AudioMedia(TypedDict):
+        """An audio file to play."""
+
+        type: Literal["audio"]
+        params: AudioParams
+
+    class TTSParams(TypedDict):
+        """Parameters of text-to-speech.
+
+        :ivar text: text to speak.
+        :ivar language: language of the text, such as ``en-US``.
+        :ivar gender: ``female`` or ``male``.
+        :ivar voice: name of the voice.
+        """
+
+        text: str
+        language: NotRequired[str]
+        gender: NotRequired[Literal["male", "female"] | str]
+        voice: NotRequired[str]
+
+    class TTSMedia(TypedDict):
+        """A text to speak."""
+
+        type: Literal["tts"]
+        params: TTSParams
+
+    class SilenceParams(TypedDict):
+        """Parameters of silence.
+
+        :ivar duration: duration in seconds.
+        """
+
+        duration: float
+
+    class SilenceMedia(TypedDict):
+        """A pause."""
+
+        type: Literal["silence"]
+        params: SilenceParams
+
+    class RingtoneParams(TypedDict):
+        """Parameters of a ringtone.
+
+        :ivar name: country code of the ringtone, such as ``us``.
+        :ivar duration: duration in seconds.
+        """
+
+        name: str
+        duration: NotRequired[float]
+
+    class RingtoneMedia(TypedDict):
+        """A ringtone to play."""
+
+        type: Literal["ringtone"]
+        params: RingtoneParams
+
+    #: One item of ``play``, such as ``{"type": "tts", "params": {"text": "hello"}}``.
+    Media = AudioMedia | TTSMedia | SilenceMedia | RingtoneMedia | Mapping[str, Any]
+else:
+    Media = Mapping[str, Any]  # creating the classes would slow down the import
 
 Check = Callable[[str, Any], Any]
 
@@ -59,7 +127,7 @@ class RecordAudio(TypedDict, total=False):
     """Recording options. The platform chooses defaults for omitted options.
 
     :ivar beep: whether to play a beep before the recording.
-    :ivar format: file format.
+    :ivar format: file format: ``mp3``, ``wav`` or ``mp4``.
     :ivar stereo: whether to record each direction on a separate channel.
     :ivar direction: audio to record: ``listen``, ``speak`` or ``both``.
     :ivar initial_timeout: maximum silence at the start, in seconds; 0 means no limit.
@@ -70,9 +138,9 @@ class RecordAudio(TypedDict, total=False):
     """
 
     beep: bool
-    format: str
+    format: Literal["mp3", "wav", "mp4"] | str
     stereo: bool
-    direction: str
+    direction: Literal["listen", "speak", "both"] | str
     initial_timeout: float
     end_silence_timeout: float
     max_length: float
@@ -134,7 +202,7 @@ class DetectOptions(TypedDict, total=False):
     :ivar params: options of the detector.
     """
 
-    type: str
+    type: Literal["machine", "fax", "digit"] | str
     params: dict[str, Any]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from ..errors import InvalidParameter
 from ..server.websocket import WebSocketServer
@@ -239,7 +239,13 @@ class Controls:
     # -- audio faults --------------------------------------------------------------------------------------------------
 
     def disturb_stream(
-        self, kind: str, *, at: int = 10, count: int = 1, error: str = "connection_refused", times: int | None = 1
+        self,
+        kind: Literal["gap", "duplicate", "reorder", "garbage", "drop", "reset", "wrong codec", "refuse"] | str,
+        *,
+        at: int = 10,
+        count: int = 1,
+        error: str = "connection_refused",
+        times: int | None = 1,
     ) -> None:
         """Inject a fault into the audio of the next streams. Several faults can affect the same stream.
 

@@ -6,7 +6,7 @@ import itertools
 import ssl
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, TypedDict, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar
 
 from ..errors import InvalidParameter, SimulatorClosed
 from ..server.listening import url_host
@@ -156,17 +156,17 @@ class Simulator(Controls, Story):
         token: str | None = None,
         jwt_token: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
-        media: str = "realtime",
+        media: Literal["realtime", "fast"] | str = "realtime",
         ptime: float = 0.02,
         speed: float = 1.0,
         media_ssl_context: ssl.SSLContext | None = None,
         record_seconds: float = 600.0,
         dial_timeout: float = 5.0,
-        refuse_with: str = "error",
-        on_bad_resume: str = "refuse",
+        refuse_with: Literal["error", "result"] | str = "error",
+        on_bad_resume: Literal["refuse", "fresh"] | str = "refuse",
         replay_events: bool = False,
         finish_streams: bool = True,
-        status_dialect: str = "relay",
+        status_dialect: Literal["relay", "cxml"] | str = "relay",
         signing_key: str | None = None,
         dial_winner: str = "string",
         strict: bool = False,

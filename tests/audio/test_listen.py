@@ -127,7 +127,8 @@ def audio() -> Iterator[AudioServer]:
 def test_a_stream_and_its_action(audio: AudioServer, tmp_path: Path) -> None:
     switch = Switch(_talk_until_stopped)
     with audio.listen(switch, track="both", codec="L16", custom_parameters={"a": "b"}, name="n") as stream:
-        assert stream.action is switch
+        taken: object = stream.action
+        assert taken is switch
         frame = stream.read_frame(PATIENCE)
         assert frame is not None
         assert frame.pcm == PCMU.decode(PAYLOAD)

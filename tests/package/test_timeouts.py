@@ -109,6 +109,7 @@ OTHERWISE: dict[str, tuple[Wait, type[Exception] | bool | None]] = {
     "RelayClient.wait_until_ready": (lambda on, left: on.client.wait_until_ready(left), None),
     "RelayClient.dial": (lambda on, left: on.client.dial(to="+15550100022", dial_timeout=left), DialFailed),
     "RelayClient.disconnect": (lambda on, left: RelayClient(**CREDENTIALS).disconnect(left), None),
+    "RelayClient.close": (lambda on, left: RelayClient(**CREDENTIALS).close(left), None),
     "Call.wait_for_answered": (lambda on, left: on.call.wait_for_answered(left).synthetic, False),
     "Call.wait_for_ringing": (lambda on, left: on.call.wait_for_ringing(left).synthetic, False),
     "Phone.sent": (lambda on, left: bool(on.phone.sent("calling.hold", within=left)), False),

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from typing import assert_type
+from typing import TYPE_CHECKING, Any, Literal, assert_type
 
 import relay_sync
 import relay_sync.audio
 import relay_sync.events
-from relay_sync import Call, Message, RelayClient
+from relay_sync import (
+    Call,
+    CallEnded,
+    DialFailed,
+    Message,
+    PlayAction,
+    RecordAction,
+    RelayClient,
+    StreamAction,
+    constants,
+    devices,
+)
 from relay_sync.audio import AudioServer
+from relay_sync.audio.stream import CallStreamAction
+from relay_sync.constants import Direction
 from relay_sync.events import MessageEvent, MessageStateEvent, PlayEvent, StreamEvent, TaskEvent
+from relay_sync.simulator import Phone, Simulator
 from relay_sync.webhooks import OtherStatus, RecordingStatus, StreamStatus, Webhooks
+
+if TYPE_CHECKING:
+    from relay_sync.params.nested import TTSMedia
 
 
 def names(audio: AudioServer) -> None:
@@ -69,3 +86,55 @@ def callbacks(webhooks: Webhooks) -> None:
         assert_type(callback, RecordingStatus)
     else:
         assert_type(callback, OtherStatus)
+
+
+def streams(audio: AudioServer, call: Call) -> None:
+    """The action of a stream has the methods of a stream action, and tracks are literals."""
+    stream = audio.listen(call, track="both", codec="L16@16000h")
+    assert stream.action is not None
+    assert_type(stream.action.wait(5), StreamEvent)
+    assert_type(stream.action.control_id, str)
+    assert_type(stream.action.stop(), dict[str, Any])
+    action: CallStreamAction = call.stream("wss://example.com")
+    assert action.control_id
+    for frame in stream.tracks("inbound"):
+        assert_type(frame.track, Direction | str)
+
+
+def states(play: PlayAction, record: RecordAction, streamed: StreamAction) -> None:
+    """Each action has its own states."""
+    assert_type(play.state, constants.PlayState | str)
+    assert_type(record.state, constants.RecordState | str)
+    assert_type(streamed.state, constants.StreamState | str)
+
+
+def dictionaries(call: Call) -> None:
+    """Dictionaries have types, but accept items that the SDK does not know."""
+    speech: TTSMedia = {"type": "tts", "params": {"text": "hello", "gender": "female"}}
+    call.play([speech, {"type": "silence", "params": {"duration": 1}}, {"type": "new", "params": {"x": 1}}])
+    call.play([{"type": "tts", "params": {"text": "hello"}}])
+    items: list[dict[str, object]] = [{"type": "ringtone", "params": {"name": "us"}}]
+    call.play(items)
+    wrong: TTSMedia = {"type": "tts", "params": {"words": "hello"}}  # type: ignore[typeddict-unknown-key,typeddict-item]
+    assert wrong
+
+
+def reasons(ended: CallEnded, failed: DialFailed) -> None:
+    """Reasons are literals, but other values are possible."""
+    assert_type(ended.end_reason, constants.CallEndReason | str)
+    assert_type(failed.reason, constants.CallEndReason | Literal["timeout", "given_up"] | str)
+
+
+def dialed(client: RelayClient) -> None:
+    """Both forms of a dial return a call."""
+    assert_type(client.dial(to="+15550100"), Call)
+    assert_type(client.dial([[devices.phone("+15550100")]]), Call)
+    client.dial()  # type: ignore[call-overload]
+
+
+def simulated(simulator: Simulator, phone: Phone) -> None:
+    """The simulator accepts words from variables, too."""
+    word: str = "answered"
+    phone.wait_until(word)
+    phone.wait_until("ended")
+    simulator.disturb_stream("wrong codec")

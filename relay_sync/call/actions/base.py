@@ -119,13 +119,14 @@ class Action(Generic[E]):
     :param host: internal part of the call.
     """
 
-    #: The method that starts the action.
     method: ClassVar[str] = ""
+    """RELAY method that starts the action, such as ``calling.play``."""
     event_type: ClassVar[str] = ""
-    #: States that end the action.
+    """Type of the events of the action, such as ``calling.call.play``."""
     end_states: ClassVar[frozenset[str]] = frozenset({"finished"})
-    #: States that end the action with an error.
+    """States that end the action."""
     error_states: ClassVar[frozenset[str]] = frozenset({"error"})
+    """States that end the action with an error."""
 
     def __init__(
         self,
@@ -507,8 +508,8 @@ class StoppableAction(Action[E]):
 class PausableAction(StoppableAction[E]):
     """An action that can be paused and resumed."""
 
-    #: Values that ``pause`` accepts for ``behavior``.
     behaviors: ClassVar[tuple[str, ...]] = ()
+    """Values that :meth:`pause` accepts for ``behavior``."""
     #: Whether the action has ever been paused. Its duration is then unknown.
     _was_paused = False
     #: Whether the action is paused; ``None`` while the reply to a pause or resume command is pending.

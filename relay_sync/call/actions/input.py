@@ -11,13 +11,14 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ... import events
-from ...constants import EVENT_CALL_COLLECT, EVENT_CALL_DETECT, EVENT_CALL_PLAY, EVENT_CALL_SEND_DIGITS, ActionState
+from ...constants import EVENT_CALL_COLLECT, EVENT_CALL_DETECT, EVENT_CALL_PLAY, EVENT_CALL_SEND_DIGITS
 from ...events import RelayEvent
 from ...threads.outcome import Waiter
 from .base import OVERDUE, Action, Question, StoppableAction, VolumeAction
 from .replies import ReadableAsReply
 
 if TYPE_CHECKING:
+    from ...constants import CollectState, DetectState, SendDigitsState
     from ...events import CollectEvent, DetectEvent
 
 __all__ = ["CollectAction", "DetectAction", "SendDigitsAction", "StandaloneCollectAction"]
@@ -38,6 +39,9 @@ KEPT: Final = 10_000
 class _Collecting(StoppableAction["CollectEvent"]):
     """Base class of the actions that collect input."""
 
+    if TYPE_CHECKING:
+        state: CollectState | str
+
     event_type = EVENT_CALL_COLLECT
 
     def _prepare(self) -> None:
@@ -52,7 +56,7 @@ class _Collecting(StoppableAction["CollectEvent"]):
 
     def _progress(self, event: CollectEvent) -> None:
         kind = event.type
-        self.state: ActionState | str = event.state or kind or self.state
+        self.state = event.state or kind or self.state
         if kind == "start_of_input":
             self._started = True
         elif kind == "error" or event.state == "error":
@@ -179,7 +183,7 @@ class CollectAction(_Collecting, VolumeAction["CollectEvent"]):
             state = getattr(event, "state", "")
             if state:
                 # The prompt has finished, but the action continues to collect input.
-                self.state: ActionState | str = "collecting" if state == "finished" else state
+                self.state = "collecting" if state == "finished" else state
             if state == "error":
                 self._end(event, self._failure(state))
             return
@@ -193,6 +197,9 @@ class DetectAction(StoppableAction["DetectEvent"]):
     """
 
     method = "calling.detect"
+    if TYPE_CHECKING:
+        state: DetectState | str
+
     event_type = EVENT_CALL_DETECT
 
     def _prepare(self) -> None:
@@ -204,7 +211,7 @@ class DetectAction(StoppableAction["DetectEvent"]):
         word = event.event
         if not word:
             return
-        self.state: ActionState | str = word
+        self.state = word
         if word == "error":
             self._end(event, self._failure(word))
         elif word == "finished":
@@ -289,6 +296,9 @@ class SendDigitsAction(ReadableAsReply, Action["events.SendDigitsEvent"]):
     """An action that sends digits (``calling.send_digits``). It cannot be stopped."""
 
     method = "calling.send_digits"
+    if TYPE_CHECKING:
+        state: SendDigitsState | str
+
     event_type = EVENT_CALL_SEND_DIGITS
 
     def _longest_for_certain(self) -> float | None:

@@ -14,7 +14,6 @@ from ...constants import (
     EVENT_CALL_STREAM,
     EVENT_CALL_TAP,
     EVENT_CALL_TRANSCRIBE,
-    ActionState,
 )
 from ...errors import RelayError, StreamFailed
 from ...threads import logs
@@ -22,6 +21,7 @@ from .base import E, PausableAction, Question, StoppableAction, VolumeAction
 
 if TYPE_CHECKING:
     from ... import events
+    from ...constants import FaxState, PlayState, RecordState, StreamState, TapState, TranscribeState
     from ...events import FaxEvent
 
 _log = logs.get("relay_sync")
@@ -40,6 +40,9 @@ __all__ = [
 
 class PlayAction(PausableAction["events.PlayEvent"], VolumeAction["events.PlayEvent"]):
     """A playback (``calling.play``). Its final state is ``finished`` or ``error``."""
+
+    if TYPE_CHECKING:
+        state: PlayState | str
 
     method = "calling.play"
     event_type = EVENT_CALL_PLAY
@@ -70,6 +73,9 @@ class _Recording(StoppableAction[E]):
 
 class RecordAction(_Recording["events.RecordEvent"], PausableAction["events.RecordEvent"]):
     """A recording (``calling.record``). Its final state is ``finished`` or ``no_input``."""
+
+    if TYPE_CHECKING:
+        state: RecordState | str
 
     method = "calling.record"
     event_type = EVENT_CALL_RECORD
@@ -114,6 +120,9 @@ class StreamAction(StoppableAction["events.StreamEvent"]):
     ``streaming`` event, the SDK logs a warning, and the reason of the result is ``never_streamed``.
     """
 
+    if TYPE_CHECKING:
+        state: StreamState | str
+
     method = "calling.stream"
     event_type = EVENT_CALL_STREAM
     # The platform documents only "streaming" and "finished". As a precaution, these states are treated as errors.
@@ -156,6 +165,9 @@ class StreamAction(StoppableAction["events.StreamEvent"]):
 class TapAction(StoppableAction["events.TapEvent"]):
     """A tap, which copies the audio of a call to an RTP address or a WebSocket (``calling.tap``)."""
 
+    if TYPE_CHECKING:
+        state: TapState | str
+
     method = "calling.tap"
     event_type = EVENT_CALL_TAP
 
@@ -168,6 +180,9 @@ class TapAction(StoppableAction["events.TapEvent"]):
 
 class TranscribeAction(_Recording["events.TranscribeEvent"]):
     """A transcription in the background (``calling.transcribe``)."""
+
+    if TYPE_CHECKING:
+        state: TranscribeState | str
 
     method = "calling.transcribe"
     event_type = EVENT_CALL_TRANSCRIBE
@@ -205,6 +220,9 @@ class FaxAction(StoppableAction["FaxEvent"]):
     The final state is ``finished``, whether or not the fax was transmitted. Use :attr:`success` to check the result.
     """
 
+    if TYPE_CHECKING:
+        state: FaxState | str
+
     event_type = EVENT_CALL_FAX
     _page = 0
 
@@ -214,7 +232,7 @@ class FaxAction(StoppableAction["FaxEvent"]):
             number = event.details.get("number")
             self._page = number if isinstance(number, int) and not isinstance(number, bool) else self._page + 1
         if kind:
-            self.state: ActionState | str = kind
+            self.state = kind
         if kind in self.error_states:
             self._end(event, self._failure(kind))
         elif kind in self.end_states:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ...constants import EVENT_CALL_AI, EVENT_CALL_PAY, EVENT_CALL_QUEUE, ActionState
+from ...constants import EVENT_CALL_AI, EVENT_CALL_PAY, EVENT_CALL_QUEUE
 from .base import StoppableAction
 from .replies import ReadableAsReply
 
 if TYPE_CHECKING:
     from ... import events
+    from ...constants import AIState, QueueState
     from ...events import PayEvent
 
 __all__ = ["AIAction", "PayAction", "QueueAction"]
@@ -27,7 +28,7 @@ class PayAction(StoppableAction["PayEvent"]):
     event_type = EVENT_CALL_PAY
 
     def _progress(self, event: PayEvent) -> None:
-        self.state: ActionState | str = event.result or event.for_ or self.state
+        self.state = event.result or event.for_ or self.state
         if event.result:
             self._end(event, None)
 
@@ -53,6 +54,9 @@ class AIAction(StoppableAction["events.AIEvent"]):
     The platform reports the conversation with ``calling.ai.*`` events of the call. These events do not have a ``control_id``.
     """
 
+    if TYPE_CHECKING:
+        state: AIState | str
+
     method = "calling.ai"
     event_type = EVENT_CALL_AI
 
@@ -61,6 +65,9 @@ class QueueAction(ReadableAsReply, StoppableAction["events.QueueEvent"]):
     """A call in a queue (``calling.queue.enter``). It ends when the call is dequeued or leaves the queue."""
 
     method = "calling.queue.enter"
+    if TYPE_CHECKING:
+        state: QueueState | str
+
     event_type = EVENT_CALL_QUEUE
     end_states: ClassVar[frozenset[str]] = frozenset({"dequeue", "leave"})
 
@@ -75,7 +82,7 @@ class QueueAction(ReadableAsReply, StoppableAction["events.QueueEvent"]):
         self._position = event.position if out or "position" in event.params else self._position
         self._size = event.size if "size" in event.params else self._size
         if event.status:
-            self.state: ActionState | str = event.status
+            self.state = event.status
         if event.status in self.end_states:
             self._end(event, None)
 

@@ -6,14 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from ... import events
+from ...constants import Codec, Track
 from ...params import values
 from ..actions import StreamAction
 from .base import ADDRESS, Verbs
 
 __all__ = ["Codec", "StreamVerbs", "Track"]
-
-Track = Literal["inbound", "outbound", "both", "inbound_track", "outbound_track", "both_tracks"]
-Codec = Literal["PCMU", "PCMA", "OPUS", "L16", "G722", "L16@16000h", "L16@24000h"]
 
 
 class StreamVerbs(Verbs):
