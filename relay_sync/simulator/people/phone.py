@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from attrs import define, field
 
-from ...constants import CallState
 from ...errors import CallEnded, CommandRefused, InvalidParameter, WaitTimeout
 from ..core import given
 from ..core.journal import Entry, Reader
@@ -80,7 +79,9 @@ class Phone:
         """
         return b"".join(stream.heard_audio for stream in self.streams if isinstance(stream, TwoWayStream))
 
-    def wait_until(self, state: CallState | str, timeout: float = 10.0) -> None:
+    def wait_until(
+        self, state: Literal["created", "ringing", "answered", "ending", "ended"] | str, timeout: float = 10.0
+    ) -> None:
         """Wait until the call has reached a state. Return immediately if it was in that state earlier.
 
         :param state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``.
