@@ -163,7 +163,7 @@ FIGURES: dict[str, list[str]] = {
         f"`max_bytes` is {DOWNLOAD_LIMIT // 2**30} GiB",
         f"`timeout` ({plain(default(RestClient.download, 'timeout'))} s)",
         f"at most {download.MOST_REDIRECTS} redirects",
-        f"the server fails ({', '.join(map(str, sorted(exchange._TROUBLED)))})",
+        f"the platform fails ({', '.join(map(str, sorted(exchange._TROUBLED)))})",
         f"responds with {', '.join(map(str, sorted(download._ABSENT)[:-1]))} or {max(download._ABSENT)}",
     ],
     "docs/script.md": [f"`--drain {plain(option('run app:client', 'drain'))}`"],
