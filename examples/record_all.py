@@ -1,4 +1,4 @@
-"""Record every call to a stereo WAV file in ``calls/``, with the caller on the left channel and the far side on the right.
+"""Record every call to a stereo WAV file in ``calls/``, with the caller on the left and what the caller hears on the right.
 
 The files are written during the calls and are always valid. If this program is killed, less than one second of audio is lost.
 

@@ -1,4 +1,4 @@
-"""Save a call as a stereo WAV file, with the caller on the left channel and the far side on the right.
+"""Save a call as a stereo WAV file, with the caller on the left and what the caller hears on the right.
 
 python examples/stream_to_wav.py --simulate
 """

@@ -326,7 +326,7 @@ def test_a_message_and_a_task_that_nobody_hears_say_so_once(caplog: pytest.LogCa
     reason = "no client has subscribed to context 'sale'; clients have subscribed to 'sales'"
     lines = [record.getMessage() for record in caplog.records if "has subscribed" in record.getMessage()]
     waiting = (f"the message from {FROM} to {TO}", "the task", f"the call from {FROM} to {TO}")
-    assert lines == [f"{what} waits: {reason}" for what in waiting]
+    assert lines == [f"{what} is waiting: {reason}" for what in waiting]
 
 
 def test_a_call_that_comes_before_its_client_is_no_mistake(caplog: pytest.LogCaptureFixture) -> None:

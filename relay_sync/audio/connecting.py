@@ -106,15 +106,15 @@ class Connecting:
         :param call: an answered call.
         :param codec: ``PCMU``, ``PCMA``, ``L16`` or ``G722``, optionally with modifiers. ``OPUS`` is accepted too, although
             SignalWire documents it only for ``call.stream``. G722 and OPUS need the ``codecs`` extra.
-        :param realtime: whether the carrier plays audio with minimal delay. Audio sent in bursts is then lost. By default the
-            carrier plays all audio, even if it is late.
+        :param realtime: whether the platform plays audio with minimal delay. Audio sent in bursts is then lost. By default the
+            platform plays all audio, even if it is late.
         :param timeout: maximum time to wait for the stream to start, in seconds, counted from the command.
         :param sample_rate: sample rate in Hz of the frames and of the PCM passed to ``play``. Defaults to the server's setting.
         :param custom_parameters: values to deliver in ``stream.custom_parameters``.
         :param connect_options: additional parameters of ``call.connect``, such as ``max_duration``.
         :param device_options: additional parameters of ``devices.stream``, such as ``name`` or ``status_url``.
         :return: the two-way stream.
-        :raises StreamFailed: the carrier did not connect or sent no ``start``, the call has ended, or it could not be connected.
+        :raises StreamFailed: the platform did not connect or sent no ``start``, the call has ended, or it could not be connected.
         :raises InvalidParameter: a parameter is invalid, or ``public_url`` is required but missing.
         :raises UnsupportedCodec: the codec is unknown or needs the ``codecs`` extra. No command was sent.
         :raises OSError: the server cannot start because its address is not available.
@@ -161,7 +161,7 @@ class Connecting:
         stream is delivered by :meth:`accept` or to ``on_stream``.
 
         :param codec: codec of the stream, as for :meth:`connect`.
-        :param realtime: whether the carrier plays audio with minimal delay, as for :meth:`connect`.
+        :param realtime: whether the platform plays audio with minimal delay, as for :meth:`connect`.
         :param expires: validity of the device's one-time token in seconds. The token allows one connection.
         :param sample_rate: sample rate in Hz of the frames and of the PCM passed to ``play``. Defaults to the server's setting.
         :param custom_parameters: values to deliver in ``stream.custom_parameters``.

@@ -140,8 +140,8 @@ class Diagnosis:
             "silence",
             "only silence in the first %.1f s of %s: "
             + (
-                "is the party muted, or is it the wrong track (inbound is what the party on this call says, outbound what it"
-                " hears)?"
+                "is the party muted, or is it the wrong track (inbound is the audio of the remote party, outbound the"
+                " audio that this party hears)?"
                 if len(self._silent) == 1
                 else "is the call on hold or muted?"
             ),

@@ -63,11 +63,11 @@ class AudioFrame:
     """One frame of audio from one track.
 
     :ivar data: PCM (16-bit signed little-endian mono), or the raw payload if ``encoding`` is set.
-    :ivar track: ``inbound`` (audio from the party on this call) or ``outbound`` (audio played to that party).
-    :ivar timestamp: time since the start of the stream in seconds, by the carrier's clock.
+    :ivar track: ``inbound``: the audio of the remote party; ``outbound``: the audio that this party hears.
+    :ivar timestamp: time since the start of the stream in seconds, by the platform's clock.
     :ivar sample_rate: sample rate in Hz.
-    :ivar sequence: sequence number of the carrier's message, or ``None`` if the message had none.
-    :ivar encoding: ``None`` if the audio was decoded, otherwise the carrier's name of the codec.
+    :ivar sequence: sequence number of the platform's message, or ``None`` if the message had none.
+    :ivar encoding: ``None`` if the audio was decoded, otherwise the platform's name of the codec.
     """
 
     data: bytes = field(repr=False)

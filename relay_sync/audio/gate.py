@@ -53,11 +53,11 @@ class Expected:
     :ivar digest: digest of the one-time token.
     :ivar expires: monotonic time at which the token expires; infinite if a caller waits for the stream.
     :ivar two_way: whether the stream is two-way.
-    :ivar realtime: whether the carrier plays audio with minimal delay.
+    :ivar realtime: whether the platform plays audio with minimal delay.
     :ivar awaited: whether a caller waits for the stream. If so, ``accept`` and ``on_stream`` do not deliver it.
     :ivar sample_rate: requested sample rate of the frames in Hz, if any.
     :ivar refusals: number of peers refused before this stream was requested, by kind.
-    :ivar changed: set when the carrier connects, the stream starts, or the connection closes without a start.
+    :ivar changed: set when the platform connects, the stream starts, or the connection closes without a start.
     """
 
     digest: bytes = field(repr=False)
@@ -166,7 +166,7 @@ class Gate:
 
         :param seconds: validity of the token in seconds.
         :param two_way: whether the stream is two-way.
-        :param realtime: whether the carrier plays audio with minimal delay.
+        :param realtime: whether the platform plays audio with minimal delay.
         :param awaited: whether a caller waits for the stream.
         :param sample_rate: requested sample rate of the frames in Hz, if any.
         :return: the token and the state of the stream.

@@ -103,7 +103,7 @@ class Start:
     :ivar tracks: the streamed tracks: ``inbound``, ``outbound`` or both.
     :ivar custom_parameters: the values passed to ``call.stream``.
     :ivar binary: number of channels in binary frames; 0 if audio arrives in JSON messages.
-    :ivar ids: all ids of the stream, and all ids of the call.
+    :ivar ids: all IDs of the stream, and all IDs of the call.
     """
 
     stream_id: str = ""
@@ -211,13 +211,13 @@ def parse_message(text: str | bytes, *, audio_follows: bool = False, of: Start |
 def _check_ids(source: object, start: Start, event: object) -> None:
     """Reject a message that names a different stream or call than ``start``.
 
-    The call id of a ``stop`` message is not checked: carriers format it in several ways, and ignoring a ``stop`` would leave
+    The call ID of a ``stop`` message is not checked: carriers format it in several ways, and ignoring a ``stop`` would leave
     the stream open.
     """
     if type(source) is not dict or _IDS.isdisjoint(source):
         return
     found = _IDS.intersection(source)
-    if len(found) == 1:  # fast path: most messages contain only the stream id
+    if len(found) == 1:  # fast path: most messages contain only the stream ID
         (name,) = found
         value = source[name]
         if type(value) is str and value in start.ids[name in _CALL_IDS]:
@@ -346,7 +346,7 @@ def _start(fields: dict[str, Any]) -> Start:
     start = fields.get("start")
     if not isinstance(start, dict):
         raise BadMessage("start without its object")
-    # Carriers send the ids inside the start object, next to it, or both.
+    # Carriers send the IDs inside the start object, next to it, or both.
     both = {**fields, **{name: value for name, value in start.items() if value is not None}}
     return Start(
         stream_id=_name(both, *_STREAM_IDS),
@@ -519,7 +519,7 @@ def dtmf_message(*, sequence: int, digit: str, duration: int = 2000, stream_id: 
     :param sequence: number of the message within the stream.
     :param digit: the key.
     :param duration: duration in milliseconds, sent as a JSON number.
-    :param stream_id: id of the stream; used on two-way streams only.
+    :param stream_id: ID of the stream; used on two-way streams only.
     """
     fields: dict[str, Any] = {"event": "dtmf", "sequenceNumber": str(sequence)}
     if stream_id is not None:

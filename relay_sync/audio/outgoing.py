@@ -1,6 +1,6 @@
 """Build the messages that an endpoint sends on a two-way stream, as documented by SignalWire.
 
-Each message contains the stream id. Payloads are raw audio in the negotiated codec, without a file header.
+Each message contains the stream ID. Payloads are raw audio in the negotiated codec, without a file header.
 """
 
 from __future__ import annotations

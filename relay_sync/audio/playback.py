@@ -27,8 +27,8 @@ AHEAD = 1.0  # seconds of audio to read from an iterable before they are sent
 class PlaybackResult:
     """The result of a playback: how much audio the remote party heard.
 
-    The numbers are exact if the carrier confirmed that all audio was played. Otherwise they are calculated from the last
-    returned mark and the time since then. If the carrier returns no marks, they are estimated from the time alone.
+    The numbers are exact if the platform confirmed that all audio was played. Otherwise they are calculated from the last
+    returned mark and the time since then. If the platform returns no marks, they are estimated from the time alone.
 
     :ivar samples: number of samples heard.
     :ivar sample_rate: sample rate in Hz.

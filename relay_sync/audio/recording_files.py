@@ -24,7 +24,7 @@ _ODD_FORMAT = re.compile(r"\{|[0-9]{4}")  # a nested field, or a width that exce
 
 
 def check_pattern(pattern: Any) -> str:
-    """Validate a ``record_to`` pattern by formatting it with sample ids.
+    """Validate a ``record_to`` pattern by formatting it with sample IDs.
 
     :return: the pattern as text.
     :raises InvalidParameter: the pattern is invalid, or the result is not a valid file name.
@@ -35,7 +35,7 @@ def check_pattern(pattern: Any) -> str:
         raise InvalidParameter("record_to", pattern, accepted)
     try:
         fields = [(name, spec or "") for _, name, spec, _ in string.Formatter().parse(text) if name is not None]
-        # Reject attributes, items and nested fields: whether they can be formatted depends on the id.
+        # Reject attributes, items and nested fields: whether they can be formatted depends on the ID.
         if any(name not in _FIELDS or _ODD_FORMAT.search(spec) for name, spec in fields):
             raise ValueError("no such field")
         path = _filled(text, dict.fromkeys(_FIELDS, _SAMPLE))
@@ -50,7 +50,7 @@ def check_pattern(pattern: Any) -> str:
 
 
 def _safe(value: str) -> str:
-    """Make an id usable in a file name. Ids are untrusted: they may contain path separators or be very long."""
+    """Make an ID usable in a file name. IDs are untrusted: they may contain path separators or be very long."""
     return _UNSAFE.sub("_", value)[:100].lstrip(".") or "unknown"
 
 
@@ -62,7 +62,7 @@ def open_recording(pattern: str, start: Start) -> BinaryIO:
     """Create the file for a stream's recording, and its parent directories.
 
     :param pattern: the ``record_to`` pattern.
-    :param start: the ``start`` message, which contains the ids.
+    :param start: the ``start`` message, which contains the IDs.
     :raises OSError: the file cannot be created.
     """
     path = _filled(pattern, {name: getattr(start, name) for name in _FIELDS})

@@ -77,10 +77,10 @@ class AudioServer(Connecting):
     :param host: address to listen on: ``0.0.0.0`` for all IPv4 addresses, ``::`` or ``""`` for IPv4 and IPv6. If it is a host
         name, the server listens on all of its addresses; ``localhost`` means 127.0.0.1 and ::1. ``repr`` shows the addresses.
     :param port: port to listen on; 0 selects a free port, available as ``port``.
-    :param public_url: ``wss://`` URL at which the carrier reaches this server, such as that of a proxy or tunnel. By default,
+    :param public_url: ``wss://`` URL at which the platform reaches this server, such as that of a proxy or tunnel. By default,
         the URL contains this machine's own address, which only the simulator can reach.
     :param path: the only path that accepts streams; by default the path of ``public_url``, or ``/audio``.
-    :param token: bearer token that the carrier must send (``authorization_bearer_token`` of ``call.stream``). It is checked
+    :param token: bearer token that the platform must send (``authorization_bearer_token`` of ``call.stream``). It is checked
         before the upgrade. ``listen`` creates a separate token for each stream. ``None`` accepts streams without a token. A
         server that other machines can reach (through ``public_url`` or its ``host``) accepts them only if ``on_stream``,
         ``origins`` or ``hosts`` is given, or after :meth:`accept` was called.
@@ -436,7 +436,8 @@ class AudioServer(Connecting):
         The server identifies the stream by a one-time token, which expires when this method returns.
 
         :param call: an answered call.
-        :param track: ``inbound``, ``outbound`` or ``both``.
+        :param track: ``inbound``: the audio of the remote party; ``outbound``: the audio that this party hears;
+            or ``both``.
         :param codec: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``, with modifiers as in ``L16@16000h``. Decoding G722 and
             OPUS requires the ``codecs`` extra; without it, ``frame.data`` contains the raw payload.
         :param timeout: maximum time to wait for the ``start`` message after sending the command, in seconds.
@@ -444,9 +445,9 @@ class AudioServer(Connecting):
         :param custom_parameters: values of your own, available as ``stream.custom_parameters``.
         :param stream_options: additional parameters for ``call.stream``, such as ``name`` or ``status_url``.
         :return: the stream. Its ``action`` is the result of ``call.stream``; closing the stream stops the action.
-        :raises StreamFailed: the carrier did not connect, or did not send ``start``. The action has been stopped. If the call
+        :raises StreamFailed: the platform did not connect, or did not send ``start``. The action has been stopped. If the call
             ended, ``__cause__`` is a ``CallEnded``.
-        :raises InvalidParameter: a parameter is invalid, or the carrier needs a ``public_url`` to reach this server.
+        :raises InvalidParameter: a parameter is invalid, or the platform needs a ``public_url`` to reach this server.
         :raises OSError: the server could not be started, because its address is not available.
         :raises Forked: the server was started in the parent process.
         :raises RelayError: ``call.stream`` failed, for example because the command was refused.
@@ -474,10 +475,10 @@ class AudioServer(Connecting):
         return stream
 
     def _carrier_url(self, options: Mapping[str, Any]) -> str:
-        """Return the URL for the carrier.
+        """Return the URL for the platform.
 
         :param options: the options passed by the caller.
-        :raises InvalidParameter: the carrier could not connect to the URL, or ``options`` contain a value that the server sets.
+        :raises InvalidParameter: the platform could not connect to the URL, or ``options`` contain a value that the server sets.
         """
         for name in ("url", "authorization_bearer_token"):
             if name in options:
@@ -485,7 +486,9 @@ class AudioServer(Connecting):
         url = self.url
         if url.startswith("ws:") and not is_loopback(urlsplit(url).hostname):
             raise InvalidParameter(
-                "public_url", None, "a wss:// address that the carrier can reach: ws:// is allowed only on this machine"
+                "public_url",
+                None,
+                "a wss:// address that the platform can reach: ws:// is allowed only on this machine",
             )
         return url
 

@@ -1,4 +1,4 @@
-"""The address of an audio server, for the carrier and for error messages."""
+"""The address of an audio server, for the platform and for error messages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ServerAddress:
     :ivar host: the address to listen on.
     :ivar wanted_port: the requested port; 0 for any free port.
     :ivar path: the path that accepts streams.
-    :ivar public_url: the URL at which the carrier reaches the server; ``None`` if it is the server's own address.
+    :ivar public_url: the URL at which the platform reaches the server; ``None`` if it is the server's own address.
     :ivar tls: whether the server accepts ``wss://`` connections directly.
     :ivar port: the port that the server listens on; ``None`` before it is started.
     :ivar closed: whether the server was closed.
@@ -42,7 +42,7 @@ class ServerAddress:
 
     @property
     def url(self) -> str:
-        """The URL for the carrier: ``public_url``, or one with the server's own address."""
+        """The URL for the platform: ``public_url``, or one with the server's own address."""
         if self.public_url is not None:
             return self.public_url
         port = self.wanted_port if self.port is None else self.port
@@ -63,7 +63,7 @@ class ServerAddress:
 
     @property
     def hint(self) -> str:
-        """Possible reasons why the carrier cannot connect, in parentheses, for error messages."""
+        """Possible reasons why the platform cannot connect, in parentheses, for error messages."""
         if is_loopback(urlsplit(self.url).hostname):
             return " (an address that only this machine can reach; a real account needs public_url=)"
         return " (DNS, firewall, proxy, certificate)"

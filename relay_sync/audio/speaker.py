@@ -50,7 +50,7 @@ class Speaker:
 
     :param loop: the loop whose thread sends.
     :param connection: the connection of the stream.
-    :param stream_id: the carrier's id of the stream.
+    :param stream_id: the carrier's ID of the stream.
     :param sample_rate: sample rate of the codec in Hz.
     :param encoding: creates an encoder for a piece of audio.
     :param send_timeout: maximum time that buffered data may remain unread by the remote end, in seconds.

@@ -32,7 +32,7 @@ _MOST_DIGITS = 256
 class Speaking:
     """The methods of two-way streams. On one-way streams they raise :class:`StreamIsOneWay`.
 
-    The carrier queues audio and plays it in order. The end of a stream is not an error, because the caller may hang up at any
+    The platform queues audio and plays it in order. The end of a stream is not an error, because the caller may hang up at any
     time: ``play`` returns how much was heard until then, ``wait_for_mark`` returns ``False``, and other methods do nothing.
     """
 
@@ -85,10 +85,10 @@ class Speaking:
             :class:`Playback`; an iterable is then read in a separate thread.
         :param timeout: maximum time to wait, in seconds; ``None`` waits until the audio has been heard or the stream ends.
         :param paced: whether to send the audio in real time, 80 ms ahead. ``False`` sends it as fast as the remote end reads,
-            and the carrier queues it. Streams with ``realtime=True`` lose audio sent without pacing.
+            and the platform queues it. Streams with ``realtime=True`` lose audio sent without pacing.
         :param sample_rate: sample rate of the PCM in Hz; by default ``stream.sample_rate``. Audio at a rate other than the
             codec's is resampled, which requires the ``dsp`` extra.
-        :return: how much was heard: all audio, or less if ``clear()`` was called or the stream ended. If the carrier returns no
+        :return: how much was heard: all audio, or less if ``clear()`` was called or the stream ended. If the platform returns no
             marks, the playback ends a few seconds after its expected end and is ``estimated``; this is logged once.
         :raises WaitTimeout: the audio is still being played. Playback continues, except for unread items of an iterable.
         :raises InvalidParameter: the audio cannot be played.
@@ -136,7 +136,7 @@ class Speaking:
             raise WaitTimeout(f"still playing after {timeout:g} s; call wait() again or clear()") from None
 
     def mark(self, name: str | None = None) -> str:
-        """Send a mark, which the carrier returns once the audio before it has been played.
+        """Send a mark, which the platform returns once the audio before it has been played.
 
         :param name: name of the mark; by default a new name is generated. Names may be reused.
         :return: the name, for :meth:`wait_for_mark`.
@@ -155,7 +155,7 @@ class Speaking:
         :param name: name of a mark set by :meth:`mark`. If the name was reused, this is the latest mark with that name.
         :param timeout: maximum time to wait, in seconds; ``None`` waits until the mark returns or the stream ends.
         :return: ``True`` if the audio before the mark was heard, ``False`` if the mark was cleared or the stream has ended. If
-            the carrier returns no marks, the result is ``True`` a few seconds after the expected time; this is logged once.
+            the platform returns no marks, the result is ``True`` a few seconds after the expected time; this is logged once.
         :raises WaitTimeout: the mark did not return within ``timeout``.
         :raises InvalidParameter: no such mark was set, or ``timeout`` is invalid.
         :raises StreamIsOneWay: the stream is not two-way.

@@ -38,7 +38,7 @@ __all__ = ["AudioStream", "CallStreamAction", "StreamingAction"]
 _log = logs.get("relay_sync.audio").later
 _MAKING = 5.0  # maximum seconds to wait for the disk thread to create a file
 _ABORTING = 0.5  # seconds of the closing timeout reserved for aborting the connection
-GRACE = 1.0  # seconds to wait for the carrier's last messages after its action was stopped
+GRACE = 1.0  # seconds to wait for the platform's last messages after its action was stopped
 
 
 class StreamingAction(Protocol):
@@ -110,22 +110,22 @@ class AudioStream(Speaking):
 
     Iterate over the stream, or use :meth:`read`, :meth:`read_frame` or :meth:`tracks`. Each frame is delivered once, in the
     order of arrival. If a reader falls behind by more than the server's ``buffer_seconds``, the oldest frames of the track are
-    dropped (``stats.dropped``); recordings and saved files still contain them. Reading finishes when the carrier stops the
+    dropped (``stats.dropped``); recordings and saved files still contain them. Reading finishes when the platform stops the
     stream, its connection closes, or your code closes it. Leaving the ``with`` block closes the stream. Audio received until
     then can still be read and saved.
 
     On two-way streams, :meth:`play` and :meth:`send_dtmf` send audio to the remote party, and :meth:`mark` and :meth:`clear`
-    control the carrier's playback queue. On one-way streams, these methods raise :class:`StreamIsOneWay`.
+    control the platform's playback queue. On one-way streams, these methods raise :class:`StreamIsOneWay`.
 
     :param start: the ``start`` message.
     :param core: the state shared with the receiver.
     :param decodable: whether the codec can be decoded.
     :param recorder: the recorder; ``None`` if audio is not kept.
-    :ivar stream_id: the carrier's id of the stream.
-    :ivar call_id: the id of the call.
-    :ivar account_id: the project id.
+    :ivar stream_id: the platform's ID of the stream.
+    :ivar call_id: the ID of the call.
+    :ivar account_id: the project ID.
     :ivar custom_parameters: the values passed to ``call.stream``.
-    :ivar media_format: the audio format announced by the carrier.
+    :ivar media_format: the audio format announced by the platform.
     :ivar sample_rate: sample rate of the frames in Hz. Saved files always have the codec's rate.
     :ivar announced_tracks: ``("inbound",)``, ``("outbound",)`` or both.
     :ivar action: the result of ``call.stream`` for streams of ``AudioServer.listen``; otherwise ``None``.
@@ -194,7 +194,7 @@ class AudioStream(Speaking):
     def end_reason(self) -> EndReason | None:
         """The reason why the stream ended; ``None`` while it is active.
 
-        ``stopped``: the carrier sent ``stop``. ``closed``: your code or the carrier closed the connection, which also happens
+        ``stopped``: the platform sent ``stop``. ``closed``: your code or the platform closed the connection, which also happens
         when a call ends normally. ``dropped``: the connection was lost. ``timed out``: the server's ``idle_timeout`` expired.
         """
         return self._core.end_reason
@@ -340,7 +340,7 @@ class AudioStream(Speaking):
         return self._core.dtmf.take(timeout)
 
     def read_mark(self, timeout: float | None = None) -> str | None:
-        """Wait for the next mark that the carrier returns. Each mark is returned once.
+        """Wait for the next mark that the platform returns. Each mark is returned once.
 
         :param timeout: maximum time to wait, in seconds; ``None`` waits until a mark returns or the stream ends.
         :return: the name of the mark; ``None`` if the stream has ended.

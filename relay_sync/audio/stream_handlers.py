@@ -44,7 +44,7 @@ class StreamHandlers:
 
         :param stream: the stream to pass to the handler.
         :param core: the stream's core, which is closed if no thread is available.
-        :param raised: called with the id of the call and the exception if the handler fails.
+        :param raised: called with the ID of the call and the exception if the handler fails.
         """
 
         def run() -> None:

@@ -32,7 +32,7 @@ def wait_for_stream(
     left = TimeLeft(timeout)
     while expected.stream is None:
         if expected.over:
-            raise StreamFailed("the carrier connected but closed without sending start", end_reason="never started")
+            raise StreamFailed("the platform connected but closed without sending start", end_reason="never started")
         if address.closed:
             raise StreamFailed("the AudioServer was closed while waiting for the stream")
         if action.is_done and not expected.arrived:
@@ -41,20 +41,20 @@ def wait_for_stream(
             over = _call_over(action)
             if over is not None:
                 why = f" ({over.end_reason})" if over.end_reason else ""
-                raise StreamFailed(f"the call ended{why} before the carrier connected") from over
+                raise StreamFailed(f"the call ended{why} before the platform connected") from over
             raise StreamFailed(
-                f"the stream ended before the carrier connected: it could not open {address.url}"
+                f"the stream ended before the platform connected: it could not open {address.url}"
                 f"{address.hint}, or another process answers there{_codec_hint(codec)}"
                 f"{gate.refused_since(expected)}"
             ) from action.error
         if left.over:
             if expected.arrived:
                 raise StreamFailed(
-                    f"the carrier connected but sent no start within {timeout:g} s",
+                    f"the platform connected but sent no start within {timeout:g} s",
                     end_reason="never started",
                 )
             raise StreamFailed(
-                f"the carrier did not connect within {timeout:g} s: it must be able to reach {address.url}"
+                f"the platform did not connect within {timeout:g} s: it must be able to reach {address.url}"
                 f"{address.hint}{gate.refused_since(expected)}"
             )
         longest = min(_POLL, at_once(left()))
@@ -65,10 +65,10 @@ def wait_for_stream(
 
 
 def _codec_hint(codec: object) -> str:
-    """Return a hint that the carrier may not support the codec; ``""`` for G.711, which every carrier supports."""
+    """Return a hint that the carrier may not support the codec; ``""`` for G.711, which is always supported."""
     if isinstance(codec, str) and codec.upper().partition("@")[0] in ("PCMU", "PCMA"):
         return ""
-    return f", or the carrier does not support this codec{_what_it_needs(codec)}"
+    return f", or the platform does not support this codec{_what_it_needs(codec)}"
 
 
 def _what_it_needs(codec: object) -> str:

@@ -278,8 +278,8 @@ class MediaCommands(Commands):
         :param name: label that is included in the events of the stream.
         :param codec: ``PCMU``, ``PCMA``, ``OPUS``, ``L16`` or ``G722`` in upper or lower case. A sample rate and a
             packet duration may follow, as in ``L16@16000h@40i``. Defaults to the codec of the call.
-        :param track: audio to stream: ``inbound`` for audio from the remote party, which is the default, ``outbound`` for
-            audio to the remote party, or ``both``.
+        :param track: ``inbound``: the audio of the remote party; ``outbound``: the audio that this party hears;
+            or ``both``. The default is ``inbound``.
         :param status_url: HTTP or HTTPS URL that the platform notifies of the states ``streaming`` and ``finished``.
         :param status_url_method: HTTP method of these notifications: ``POST``, which is the default, or ``GET``.
         :param authorization_bearer_token: token that is sent as ``Authorization: Bearer ...`` in the upgrade request.

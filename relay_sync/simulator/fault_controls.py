@@ -102,7 +102,7 @@ class Controls:
 
     @property
     def unacknowledged(self) -> list[str]:
-        """The ids of the events, pings and disconnect requests that await a reply from a connected client."""
+        """The IDs of the events, pings and disconnect requests that await a reply from a connected client."""
         return [each for client in self._connected() for each in list(client.pending)]
 
     # -- reply faults --------------------------------------------------------------------------------------------------
@@ -219,7 +219,7 @@ class Controls:
         :param event_type: event type, such as ``calling.call.play``.
         :param state: state of the affected events; ``None`` matches any state.
         :param copies: number of additional copies.
-        :param same_id: whether the copies repeat the id of the original frame. With ``False``, each copy has a new id.
+        :param same_id: whether the copies repeat the ID of the original frame. With ``False``, each copy has a new ID.
         :param times: number of events affected; ``None`` affects all events.
         """
         fault = EventFault(kind="duplicate", event_type=event_type, state=state, copies=copies, same_id=same_id)
@@ -263,8 +263,7 @@ class Controls:
 
         :param kind: kind of fault, from the list above.
         :param at: first frame interval affected, counted from 0. If the stream has less audio, it sends silence until then.
-            :meth:`Faults.unused <relay_sync.simulator.core.faults.Faults.unused>` lists faults that were not reached because
-            the stream ended earlier.
+            ``sim.faults.unused()`` lists faults that were not reached because the stream ended earlier.
         :param count: number of frame intervals, for ``gap``, ``duplicate``, ``reorder`` and ``garbage``.
         :param error: documented ``StreamError`` value, for ``refuse``.
         :param times: number of streams affected; ``None`` affects all streams.

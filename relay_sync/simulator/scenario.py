@@ -246,7 +246,7 @@ class Story:
         :param tags: tags of the message.
         :param context: context of the message.
         :param timeout: maximum time to wait for the simulator to accept the message, in seconds.
-        :return: the message id.
+        :return: the message ID.
         :raises InvalidParameter: a value is invalid.
         :raises WaitTimeout: the simulator did not accept the message within ``timeout`` seconds.
         """

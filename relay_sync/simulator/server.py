@@ -105,7 +105,7 @@ class Simulator(Controls, Story):
 
     :param host: address to listen on.
     :param port: port to listen on; 0 selects a free port.
-    :param project: project id that clients must present; ``None`` generates one.
+    :param project: project ID that clients must present; ``None`` generates one.
     :param token: API token that clients must present; ``None`` generates one.
     :param jwt_token: JWT that clients may present instead, compared as an opaque string; ``None`` rejects all JWTs.
     :param ssl_context: server-side TLS context; if set, the simulator serves ``wss`` instead of ``ws``.
@@ -117,15 +117,15 @@ class Simulator(Controls, Story):
     :param record_seconds: maximum amount of audio to keep for each track of a stream, in seconds.
     :param dial_timeout: timeout for connecting to the receiver of a stream, in seconds.
     :param refuse_with: response to invalid credentials: ``"error"`` for JSON-RPC error -32002, or ``"result"`` for a result
-        with an error code. The documentation describes both.
+        with an error code. SignalWire's documentation describes both.
     :param on_bad_resume: response to a resume request with an unknown protocol or an invalid authorization state: ``"refuse"``,
-        or ``"fresh"`` for a new session. The documentation describes both.
+        or ``"fresh"`` for a new session. SignalWire's documentation describes both.
     :param replay_events: whether events for a disconnected client are kept and sent when it resumes its session. Off by
         default, because the platform does not guarantee it.
     :param finish_streams: whether streams, recordings and other actions send a ``finished`` event when their call ends. The
         platform does not guarantee this event; disable it to test how a client copes without it.
     :param dial_winner: encoding of the flag that marks the answered call of a dial: ``"string"`` for the text ``"true"``, or
-        ``"boolean"``. The documentation describes both.
+        ``"boolean"``. SignalWire's documentation describes both.
     :param status_dialect: format of status callbacks for streams. ``"relay"`` sends events as JSON and does not report errors.
         ``"cxml"`` sends the form fields of a ``statusCallback``, including the documented ``StreamError`` values.
     :param signing_key: key for signing status webhooks; ``None`` sends them unsigned.

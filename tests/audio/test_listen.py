@@ -246,7 +246,7 @@ def test_no_socket_came_and_the_token_is_spent(audio: AudioServer, caplog: pytes
     call = _ReachesNobody()
     with (
         caplog.at_level(logging.DEBUG),
-        pytest.raises(StreamFailed, match=r"the carrier did not connect within 0\.05 s") as caught,
+        pytest.raises(StreamFailed, match=r"the platform did not connect within 0\.05 s") as caught,
     ):
         audio.listen(call, timeout=0.05)
     token = call.asked["authorization_bearer_token"]
@@ -263,7 +263,7 @@ def test_no_socket_came_and_the_token_is_spent(audio: AudioServer, caplog: pytes
 def test_the_action_ended_before_any_socket(audio: AudioServer) -> None:
     cause = RelayError(None, "the session is lost")
     call = _ReachesNobody(done=True, error=cause)
-    with pytest.raises(StreamFailed, match="before the carrier connected") as caught:
+    with pytest.raises(StreamFailed, match="before the platform connected") as caught:
         audio.listen(call)
     assert caught.value.__cause__ is cause
     assert call.stops == 0
@@ -274,7 +274,7 @@ def test_a_call_that_is_over_is_said_to_be(audio: AudioServer) -> None:
         found.phone.hang_up()
         found.call.wait_for_ended(PATIENCE)
         for use in (audio.listen, audio.connect):
-            with pytest.raises(StreamFailed, match=r"^the call ended \(hangup\) before the carrier") as failed:
+            with pytest.raises(StreamFailed, match=r"^the call ended \(hangup\) before the platform") as failed:
                 use(found.call)
             assert isinstance(failed.value.__cause__, CallEnded)
             assert failed.value.__cause__.end_reason == "hangup"
@@ -404,7 +404,7 @@ class _Silent:
 def test_where_the_clock_stands_still_the_wait_for_a_stream_ends(audio: AudioServer) -> None:
     call = _Silent()
     with stopped():
-        with pytest.raises(StreamFailed, match=r"the carrier did not connect within 0\.03 s"):
+        with pytest.raises(StreamFailed, match=r"the platform did not connect within 0\.03 s"):
             Background(lambda: audio.listen(call, timeout=0.03)).result(PATIENCE / 2)
     assert call.stopped
 

@@ -687,7 +687,7 @@ def test_a_child_process_does_not_speak_on_its_parent_s_stream() -> None:
 def test_connecting_that_fails() -> None:
     with Simulator(media="fast") as sim, line(sim) as found:
         with AudioServer(public_url=NOWHERE) as audio:
-            with pytest.raises(StreamFailed, match="before the carrier connected") as failed:
+            with pytest.raises(StreamFailed, match="before the platform connected") as failed:
                 audio.connect(found.call, timeout=PATIENCE)
             assert "calling.connect failed (error)" in str(failed.value.__cause__)
         with AudioServer() as audio:
@@ -720,7 +720,7 @@ def test_a_socket_that_does_not_come_in_time_takes_the_call_back() -> None:
         def on(self, event_type: str, handler: Any) -> None: ...
 
     call = Deaf()
-    with AudioServer() as audio, pytest.raises(StreamFailed, match=r"the carrier did not connect within 0\.05 s"):
+    with AudioServer() as audio, pytest.raises(StreamFailed, match=r"the platform did not connect within 0\.05 s"):
         audio.connect(call, timeout=0.05)
     assert call.taken_back == 1
 
@@ -758,7 +758,7 @@ def test_a_call_that_ends_meanwhile_is_not_waited_for() -> None:
             connecting = Background(lambda: audio.connect(found.call, timeout=60))
             found.wait_for_request("calling.connect")
             found.phone.hang_up()
-            with pytest.raises(StreamFailed, match="before the carrier connected"):
+            with pytest.raises(StreamFailed, match="before the platform connected"):
                 connecting.result(PATIENCE)
 
 

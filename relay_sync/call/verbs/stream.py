@@ -42,8 +42,8 @@ class StreamVerbs(Verbs):
         :param name: name of the stream, included in its events.
         :param codec: ``PCMU``, ``PCMA``, ``OPUS``, ``L16`` or ``G722`` (case-insensitive), optionally with a sample rate and a
             ptime, as in ``L16@16000h@40i``; defaults to the codec of the call.
-        :param track: ``inbound`` (audio from the party on this call; the default), ``outbound`` (audio that this party hears) or
-            ``both``.
+        :param track: ``inbound``: the audio of the remote party; ``outbound``: the audio that this party hears;
+            or ``both``. The default is ``inbound``.
         :param status_url: HTTP or HTTPS URL that receives status callbacks for the states ``streaming`` and ``finished``.
         :param status_url_method: HTTP method of the status callbacks: ``POST`` (the default) or ``GET``.
         :param authorization_bearer_token: token that is sent in the ``Authorization: Bearer`` header of the upgrade request.

@@ -80,7 +80,7 @@ class RequestFault:
             if not _is_code(self.code):
                 raise InvalidParameter("code", self.code, "a whole number, or a string of its digits")
             if self.kind == "refuse" and 200 <= int(self.code) < 300:
-                raise InvalidParameter("code", self.code, "a failing code (2xx is success)")
+                raise InvalidParameter("code", self.code, "an error code (2xx means success)")
 
 
 @frozen(kw_only=True)
@@ -90,7 +90,7 @@ class EventFault:
     :ivar kind: ``drop``, ``duplicate`` or ``delay``.
     :ivar state: state of the affected events; ``None`` matches any state.
     :ivar copies: number of additional copies.
-    :ivar same_id: whether copies repeat the id of the original frame.
+    :ivar same_id: whether copies repeat the ID of the original frame.
     :raises InvalidParameter: the event type or the state is misspelled, or another value is invalid.
     """
 

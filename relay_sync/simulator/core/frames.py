@@ -36,7 +36,7 @@ class MalformedFrame(ValueError):
     """A frame that is not a valid JSON-RPC 2.0 object.
 
     :ivar code: JSON-RPC error code for the reply.
-    :ivar request_id: request id for the reply; ``None`` if it could not be parsed.
+    :ivar request_id: request ID for the reply; ``None`` if it could not be parsed.
     """
 
     def __init__(self, code: int, message: str, request_id: Any = None) -> None:
@@ -49,7 +49,7 @@ def parse(text: str) -> Any:
     """Parse a text frame as JSON.
 
     :raises MalformedFrame: the text is not valid JSON, contains NaN or infinity, or is nested too deeply. The code is -32700,
-        and the error includes the request id if it could be extracted.
+        and the error includes the request ID if it could be extracted.
     """
     try:
         return read_strictly(text)
@@ -60,7 +60,7 @@ def parse(text: str) -> Any:
 def check(frame: Any) -> dict[str, Any]:
     """Return the frame if it is a valid request or reply.
 
-    :raises MalformedFrame: the frame is not an object (for example, it is a batch), its id is missing or invalid, or its method
+    :raises MalformedFrame: the frame is not an object (for example, it is a batch), its ID is missing or invalid, or its method
         or params are malformed. The code is -32600.
     """
     if not isinstance(frame, dict):
@@ -109,7 +109,7 @@ def error(request_id: Any, code: int, message: str, data: Any = None) -> dict[st
 
 
 def request(method: str, params: dict[str, Any]) -> dict[str, Any]:
-    """Return a request with a random UUID as its id."""
+    """Return a request with a random UUID as its ID."""
     return {"jsonrpc": "2.0", "id": str(uuid.uuid4()), "method": method, "params": params}
 
 

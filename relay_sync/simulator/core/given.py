@@ -67,7 +67,7 @@ def keys(name: str, value: Any) -> str:
 def lines(name: str, value: Any) -> list[str]:
     """Check a list of strings. The list may be empty."""
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
-        raise InvalidParameter(name, value, "a list of texts")
+        raise InvalidParameter(name, value, "a list of strings")
     return [words(name, each) for each in value]
 
 
@@ -83,7 +83,7 @@ def seconds(name: str, value: Any, *, above: bool = False) -> float:
     """
     good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LONGEST
     if not good or (above and not value):
-        raise InvalidParameter(name, value, f"a number of seconds {'greater than 0' if above else 'of at least 0'}")
+        raise InvalidParameter(name, value, f"a number of seconds, {'greater than 0' if above else '0 or greater'}")
     return value  # type: ignore[no-any-return]
 
 

@@ -110,8 +110,8 @@ class Notice:
     when a request uses a feature that the simulator does not implement.
 
     :ivar time: time of the notice, from ``time.monotonic()``.
-    :ivar call_id: id of the call.
-    :ivar control_id: control id of the stream or operation.
+    :ivar call_id: ID of the call.
+    :ivar control_id: control ID of the stream or operation.
     :ivar kind: a kind listed in ``Stream.notices``, ``not carried out``, or ``not opened`` (the stream of a conference).
     :ivar text: description of the problem.
     """
@@ -200,8 +200,8 @@ class Journal:
     def notice(self, call_id: str, control_id: str, kind: str, text: str) -> None:
         """Record a notice.
 
-        :param call_id: id of the call.
-        :param control_id: control id of the stream or operation.
+        :param call_id: ID of the call.
+        :param control_id: control ID of the stream or operation.
         :param kind: kind of notice; see :class:`Notice`.
         :param text: description of the problem.
         """

@@ -31,7 +31,7 @@ class ClientSocket:
 
     :ivar number: number of the connection, counted from 1, as used in the journal.
     :ivar leaving: whether the client was asked to disconnect. Such a client is not offered new calls.
-    :ivar pending: callbacks for the replies to requests sent by the simulator, by request id.
+    :ivar pending: callbacks for the replies to requests sent by the simulator, by request ID.
     """
 
     number: int

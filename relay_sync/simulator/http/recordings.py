@@ -1,6 +1,6 @@
 """Storage of finished recordings, served at ``/recordings/<id>.wav`` with support for range requests.
 
-The URL of a recording is derived from its id, so it is known before the recording finishes. Downloads require no credentials.
+The URL of a recording is derived from its ID, so it is known before the recording finishes. Downloads require no credentials.
 As on the platform, recordings are protected only by their unguessable URLs.
 """
 
@@ -24,7 +24,7 @@ _RANGE = re.compile(r"bytes=([0-9]{1,15})-([0-9]{0,15})")
 
 @define(eq=False)
 class Recordings:
-    """Finished recordings by id. Used only on the loop thread.
+    """Finished recordings by ID. Used only on the loop thread.
 
     :ivar base: scheme, host and port of the URLs; set when the simulator starts listening.
     """
@@ -34,7 +34,7 @@ class Recordings:
     _size: int = field(default=0, init=False)
 
     def new_id(self) -> str:
-        """Return an id for a new recording."""
+        """Return an ID for a new recording."""
         return str(uuid.uuid4())
 
     def url(self, recording_id: str) -> str:

@@ -118,7 +118,7 @@ class Rest:
             raise Refusal(401, "Unauthorized", code="unauthorized")
 
     def knows_credentials(self, request: http.HttpRequest) -> bool:
-        """Return whether a request contains valid credentials, which are the project id and the token."""
+        """Return whether a request contains valid credentials, which are the project ID and the token."""
         settings = self._world.settings
         wanted = base64.b64encode(f"{settings.project}:{settings.token}".encode()).decode()
         kind, _, given = request.headers.get("authorization", "").partition(" ")

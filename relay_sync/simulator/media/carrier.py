@@ -32,12 +32,12 @@ class Carrier:
 
     :ivar format: audio format of the stream.
     :ivar voices: audio of each track. The frames of the tracks alternate in this order.
-    :ivar account: account id for the ``start`` message.
-    :ivar call_id: id of the call, for the ``start`` message.
+    :ivar account: account ID for the ``start`` message.
+    :ivar call_id: ID of the call, for the ``start`` message.
     :ivar custom_parameters: custom parameters for the ``start`` message.
     :ivar offset: position in the speech at which the first frame starts, in samples.
-    :ivar stream_sid: id of the stream.
-    :ivar two_way: whether the stream is two-way. DTMF messages include the stream id only in this case.
+    :ivar stream_sid: ID of the stream.
+    :ivar two_way: whether the stream is two-way. DTMF messages include the stream ID only in this case.
     :ivar position: number of frame intervals sent or skipped so far.
     :raises UnsupportedCodec: the simulator cannot encode the format.
     """

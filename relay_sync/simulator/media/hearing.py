@@ -116,7 +116,7 @@ class Sounding(Protocol):
 class Audible(Protocol):
     """Protocol of a call whose audio can be recorded.
 
-    :ivar call_id: id of the call.
+    :ivar call_id: ID of the call.
     :ivar says: speech of the party.
     :ivar speaking_since: time at which the party started to speak; ``None`` before.
     :ivar others: calls whose parties this party hears.

@@ -90,7 +90,7 @@ class Stream:
     :param call: call that the stream belongs to.
     :param token: bearer token for the receiver; ``None`` sends no token.
 
-    :ivar control_id: id that the client chose.
+    :ivar control_id: ID that the client chose.
     :ivar url: URL of the receiver.
     :ivar tracks: ``inbound``, ``outbound`` or both.
     :ivar format: codec, sample rate and frame duration of the stream.
@@ -557,7 +557,7 @@ def open_stream(
     :param world: internal state of the simulator.
     :param call: call that the stream belongs to.
     :param params: parameters of the command or device.
-    :param control_id: id of the stream.
+    :param control_id: ID of the stream.
     :param tracks: tracks to send.
     :param more: additional fields of the class.
     """

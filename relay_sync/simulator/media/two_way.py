@@ -49,7 +49,7 @@ class TwoWayStream(Stream):
     :param call: call that the stream belongs to.
     :param token: bearer token for the endpoint; ``None`` sends no token.
 
-    :ivar control_id: id that the simulator generated for the stream.
+    :ivar control_id: ID that the simulator generated for the stream.
     :ivar url: URL of the endpoint.
     :ivar tracks: always ``("inbound",)``.
     :ivar format: codec, sample rate and frame duration of the stream.

@@ -84,7 +84,7 @@ class NetworkOperation:
 
     @property
     def control_id(self) -> str:
-        """The control id chosen by the client, or ``""`` if the method has none."""
+        """The control ID chosen by the client, or ``""`` if the method has none."""
         return str(self.params.get("control_id", ""))
 
     # -- methods to override --------------------------------------------------------------------------------------------
@@ -340,7 +340,7 @@ _O = TypeVar("_O", bound=NetworkOperation)
 def running(call: NetworkCall, kind: type[_O], control_id: str | None = None) -> _O | None:
     """Return the first running operation of a type, or ``None``.
 
-    :param control_id: control id of the operation; ``None`` matches any operation.
+    :param control_id: control ID of the operation; ``None`` matches any operation.
     """
     for each in call.operations:
         if isinstance(each, kind) and not each.over and control_id in (None, each.control_id):

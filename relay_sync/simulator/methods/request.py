@@ -28,7 +28,7 @@ class RecordingStore(Protocol):
     """A store for finished recordings. See :mod:`relay_sync.simulator.http.recordings`."""
 
     def new_id(self) -> str:
-        """Return an id for a new recording."""
+        """Return an ID for a new recording."""
 
     def url(self, recording_id: str) -> str:
         """Return the URL of a recording, even if the recording has not finished."""
@@ -125,7 +125,7 @@ class CommandRequest:
     def accept(self, message: str | None = None, **more: Any) -> None:
         """Acknowledge the request in the documented format.
 
-        The result contains the code ``"200"``, a message, and the ids that the method echoes.
+        The result contains the code ``"200"``, a message, and the IDs that the method echoes.
 
         :param message: message to use instead of the default message of the method.
         :param more: additional members of the result.

@@ -69,7 +69,7 @@ class Activity(Protocol):
 
     @property
     def control_id(self) -> str:
-        """The control id chosen by the client, or ``""`` if the method has none."""
+        """The control ID chosen by the client, or ``""`` if the method has none."""
 
     @property
     def counts_as_running(self) -> bool:
@@ -260,7 +260,7 @@ class NetworkCall:
         return [item for operation in list(self.operations) for item in operation.hearing()]
 
     def flowing(self, control_id: str) -> Stream | None:
-        """Return the unfinished stream with a control id, or ``None``."""
+        """Return the unfinished stream with a control ID, or ``None``."""
         return next((each for each in self.streams if each.control_id == control_id and not each.over), None)
 
 
@@ -268,7 +268,7 @@ class NetworkCall:
 class Network:
     """The telephone network and its active calls.
 
-    :ivar calls: active calls by call id.
+    :ivar calls: active calls by call ID.
     :ivar dials: tags of the dials in progress.
     """
 
@@ -347,7 +347,7 @@ class Network:
         if reason and connected and (kind, context) not in self._logged:
             if len(self._logged) < MOST_LOGGED:
                 self._logged.add((kind, context))
-            _log.warning("%s waits: %s", what, reason)
+            _log.warning("%s is waiting: %s", what, reason)
 
     def next_one(self, candidates: Iterable[ServerSession]) -> ServerSession | None:
         """Return the candidate whose last offer was longest ago, and record that it receives an offer now."""

@@ -40,8 +40,8 @@ class Phone:
     :param network: the simulated telephone network.
     :param call: the call that this phone takes part in.
 
-    :ivar call_id: id of the call, as sent to clients.
-    :ivar node_id: id of the node that handles the call.
+    :ivar call_id: ID of the call, as sent to clients.
+    :ivar node_id: ID of the node that handles the call.
     """
 
     _world: World = field(repr=False)

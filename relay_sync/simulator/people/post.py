@@ -129,7 +129,7 @@ class Post:
     # -- inbound messages and tasks ------------------------------------------------------------------------------------
 
     def receive(self, context: str, **about: Any) -> str:
-        """Deliver an inbound message and return its id."""
+        """Deliver an inbound message and return its ID."""
         message_id = str(uuid.uuid4())
         params = {
             "message_id": message_id,

@@ -57,7 +57,7 @@ class Sent:
 
 
 def _shown(method: str, params: Mapping[str, Any]) -> str:
-    """Format a command as one line, without the ids of its node, call and operation."""
+    """Format a command as one line, without the IDs of its node, call and operation."""
     members = (
         f"{name}={value!r}" for name, value in params.items() if name not in ("node_id", "call_id", "control_id")
     )

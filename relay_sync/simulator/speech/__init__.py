@@ -10,12 +10,16 @@ _FOLDER = Path(__file__).parent
 
 
 def caller() -> Path:
-    """Return the path of a WAV file in which a caller leaves a message: 8 s, mono, 16-bit, 8000 Hz. Its words are in
-    ``caller.txt``.
+    """Return the path of a WAV file of a caller who leaves a message: 8 s, mono, 16-bit, 8000 Hz.
+
+    The transcript is in ``caller.txt``.
     """
     return _FOLDER / "caller.wav"
 
 
 def greeting() -> Path:
-    """Return the path of a WAV file in which an office answers: 5 s, mono, 16-bit, 8000 Hz. Its words are in ``greeting.txt``."""
+    """Return the path of a WAV file of an office greeting: 5 s, mono, 16-bit, 8000 Hz.
+
+    The transcript is in ``greeting.txt``.
+    """
     return _FOLDER / "greeting.wav"

@@ -122,7 +122,7 @@ def test_a_stream_that_is_refused_tells_why(call: Line) -> None:
     call.sim.disturb_stream("refuse", error="general_error")
     with (
         AudioServer() as audio,
-        pytest.raises(StreamFailed, match="before the carrier connected: it could not open"),
+        pytest.raises(StreamFailed, match="before the platform connected: it could not open"),
     ):
         audio.listen(call.call, timeout=PATIENCE)
     (stream,) = call.phone.streams

@@ -186,7 +186,7 @@ class Desk:
         self._sim.send_event(**requests.bind(requests.EVENT, body))
         return 204, None
 
-    # -- calls by id ---------------------------------------------------------------------------------------------------
+    # -- calls by ID ---------------------------------------------------------------------------------------------------
 
     def _remember(self, phone: Phone) -> Phone:
         with self._lock:
