@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from .. import devices
 from ..errors import CallEnded, InvalidParameter, StreamFailed
@@ -15,7 +15,24 @@ from .gate import Expected, Gate
 from .stream import AudioStream, StreamingAction
 
 if TYPE_CHECKING:
+    from typing import TypedDict, Unpack
+
     from ..constants import Codec
+
+    class DeviceOptions(TypedDict, total=False):
+        """Options of ``connect`` and ``device`` that are passed to :func:`relay_sync.devices.stream`.
+
+        :ivar name: name of the stream.
+        :ivar status_url: HTTP(S) URL that receives status callbacks for the stream.
+        :ivar status_url_method: HTTP method of the status callbacks, ``POST`` (the default) or ``GET``.
+        :ivar extra: additional parameters that this SDK does not define.
+        """
+
+        name: str | None
+        status_url: str | None
+        status_url_method: Literal["GET", "POST"] | str | None
+        extra: Mapping[str, Any] | None
+
 
 __all__ = ["ConnectableCall", "Connecting", "check_options", "check_wanted_rate"]
 
@@ -95,7 +112,7 @@ class Connecting:
         sample_rate: int | None = None,
         custom_parameters: Mapping[str, Any] | None = None,
         connect_options: Mapping[str, Any] | None = None,
-        **device_options: Any,
+        **device_options: Unpack[DeviceOptions],
     ) -> AudioStream:
         """Connect an answered call to this server as a two-way stream, and wait until the stream starts.
 
@@ -153,7 +170,7 @@ class Connecting:
         expires: float = 60.0,
         sample_rate: int | None = None,
         custom_parameters: Mapping[str, Any] | None = None,
-        **device_options: Any,
+        **device_options: Unpack[DeviceOptions],
     ) -> devices.Device:
         """Return a stream device that connects to this server, to pass to ``call.connect``.
 

@@ -46,9 +46,31 @@ from .stream_wait import wait_for_stream
 from .waking import Waking
 
 if TYPE_CHECKING:
+    from typing import TypedDict, Unpack
+
     from ..constants import Codec, Track
+    from ..events import StreamEvent
     from ..observing.observer import Observer
     from ..observing.observers import Observers
+
+    class StreamOptions(TypedDict, total=False):
+        """Options of ``listen`` that are passed to ``call.stream``.
+
+        :ivar name: name of the stream, included in its events.
+        :ivar status_url: HTTP(S) URL that receives status callbacks for the stream.
+        :ivar status_url_method: HTTP method of the status callbacks, ``POST`` (the default) or ``GET``.
+        :ivar control_id: ID of the new action, unique within the call.
+        :ivar on_completed: function that is called with the final event when the action has ended.
+        :ivar extra: additional command parameters that this SDK does not define.
+        """
+
+        name: str | None
+        status_url: str | None
+        status_url_method: Literal["GET", "POST"] | str | None
+        control_id: str | None
+        on_completed: Callable[[StreamEvent], object] | None
+        extra: Mapping[str, Any] | None
+
 
 __all__ = ["AudioServer", "StreamableCall"]
 
@@ -429,7 +451,7 @@ class AudioServer(Connecting):
         timeout: float = 10.0,
         sample_rate: int | None = None,
         custom_parameters: Mapping[str, Any] | None = None,
-        **stream_options: Any,
+        **stream_options: Unpack[StreamOptions],
     ) -> AudioStream:
         """Stream the audio of a call to this server with ``call.stream()``, and wait until the stream starts.
 

@@ -35,7 +35,7 @@ from .verbs.stream import StreamVerbs
 
 if TYPE_CHECKING:
     from .event_overloads import EventOverloads as EventMethods
-    from .owner import Client
+    from .owner import Client, Owner
 else:
     from .event_methods import EventMethods
 
@@ -76,7 +76,7 @@ class Call(
 
     def __init__(
         self,
-        client: Client[Call],
+        client: Owner[Call],
         call_id: str,
         node_id: str,
         project_id: str = "",

@@ -18,7 +18,7 @@ from .core import CallHome, CallLink
 if TYPE_CHECKING:
     from ..observing.observer import Observer
 
-__all__ = ["Client", "SentMessage"]
+__all__ = ["Client", "Owner", "SentMessage"]
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -60,12 +60,6 @@ class SentMessage(Protocol):
 
 class Client(Protocol[C]):
     """The public interface of :class:`relay_sync.RelayClient`."""
-
-    # Used by the constructor of Call.
-    @property
-    def _link(self) -> CallLink[C]: ...
-    @property
-    def _router(self) -> CallHome[C]: ...
 
     @property
     def project(self) -> str:
@@ -204,3 +198,12 @@ class Client(Protocol[C]):
         extra: Mapping[str, Any] | None = None,
     ) -> SentMessage:
         """Send a text message."""
+
+
+class Owner(Client[C], Protocol[C]):
+    """A client, with the private parts that the constructor of :class:`relay_sync.Call` uses."""
+
+    @property
+    def _link(self) -> CallLink[C]: ...
+    @property
+    def _router(self) -> CallHome[C]: ...

@@ -33,7 +33,7 @@ from .states import States
 from .unattended import Unattended
 
 if TYPE_CHECKING:
-    from ..call.owner import Client
+    from ..call.owner import Owner
     from ..connection.io_loop import IOLoop
     from ..events import ConferenceEvent
     from ..observing.observer import Observer
@@ -62,7 +62,7 @@ class Router:
 
     def __init__(
         self,
-        client: Client[Call],
+        client: Owner[Call],
         *,
         max_active_calls: int,
         on_state: Callable[[ConnectionState], object] | None,

@@ -104,7 +104,7 @@ def test_what_is_refused_before_anything_is_sent_starts_nothing(free_port: int) 
     with pytest.raises(InvalidParameter, match="expires"):
         audio.device(expires=0)
     with pytest.raises(InvalidParameter, match="url"):
-        audio.connect(NoCall(), url="wss://elsewhere.example.com")
+        audio.connect(NoCall(), url="wss://elsewhere.example.com")  # type: ignore[call-arg]
     assert not is_open(free_port)
     audio.close()
 

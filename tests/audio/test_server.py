@@ -693,7 +693,7 @@ def test_options_that_nobody_takes_are_named(audio: AudioServer) -> None:
         with pytest.raises(TypeError, match=rf"AudioServer\.{name}\(\) got an unexpected keyword argument 'foo'"):
             getattr(audio, name)(call, foo=1)
     with pytest.raises(TypeError, match=r"AudioServer\.device\(\) got an unexpected keyword argument 'foo'"):
-        audio.device(foo=1)
+        audio.device(foo=1)  # type: ignore[call-arg]
 
 
 def test_a_file_that_cannot_be_written_is_named_as_it_was_given(audio: AudioServer, dial: Dial, tmp_path: Path) -> None:

@@ -697,7 +697,7 @@ def test_connecting_that_fails() -> None:
             with pytest.raises(InvalidParameter, match="codec"):
                 audio.connect(found.call, codec="L16@2c")
             with pytest.raises(InvalidParameter, match="the server sets it"):
-                audio.connect(found.call, url="wss://example.com")
+                audio.connect(found.call, url="wss://example.com")  # type: ignore[call-arg]
             with audio.connect(found.call), pytest.raises(CommandRefused):
                 audio.connect(found.call)
             found.phone.hang_up()

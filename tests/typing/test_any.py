@@ -32,11 +32,6 @@ ANYTHING = {
             for name in ("default", "return")
         ),
     },
-    "options of another method": {
-        "relay_sync.audio.AudioServer.connect device_options",
-        "relay_sync.audio.AudioServer.device device_options",
-        "relay_sync.audio.AudioServer.listen stream_options",
-    },
     "observing does not import calls, messages and streams": {
         "relay_sync.Observer.around_command call",
         "relay_sync.Observer.around_handler call",

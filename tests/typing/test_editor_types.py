@@ -138,3 +138,20 @@ def simulated(simulator: Simulator, phone: Phone) -> None:
     phone.wait_until(word)
     phone.wait_until("ended")
     simulator.disturb_stream("wrong codec")
+
+
+def options(audio: AudioServer, call: Call) -> None:
+    """Options that are passed on to another method have names and types."""
+    audio.listen(
+        call, name="n", status_url="https://example.com", on_completed=lambda event: assert_type(event, StreamEvent)
+    )
+    audio.connect(call, name="n", extra={"x": 1})
+    audio.listen(call, nmae="n")  # type: ignore[call-arg]
+    audio.connect(call, staus_url="https://example.com")  # type: ignore[call-arg]
+    audio.device(name=5)  # type: ignore[arg-type]
+
+
+def owner(call: Call) -> None:
+    """The client of a call has only public members."""
+    assert_type(call.client.dial(to="+15550100"), Call)
+    call.client._link  # type: ignore[attr-defined]  # noqa: B018
