@@ -161,7 +161,7 @@ def _listen(commands: Any) -> None:
     )
     listen.set_defaults(module="listen")
     listen.add_argument(
-        "--save", metavar="DIR", help="record each call to DIR/<call id>.wav; existing files are never overwritten"
+        "--save", metavar="DIR", help="record each call to DIR/<call ID>.wav; existing files are never overwritten"
     )
     listen.add_argument("--port", type=int, default=8765, help="port; 0 selects a free one (default: %(default)s)")
     listen.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")

@@ -77,7 +77,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
     :param max_active_calls: maximum number of live calls. Further inbound calls are returned to the platform. Defaults to
         ``RELAY_MAX_ACTIVE_CALLS``, or 1000 if it is not set.
     :param connect_timeout: timeout of :meth:`connect` and of each reconnection attempt, in seconds. The server has at most 10 s
-        of this time to answer ``signalwire.connect``.
+        of this time to reply to ``signalwire.connect``.
     :param request_timeout: time to wait for the reply to a command, in seconds from when it is sent.
     :param ping_interval: how long the client waits without a reply before it sends a ping, in seconds.
     :param ping_timeout: time to wait for any data after a ping, in seconds. If none arrives, the client reconnects. It also

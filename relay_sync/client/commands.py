@@ -73,7 +73,7 @@ def new_command(
 class Promise:
     """Logs the outcome of a promised command.
 
-    The client repeats a promised command until the server answers it. No thread waits for the reply.
+    The client repeats a promised command until the server replies. No thread waits for the reply.
     """
 
     __slots__ = ("_call_id", "_method", "command")

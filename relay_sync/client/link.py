@@ -481,7 +481,7 @@ class Link:
         loop.submit(new_command(method, params, settle, self.config.request_timeout))
 
     def promise(self, method: str, params: Mapping[str, Any], *, session: int | None = None) -> None:
-        """Send a command without waiting for the reply, and repeat it after reconnections until the server answers it.
+        """Send a command without waiting for the reply, and repeat it after reconnections until the server replies.
 
         May be called on any thread.
 
@@ -533,7 +533,7 @@ class Link:
 def _unanswered(method: str, limit: float, loop: IOLoop) -> RequestTimeout:
     if loop.session.phase is Phase.READY:
         return RequestTimeout(
-            f"the server did not answer {method} within {limit} s; the command may still take effect: check before you "
+            f"the server did not reply to {method} within {limit} s; the command may still take effect: check before you "
             "repeat it, or allow more time with client.timeout()"
         )
     cause = loop.session.last_error

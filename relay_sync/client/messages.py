@@ -128,7 +128,7 @@ class Message:
         self._run: Run | None = None
 
     def __repr__(self) -> str:
-        return f"<Message {self.message_id or 'without id'} {self.direction} {self.state}>"
+        return f"<Message {self.message_id or 'without ID'} {self.direction} {self.state}>"
 
     @property
     def is_done(self) -> bool:
@@ -237,7 +237,7 @@ class MessageDesk:
         #: The client's observers, or ``None`` if there are none.
         self.observers: Observers | None = None
         self._lock = threading.RLock()
-        self._underway: OrderedDict[str, Message] = OrderedDict()
+        self._in_progress: OrderedDict[str, Message] = OrderedDict()
         self._early: OrderedDict[str, list[MessageStateEvent]] = OrderedDict()
         self._kept = 0
         #: A token for each send in progress. Not guarded by the lock, because a signal handler may interrupt a send and send
@@ -304,9 +304,9 @@ class MessageDesk:
                 message._on_event(event)
             left: Message | None = None
             if over is None and not message.is_done:
-                self._underway[message.message_id] = message
-                if len(self._underway) > FOLLOWED:
-                    _, left = self._underway.popitem(last=False)
+                self._in_progress[message.message_id] = message
+                if len(self._in_progress) > FOLLOWED:
+                    _, left = self._in_progress.popitem(last=False)
         if over is not None and not message.is_done:
             message._end_early(over)
         self._notify(message)
@@ -345,9 +345,9 @@ class MessageDesk:
     def resumed(self, now: float) -> None:
         """Handle a reconnection. Events of the messages in progress may have been missed."""
         with self._lock:
-            underway = list(self._underway)
+            names = list(self._in_progress)
         self._doubtful.take_all()
-        for name in underway:
+        for name in names:
             self._doubtful.put(name, now + NEWS_PATIENCE)
 
     def on_watch(self, now: float) -> None:
@@ -356,7 +356,7 @@ class MessageDesk:
             if now < until or self._doubtful.take(name) is None:
                 continue
             with self._lock:
-                message = self._underway.pop(name, None)
+                message = self._in_progress.pop(name, None)
             if message is not None:
                 message._end_early(
                     ConnectionLost(
@@ -370,7 +370,7 @@ class MessageDesk:
     def _moved(self, event: MessageStateEvent) -> None:
         self._doubtful.take(event.message_id)  # events arrive again, so the final event will arrive as well
         with self._lock:
-            message = self._underway.get(event.message_id)
+            message = self._in_progress.get(event.message_id)
             if message is None:
                 if not self._senders:
                     self._forget_early()  # the sends that were in progress at that time have not claimed these events
@@ -383,7 +383,7 @@ class MessageDesk:
         self._notify(message)
         if message.is_done:
             with self._lock:
-                self._underway.pop(event.message_id, None)
+                self._in_progress.pop(event.message_id, None)
 
     def _keep_early(self, event: MessageStateEvent) -> None:
         # The caller holds the lock. Under continuous sends, the oldest unclaimed events are discarded.
@@ -430,8 +430,8 @@ class MessageDesk:
             self._ended, self._over = session, error
             self._doubtful.take_all()
             self._seen.clear()
-            messages = list(self._underway.values())
-            self._underway.clear()
+            messages = list(self._in_progress.values())
+            self._in_progress.clear()
         net = Net()
         for message in messages:
             with net:
@@ -442,7 +442,7 @@ class MessageDesk:
     def after_fork(self) -> None:
         """Discard the parent's messages in a forked child process."""
         self._lock = threading.RLock()
-        self._underway = OrderedDict()
+        self._in_progress = OrderedDict()
         self._forget_early()
         self._doubtful = Table()
         self._senders = set()

@@ -344,7 +344,7 @@ class Session:
         elif self._leaving:
             self._drop(now, "the server announced a disconnect")
         elif self.phase is Phase.AUTHENTICATING:
-            self._drop(now, f"the server did not answer signalwire.connect within {self.options.connect_patience:g} s")
+            self._drop(now, f"the server did not reply to signalwire.connect within {self.options.connect_patience:g} s")
         elif self.phase is Phase.READY and (reason := self._liveness.verdict(now)):
             self._drop(now, reason)
         elif self.phase is Phase.READY:
@@ -606,7 +606,7 @@ class Session:
         for command in list(self._pending.values()):
             if command.late is None and command.deadline.passed(now) and command.time_left(now) <= 0:
                 del self._pending[command.id]
-                self._settle(command, RequestTimeout(f"the server did not answer {command.method}"))
+                self._settle(command, RequestTimeout(f"the server did not reply to {command.method}"))
         self._crowd = max(CROWD, 2 * len(self._pending))
 
     def _queue_full(self, now: float) -> bool:

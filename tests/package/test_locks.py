@@ -125,7 +125,7 @@ def test_a_signal_handler_uses_messages_callbacks_and_waits() -> None:
     desk, message = MessageDesk(), Message(message_id="m", direction="outbound")
     with desk.sending():
         under(desk._lock, lambda: desk.claim(message, 1))
-    assert desk._underway == {"m": message}
+    assert desk._in_progress == {"m": message}
     assert under(message._lock, lambda: message.on(print)) is print
     waiter = Waiter[int]()
     assert under(waiter._lock, lambda: waiter.settle(5)) is True

@@ -493,7 +493,7 @@ LOCKS = [
     Lock(Loop, loop, ("_calls", "_thread", "_stopping=")),
     Lock(Connection, inbox, ("_inbox", "_inbox_bytes")),
     Lock(Message, message, ("_handlers",)),
-    Lock(MessageDesk, desk, ("_underway", "_early", "_kept", "_ended", "_over")),
+    Lock(MessageDesk, desk, ("_in_progress", "_early", "_kept", "_ended", "_over")),
     Lock(CallCore, call, ("operations", "listeners", "readers"), lock="lock", free=("CallCore._apply",)),
     Lock(Action, action, ("_on_completed",), lock="_host.lock"),
     Lock(StoppableAction, stopping, ("_stopped", "_stop_sent"), lock="_stopping"),

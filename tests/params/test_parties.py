@@ -201,7 +201,7 @@ def test_a_caller_may_withhold_his_number(one: Line) -> None:
 def test_destinations(one: Line, dest: str) -> None:
     one.sim.hold("calling.transfer")
     try:
-        with one.client.timeout(0.2), pytest.raises(Exception, match="did not answer"):
+        with one.client.timeout(0.2), pytest.raises(Exception, match="did not reply to"):
             one.call.transfer(dest)
     finally:
         one.sim.release("calling.transfer")

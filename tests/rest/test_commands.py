@@ -563,7 +563,7 @@ def test_a_certificate_that_is_not_trusted() -> None:
 @pytest.mark.parametrize(
     ("act", "words"),
     [
-        (answer(302, Location="https://elsewhere.test/"), "not followed"),
+        (answer(302, Location="https://elsewhere.test/"), "does not follow"),
         (answer(404, b"<html>"), "is host the name of the space"),
         (
             answer(422, b'{"errors":[{"message":"must be a URL","attribute":"url"},{"message":"x"}]}'),
