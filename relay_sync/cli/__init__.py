@@ -5,7 +5,7 @@
 ``early``         handling of signals during startup and shutdown
 ``ending``        handling of signals while a command runs
 ``command``       selects and runs a command, and determines the exit code
-``arguments``     command-line options and help texts
+``arguments``     command-line options and their help
 ``mistakes``      exceptions that are reported as a single line
 ``streams``       handling of standard streams that are missing, closed or not writable
 ``demo``          ``relay-sync demo``: makes a simulated call and verifies its audio

@@ -1,6 +1,6 @@
 """Detect actions and messages that ended while the client was disconnected.
 
-After a reconnection the server does not repeat missed events (see ``docs/wire.md``), and RELAY has no command for querying an
+After a reconnection the server does not repeat missed events, and RELAY has no command for querying an
 action. The client therefore sends a command that has no effect on a running action and fails with 404 if the action has ended.
 For example, it sets the volume of a playback to the current value, or resumes a recording that is not paused. Each action class
 defines its command in ``question()``. An action with a time limit, such as a detector, is stopped after the limit has expired.

@@ -1,6 +1,6 @@
 """Check which calls are still live, after a reconnection or after a command failed with 404.
 
-After a reconnection the server does not repeat missed events (see ``docs/wire.md``). A call may have ended without an event, and
+After a reconnection the server does not repeat missed events. A call may have ended without an event, and
 a wait for its end would never return. RELAY has no command for querying a call. The client therefore sends a command that has no
 effect on a live call and fails with 404 or 410 if the call has ended: it clears the digit bindings of an unused realm. No source
 documents the reply for an unknown realm, and mistaking a live call for an ended one is worse than waiting. A second command

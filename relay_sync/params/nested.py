@@ -80,7 +80,7 @@ if TYPE_CHECKING:
         voice: NotRequired[str]
 
     class TTSMedia(TypedDict):
-        """A text to speak."""
+        """The speech to play, as text."""
 
         type: Literal["tts"]
         params: TTSParams

@@ -344,7 +344,9 @@ class Session:
         elif self._leaving:
             self._drop(now, "the server announced a disconnect")
         elif self.phase is Phase.AUTHENTICATING:
-            self._drop(now, f"the server did not reply to signalwire.connect within {self.options.connect_patience:g} s")
+            self._drop(
+                now, f"the server did not reply to signalwire.connect within {self.options.connect_patience:g} s"
+            )
         elif self.phase is Phase.READY and (reason := self._liveness.verdict(now)):
             self._drop(now, reason)
         elif self.phase is Phase.READY:
