@@ -34,8 +34,8 @@ class RemoteCall(MediaCommands, ControlIds):
     All commands may raise the exceptions listed below.
 
     :ivar call_id: ID of the call.
-    :ivar send: function that sends a command. It is set by :class:`RestClient`.
-    :ivar info: platform's record of a call that was dialed, or ``None`` for a call from :meth:`RestClient.call`.
+    :param send: function that sends a command. It is set by :class:`RestClient`.
+    :ivar info: the platform's record of a call that was dialed, or ``None`` for a call from :meth:`RestClient.call`.
     :raises InvalidParameter: a value is invalid. Nothing was sent.
     :raises CommandRefused: the server rejected the command. The code is 404 if the call or the action does not exist.
     :raises ConnectError: no connection could be established. Nothing was sent.

@@ -7,6 +7,7 @@ rest, by page.
 
 from __future__ import annotations
 
+import configparser
 import inspect
 import re
 import sys
@@ -66,6 +67,14 @@ def written(function: Callable[..., Any] | ModuleType, pattern: str) -> float:
     found = re.search(pattern, inspect.getsource(function))
     assert found is not None, pattern
     return float(found[1])
+
+
+def bound(extra: str, package: str) -> str:
+    """The lower bound of a package in an extra of setup.cfg."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    *_, last = re.findall(rf"^{package}>=([0-9.]+)$", config["options.extras_require"][extra], re.MULTILINE)
+    return str(last)  # an extra that includes another one lists its own bound last
 
 
 def mib(size: float) -> str:
@@ -138,6 +147,7 @@ FIGURES: dict[str, list[str]] = {
     ],
     "docs/compatibility.md": [
         f"REST also needs `urllib3` {plain(written(sockets, r'needs urllib3 ([0-9]+) or newer'))} or newer",
+        f"works with {bound('audio', 'websockets')}, but the tests' own servers need {bound('test', 'websockets')}",
     ],
     "docs/django.md": [f"If {words(supervisor.MOST_FAILURES)} starts fail in a row"],
     "docs/flask.md": [f"If {words(supervisor.MOST_FAILURES)} starts fail in a row"],
