@@ -37,7 +37,7 @@ def _device(kind: str, params: Mapping[str, Any], extra: Mapping[str, Any] | Non
 
     :param kind: type of the device.
     :param params: parameters, with their names in the protocol.
-    :param extra: additional parameters, which are not validated.
+    :param extra: additional device parameters, which are not validated.
     """
     found = {name: check(_ARGUMENTS.get(name, name), params[name]) for name, check in nested.DEVICES[kind].items()}
     for name, value in (values.json_object("extra", extra) or {}).items():
@@ -70,7 +70,7 @@ def phone(
     :param confirm_timeout: time for the callee to confirm, in whole seconds.
     :param call_state_url: HTTP or HTTPS URL that receives status callbacks for the states in ``call_state_events``.
     :param call_state_events: call states to report, a list of ``created``, ``ringing``, ``answered`` and ``ended``.
-    :param extra: additional wire parameters that this SDK does not define.
+    :param extra: additional device parameters, for options that this function does not support.
     :raises InvalidParameter: a value is invalid.
     """
     params = {
@@ -99,13 +99,13 @@ def fabric(
     """Return a device for the address of a Call Fabric resource.
 
     :param to: address to call, such as ``/public/desk``.
-    :param from_: caller ID to show, an address.
+    :param from_: caller ID to show, a Call Fabric address.
     :param timeout: ring timeout in whole seconds. The platform defaults to 30.
     :param confirm: document to execute for the callee before the call is connected, as an HTTP or HTTPS URL or a list of steps.
     :param confirm_timeout: time for the callee to confirm, in whole seconds.
     :param call_state_url: HTTP or HTTPS URL that receives status callbacks for the states in ``call_state_events``.
     :param call_state_events: call states to report, a list of ``created``, ``ringing``, ``answered`` and ``ended``.
-    :param extra: additional wire parameters that this SDK does not define.
+    :param extra: additional device parameters, for options that this function does not support.
     :raises InvalidParameter: a value is invalid.
     """
     params = {
@@ -156,7 +156,7 @@ def sip(
     :param confirm_timeout: time for the callee to confirm, in whole seconds.
     :param call_state_url: HTTP or HTTPS URL that receives status callbacks for the states in ``call_state_events``.
     :param call_state_events: call states to report, a list of ``created``, ``ringing``, ``answered`` and ``ended``.
-    :param extra: additional wire parameters that this SDK does not define.
+    :param extra: additional device parameters, for options that this function does not support.
     :raises InvalidParameter: a value is invalid.
     """
     params = {
@@ -186,7 +186,7 @@ def call(call_id: str, node_id: str, *, extra: Mapping[str, Any] | None = None) 
 
     :param call_id: ID of the call.
     :param node_id: ID of the node that handles the call.
-    :param extra: additional wire parameters that this SDK does not define.
+    :param extra: additional device parameters, for options that this function does not support.
     :raises InvalidParameter: a value is invalid.
     """
     params = {
@@ -209,8 +209,8 @@ def queue(
     :param queue_name: name of the queue.
     :param node_id: ID of the node that handles the queue.
     :param queue_id: ID of the queue, if known.
-    :param execute_after_queue: what the dequeued call executes afterward.
-    :param extra: additional wire parameters that this SDK does not define.
+    :param execute_after_queue: document that the dequeued call executes afterward.
+    :param extra: additional device parameters, for options that this function does not support.
     :raises InvalidParameter: a value is invalid.
     """
     params = {
@@ -247,7 +247,7 @@ def stream(
     :param status_url_method: HTTP method of the status callbacks, ``POST`` (the default) or ``GET``.
     :param authorization_bearer_token: token to send as ``Authorization: Bearer ...`` in the upgrade request.
     :param custom_parameters: JSON object to send to the receiver in the ``start`` message.
-    :param extra: additional wire parameters that this SDK does not define.
+    :param extra: additional device parameters, for options that this function does not support.
     :raises InvalidParameter: a value is invalid.
     """
     params = {

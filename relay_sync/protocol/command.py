@@ -48,7 +48,7 @@ class Command:
     :ivar idempotent: whether the command may be sent again if the session is lost before the reply.
     :ivar only_in: number of the session in which the command is valid, usually the session of its call; ``None`` means
         any session.
-    :ivar promised: whether the command is kept until it has been answered, even if no caller waits for it; see
+    :ivar promised: whether the command is kept until the server has replied, even if no caller waits for it; see
         :mod:`.promises`.
     :ivar abandoned: whether the caller has stopped waiting.
     :ivar sent: whether the command was passed to a transport. If so, the server may have received it.

@@ -1,6 +1,6 @@
 """Promises: commands that must reach the server although no caller waits for them, such as a hangup or a stop.
 
-A promise is kept until it has been sent and answered, or until its deadline. It survives a reconnect, and a closing
+A promise is kept until the server has replied to it, or until its deadline. It survives a reconnect, and a closing
 client sends it before disconnecting. A promise belongs to one server-side session and is dropped with that session.
 """
 
@@ -89,7 +89,7 @@ class Promises:
         return start + ANSWER_PATIENCE
 
     def end(self, command: Command) -> None:
-        """Remove a promise that has been answered or can no longer be answered."""
+        """Remove a promise whose reply has arrived or can no longer arrive."""
         self._open.pop(command.id, None)
 
     def unsent(self, under_way: Container[object]) -> list[Command]:

@@ -462,7 +462,7 @@ class StoppableAction(Action[E]):
         When several threads call this method at the same time, only one of them sends the command. The others wait for the reply,
         and send the command again only if there was no reply.
 
-        :return: the server's result; ``{}`` if no command was sent.
+        :return: the server's reply; ``{}`` if no command was sent.
         :raises CommandRefused: the server rejected the command, although the action and the call exist.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
@@ -528,7 +528,7 @@ class PausableAction(StoppableAction[E]):
 
         :param behavior: behavior of a recording: ``skip`` omits the pause from the recording (the platform's default), and
             ``silence`` records silence. Not supported by other actions.
-        :return: the server's result; ``{}`` if the action has ended.
+        :return: the server's reply; ``{}`` if the action has ended.
         :raises InvalidParameter: this action does not support the behavior.
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
@@ -544,7 +544,7 @@ class PausableAction(StoppableAction[E]):
     def resume(self) -> dict[str, Any]:
         """Resume the action after :meth:`pause`.
 
-        :return: the server's result; ``{}`` if the action has ended.
+        :return: the server's reply; ``{}`` if the action has ended.
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
@@ -579,7 +579,7 @@ class VolumeAction(StoppableAction[E]):
         """Change the volume.
 
         :param volume: volume change in decibels, from -40 to 40.
-        :return: the server's result; ``{}`` if the action has ended.
+        :return: the server's reply; ``{}`` if the action has ended.
         :raises InvalidParameter: the volume is not a number between -40 and 40.
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached

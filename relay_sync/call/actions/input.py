@@ -73,7 +73,7 @@ class _Collecting(StoppableAction["CollectEvent"]):
     def start_input_timers(self) -> dict[str, Any]:
         """Start the initial timeout, if ``start_input_timers`` was not set.
 
-        :return: the server's result; ``{}`` if the action has ended.
+        :return: the server's reply; ``{}`` if the action has ended.
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
