@@ -207,8 +207,9 @@ class Action(Generic[E]):
         """Block until the action ends.
 
         :param timeout: maximum time to wait, in seconds. ``None`` waits until the action ends or, if the action has a time limit
-            such as ``max_length`` or the ``timeout`` of a detector, at most until 10 s after the limit. If a playback without a
-            time limit ends while the connection is down, the client may not notice, so pass a timeout.
+            such as ``max_length`` or the ``timeout`` of a detector, at most until 10 s after the limit. Set a timeout for
+            streams, taps, transcriptions, faxes, payments, AI agents and queues: if they end while the connection is down, the
+            client cannot detect it.
         :return: the final event. If the call ended first, the event is ``synthetic`` and has a ``reason``.
         :raises WaitTimeout: the action is still running. You can wait again.
         :raises RelayError: the error that ended the action (:attr:`error`): the session was lost, the client was closed, the
