@@ -94,7 +94,7 @@ class AIBeginSpeakingEvent(CallEvent):
 class AISpeechDetectEvent(CallEvent):
     """The agent recognized the caller's speech.
 
-    :ivar text: recognized text.
+    :ivar text: Recognized text.
     :ivar event_type: Event type, such as ``calling.call.stream``.
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
@@ -115,7 +115,7 @@ class AISpeechDetectEvent(CallEvent):
 class AIPartialResultEvent(CallEvent):
     """The agent recognized part of the caller's speech.
 
-    :ivar text: text recognized so far.
+    :ivar text: Text recognized so far.
     :ivar barged: Whether the caller interrupted the agent.
     :ivar event_type: Event type, such as ``calling.call.stream``.
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
@@ -138,7 +138,7 @@ class AIPartialResultEvent(CallEvent):
 class AICompletionEvent(CallEvent):
     """The agent finished a turn.
 
-    :ivar text: text that the agent spoke.
+    :ivar text: Text that the agent spoke.
     :ivar type: ``normal``, or ``barged`` if the caller interrupted the agent.
     :ivar event_type: Event type, such as ``calling.call.stream``.
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
@@ -328,8 +328,8 @@ class AIStopEvent(CallEvent):
 class AISidecarEvent(CallEvent):
     """The AI sidecar of the call sent a report.
 
-    :ivar call_info: description of the call by the platform.
-    :ivar sidecar_event: report. Its ``type`` is ``start``, ``turn``, ``insight``, ``error``, ``stop``, ``final``, ...
+    :ivar call_info: Description of the call by the platform.
+    :ivar sidecar_event: Report. Its ``type`` is ``start``, ``turn``, ``insight``, ``error``, ``stop``, ``final``, ...
     :ivar event_type: Event type, such as ``calling.call.stream``.
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
@@ -351,9 +351,9 @@ class AISidecarEvent(CallEvent):
 class AITranscribeUtteranceEvent(CallEvent):
     """An utterance was transcribed.
 
-    :ivar call_info: description of the call by the platform.
+    :ivar call_info: Description of the call by the platform.
     :ivar channel_data: Caller ID and timestamps of the call.
-    :ivar utterance: transcribed utterance, with ``role``, ``content``, ``lang``, ``timestamp``, ...
+    :ivar utterance: Transcribed utterance, with ``role``, ``content``, ``lang``, ``timestamp``, ...
     :ivar confidence: Confidence of the speech recognition, from 0 to 1.
     :ivar event_type: Event type, such as ``calling.call.stream``.
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
@@ -378,9 +378,9 @@ class AITranscribeUtteranceEvent(CallEvent):
 class AITranscribeSummaryEvent(CallEvent):
     """The summary of a live transcription, sent on request.
 
-    :ivar call_info: description of the call by the platform.
+    :ivar call_info: Description of the call by the platform.
     :ivar channel_data: Caller ID and timestamps of the call.
-    :ivar conversation_log: utterances so far, with ``role``, ``content``, ...
+    :ivar conversation_log: Utterances so far, with ``role``, ``content``, ...
     :ivar conversation_summary: Text of the summary.
     :ivar event_type: Event type, such as ``calling.call.stream``.
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
@@ -405,9 +405,9 @@ class AITranscribeSummaryEvent(CallEvent):
 class AITranscribeLogEvent(CallEvent):
     """The complete transcript of the conversation, sent when the transcription ends.
 
-    :ivar call_info: description of the call by the platform.
+    :ivar call_info: Description of the call by the platform.
     :ivar channel_data: Caller ID and timestamps of the call.
-    :ivar conversation_log: utterances, with ``role``, ``content``, ...
+    :ivar conversation_log: Utterances, with ``role``, ``content``, ...
     :ivar conversation_summary: Text of the summary, if one was requested.
     :ivar metrics: Number of turns and words, and confidence scores.
     :ivar event_type: Event type, such as ``calling.call.stream``.
@@ -434,10 +434,10 @@ class AITranscribeLogEvent(CallEvent):
 class AITranslateDeltaEvent(CallEvent):
     """Part of an utterance was recognized and translated.
 
-    :ivar call_info: description of the call by the platform.
+    :ivar call_info: Description of the call by the platform.
     :ivar channel_data: Caller ID and timestamps of the call.
-    :ivar input_utterance: recognized text, with ``delta`` and ``language``.
-    :ivar output_utterance: translated text, with ``delta`` and ``language``.
+    :ivar input_utterance: Recognized text, with ``delta`` and ``language``.
+    :ivar output_utterance: Translated text, with ``delta`` and ``language``.
     :ivar event_type: Event type, such as ``calling.call.stream``.
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
@@ -461,10 +461,10 @@ class AITranslateDeltaEvent(CallEvent):
 class AITranslateSummaryEvent(CallEvent):
     """The summary of a live translation, sent on request.
 
-    :ivar call_info: description of the call by the platform.
+    :ivar call_info: Description of the call by the platform.
     :ivar channel_data: Caller ID and timestamps of the call.
-    :ivar primary_conversation_log: conversation in the first language.
-    :ivar secondary_conversation_log: conversation in the second language.
+    :ivar primary_conversation_log: Conversation in the first language.
+    :ivar secondary_conversation_log: Conversation in the second language.
     :ivar primary_conversation_summary: Summary in the first language.
     :ivar secondary_conversation_summary: Summary in the second language.
     :ivar event_type: Event type, such as ``calling.call.stream``.
@@ -492,13 +492,13 @@ class AITranslateSummaryEvent(CallEvent):
 class AITranslateLogEvent(CallEvent):
     """The complete conversation in both languages, sent when the translation ends.
 
-    :ivar call_info: description of the call by the platform.
+    :ivar call_info: Description of the call by the platform.
     :ivar channel_data: Caller ID and timestamps of the call.
-    :ivar primary_conversation_log: conversation in the first language.
-    :ivar secondary_conversation_log: conversation in the second language.
+    :ivar primary_conversation_log: Conversation in the first language.
+    :ivar secondary_conversation_log: Conversation in the second language.
     :ivar primary_conversation_summary: Summary in the first language.
     :ivar secondary_conversation_summary: Summary in the second language.
-    :ivar translate_data: language of each participant.
+    :ivar translate_data: Language of each participant.
     :ivar event_type: Event type, such as ``calling.call.stream``.
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.

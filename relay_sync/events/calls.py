@@ -40,15 +40,15 @@ class CallStateEvent(CallEvent):
     :ivar call_state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``. A call may skip states.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar end_reason: Reason for the state ``ended``: ``hangup``, ``cancel``, ``busy``, ``noAnswer``, ``decline``, ``error``, ...
-    :ivar end_source: side that ended the call: ``inbound``, ``outbound`` or ``none``. Set in the state ``ended``.
+    :ivar end_source: Side that ended the call: ``inbound``, ``outbound`` or ``none``. Set in the state ``ended``.
     :ivar direction: ``inbound`` or ``outbound``.
-    :ivar device: device at the other end of the call, with ``type`` and ``params``.
+    :ivar device: Device at the other end of the call, with ``type`` and ``params``.
     :ivar start_time: Time at which the call started, in milliseconds since the Unix epoch; 0 if it has not started.
     :ivar answer_time: Time at which the call was answered, in milliseconds since the Unix epoch; 0 if it has not been answered.
     :ivar end_time: Time at which the call ended, in milliseconds since the Unix epoch; 0 if it has not ended.
     :ivar dial_winner: Whether this leg was the first of its dial to be answered; ``None`` if unknown.
-    :ivar parent: call whose ``connect`` created this leg; empty for other calls.
-    :ivar peer: call that this call is bridged to; empty if it is not bridged.
+    :ivar parent: Call whose ``connect`` created this leg; empty for other calls.
+    :ivar peer: Call that this call is bridged to; empty if it is not bridged.
     :ivar sip_data: SIP headers and addresses, if this is a SIP call.
     :ivar audio_in_mos: Mean opinion score of the received audio, from 1 to 5, set at the end of the call; 0 if unknown.
     :ivar event_type: Event type, such as ``calling.call.stream``.
@@ -108,7 +108,7 @@ class CallReceiveEvent(CallEvent):
 
     :ivar call_state: ``created`` or ``ringing``.
     :ivar direction: ``inbound``.
-    :ivar device: device of the caller, with ``type`` and ``params``.
+    :ivar device: Device of the caller, with ``type`` and ``params``.
     :ivar project_id: ID of the project that the call belongs to.
     :ivar context: Context in which the call arrived.
     :ivar event_type: Event type, such as ``calling.call.stream``.
@@ -148,10 +148,10 @@ class DialEvent(RelayEvent):
 
     :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
     :ivar dial_state: ``dialing``, ``answered`` or ``failed``.
-    :ivar call: leg that was answered. Set in the state ``answered``.
+    :ivar call: Leg that was answered. Set in the state ``answered``.
     :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
     :ivar reason: Reason for the state ``failed``, or reason for a synthetic event.
-    :ivar source: side that ended the dial. Set in the state ``failed``.
+    :ivar source: Side that ended the dial. Set in the state ``failed``.
     :ivar event_type: Event type, such as ``calling.call.stream``.
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.

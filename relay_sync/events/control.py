@@ -145,7 +145,7 @@ class CollectEvent(CallEvent):
 
     :ivar control_id: ID of the action that the event belongs to.
     :ivar state: New state: ``collecting``, ``finished`` or ``error``. Empty without partial results and ``continuous``.
-    :ivar result: collected input: ``{"type": ..., "params": {...}}``.
+    :ivar result: Collected input: ``{"type": ..., "params": {...}}``.
     :ivar final: Whether the result is final; ``None`` if partial results were not requested.
     :ivar event_type: Event type, such as ``calling.call.stream``.
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
@@ -197,7 +197,7 @@ class DetectEvent(CallEvent):
     """A detector reported a result, or finished.
 
     :ivar control_id: ID of the action that the event belongs to.
-    :ivar detect: result: ``{"type": ..., "params": {"event": ..., "beep": ...}}``.
+    :ivar detect: Result: ``{"type": ..., "params": {"event": ..., "beep": ...}}``.
     :ivar event_type: Event type, such as ``calling.call.stream``.
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
@@ -239,7 +239,7 @@ class FaxEvent(CallEvent):
     """A fax page was transmitted, or the fax finished.
 
     :ivar control_id: ID of the action that the event belongs to.
-    :ivar fax: report: ``{"type": "page" | "finished", "params": {...}}``.
+    :ivar fax: Report: ``{"type": "page" | "finished", "params": {...}}``.
     :ivar event_type: Event type, such as ``calling.call.stream``.
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
@@ -440,7 +440,7 @@ class PayEvent(CallEvent):
 
     :ivar control_id: ID of the action that the event belongs to.
     :ivar state: Not documented by the platform; usually ``""``. Provided for compatibility with the official SDK.
-    :ivar for_: requested input, such as ``payment-card-number``. Set in progress events. The wire name is ``for``.
+    :ivar for_: Requested input, such as ``payment-card-number``. Set in progress events. The wire name is ``for``.
     :ivar attempt: Number of the attempt, as a string. Set in progress events.
     :ivar error_type: Error in the previous input, such as ``invalid-date``. Set in progress events.
     :ivar result: Result of the payment, such as ``success`` or ``too-many-failed-attempts``; ``""`` in progress events.

@@ -145,7 +145,7 @@ class TaskEvent(RelayEvent):
     payload.
 
     :ivar context: Context that the task was posted to.
-    :ivar message: content of the task, which may be any JSON value.
+    :ivar message: Content of the task, which may be any JSON value.
     :ivar event_type: Event type, such as ``calling.call.stream``.
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
@@ -178,7 +178,7 @@ class AuthorizationStateEvent(RelayEvent):
 
     The SDK stores the token. No handler receives this event.
 
-    :ivar authorization_state: token for resuming the session. It is a secret.
+    :ivar authorization_state: Token for resuming the session. It is a secret.
     :ivar event_type: Event type, such as ``calling.call.stream``.
     :ivar params: All parameters of the event as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.

@@ -37,7 +37,7 @@ class ConnectEvent(CallEvent):
     """The state of a bridge to another leg changed.
 
     :ivar connect_state: ``connecting``, ``connected``, ``disconnected`` or ``failed``.
-    :ivar peer: other leg, with ``call_id``, ``node_id``, ``tag`` and ``device``.
+    :ivar peer: Other leg, with ``call_id``, ``node_id``, ``tag`` and ``device``.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar failed_reason: Reason for the state ``failed``: ``noAnswer``, ``busy``, ...
     :ivar event_type: Event type, such as ``calling.call.stream``.
