@@ -78,6 +78,15 @@ DetectState = Literal[
 ]
 SendDigitsState = Literal["starting", "finished"]
 AIState = Literal["starting", "finished", "error"]
+PayState = Literal[
+    "starting",
+    "payment-card-number",
+    "expiration-date",
+    "security-code",
+    "postal-code",
+    "success",
+    "too-many-failed-attempts",
+]
 QueueState = Literal["starting", "enqueue", "dequeue", "leave"]
 ActionState = Literal[
     "starting",

@@ -12,6 +12,7 @@ from relay_sync import (
     CallEnded,
     DialFailed,
     Message,
+    PayAction,
     PlayAction,
     RecordAction,
     RelayClient,
@@ -101,11 +102,12 @@ def streams(audio: AudioServer, call: Call) -> None:
         assert_type(frame.track, Direction | str)
 
 
-def states(play: PlayAction, record: RecordAction, streamed: StreamAction) -> None:
+def states(play: PlayAction, record: RecordAction, streamed: StreamAction, pay: PayAction) -> None:
     """Each action has its own states."""
     assert_type(play.state, constants.PlayState | str)
     assert_type(record.state, constants.RecordState | str)
     assert_type(streamed.state, constants.StreamState | str)
+    assert_type(pay.state, constants.PayState | str)
 
 
 def dictionaries(call: Call) -> None:

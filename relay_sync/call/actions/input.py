@@ -174,6 +174,9 @@ class CollectAction(_Collecting, VolumeAction["CollectEvent"]):
     the playback event. The prompt cannot be paused.
     """
 
+    if TYPE_CHECKING:
+        state: CollectState | str
+
     method = "calling.play_and_collect"
 
     def _on_event(self, event: RelayEvent) -> None:

@@ -10,7 +10,7 @@ from .replies import ReadableAsReply
 
 if TYPE_CHECKING:
     from ... import events
-    from ...constants import AIState, QueueState
+    from ...constants import AIState, PayState, QueueState
     from ...events import PayEvent
 
 __all__ = ["AIAction", "PayAction", "QueueAction"]
@@ -23,6 +23,9 @@ class PayAction(StoppableAction["PayEvent"]):
 
     :ivar state: ``starting``, then the requested input, such as ``payment-card-number``, and finally the result.
     """
+
+    if TYPE_CHECKING:
+        state: PayState | str
 
     method = "calling.pay"
     event_type = EVENT_CALL_PAY
