@@ -11,6 +11,7 @@ ANYTHING = {
     "a value of JSON": {
         "relay_sync.Call.amazon_bedrock prompt",
         "relay_sync.TaskEvent message",
+        "relay_sync.events.TaskEvent message",
         "relay_sync.simulator.Entry frame",
         "relay_sync.simulator.Journal.add frame",
         "relay_sync.simulator.Phone.sent params",
@@ -33,15 +34,21 @@ ANYTHING = {
         ),
     },
     "observing does not import calls, messages and streams": {
-        "relay_sync.Observer.around_command call",
-        "relay_sync.Observer.around_handler call",
-        "relay_sync.Observer.call_event call",
-        "relay_sync.Observer.call_event event",
-        "relay_sync.Observer.call_offered call",
-        "relay_sync.Observer.call_started call",
-        "relay_sync.Observer.message_changed message",
-        "relay_sync.Observer.stream_ended stream",
-        "relay_sync.Observer.stream_started stream",
+        *(
+            f"{home}.Observer.{name}"
+            for home in ("relay_sync", "relay_sync.observing")
+            for name in (
+                "around_command call",
+                "around_handler call",
+                "call_event call",
+                "call_event event",
+                "call_offered call",
+                "call_started call",
+                "message_changed message",
+                "stream_ended stream",
+                "stream_started stream",
+            )
+        ),
     },
 }
 
