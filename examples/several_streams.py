@@ -17,9 +17,9 @@ with receiver() as audio, network() as client:
         try:
             with (
                 audio.listen(call, track="inbound", codec="PCMU", name="caller") as caller,
-                audio.listen(call, track="outbound", codec="L16@16000h", name="far side") as far_side,
+                audio.listen(call, track="outbound", codec="L16@16000h", name="callee") as callee,
             ):
-                for stream in (caller, far_side):
+                for stream in (caller, callee):
                     heard = stream.read(0.5, timeout=10)
                     print(stream.media_format.encoding, stream.sample_rate, "Hz:", len(heard), "bytes")
         finally:

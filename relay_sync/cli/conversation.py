@@ -27,7 +27,7 @@ CALLER: Final = "+15550199"
 OFFICE: Final = "+15550100"
 #: Timeout in seconds for steps that are normally immediate.
 PATIENCE: Final = 15.0
-_NAMES: Final = {"inbound": "caller", "outbound": "far side"}
+_NAMES: Final = {"inbound": "caller", "outbound": "callee"}
 
 
 @frozen(kw_only=True)

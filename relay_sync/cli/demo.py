@@ -25,7 +25,7 @@ from .timeline import MomentLog
 
 __all__ = ["run"]
 
-_LABELS: Final = {"inbound": "caller", "outbound": "far side"}
+_LABELS: Final = {"inbound": "caller", "outbound": "callee"}
 #: Number of columns used by the labels.
 _BESIDE: Final = 10
 _NEXT: Final = 'Next:    README.md, "A first program"; every parameter: python -m pydoc relay_sync.Call.stream'

@@ -271,8 +271,7 @@ class MediaCommands(Commands):
     ) -> RemoteAction:
         """Start streaming the call's audio to a WebSocket (``calling.stream``). A call may have several streams.
 
-        HTTP clients receive no events, so pass ``status_url`` to be notified when the stream ends. See ``docs/wire.md`` for the
-        messages of a stream.
+        HTTP clients receive no events, so pass ``status_url`` to be notified when the stream ends.
 
         :param url: absolute URL of the receiver, ``wss://host[:port]/path``. ``ws://`` is allowed for loopback hosts only.
         :param name: label that is included in the events of the stream.

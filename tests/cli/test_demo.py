@@ -98,7 +98,7 @@ def test_it_tells_what_happened_in_order(tmp_path: Path, capsys: pytest.CaptureF
         f"Audio:   {out} (8.1 s, 16-bit PCM, 8000 Hz, stereo, caller on the left, what the caller hears on the right)"
         in printed.out
     )
-    assert "caller    ▅▆▅▁ ▄▃ █▄▂▅▅▆▄ ▄" in printed.out
+    assert "caller  ▅▆▅▁ ▄▃ █▄▂▅▅▆▄ ▄" in printed.out
     (next_heading,) = re.findall(r'^Next:    README\.md, "(.+?)"', printed.out, re.MULTILINE)
     assert f"\n## {next_heading}\n" in (ROOT / "README.md").read_text(encoding="utf-8")
 

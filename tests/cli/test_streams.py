@@ -237,7 +237,7 @@ def test_the_demo_draws_with_what_the_output_has(encoding: str, tmp_path: Path) 
         check=True,
     )
     printed = done.stdout.decode(encoding)
-    drawing = draw_waveform(read_wav(out), width=70, labels=["caller", "far side"], ascii=True)
+    drawing = draw_waveform(read_wav(out), width=70, labels=["caller", "callee"], ascii=True)
     assert drawing in printed
     assert "?" not in printed
 

@@ -214,7 +214,7 @@ def _only(query: Mapping[str, str], *names: str) -> dict[str, str]:
 def _whole(query: Mapping[str, str], name: str, default: int) -> int:
     text = query.get(name, str(default))
     if not re.fullmatch("[0-9]{1,9}", text):
-        raise InvalidParameter(name, text, "a whole number of at least 0")
+        raise InvalidParameter(name, text, "a whole number, 0 or greater")
     return int(text)
 
 
