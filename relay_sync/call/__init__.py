@@ -1,15 +1,15 @@
-"""Calls: their state, the methods that control them, and the actions that run on them.
+"""Calls, the methods that control them, and the actions that run on them.
 
 This package does not access frames or sockets.
 
 ``call``
     :class:`relay_sync.Call`, the public class.
 ``event_methods``
-    The methods ``on``, ``wait_for`` and ``expect``, which accept the name or the class of an event.
+    The methods ``on``, ``wait_for`` and ``expect``, which accept an event name or class.
 ``event_overloads``
     Overloads of these methods for each event type (generated).
 ``core``
-    The internal state of a call, its running actions and its listeners. The router delivers events to it.
+    A call's internal state, running actions and listeners. The router delivers events to it.
 ``methods``
     Sets of RELAY methods with a special effect on a call.
 ``verbs``
@@ -17,7 +17,7 @@ This package does not access frames or sockets.
 ``actions``
     Handles for running operations, such as playback, recording and streams.
 ``readers``
-    Iterators over the events of a call.
+    Iterators over a call's events.
 ``owner``
     The type of ``call.client``.
 ``offer``

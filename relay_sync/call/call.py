@@ -57,18 +57,18 @@ class Call(
     """A call, or one leg of a bridged call.
 
     The client creates calls: it passes inbound calls to the ``on_call`` handler and returns outbound calls from ``dial``. Methods
-    that send a command block until the server has replied. In addition to the listed errors, they may raise
-    :class:`ClientClosed`, :class:`QueueFull` (too many unsent commands), :class:`WrongThread` and :class:`Forked`.
+    that send a command block until the server replies. In addition to the listed errors, they may raise :class:`ClientClosed`,
+    :class:`QueueFull` (too many unsent commands), :class:`WrongThread` and :class:`Forked`.
 
     :param client: client that the call belongs to.
     :param call_id: ID of the call.
     :param node_id: ID of the platform node that handles the call.
     :param project_id: ID of the project that the call belongs to.
-    :param context: context in which an inbound call arrived.
-    :param tag: tag that was passed to ``dial`` or ``connect``.
+    :param context: context in which the inbound call arrived.
+    :param tag: tag passed to ``dial`` or ``connect``.
     :param direction: ``inbound`` or ``outbound``.
-    :param device: description of the caller and the callee, as sent by the server.
-    :param state: state of the call when this object is created.
+    :param device: the server's description of the caller and callee.
+    :param state: initial state of the call.
     :param segment_id: ID of this call leg in the platform's records.
     """
 
@@ -134,7 +134,7 @@ class Call(
 
     @property
     def tag(self) -> str:
-        """Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none."""
+        """Tag passed to ``dial`` or ``connect``; ``""`` if there is none."""
         return self._core.tag
 
     @property
@@ -144,7 +144,7 @@ class Call(
 
     @property
     def device(self) -> dict[str, Any]:
-        """The server's description of the caller and the callee. See also :attr:`from_number` and :attr:`to_number`."""
+        """The server's description of the caller and callee. See also :attr:`from_number` and :attr:`to_number`."""
         return self._core.device
 
     @property
@@ -154,15 +154,15 @@ class Call(
 
     @property
     def state(self) -> CallState | str:
-        """State of the call: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``, in this order; some may be skipped.
+        """Call state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``, in that order. States may be skipped.
 
-        The state is ``""`` until the server reports one. It may also be a new state that this SDK does not know.
+        The value is ``""`` until the server reports a state. It may also be a newer state that this SDK does not know.
         """
         return self._core.state
 
     @property
     def end_reason(self) -> CallEndReason | str:
-        """Reason for the end of the call, such as ``hangup``, ``busy`` or ``noAnswer``; ``""`` until the call has ended."""
+        """Reason the call ended, such as ``hangup``, ``busy`` or ``noAnswer``; ``""`` until the call has ended."""
         return self._core.end_reason
 
     @property
@@ -188,25 +188,25 @@ class Call(
     # -- listening -----------------------------------------------------------------------------------------------
 
     def events(self) -> EventReader:
-        """Return an iterator over the events of the call.
+        """Return an iterator over the call's events.
 
-        The iterator returns all events that arrive after this method was called, and stops when the call ends. It buffers up to
+        The iterator returns all events that arrive after this method is called, and stops when the call ends. It buffers up to
         10,000 events. A call can have several iterators. Use ``isinstance(event, StreamEvent)`` to tell events apart.
 
-        :raises QueueFull: the buffer overflowed. The iterator raises this error after the buffered events.
-        :raises RelayError: the session of the call ended, or the client was closed. The iterator raises this error.
+        :raises QueueFull: the buffer overflowed. Raised by the iterator after it has returned the buffered events.
+        :raises RelayError: the call's session ended, or the client was closed. Raised by the iterator.
         :raises Forked: the call belongs to the parent process.
         """
         return EventReader(self._core)
 
     def wait_for_ringing(self, timeout: float | None = None) -> CallStateEvent:
-        """Wait until the call is ringing, or in a later state.
+        """Wait until the call is ringing or has reached a later state.
 
         :param timeout: maximum time to wait, in seconds; ``None`` waits until the call ends.
         :return: the event that reported the state.
         :raises WaitTimeout: the timeout expired. You can wait again.
         :raises CallEnded: the call ended before it rang. ``end_reason`` says why.
-        :raises RelayError: the session of the call ended, or the client was closed.
+        :raises RelayError: the call's session ended, or the client was closed.
         """
         return self._wait_for_state(CALL_STATE_RINGING, timeout)
 
@@ -217,7 +217,7 @@ class Call(
         :return: the event that reported the state.
         :raises WaitTimeout: the timeout expired. You can wait again.
         :raises CallEnded: the call ended without being answered. ``end_reason`` says why.
-        :raises RelayError: the session of the call ended, or the client was closed.
+        :raises RelayError: the call's session ended, or the client was closed.
         """
         return self._wait_for_state(CALL_STATE_ANSWERED, timeout)
 
@@ -227,7 +227,7 @@ class Call(
         :param timeout: maximum time to wait, in seconds; ``None`` waits indefinitely.
         :return: the event that reported the state.
         :raises WaitTimeout: the timeout expired. You can wait again.
-        :raises RelayError: the session of the call ended, or the client was closed.
+        :raises RelayError: the call's session ended, or the client was closed.
         """
         return self._wait_for_state(CALL_STATE_ENDING, timeout)
 
@@ -237,7 +237,7 @@ class Call(
         :param timeout: maximum time to wait, in seconds; ``None`` waits indefinitely.
         :return: the event that reported the state.
         :raises WaitTimeout: the timeout expired. You can wait again.
-        :raises RelayError: the session of the call ended, or the client was closed.
+        :raises RelayError: the call's session ended, or the client was closed.
         """
         return self._wait_for_state(CALL_STATE_ENDED, timeout)
 

@@ -1,7 +1,7 @@
-"""The internal part of a call: its state, its running actions and its listeners.
+"""The internal part of a call: its state, running actions and listeners.
 
-The public class :class:`relay_sync.Call` has a ``CallCore``. The router, the readers and the actions work with the ``CallCore``,
-so that its attributes do not have to be public.
+Each :class:`relay_sync.Call` has a ``CallCore``. The router, readers and actions use the ``CallCore`` directly, which keeps its
+attributes out of the public class.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ READER_LIMIT: Final = 10_000
 
 
 class CallLink(Protocol[C_contra]):
-    """The methods of the connection that calls use."""
+    """Connection methods used by calls."""
 
     def command(
         self,
@@ -82,17 +82,17 @@ class CallLink(Protocol[C_contra]):
         """Send a command without waiting for the reply. Send it again if the connection is lost before the reply arrives."""
 
     def request_timeout(self) -> float:
-        """Return the request timeout of the current thread, in seconds."""
+        """Return the current thread's request timeout, in seconds."""
 
     def call_gone(self, call: C_contra) -> None:
-        """End a call that the server no longer knows. The call has ended when this method returns."""
+        """End a call that no longer exists on the server. The call has ended when this method returns."""
 
     def ask_about(self, call: C_contra, deadline: Deadline) -> bool:
-        """Ask the server whether a call is still active. If the result is true, the state of the call is up to date."""
+        """Ask the server whether a call is still active. If this method returns true, the call's state is up to date."""
 
 
 class CallHome(Protocol[C_contra]):
-    """The methods of the router that calls use, on any thread."""
+    """Router methods used by calls, on any thread."""
 
     def call_over(self, call: C_contra) -> None:
         """Remove a call that has ended. Called after its state has been set and before waiting threads resume."""
@@ -106,7 +106,7 @@ class CallHome(Protocol[C_contra]):
     def callback(
         self, call: C_contra, what: str, function: Callable[..., object], *args: Any, final: bool = True
     ) -> None:
-        """Run a user callback in the lane of the call."""
+        """Run a user callback in the call's lane."""
 
     @property
     def observers(self) -> Observers | None:
@@ -116,24 +116,24 @@ class CallHome(Protocol[C_contra]):
 class CallCore(Generic[C]):
     """The internal state of a call. See :class:`relay_sync.Call` for the public attributes.
 
-    The dictionary of listeners, the tuple of readers and the set of conferences are replaced instead of modified, so that the IO
-    thread can read them without a lock.
+    The ``listeners``, ``readers`` and ``conferences`` collections are replaced rather than modified, so that the IO thread can
+    read them without a lock.
 
     :ivar session: number of the session in which the call was created. Commands are only valid in this session.
     :ivar over: :class:`CallEnded` or the error that ended the session, once the call has ended for this client; else ``None``.
     :ivar given_away: whether another client or application controls the call.
     :ivar giving_away: whether a command that transfers control of the call is in progress.
     :ivar told_to_end: whether the client has queued a hangup.
-    :ivar attended: whether a command has been sent that answers, rejects or redirects the call.
+    :ivar attended: whether a command that answers, rejects or redirects the call has been sent.
     :ivar answer_taken: whether the server has accepted the answer.
     :ivar offer: offer of an inbound call, or ``None``.
     :ivar denoised: whether noise reduction is on, or may be on because a request is pending; ``None`` if unknown.
-    :ivar conferences: IDs of the conferences of the call. Some conference events have no call ID and are matched by this set.
+    :ivar conferences: IDs of the call's conferences, used to match conference events that have no call ID.
     :ivar reached: first event of each state that the call has reached.
     :ivar operations: running actions, by control ID.
     :ivar listeners: listeners, by event type.
-    :ivar readers: weak references to the mailboxes of the event readers.
-    :ivar history: entries of the timeline that notebooks show.
+    :ivar readers: weak references to the event readers' mailboxes.
+    :ivar history: timeline entries shown in notebooks.
     """
 
     __slots__ = (
@@ -229,7 +229,7 @@ class CallCore(Generic[C]):
 
     @property
     def call(self) -> C:
-        """The public call object. Code that uses a ``CallCore`` must keep a reference to it."""
+        """The public call object. Code that uses a ``CallCore`` must keep a reference to this object."""
         call = self._call()
         if call is None:
             raise ReferenceError(f"call {self.call_id} no longer exists")
@@ -315,8 +315,8 @@ class CallCore(Generic[C]):
     def meaning(self, method: str, params: Mapping[str, Any]) -> Callable[[Outcome, int], object] | None:
         """Return the function that applies the reply to a command, or ``None`` if the reply does not change the call.
 
-        This method is called right before the command is sent. The function is called on the IO thread, before it processes later
-        events.
+        This method is called right before the command is sent. The returned function is called on the IO thread, before later
+        events are processed.
 
         :param method: method of the command.
         :param params: parameters of the command.
@@ -338,11 +338,11 @@ class CallCore(Generic[C]):
     def _refusal(self, error: CommandRefused, began: float) -> CommandRefused | None:
         """Check whether a 404 or 410 reply means that the call has ended.
 
-        Return ``None`` if the call has ended. Otherwise, return the error to raise. In that case, an object that the command
-        refers to does not exist. The state of the call is up to date when this method returns.
+        Return ``None`` if the call has ended. Otherwise, the command refers to an object that does not exist: return the error to
+        raise. The call's state is up to date when this method returns.
 
         :param error: error returned by the server.
-        :param began: start time of the command. The request timeout includes the time for this check.
+        :param began: time at which the command started. The request timeout also covers this check.
         """
         known = False
         if self.over is None:
@@ -372,7 +372,7 @@ class CallCore(Generic[C]):
         self.line.promise("calling.pass", self.address, session=self.session)
 
     def gone_event(self) -> CallStateEvent:
-        """Return a synthetic ``ended`` event for a call that the server no longer knows."""
+        """Return a synthetic ``ended`` event for a call that no longer exists on the server."""
         params = {"call_id": self.call_id, "node_id": self.node_id, "call_state": CALL_STATE_ENDED}
         return CallStateEvent.from_params(params, synthetic=True, reason="call_gone")
 
@@ -471,7 +471,7 @@ class CallCore(Generic[C]):
         operation.end_early("refused", refusal)
 
     def running(self, kind: type[A]) -> list[A]:
-        """Return the running actions of a class."""
+        """Return the running actions of the given class."""
         self.check_process()
         with self.lock:
             return [one.action for one in self.operations.values() if isinstance(one.action, kind)]
@@ -492,7 +492,7 @@ class CallCore(Generic[C]):
                 self.operations.pop(control_id, None)  # a signal handler may have removed it
 
     def callback(self, what: str, function: Callable[..., object], *args: Any, final: bool = True) -> None:
-        """Run a user callback in the lane of the call."""
+        """Run a user callback in the call's lane."""
         self.home.callback(self.call, what, function, *args, final=final)
 
     # -- listening -----------------------------------------------------------------------------------------------
@@ -540,10 +540,10 @@ class CallCore(Generic[C]):
     # -- events, on the IO thread ----------------------------------------------------------------------------------
 
     def on_event(self, event: RelayEvent) -> None:
-        """Process an event: update the state, queue the callbacks, and deliver the event to the readers, in this order.
+        """Process an event: update the state, queue the callbacks, and deliver the event to the readers, in that order.
 
-        When a waiting thread resumes, the state is up to date and the callbacks are queued. Listeners that this thread adds
-        receive only later events.
+        By the time a waiting thread resumes, the state is up to date and the callbacks are queued. If that thread adds listeners,
+        they receive only later events.
         """
         if self.over is not None:
             return
@@ -632,14 +632,14 @@ class CallCore(Generic[C]):
     def catch_up(self) -> None:
         """Set the state to ``answered`` if the answer was accepted but its event was lost.
 
-        Called after the client has reconnected, if the call is still active.
+        Called after the client reconnects, if the call is still active.
         """
         if self.answer_taken and self.state in (CALL_STATE_CREATED, CALL_STATE_RINGING) and self.over is None:
             params = {"call_id": self.call_id, "node_id": self.node_id, "call_state": CALL_STATE_ANSWERED}
             self.on_event(CallStateEvent.from_params(params, synthetic=True, reason="answer_taken"))
 
     def end(self, error: RelayError) -> None:
-        """End the call for this client. End its actions and all waits."""
+        """End the call for this client, along with its actions and all waits."""
         if self.over is not None:
             return
         self.over = error

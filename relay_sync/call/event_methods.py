@@ -1,6 +1,6 @@
-"""Methods of a call that accept the name or the class of an event.
+"""Call methods that accept an event name or an event class.
 
-The module ``event_overloads`` declares their types for each event.
+The ``event_overloads`` module declares their types for each event.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class EventMethods:
     def on(self, event_type: str | type[RelayEvent], handler: Any = None) -> Any:
         """Register a handler for an event.
 
-        The handlers of a call run one at a time, in order, on a worker thread. They may block. If 10,000 callbacks of the
-        call are pending, further events are dropped and a warning is logged. Events that end the call or an action are never
+        A call's handlers run one at a time, in order, on a worker thread. They may block. If 10,000 of the call's callbacks
+        are pending, further events are dropped and a warning is logged. Events that end the call or an action are never
         dropped.
 
-        :param event_type: name of the event, such as ``calling.call.state``, or its class, such as :class:`CallStateEvent`.
-            An unknown name that starts with ``calling.`` is accepted with a warning, because the platform may add events. A
-            name that is similar to a known name is rejected as a misspelling.
-        :param handler: function that is called with the event. If it is omitted, ``on`` returns a decorator.
+        :param event_type: event name, such as ``calling.call.state``, or event class, such as :class:`CallStateEvent`. An
+            unknown name that starts with ``calling.`` is accepted with a warning, because the platform may add events. A
+            name similar to a known name is rejected as a misspelling.
+        :param handler: function to call with the event. If omitted, ``on`` returns a decorator.
         :return: the handler, or the decorator.
         :raises InvalidParameter: the event does not belong to a call, or the handler is not a regular function.
         :raises Forked: the call belongs to the parent process.
@@ -52,18 +52,18 @@ class EventMethods:
         """Wait for an event.
 
         Events that arrived before this method was called are ignored, except for ``calling.call.state`` events that match a
-        predicate. To wait for an event that a command causes, use :meth:`expect`, which starts listening before the command
-        is sent.
+        predicate. To wait for an event caused by a command, use :meth:`expect`, which starts listening before the command is
+        sent.
 
-        :param event_type: name of the event, such as ``calling.call.state``, or its class, such as :class:`CallStateEvent`.
-        :param predicate: function that is called with each event, on the calling thread, and returns whether the event
-            matches. By default, every event of the type matches.
+        :param event_type: event name, such as ``calling.call.state``, or event class, such as :class:`CallStateEvent`.
+        :param predicate: function that is called on the calling thread with each event and returns whether it matches. By
+            default, every event of the type matches.
         :param timeout: maximum time to wait, in seconds; ``None`` waits until the call ends.
         :return: the event.
         :raises InvalidParameter: the event does not belong to a call, or the predicate is not a regular function.
         :raises WaitTimeout: the timeout expired. You can wait again.
         :raises CallEnded: the call ended before the event arrived. ``end_reason`` says why.
-        :raises RelayError: the session of the call ended, or the client was closed.
+        :raises RelayError: the call's session ended, or the client was closed.
         """
         if predicate is not None:
             values.handler("predicate", predicate)
@@ -79,7 +79,7 @@ class EventMethods:
     def expect(
         self, event_type: str | type[RelayEvent], predicate: Predicate | None = None, timeout: float | None = None
     ) -> Expectation[Any]:
-        """Wait for an event that the ``with`` block causes.
+        """Wait for an event caused by the ``with`` block.
 
         The call starts listening before the block runs, so the event is not missed even if it arrives before the block ends.
 
@@ -89,17 +89,17 @@ class EventMethods:
                 call.answer()
             event = seen.value
 
-        All errors except ``InvalidParameter`` are raised at the end of the block.
+        All errors except ``InvalidParameter`` are raised when the block ends.
 
-        :param event_type: name of the event, such as ``calling.call.state``, or its class, such as :class:`CallStateEvent`.
-        :param predicate: function that is called with each event, on the calling thread, and returns whether the event
-            matches. By default, every event of the type matches.
+        :param event_type: event name, such as ``calling.call.state``, or event class, such as :class:`CallStateEvent`.
+        :param predicate: function that is called on the calling thread with each event and returns whether it matches. By
+            default, every event of the type matches.
         :param timeout: maximum time to wait, in seconds, from the start of the block; ``None`` waits until the call ends.
         :return: a context manager. After the block, its ``value`` is the event.
         :raises InvalidParameter: the event does not belong to a call, or the predicate is not a regular function.
         :raises WaitTimeout: the timeout expired. You can wait again.
         :raises CallEnded: the call ended before the event arrived. ``end_reason`` says why.
-        :raises RelayError: the session of the call ended, or the client was closed.
+        :raises RelayError: the call's session ended, or the client was closed.
         """
         if predicate is not None:
             values.handler("predicate", predicate)

@@ -31,5 +31,5 @@ _ENDS_SOMETHING: Final = frozenset(
 
 
 def ends_something(method: str) -> bool:
-    """Return whether a method stops or removes something. The error code 404 then means that there is nothing to stop."""
+    """Return whether a method stops or removes something. If so, a 404 error means that there is nothing to stop."""
     return method in _ENDS_SOMETHING or method.endswith(".stop")

@@ -18,8 +18,8 @@ _write: Final = writer(sort_keys=True)
 class Offer(NamedTuple):
     """The offer of an inbound call.
 
-    :ivar content: hash of the parameters of the offer.
-    :ivar parties: addresses of the caller and the callee. They do not change when the server repeats an offer.
+    :ivar content: hash of the offer's parameters.
+    :ivar parties: addresses of the caller and callee. They do not change when the server repeats an offer.
     """
 
     content: int

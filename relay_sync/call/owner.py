@@ -52,7 +52,7 @@ class SentMessage(Protocol):
         """The error that prevents a final state from being reported, or ``None``."""
 
     def on(self, handler: Callable[[events.MessageStateEvent], R]) -> Callable[[events.MessageStateEvent], R]:
-        """Register a handler for the events of this message."""
+        """Register a handler for this message's events."""
 
     def wait(self, timeout: float | None = None) -> events.MessageEvent:
         """Wait until the message reaches a final state."""
@@ -83,7 +83,7 @@ class Client(Protocol[C]):
 
     @property
     def state(self) -> ConnectionState | str:
-        """State of the connection: ``idle``, ``connecting``, ``connected``, ``reconnecting``, ``closed`` or ``failed``."""
+        """Connection state: ``idle``, ``connecting``, ``connected``, ``reconnecting``, ``closed`` or ``failed``."""
 
     @property
     def calls(self) -> dict[str, C]:
@@ -114,7 +114,7 @@ class Client(Protocol[C]):
         """Stop accepting calls, and wait until the active calls have ended."""
 
     def stop(self) -> None:
-        """Make :meth:`run` return. If it is not running, close the client."""
+        """Make :meth:`run` return, or close the client if :meth:`run` is not active."""
 
     def receive(self, contexts: Iterable[str]) -> None:
         """Subscribe to contexts."""
@@ -123,7 +123,7 @@ class Client(Protocol[C]):
         """Unsubscribe from contexts."""
 
     def reauthenticate(self, jwt_token: str) -> None:
-        """Replace the JWT of the session."""
+        """Replace the session's JWT."""
 
     def execute(
         self, method: str, params: Mapping[str, Any] | None = None, *, timeout: float | None = None
@@ -201,7 +201,7 @@ class Client(Protocol[C]):
 
 
 class Owner(Client[C], Protocol[C]):
-    """A client, with the private parts that the constructor of :class:`relay_sync.Call` uses."""
+    """A client, including the private attributes used by the :class:`relay_sync.Call` constructor."""
 
     @property
     def _link(self) -> CallLink[C]: ...

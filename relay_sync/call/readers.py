@@ -1,4 +1,4 @@
-"""An iterator over the events of a call, and a context manager that waits for an event."""
+"""An iterator over a call's events, and a context manager that waits for an event."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Predicate = Callable[[Any], object]
 
 
 class Source(Protocol):
-    """The methods of ``CallCore`` that readers use."""
+    """``CallCore`` methods used by readers."""
 
     @property
     def call(self) -> object:
-        """The public call object. Readers keep a reference to it, so that the call and its client are not garbage-collected."""
+        """The public call object. Readers hold a reference so that the call and its client are not garbage-collected."""
 
     @property
     def state(self) -> str: ...
@@ -36,11 +36,11 @@ class Source(Protocol):
 
 
 class EventReader(Iterator[RelayEvent]):
-    """An iterator over the events of a call, returned by :meth:`Call.events`.
+    """An iterator over a call's events, returned by :meth:`Call.events`.
 
     The iterator stops receiving events when it is closed or garbage-collected.
 
-    :param call: call to read events from.
+    :param call: call whose events are read.
     """
 
     def __init__(self, call: Source) -> None:
@@ -68,10 +68,10 @@ class EventReader(Iterator[RelayEvent]):
 class Expectation(Generic[E_co]):
     """A context manager that waits for an event, returned by :meth:`Call.expect`.
 
-    The event is available as ``value`` after the block. The type parameter is the class of the event, for example
+    The event is available as ``value`` after the block. The type parameter is the event class, as in
     ``Expectation[PlayEvent]``.
 
-    :param call: call to read events from.
+    :param call: call whose events are read.
     :param event_type: event type.
     :param predicate: function that returns whether an event matches. ``None`` matches every event of the type.
     :param timeout: maximum time to wait, in seconds, from the start of the block; ``None`` waits until the call ends.

@@ -1,8 +1,8 @@
 """Typed classes for the events that the server sends.
 
-There is one class for each event type. The classes follow the RELAY event schemas. ``TYPE`` is the event type of a class.
+There is one class for each event type, based on its RELAY schema. The ``TYPE`` attribute of a class is its event type.
 
-If the server omits a parameter, or sends a value of the wrong type, the attribute has its default value. Parameters that a class
+If the server omits a parameter or sends a value of the wrong type, the attribute has its default value. Parameters that the class
 does not define are available in :attr:`RelayEvent.params`.
 """
 

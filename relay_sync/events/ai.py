@@ -1,4 +1,4 @@
-"""Events of AI agents, live transcription and live translation.
+"""Events for AI agents, live transcription and live translation.
 
 These events do not have a ``control_id``.
 """
@@ -41,14 +41,14 @@ class AIStartEvent(CallEvent):
     """An AI agent started.
 
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.start"
@@ -59,14 +59,14 @@ class AIUserSpeakingEvent(CallEvent):
     """The caller started speaking.
 
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.user_speaking"
@@ -77,14 +77,14 @@ class AIBeginSpeakingEvent(CallEvent):
     """The agent started speaking.
 
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.begin_speaking"
@@ -96,14 +96,14 @@ class AISpeechDetectEvent(CallEvent):
 
     :ivar text: Recognized text.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.speech_detect"
@@ -118,14 +118,14 @@ class AIPartialResultEvent(CallEvent):
     :ivar text: Text recognized so far.
     :ivar barged: Whether the caller interrupted the agent.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.partial_result"
@@ -141,14 +141,14 @@ class AICompletionEvent(CallEvent):
     :ivar text: Text that the agent spoke.
     :ivar type: ``normal``, or ``barged`` if the caller interrupted the agent.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.completion"
@@ -163,14 +163,14 @@ class AIResponseEvent(CallEvent):
 
     :ivar response: Text of the response.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.response"
@@ -184,14 +184,14 @@ class AIResponseUtteranceEvent(CallEvent):
 
     :ivar utterance: Text of the spoken part.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.response_utterance"
@@ -205,14 +205,14 @@ class AITransparentBargeEvent(CallEvent):
 
     :ivar combined_text: Text of both utterances.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.transparent_barge"
@@ -225,14 +225,14 @@ class AIPostPromptEvent(CallEvent):
     """The agent answered the post prompt. The result is in ``params``.
 
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.post_prompt"
@@ -243,14 +243,14 @@ class AISwaigEvent(CallEvent):
     """The agent called a SWAIG function. The details are in ``params``.
 
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.swaig"
@@ -261,14 +261,14 @@ class AISwaigActionEvent(CallEvent):
     """A SWAIG function requested an action. The details are in ``params``.
 
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.swaig_action"
@@ -281,14 +281,14 @@ class AIWarningEvent(CallEvent):
     :ivar error: Text of the warning.
     :ivar tokens: Number of tokens used.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.warning"
@@ -306,14 +306,14 @@ class AIStopEvent(CallEvent):
     :ivar billing: Charges for the session.
     :ivar wallet_paused_sec: Time during which billing was paused, in seconds.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.stop"
@@ -326,19 +326,19 @@ class AIStopEvent(CallEvent):
 
 @event
 class AISidecarEvent(CallEvent):
-    """The AI sidecar of the call sent a report.
+    """The call's AI sidecar sent a report.
 
-    :ivar call_info: Description of the call by the platform.
+    :ivar call_info: The platform's description of the call.
     :ivar sidecar_event: Report. Its ``type`` is ``start``, ``turn``, ``insight``, ``error``, ``stop``, ``final``, ...
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.sidecar"
@@ -351,19 +351,19 @@ class AISidecarEvent(CallEvent):
 class AITranscribeUtteranceEvent(CallEvent):
     """An utterance was transcribed.
 
-    :ivar call_info: Description of the call by the platform.
-    :ivar channel_data: Caller ID and timestamps of the call.
+    :ivar call_info: The platform's description of the call.
+    :ivar channel_data: The call's caller ID and timestamps.
     :ivar utterance: Transcribed utterance, with ``role``, ``content``, ``lang``, ``timestamp``, ...
-    :ivar confidence: Confidence of the speech recognition, from 0 to 1.
+    :ivar confidence: Speech recognition confidence, from 0 to 1.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.transcribe.utterance"
@@ -378,19 +378,19 @@ class AITranscribeUtteranceEvent(CallEvent):
 class AITranscribeSummaryEvent(CallEvent):
     """The summary of a live transcription, sent on request.
 
-    :ivar call_info: Description of the call by the platform.
-    :ivar channel_data: Caller ID and timestamps of the call.
+    :ivar call_info: The platform's description of the call.
+    :ivar channel_data: The call's caller ID and timestamps.
     :ivar conversation_log: Utterances so far, with ``role``, ``content``, ...
     :ivar conversation_summary: Text of the summary.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.transcribe.live_summarize"
@@ -405,20 +405,20 @@ class AITranscribeSummaryEvent(CallEvent):
 class AITranscribeLogEvent(CallEvent):
     """The complete transcript of the conversation, sent when the transcription ends.
 
-    :ivar call_info: Description of the call by the platform.
-    :ivar channel_data: Caller ID and timestamps of the call.
+    :ivar call_info: The platform's description of the call.
+    :ivar channel_data: The call's caller ID and timestamps.
     :ivar conversation_log: Utterances, with ``role``, ``content``, ...
     :ivar conversation_summary: Text of the summary, if one was requested.
     :ivar metrics: Number of turns and words, and confidence scores.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.transcribe.conversation_log"
@@ -434,19 +434,19 @@ class AITranscribeLogEvent(CallEvent):
 class AITranslateDeltaEvent(CallEvent):
     """Part of an utterance was recognized and translated.
 
-    :ivar call_info: Description of the call by the platform.
-    :ivar channel_data: Caller ID and timestamps of the call.
+    :ivar call_info: The platform's description of the call.
+    :ivar channel_data: The call's caller ID and timestamps.
     :ivar input_utterance: Recognized text, with ``delta`` and ``language``.
     :ivar output_utterance: Translated text, with ``delta`` and ``language``.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.translate.transcript_delta"
@@ -461,21 +461,21 @@ class AITranslateDeltaEvent(CallEvent):
 class AITranslateSummaryEvent(CallEvent):
     """The summary of a live translation, sent on request.
 
-    :ivar call_info: Description of the call by the platform.
-    :ivar channel_data: Caller ID and timestamps of the call.
+    :ivar call_info: The platform's description of the call.
+    :ivar channel_data: The call's caller ID and timestamps.
     :ivar primary_conversation_log: Conversation in the first language.
     :ivar secondary_conversation_log: Conversation in the second language.
     :ivar primary_conversation_summary: Summary in the first language.
     :ivar secondary_conversation_summary: Summary in the second language.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.translate.live_summary"
@@ -492,22 +492,22 @@ class AITranslateSummaryEvent(CallEvent):
 class AITranslateLogEvent(CallEvent):
     """The complete conversation in both languages, sent when the translation ends.
 
-    :ivar call_info: Description of the call by the platform.
-    :ivar channel_data: Caller ID and timestamps of the call.
+    :ivar call_info: The platform's description of the call.
+    :ivar channel_data: The call's caller ID and timestamps.
     :ivar primary_conversation_log: Conversation in the first language.
     :ivar secondary_conversation_log: Conversation in the second language.
     :ivar primary_conversation_summary: Summary in the first language.
     :ivar secondary_conversation_summary: Summary in the second language.
     :ivar translate_data: Language of each participant.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.translate.conversation_log"

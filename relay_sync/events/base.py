@@ -1,4 +1,4 @@
-"""Base classes of events, and the parser for event payloads."""
+"""Base classes for events, and the parser for event payloads."""
 
 from __future__ import annotations
 
@@ -150,9 +150,9 @@ _OWN: Final = frozenset({"event_type", "params", "call_id", "timestamp", "synthe
 
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
 def event(cls: _Cls) -> _Cls:
-    """Create an attrs class whose attributes are read from the event's params.
+    """Create an attrs class that reads its attributes from the event's params.
 
-    The name of the parameter is the name of the attribute, unless ``metadata={"wire": name}`` specifies a different name.
+    Each attribute is read from the parameter with the same name, unless ``metadata={"wire": name}`` specifies another.
     """
     # All classes inherit one __repr__. Generating one for each of the 50 classes would take a third of the package's import time.
     made = attrs.define(kw_only=True, slots=True, eq=False, repr=False)(cls)
@@ -172,25 +172,25 @@ class RelayEvent:
     """Base class of all events. Events of unknown types are instances of this class.
 
     Most events come from the server. When the server does not report the end of an action or the state of a call, the SDK creates
-    a synthetic event. Its ``reason`` is one of these:
+    a synthetic event. Its ``reason`` is one of the following:
 
     * ``call_ended``: the action ended because the call ended.
-    * ``call_gone``: the server no longer knows the call or the action.
+    * ``call_gone``: the call or the action no longer exists on the server.
     * ``overdue``: the digits were sent while the connection was down.
     * ``answer_taken``: the call was answered while the connection was down.
     * ``state_known``: the call was already in the requested state.
-    * ``refused``: the server replied 404 or 410 although the call is still active.
+    * ``refused``: the server replied with 404 or 410 even though the call is still active.
     * ``session_lost``: the session ended.
     * ``client_closed``: the client was closed.
 
-    A stream that finishes without having started has the reason ``never_streamed``. Events of messages and dials usually contain
-    the reason that the server sent.
+    If a stream finishes without ever starting, its reason is ``never_streamed``. In message and dial events, the reason usually
+    comes from the server.
 
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     """
 
@@ -213,11 +213,11 @@ class RelayEvent:
 
     @classmethod
     def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the fields of this class that ``params`` contains, by attribute name.
+        """Return this class's fields that are present in ``params``, keyed by attribute name.
 
         Parameters of the wrong type are omitted.
 
-        :param params: Parameters of the event (``params.params`` of the frame).
+        :param params: Event parameters (the frame's ``params.params``).
         """
         found, known = {}, cls._MEMBERS
         for wire, value in params.items():
@@ -244,11 +244,11 @@ class RelayEvent:
     ) -> _E:
         """Create an event from its parameters.
 
-        :param params: Parameters of the event (``params.params`` of the frame).
-        :param event_type: Event type. Defaults to the type of the class.
+        :param params: Event parameters (the frame's ``params.params``).
+        :param event_type: Event type; defaults to the class's event type.
         :param timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
         :param synthetic: Whether the SDK created the event.
-        :param reason: Reason for a synthetic event. It replaces the reason in ``params``.
+        :param reason: Reason for a synthetic event. Overrides the reason in ``params``.
         """
         members = cls.members(params)
         if reason:
@@ -265,7 +265,7 @@ class RelayEvent:
 
     @classmethod
     def from_payload(cls: type[_E], payload: Mapping[str, Any]) -> _E:
-        """Create the event from the payload of a frame.
+        """Create the event from a frame's payload.
 
         :param payload: ``{"event_type", "timestamp", "params": {...}}``.
         """
@@ -281,14 +281,14 @@ class RelayEvent:
 class CallEvent(RelayEvent):
     """An event of a call.
 
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     """
 
@@ -298,7 +298,7 @@ class CallEvent(RelayEvent):
 
 
 def from_envelope(made: _E, payload: Mapping[str, Any], *names: str) -> _E:
-    """Set attributes that are still empty to values from the payload, for events that have them outside of ``params``."""
+    """Fill in empty attributes from the payload, for events that have these values outside ``params``."""
     for name in names:
         if not getattr(made, name):
             setattr(made, name, _text(payload.get(name)) or "")
@@ -306,10 +306,10 @@ def from_envelope(made: _E, payload: Mapping[str, Any], *names: str) -> _E:
 
 
 def parse_event(payload: Mapping[str, Any]) -> RelayEvent:
-    """Create an event of the right class from the payload of a frame.
+    """Create an event of the appropriate class from a frame's payload.
 
     Any JSON object is accepted. If the event type is missing or unknown, the result is a plain :class:`RelayEvent`. Parameters of
-    the wrong type are replaced by the default values of the class.
+    the wrong type are replaced with the class's defaults.
 
     :param payload: ``{"event_type", "timestamp", "params": {...}}``.
     """
@@ -321,7 +321,7 @@ def parse_event(payload: Mapping[str, Any]) -> RelayEvent:
 
 
 def event_class(event_type: str) -> type[RelayEvent] | None:
-    """Return the class of an event type, or ``None`` if the type is unknown.
+    """Return the class for an event type, or ``None`` if the type is unknown.
 
     Import the class if necessary (see :data:`LATER`).
 

@@ -39,26 +39,26 @@ class CallStateEvent(CallEvent):
 
     :ivar call_state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``. A call may skip states.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar end_reason: Reason for the state ``ended``: ``hangup``, ``cancel``, ``busy``, ``noAnswer``, ``decline``, ``error``, ...
-    :ivar end_source: Side that ended the call: ``inbound``, ``outbound`` or ``none``. Set in the state ``ended``.
+    :ivar end_reason: Reason the call ended: ``hangup``, ``cancel``, ``busy``, ``noAnswer``, ``decline``, ``error``, ...
+    :ivar end_source: Side that ended the call: ``inbound``, ``outbound`` or ``none``. Set in the ``ended`` state.
     :ivar direction: ``inbound`` or ``outbound``.
     :ivar device: Device at the other end of the call, with ``type`` and ``params``.
     :ivar start_time: Time at which the call started, in milliseconds since the Unix epoch; 0 if it has not started.
     :ivar answer_time: Time at which the call was answered, in milliseconds since the Unix epoch; 0 if it has not been answered.
     :ivar end_time: Time at which the call ended, in milliseconds since the Unix epoch; 0 if it has not ended.
-    :ivar dial_winner: Whether this leg was the first of its dial to be answered; ``None`` if unknown.
+    :ivar dial_winner: Whether this was the first leg of the dial to be answered; ``None`` if unknown.
     :ivar parent: Call whose ``connect`` created this leg; empty for other calls.
     :ivar peer: Call that this call is bridged to; empty if it is not bridged.
     :ivar sip_data: SIP headers and addresses, if this is a SIP call.
-    :ivar audio_in_mos: Mean opinion score of the received audio, from 1 to 5, set at the end of the call; 0 if unknown.
+    :ivar audio_in_mos: Mean opinion score of the received audio, from 1 to 5. Set when the call ends; 0 if unknown.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_STATE
@@ -79,11 +79,11 @@ class CallStateEvent(CallEvent):
 
     @classmethod
     def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the fields of this class that ``params`` contains, by attribute name.
+        """Return this class's fields that are present in ``params``, keyed by attribute name.
 
         Parameters of the wrong type are omitted.
 
-        :param params: Parameters of the event (``params.params`` of the frame).
+        :param params: Event parameters (the frame's ``params.params``).
         """
         found = super().members(params)
         if not found.get("call_state"):
@@ -92,7 +92,7 @@ class CallStateEvent(CallEvent):
 
 
 def _implied_state(found: Mapping[str, Any], word: object) -> str:
-    """Return the call state that the other parameters of an event without ``call_state`` imply, or ``""``."""
+    """Infer the call state from the other parameters if ``call_state`` is missing; return ``""`` if unknown."""
     if isinstance(word, str) and word in CALL_STATES:
         return word
     if found.get("end_time", 0) > 0:
@@ -108,18 +108,18 @@ class CallReceiveEvent(CallEvent):
 
     :ivar call_state: ``created`` or ``ringing``.
     :ivar direction: ``inbound``.
-    :ivar device: Device of the caller, with ``type`` and ``params``.
+    :ivar device: Caller's device, with ``type`` and ``params``.
     :ivar project_id: ID of the project that the call belongs to.
     :ivar context: Context in which the call arrived.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_RECEIVE
@@ -132,7 +132,7 @@ class CallReceiveEvent(CallEvent):
 
     @classmethod
     def from_payload(cls: type[_R], payload: Mapping[str, Any]) -> _R:
-        """Create the event from the payload of a frame.
+        """Create the event from a frame's payload.
 
         :param payload: ``{"event_type", "timestamp", "params": {...}}``.
         """
@@ -146,17 +146,17 @@ class DialEvent(RelayEvent):
 
     The event has no ``call_id``. The ``tag`` identifies the dial.
 
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     :ivar dial_state: ``dialing``, ``answered`` or ``failed``.
-    :ivar call: Leg that was answered. Set in the state ``answered``.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
-    :ivar reason: Reason for the state ``failed``, or reason for a synthetic event.
-    :ivar source: Side that ended the dial. Set in the state ``failed``.
+    :ivar call: Leg that was answered. Set in the ``answered`` state.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
+    :ivar reason: Reason for the ``failed`` state, or for a synthetic event.
+    :ivar source: Side that ended the dial. Set in the ``failed`` state.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_DIAL

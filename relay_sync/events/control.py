@@ -1,6 +1,6 @@
-"""Events of actions, such as playback, recording and payments.
+"""Events for actions, such as playback, recording and payments.
 
-Each event has the ``control_id`` of its action. Echo events have no ``control_id``.
+Each event has its action's ``control_id``, except echo events, which do not have one.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ class PlayEvent(CallEvent):
     :ivar control_id: ID of the action that the event belongs to.
     :ivar state: New state: ``playing``, ``paused``, ``finished`` or ``error``.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_PLAY
@@ -81,7 +81,7 @@ class PlayEvent(CallEvent):
 class RecordEvent(CallEvent):
     """The state of a recording changed.
 
-    The platform may send the URL, the duration and the size in the ``record`` parameter. The SDK reads them from there too.
+    The platform may nest the URL, duration and size in the ``record`` parameter. The SDK accepts both forms.
 
     :ivar control_id: ID of the action that the event belongs to.
     :ivar state: New state: ``recording``, ``paused``, ``finished`` or ``no_input``.
@@ -93,16 +93,16 @@ class RecordEvent(CallEvent):
     :ivar start_time: Time at which the recording started, in seconds since the Unix epoch.
     :ivar end_time: Time at which the recording ended, in seconds since the Unix epoch.
     :ivar first_frame_time: Time at which the first frame was recorded, in seconds since the Unix epoch.
-    :ivar pause_behavior: ``skip`` or ``silence``. Set in the state ``paused``.
+    :ivar pause_behavior: ``skip`` or ``silence``. Set in the ``paused`` state.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_RECORD
@@ -121,11 +121,11 @@ class RecordEvent(CallEvent):
 
     @classmethod
     def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the fields of this class that ``params`` contains, by attribute name.
+        """Return this class's fields that are present in ``params``, keyed by attribute name.
 
         Parameters of the wrong type are omitted.
 
-        :param params: Parameters of the event (``params.params`` of the frame).
+        :param params: Event parameters (the frame's ``params.params``).
         """
         found = super().members(params)
         record = params.get("record")
@@ -144,18 +144,18 @@ class CollectEvent(CallEvent):
     """The platform collected digits or speech, or recognized part of the speech.
 
     :ivar control_id: ID of the action that the event belongs to.
-    :ivar state: New state: ``collecting``, ``finished`` or ``error``. Empty without partial results and ``continuous``.
+    :ivar state: New state: ``collecting``, ``finished`` or ``error``. Empty unless ``partial_results`` or ``continuous`` is set.
     :ivar result: Collected input: ``{"type": ..., "params": {...}}``.
     :ivar final: Whether the result is final; ``None`` if partial results were not requested.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_COLLECT
@@ -182,12 +182,12 @@ class CollectEvent(CallEvent):
 
     @property
     def text(self) -> str:
-        """Text of the recognized speech."""
+        """Recognized speech, as text."""
         return _word(_inner(self.result, "params"), "text")
 
     @property
     def confidence(self) -> float:
-        """Confidence of the speech recognition, from 0 to 100; 0 if unknown."""
+        """Speech recognition confidence, from 0 to 100; 0 if unknown."""
         value = _inner(self.result, "params").get("confidence")
         return float(value) if isinstance(value, (int, float)) and abs(value) <= 100 else 0.0
 
@@ -199,14 +199,14 @@ class DetectEvent(CallEvent):
     :ivar control_id: ID of the action that the event belongs to.
     :ivar detect: Result: ``{"type": ..., "params": {"event": ..., "beep": ...}}``.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_DETECT
@@ -241,14 +241,14 @@ class FaxEvent(CallEvent):
     :ivar control_id: ID of the action that the event belongs to.
     :ivar fax: Report: ``{"type": "page" | "finished", "params": {...}}``.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_FAX
@@ -280,14 +280,14 @@ class TapEvent(CallEvent):
     :ivar tap: Description of the tapped audio.
     :ivar device: Destination of the audio.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_TAP
@@ -305,16 +305,16 @@ class StreamEvent(CallEvent):
     :ivar control_id: ID of the action that the event belongs to.
     :ivar state: New state: ``streaming`` when the audio starts, then ``finished``. No other state is documented.
     :ivar url: URL of the WebSocket that receives the audio.
-    :ivar name: Name that was passed to ``stream``.
+    :ivar name: Name passed to ``stream``.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_STREAM
@@ -332,14 +332,14 @@ class SendDigitsEvent(CallEvent):
     :ivar control_id: ID of the action that the event belongs to.
     :ivar state: New state: ``finished`` or ``error``.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_SEND_DIGITS
@@ -354,14 +354,14 @@ class EchoEvent(CallEvent):
 
     :ivar state: New state: ``echoing`` or ``finished``.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_ECHO
@@ -383,14 +383,14 @@ class TranscribeEvent(CallEvent):
     :ivar end_time: Time at which the transcription ended, in seconds since the Unix epoch.
     :ivar status_url: URL that receives status callbacks.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_TRANSCRIBE
@@ -415,14 +415,14 @@ class AIEvent(CallEvent):
     :ivar control_id: ID of the action that the event belongs to.
     :ivar state: New state: ``finished`` or ``error``.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_AI
@@ -435,7 +435,7 @@ class AIEvent(CallEvent):
 class PayEvent(CallEvent):
     """A payment made progress, or finished.
 
-    Progress events name the requested input in ``for_``. The last event has a ``result`` and the details of the payment. The
+    Progress events name the requested input in ``for_``. The last event has a ``result`` and the payment details. The event's
     ``repr`` never contains the caller's input, even if the platform has masked it.
 
     :ivar control_id: ID of the action that the event belongs to.
@@ -445,30 +445,30 @@ class PayEvent(CallEvent):
     :ivar error_type: Error in the previous input, such as ``invalid-date``. Set in progress events.
     :ivar result: Result of the payment, such as ``success`` or ``too-many-failed-attempts``; ``""`` in progress events.
     :ivar payment_method: Payment method, such as ``credit-card``.
-    :ivar payment_card_type: Type of the card, such as ``visa``.
+    :ivar payment_card_type: Card type, such as ``visa``.
     :ivar payment_card_number: Card number, usually masked by the platform.
-    :ivar expiration_date: Expiration date of the card, if the platform sends it under this name.
-    :ivar payment_card_expiration_date: Expiration date of the card.
-    :ivar security_code: Security code of the card, if the platform sends it under this name.
-    :ivar payment_card_security_code: Security code of the card, usually masked by the platform.
-    :ivar payment_card_postal_code: Postal code of the cardholder.
+    :ivar expiration_date: Card expiration date, if the platform sends it under this name.
+    :ivar payment_card_expiration_date: Card expiration date.
+    :ivar security_code: Card security code, if the platform sends it under this name.
+    :ivar payment_card_security_code: Card security code, usually masked by the platform.
+    :ivar payment_card_postal_code: Cardholder's postal code.
     :ivar payment_token: Token issued by the payment connector.
     :ivar payment_confirmation_code: Confirmation code issued by the payment connector.
     :ivar payment_error: Error message.
-    :ivar payment_error_code: Error code of the platform.
-    :ivar payment_connector_error_code: Error code of the payment connector.
-    :ivar payment_connector_error_message: Error message of the payment connector.
+    :ivar payment_error_code: Error code from the platform.
+    :ivar payment_connector_error_code: Error code from the payment connector.
+    :ivar payment_connector_error_message: Error message from the payment connector.
     :ivar status_url: URL that receives status callbacks.
     :ivar status_url_method: HTTP method of the status callbacks, ``GET`` or ``POST``.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_PAY

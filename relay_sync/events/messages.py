@@ -28,7 +28,7 @@ class MessageEvent(RelayEvent):
     """Base class of message events.
 
     :ivar message_id: ID of the message.
-    :ivar context: Context to which the message, or its state, is delivered.
+    :ivar context: Context that receives the message or its state events.
     :ivar direction: ``inbound`` or ``outbound``.
     :ivar from_number: Phone number of the sender.
     :ivar to_number: Phone number of the recipient.
@@ -39,10 +39,10 @@ class MessageEvent(RelayEvent):
     :ivar tags: Tags of the message.
     :ivar tag: Tag of the message; ``""`` if there is none.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     """
 
@@ -60,11 +60,11 @@ class MessageEvent(RelayEvent):
 
     @classmethod
     def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the fields of this class that ``params`` contains, by attribute name.
+        """Return this class's fields that are present in ``params``, keyed by attribute name.
 
         Parameters of the wrong type are omitted.
 
-        :param params: Parameters of the event (``params.params`` of the frame).
+        :param params: Event parameters (the frame's ``params.params``).
         """
         found = super().members(params)
         state = params.get("state")
@@ -74,7 +74,7 @@ class MessageEvent(RelayEvent):
 
     @classmethod
     def from_payload(cls: type[_M], payload: Mapping[str, Any]) -> _M:
-        """Create the event from the payload of a frame.
+        """Create the event from a frame's payload.
 
         :param payload: ``{"event_type", "timestamp", "params": {...}}``.
         """
@@ -86,7 +86,7 @@ class MessageReceiveEvent(MessageEvent):
     """A message arrived. Its state is ``received``.
 
     :ivar message_id: ID of the message.
-    :ivar context: Context to which the message, or its state, is delivered.
+    :ivar context: Context that receives the message or its state events.
     :ivar direction: ``inbound`` or ``outbound``.
     :ivar from_number: Phone number of the sender.
     :ivar to_number: Phone number of the recipient.
@@ -96,10 +96,10 @@ class MessageReceiveEvent(MessageEvent):
     :ivar message_state: ``received`` (inbound), ``queued``, ``initiated``, ``sent``, ``delivered``, ``undelivered``, ``failed``.
     :ivar tags: Tags of the message.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar tag: Tag of the message; ``""`` if there is none.
     """
@@ -114,7 +114,7 @@ class MessageStateEvent(MessageEvent):
     The states are ``queued``, ``initiated`` and ``sent``, followed by ``delivered``, ``undelivered`` or ``failed``.
 
     :ivar message_id: ID of the message.
-    :ivar context: Context to which the message, or its state, is delivered.
+    :ivar context: Context that receives the message or its state events.
     :ivar direction: ``inbound`` or ``outbound``.
     :ivar from_number: Phone number of the sender.
     :ivar to_number: Phone number of the recipient.
@@ -123,12 +123,12 @@ class MessageStateEvent(MessageEvent):
     :ivar segments: Number of SMS segments.
     :ivar message_state: ``received`` (inbound), ``queued``, ``initiated``, ``sent``, ``delivered``, ``undelivered``, ``failed``.
     :ivar tags: Tags of the message.
-    :ivar reason: Reason for the state ``undelivered`` or ``failed``, or reason for a synthetic event.
+    :ivar reason: Reason for the ``undelivered`` or ``failed`` state, or for a synthetic event.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar tag: Tag of the message; ``""`` if there is none.
     """
 
@@ -141,16 +141,15 @@ class MessageStateEvent(MessageEvent):
 class TaskEvent(RelayEvent):
     """A task was posted to one of the client's contexts.
 
-    Tasks are posted with ``POST /api/relay/rest/tasks``. Unlike other events, a task has no nested ``params`` object in the
-    payload.
+    Tasks are posted with ``POST /api/relay/rest/tasks``. Unlike in other events, the payload has no nested ``params`` object.
 
     :ivar context: Context that the task was posted to.
     :ivar message: Content of the task, which may be any JSON value.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     """
 
@@ -161,7 +160,7 @@ class TaskEvent(RelayEvent):
 
     @classmethod
     def from_payload(cls: type[_T], payload: Mapping[str, Any]) -> _T:
-        """Create the event from the payload of a frame.
+        """Create the event from a frame's payload.
 
         :param payload: ``{"event_type", "timestamp", "params": {...}}``.
         """
@@ -176,14 +175,14 @@ class TaskEvent(RelayEvent):
 class AuthorizationStateEvent(RelayEvent):
     """The server issued a token for resuming the session.
 
-    The SDK stores the token. No handler receives this event.
+    The SDK stores the token and does not pass this event to handlers.
 
-    :ivar authorization_state: Token for resuming the session. It is a secret.
+    :ivar authorization_state: Token for resuming the session. Keep it secret.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     """
 

@@ -41,7 +41,7 @@ _taken: Final[set[str]] = set()
 
 
 def event_name(given: object) -> str:
-    """Return the event type for a name or an event class.
+    """Return the event type for an event name or class.
 
     :param given: Event type or event class.
     :raises InvalidParameter: the value is neither, or the event does not belong to a call.
@@ -54,12 +54,13 @@ def event_name(given: object) -> str:
 
 
 def _check(name: str) -> None:
-    """Raise :exc:`InvalidParameter` if a name is not the name of a call event.
+    """Raise :exc:`InvalidParameter` if a name does not identify a call event.
 
-    The platform may have events that are newer than this SDK. An unknown name is therefore accepted, with one warning, if it has
-    the right format and is not similar to a known name.
+    Because the platform may have events newer than this SDK, an unknown name is accepted with a warning, once per name, if its
+    format is valid and it is not similar to a known name.
 
-    :raises InvalidParameter: the event does not belong to a call, or the name is misspelled. The message suggests the right name.
+    :raises InvalidParameter: the event does not belong to a call, or the name is misspelled. The message suggests the correct
+        name.
     """
     elsewhere = _ELSEWHERE.get(name) or _ELSEWHERE.get(name.partition(".")[0])
     if elsewhere is not None:

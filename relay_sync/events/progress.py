@@ -39,15 +39,15 @@ class ConnectEvent(CallEvent):
     :ivar connect_state: ``connecting``, ``connected``, ``disconnected`` or ``failed``.
     :ivar peer: Other leg, with ``call_id``, ``node_id``, ``tag`` and ``device``.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar failed_reason: Reason for the state ``failed``: ``noAnswer``, ``busy``, ...
+    :ivar failed_reason: Reason for the ``failed`` state: ``noAnswer``, ``busy``, ...
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_CONNECT
@@ -66,14 +66,14 @@ class ReferEvent(CallEvent):
     :ivar sip_refer_response_code: SIP status code of the reply to the REFER request, as a string.
     :ivar sip_notify_response_code: SIP status code from the NOTIFY request, as a string.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_REFER
@@ -90,14 +90,14 @@ class DenoiseEvent(CallEvent):
 
     :ivar denoised: Whether noise reduction is on.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_DENOISE
@@ -111,14 +111,14 @@ class HoldEvent(CallEvent):
 
     :ivar state: New state: ``hold`` or ``unhold``.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_HOLD
@@ -137,19 +137,19 @@ class QueueEvent(CallEvent):
     :ivar position: Position of the call in the queue, starting at 1; 0 if the call has left.
     :ivar size: Number of calls in the queue.
     :ivar avg_time: Average waiting time, in seconds.
-    :ivar enqueue_ts: Time at which the call entered the queue, in microseconds since the Unix epoch; 0 if it has not.
-    :ivar dequeue_ts: Time at which the call was dequeued, in microseconds since the Unix epoch; 0 if it has not been.
-    :ivar leave_ts: Time at which the call left the queue, in microseconds since the Unix epoch; 0 if it has not.
+    :ivar enqueue_ts: Time at which the call entered the queue, in microseconds since the Unix epoch; 0 until then.
+    :ivar dequeue_ts: Time at which the call was dequeued, in microseconds since the Unix epoch; 0 until then.
+    :ivar leave_ts: Time at which the call left the queue, in microseconds since the Unix epoch; 0 until then.
     :ivar status_url: URL that receives status callbacks.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_QUEUE
@@ -174,14 +174,14 @@ class RoomEvent(CallEvent):
     :ivar join_status: ``joined``, ``failed``, ``leave``, ``cancel`` or ``locked``.
     :ivar room_name: Name of the room.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_ROOM
@@ -199,14 +199,14 @@ class CallingErrorEvent(CallEvent):
     :ivar code: Not documented by the platform; usually ``""``. Provided for compatibility with the official SDK.
     :ivar message: Not documented by the platform; usually ``""``. Provided for compatibility with the official SDK.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALLING_ERROR
@@ -222,14 +222,14 @@ class UserEvent(CallEvent):
     """A custom event (``calling.user_event``). The content is in ``params``.
 
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar segment_id: ID of this call leg in the platform's records.
-    :ivar tag: Tag that was passed to ``dial`` or ``connect``; ``""`` if there is none.
+    :ivar tag: Tag passed to ``dial`` or ``connect``; ``""`` if there is none.
     """
 
     TYPE: ClassVar[str] = EVENT_USER
@@ -237,14 +237,14 @@ class UserEvent(CallEvent):
 
 @event
 class ConferenceEvent(RelayEvent):
-    """The state of a conference or of a participant changed.
+    """The state of a conference or participant changed.
 
-    Which attributes are set depends on ``status``.
+    The ``status`` determines which attributes are set.
 
     :ivar conference_id: ID of the conference.
     :ivar name: Name of the conference.
     :ivar status: ``conference-start``, ``participant-join``, ``participant-leave``, ``conference-end``, ...
-    :ivar node_id: ID of the platform node that handles the call. Commands need it to address the call.
+    :ivar node_id: ID of the platform node that handles the call. Commands use it to address the call.
     :ivar region: Region in which the conference is hosted.
     :ivar size: Current number of participants.
     :ivar muted: Whether the participant is muted.
@@ -253,17 +253,17 @@ class ConferenceEvent(RelayEvent):
     :ivar call_id_to_coach: ID of the coached participant's call.
     :ivar start_on_join: Whether the conference starts when this participant joins.
     :ivar end_on_leave: Whether the conference ends when this participant leaves.
-    :ivar reason_ended: Reason why the conference ended. Set with ``conference-end``.
+    :ivar reason_ended: Reason the conference ended. Set with ``conference-end``.
     :ivar call_id_ending_conf: ID of the call that ended the conference. Set with ``conference-end``.
     :ivar recording_url: URL of the recording.
     :ivar recording_duration: Duration of the recording, in seconds.
     :ivar recording_file_size: Size of the recording, in bytes.
     :ivar announce_url: URL of the announcement. Set with ``announcement-end`` and ``announcement-fail``.
     :ivar event_type: Event type, such as ``calling.call.stream``.
-    :ivar params: All parameters of the event as the server sent them, including unknown ones.
+    :ivar params: All event parameters as the server sent them, including unknown ones.
     :ivar call_id: ID of the call; ``""`` if the event does not belong to a call.
     :ivar timestamp: Time at which the server sent the event, in seconds since the Unix epoch; ``0.0`` if unknown.
-    :ivar synthetic: Whether the SDK created the event. The ``reason`` is then set.
+    :ivar synthetic: Whether the SDK created the event. If so, ``reason`` is set.
     :ivar reason: Reason for a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     """
 
@@ -290,7 +290,7 @@ class ConferenceEvent(RelayEvent):
 
     @property
     def quality(self) -> dict[str, str]:
-        """Call quality statistics, reported with ``participant-call-quality``.
+        """Call quality statistics, set with ``participant-call-quality``.
 
         The keys start with ``in_``, ``out_`` or ``rtt_``. The values are strings, as the server sends them.
         """

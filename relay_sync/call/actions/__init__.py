@@ -1,6 +1,6 @@
 """Handles for operations that run on a call, such as playback and recording.
 
-Each class declares the method that starts the action, the type of its events, and the events that end it.
+Each class declares the method that starts the action, its event type, and the events that end it.
 """
 
 from __future__ import annotations

@@ -66,12 +66,12 @@ _SWITCHES: Final = {"pause": True, "resume": False}
 class Question(NamedTuple):
     """A command that checks whether an action is still running.
 
-    The command either has no effect on a running action, or is the stop command of an action that must have ended by now. The
-    server replies 404 if the action has ended.
+    The command either has no effect on a running action, or is the stop command for an action that must have ended by now. If the
+    action has ended, the server replies with 404.
 
     :ivar method: method of the command; ``""`` if no command is needed because the action must have ended.
     :ivar params: parameters of the command.
-    :ivar after: minimum time since the last event of the action, in seconds. The command is not sent earlier.
+    :ivar after: minimum time between the action's latest event and this command, in seconds.
     """
 
     method: str
@@ -80,7 +80,7 @@ class Question(NamedTuple):
 
 
 class ActionHost(Protocol):
-    """The methods of ``CallCore`` that actions use."""
+    """``CallCore`` methods used by actions."""
 
     #: Ensures that ``on_completed`` runs only once if the action ends while the method that started it returns.
     lock: threading.RLock
@@ -100,7 +100,7 @@ class ActionHost(Protocol):
         """Remove the action from the running actions."""
 
     def callback(self, what: str, function: Callable[..., object], *args: Any, final: bool = True) -> None:
-        """Run a user callback in the lane of the call."""
+        """Run a user callback in the call's lane."""
 
 
 class Action(Generic[E]):
@@ -113,10 +113,10 @@ class Action(Generic[E]):
     :ivar control_id: ID of the action in commands and events.
     :ivar state: latest state reported by the platform, or ``starting`` before the first event.
     :ivar reply: reply to the command that started the action; empty until the reply arrives.
-    :ivar latest: latest event of the action; ``None`` before the first event.
-    :param on_completed: function that is called with the final event.
+    :ivar latest: the action's latest event; ``None`` before the first event.
+    :param on_completed: function to call with the final event.
     :param params: parameters of the command that started the action.
-    :param host: internal part of the call.
+    :param host: the call's internal part.
     """
 
     method: ClassVar[str] = ""
@@ -159,7 +159,7 @@ class Action(Generic[E]):
         self._prepare()
 
     def _prepare(self) -> None:
-        """Initialize the attributes of a subclass. The constructor calls this method last."""
+        """Initialize a subclass's attributes. The constructor calls this method last."""
 
     def __repr__(self) -> str:
         result = self.result
@@ -191,7 +191,7 @@ class Action(Generic[E]):
     def error(self) -> RelayError | None:
         """The error that ended the action; ``None`` if it is running or ended without an error.
 
-        In a forked child process, this is :class:`Forked` if the action was still running at the fork.
+        In a forked child process, this is :class:`Forked` if the action was still running when the process was forked.
         """
         outcome = self._ended.peek()
         if isinstance(outcome, tuple):
@@ -206,14 +206,14 @@ class Action(Generic[E]):
     def wait(self, timeout: float | None = None) -> E:
         """Block until the action ends.
 
-        :param timeout: maximum time to wait, in seconds. ``None`` waits until the action ends or, if the action has a time limit
-            such as ``max_length`` or the ``timeout`` of a detector, at most until 10 s after the limit. Set a timeout for
-            streams, taps, transcriptions, faxes, payments, AI agents and queues: if they end while the connection is down, the
-            client cannot detect it.
+        :param timeout: maximum time to wait, in seconds. ``None`` waits until the action ends. If the action has a time limit,
+            such as ``max_length`` or a detector's ``timeout``, the wait ends at most 10 s after this limit. Set a timeout for
+            streams, taps, transcriptions, faxes, payments, AI agents and queues, because the client cannot detect that they ended
+            while the connection was down.
         :return: the final event. If the call ended first, the event is ``synthetic`` and has a ``reason``.
         :raises WaitTimeout: the action is still running. You can wait again.
-        :raises RelayError: the error that ended the action (:attr:`error`): the session was lost, the client was closed, the
-            process was forked, or the server reported a failure.
+        :raises RelayError: the session was lost, the client was closed, the process was forked, or the server reported a failure.
+            The exception is :attr:`error`.
         """
         event, error = self._wait_for(self._ended, timeout)
         if error is not None:
@@ -221,9 +221,9 @@ class Action(Generic[E]):
         return cast("E", event)
 
     def _wait_for(self, waiter: Waiter[W], timeout: float | None) -> W:
-        """Wait for an event of the action.
+        """Wait for one of the action's events.
 
-        If there is no timeout, wait for the maximum duration of the action.
+        If no timeout is given, wait for the action's maximum duration, if known.
         """
         timeout = values.timeout(timeout)
         if timeout is not None or waiter.done:
@@ -249,17 +249,17 @@ class Action(Generic[E]):
         )
 
     def _longest(self) -> float | None:
-        """Return the maximum time from the latest event to the end of the action, in seconds; ``None`` if it is unknown."""
+        """Return the maximum time from the latest event to the end of the action, in seconds; ``None`` if unknown."""
         return None
 
     def _longest_for_certain(self) -> float | None:
-        """Return the time after the latest event at which the action must have ended, in seconds; ``None`` if it is unknown."""
+        """Return how long after the latest event the action must have ended, in seconds; ``None`` if unknown."""
         return self._longest()
 
     def _question(self) -> Question | None:
         """Return the command that checks whether the action is still running; ``None`` if there is no such command.
 
-        By default, this is the stop command. It is sent only after the time limit, when the action must have ended anyway.
+        By default, this is the stop command. It is only sent after the time limit, when the action must have ended anyway.
         """
         longest, stop = self._longest_for_certain(), self._stop_command()
         return None if longest is None else Question(*(stop or ("", {})), after=longest + OVERDUE)
@@ -275,13 +275,13 @@ class Action(Generic[E]):
         return self.method.removeprefix("calling.")
 
     def _stop_command(self) -> tuple[str, dict[str, Any]] | None:
-        """Return the method and the parameters of the stop command; ``None`` if the action cannot be stopped."""
+        """Return the stop command's method and parameters; ``None`` if the action cannot be stopped."""
         return None
 
     def _control(
         self, method: str, params: Mapping[str, Any] | None = None, *, idempotent: bool = False
     ) -> dict[str, Any] | None:
-        """Send a command for this action and return the result, or ``None`` if the server no longer knows the action."""
+        """Send a command for this action and return the result, or ``None`` if the action no longer exists on the server."""
         if self._ended.done:
             return {}
         try:
@@ -301,7 +301,7 @@ class Action(Generic[E]):
     # -- called by the call, on the IO thread or on the thread that started the action -------------------------------
 
     def _on_event(self, event: RelayEvent) -> None:
-        """Process an event with the ``control_id`` of this action."""
+        """Process an event with this action's ``control_id``."""
         if event.event_type != self.event_type or self._ended.done:
             return
         self.latest = event
@@ -309,7 +309,7 @@ class Action(Generic[E]):
         self._progress(event)
 
     def _progress(self, event: Any) -> None:
-        """Process an event of the type of this action: update the state, and end the action in a final state."""
+        """Process an event of this action's type: update the state, and end the action if the state is final."""
         state = event.state
         if not state:
             return
@@ -368,10 +368,10 @@ class Action(Generic[E]):
 
 
 class RunningAction:
-    """The internal interface of an action, for the call that it runs on.
+    """An action's internal interface, used by its call.
 
     :ivar action: public action object.
-    :ivar on_event: function that processes an event with the control ID of the action.
+    :ivar on_event: function that processes an event with the action's control ID.
     """
 
     __slots__ = ("action", "on_event")
@@ -382,11 +382,11 @@ class RunningAction:
 
     @property
     def heard(self) -> float:
-        """Time of the start or of the latest event, on the monotonic clock."""
+        """Time of the start or the latest event, on the monotonic clock."""
         return self.action._heard
 
     def stop_command(self) -> tuple[str, dict[str, Any]] | None:
-        """Return the method and the parameters of the stop command; ``None`` if the action cannot be stopped."""
+        """Return the stop command's method and parameters; ``None`` if the action cannot be stopped."""
         return self.action._stop_command()
 
     def meaning(self, method: str, params: Mapping[str, Any]) -> Callable[[Outcome, int], object] | None:
@@ -414,7 +414,7 @@ class RunningAction:
 
 
 class PromiseSender(Protocol):
-    """The method of the connection that :func:`stop_late` uses."""
+    """The connection method used by :func:`stop_late`."""
 
     def promise(self, method: str, params: Mapping[str, Any], *, session: int | None = None) -> None:
         """Send a command without waiting for the reply. Send it again if the connection is lost before the reply arrives."""
@@ -427,7 +427,7 @@ def stop_late(
     session: int | None,
     outcome: object,
 ) -> None:
-    """Stop an action that may have started even though the call to start it failed.
+    """Stop an action that may have started even though the method that starts it raised an exception.
 
     :param of: weak reference to the connection.
     :param command: method and parameters of the stop command, or ``None``.
@@ -442,7 +442,7 @@ def stop_late(
 
 
 class StoppableAction(Action[E]):
-    """An action that can be stopped. It is also a context manager that stops the action at the end of the block."""
+    """An action that can be stopped. Used as a context manager, it is stopped when the block ends."""
 
     def _prepare(self) -> None:
         super()._prepare()
@@ -457,7 +457,7 @@ class StoppableAction(Action[E]):
     def stop(self) -> dict[str, Any]:
         """Stop the action.
 
-        The server then sends the final event. If the server no longer knows the action, the action has ended when this method
+        The server then sends the final event. If the action no longer exists on the server, it has ended when this method
         returns. If the action has already ended or been stopped, this method does nothing.
 
         When several threads call this method at the same time, only one of them sends the command. The others wait for the reply,
@@ -467,7 +467,7 @@ class StoppableAction(Action[E]):
         :raises CommandRefused: the server rejected the command, although the action and the call exist.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         command = self._stop_command()
@@ -525,16 +525,16 @@ class PausableAction(StoppableAction[E]):
         super()._progress(event)
 
     def pause(self, behavior: Literal["skip", "silence"] | str | None = None) -> dict[str, Any]:
-        """Pause the action. The server then reports the state ``paused``.
+        """Pause the action. The server then reports the ``paused`` state.
 
-        :param behavior: behavior of a recording: ``skip`` omits the pause from the recording (the platform's default), and
-            ``silence`` records silence. Not supported by other actions.
+        :param behavior: how a recording treats the pause: ``skip`` omits it (the platform's default), and ``silence`` records
+            silence. Only supported by recordings.
         :return: the server's reply; ``{}`` if the action has ended.
         :raises InvalidParameter: this action does not support the behavior.
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         if behavior is not None and not self.behaviors:
@@ -549,7 +549,7 @@ class PausableAction(StoppableAction[E]):
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self._control(f"{self.method}.resume") or {}
@@ -585,7 +585,7 @@ class VolumeAction(StoppableAction[E]):
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         decibels = values.number("volume", volume, low=-40, high=40, optional=False)
@@ -609,7 +609,7 @@ class VolumeAction(StoppableAction[E]):
 
 
 def reason_of(error: RelayError) -> str:
-    """Return the reason for the synthetic event when an error ends an action."""
+    """Return the ``reason`` of the synthetic event for an action that ended with an error."""
     if isinstance(error, CallEnded):
         return "call_ended"
     return "client_closed" if isinstance(error, ClientClosed) else "session_lost"

@@ -1,7 +1,7 @@
 """Actions that collect digits and speech, run detectors, and send digits.
 
-Events of collectors and detectors usually do not have a state. The type of the result determines whether a collector has ended,
-and a detector ends with the event ``finished``.
+Collector and detector events usually do not have a state. The result type determines whether a collector has ended. A detector
+ends with a ``finished`` event.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class _Collecting(StoppableAction["CollectEvent"]):
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         reply = self._control("calling.collect.start_input_timers") or {}
@@ -94,13 +94,13 @@ class _Collecting(StoppableAction["CollectEvent"]):
     def results(self) -> list[CollectEvent]:
         """Final results, oldest first.
 
-        There is at most one result, unless ``continuous`` is set. Then the latest 10,000 results are kept.
+        There is at most one result unless ``continuous`` is set, in which case the latest 10,000 results are kept.
         """
         return list(self._results)
 
     @property
     def has_started(self) -> bool:
-        """Whether input has started. Without ``send_start_of_input``, this is only known once there is a result."""
+        """Whether input has started. If ``send_start_of_input`` is not set, this is only known after the first result."""
         return self._started or bool(self._partials or self._results)
 
     @property
@@ -127,12 +127,12 @@ class _Collecting(StoppableAction["CollectEvent"]):
 
     @property
     def text(self) -> str:
-        """Text of the recognized speech; ``""`` if there is none."""
+        """Recognized speech, as text; ``""`` if there is none."""
         return self._answer.text if self._answer else ""
 
     @property
     def confidence(self) -> float:
-        """Confidence of the speech recognition, from 0 to 100."""
+        """Speech recognition confidence, from 0 to 100."""
         return self._answer.confidence if self._answer else 0.0
 
 
@@ -146,7 +146,7 @@ class StandaloneCollectAction(_Collecting):
     method = "calling.collect"
 
     def _longest(self) -> float | None:
-        """Return the sum of all timeouts in seconds. Use the platform's default for timeouts that are not set."""
+        """Return the sum of all timeouts in seconds, using the platform's defaults for timeouts that are not set."""
         given = self._params
         if self._continuous or not given.get("initial_timeout") or given.get("start_input_timers") is False:
             return None
@@ -196,7 +196,7 @@ class CollectAction(_Collecting, VolumeAction["CollectEvent"]):
 class DetectAction(StoppableAction["DetectEvent"]):
     """A detector for answering machines, fax machines or digits (``calling.detect``).
 
-    :meth:`wait_for_result` waits for the first result, and :meth:`wait` for the end of the detector.
+    :meth:`wait_for_result` waits for the first result, and :meth:`wait` waits until the detector ends.
     """
 
     method = "calling.detect"

@@ -58,7 +58,7 @@ class PlayAction(PausableAction["events.PlayEvent"], VolumeAction["events.PlayEv
 
 
 class _Recording(StoppableAction[E]):
-    """Base class of actions that create a recording. It keeps values that later events omit."""
+    """Base class of actions that create a recording. The values of earlier events are kept if later events omit them."""
 
     _url = ""
     _duration = 0.0
@@ -117,7 +117,7 @@ class StreamAction(StoppableAction["events.StreamEvent"]):
     """An audio stream to a WebSocket (``calling.stream``).
 
     The final state is ``finished``, even if the platform could not connect to the WebSocket. In that case there is no
-    ``streaming`` event, the SDK logs a warning, and the reason of the result is ``never_streamed``.
+    ``streaming`` event, the SDK logs a warning, and the result's ``reason`` is ``never_streamed``.
     """
 
     if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class StreamAction(StoppableAction["events.StreamEvent"]):
 
 
 class TapAction(StoppableAction["events.TapEvent"]):
-    """A tap, which copies the audio of a call to an RTP address or a WebSocket (``calling.tap``)."""
+    """A tap, which copies the call's audio to an RTP address or a WebSocket (``calling.tap``)."""
 
     if TYPE_CHECKING:
         state: TapState | str

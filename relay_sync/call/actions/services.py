@@ -19,7 +19,7 @@ __all__ = ["AIAction", "PayAction", "QueueAction"]
 class PayAction(StoppableAction["PayEvent"]):
     """A payment (``calling.pay``).
 
-    The platform sends several progress events, and then one event with the result.
+    The platform sends several progress events, followed by one event with the result.
 
     :ivar state: ``starting``, then the requested input, such as ``payment-card-number``, and finally the result.
     """
@@ -47,14 +47,14 @@ class PayAction(StoppableAction["PayEvent"]):
 
     @property
     def confirmation_code(self) -> str:
-        """Confirmation code of the payment connector; ``""`` until the payment has ended."""
+        """Confirmation code from the payment connector; ``""`` until the payment has ended."""
         return self.result.payment_confirmation_code if self.result is not None else ""
 
 
 class AIAction(StoppableAction["events.AIEvent"]):
     """An AI agent (``calling.ai``). Its final state is ``finished`` or ``error``.
 
-    The platform reports the conversation with ``calling.ai.*`` events of the call. These events do not have a ``control_id``.
+    The platform reports the conversation in ``calling.ai.*`` events, which do not have a ``control_id``.
     """
 
     if TYPE_CHECKING:

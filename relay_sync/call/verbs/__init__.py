@@ -1,1 +1,1 @@
-"""Mix-ins with the methods of :class:`relay_sync.Call` that send commands, grouped by topic."""
+"""Mix-ins that contain the command methods of :class:`relay_sync.Call`, grouped by topic."""

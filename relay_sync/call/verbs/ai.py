@@ -37,22 +37,22 @@ class AIVerbs(Verbs):
     ) -> AIAction:
         """Start an AI agent on the call (``calling.ai``).
 
-        Arguments that are mappings have the same format as in the ``ai`` method of SWML.
+        Mapping arguments have the same format as in SWML's ``ai`` method.
 
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
-        :param agent: ID of an agent that is defined on the platform. Use it instead of ``prompt``.
+        :param agent: ID of an agent defined on the platform. Use it instead of ``prompt``.
         :param prompt: prompt for the agent, as in SWML.
         :param post_prompt: prompt for the agent after the conversation, such as a request for a summary, as in SWML.
         :param post_prompt_url: HTTP or HTTPS URL that receives the answer to ``post_prompt``.
         :param post_prompt_auth_user: user name for HTTP basic authentication with ``post_prompt_url``.
         :param post_prompt_auth_password: password for HTTP basic authentication with ``post_prompt_url``.
-        :param global_data: data that is available to the agent during the session.
+        :param global_data: data available to the agent during the session.
         :param pronounce: pronunciation rules, as a list of ``{"replace": ..., "with": ...}`` objects.
         :param hints: words and phrases that help the agent recognize speech.
         :param languages: languages that the agent speaks, as in SWML.
         :param SWAIG: functions that the agent may call, as in SWML.
-        :param ai_params: settings of the agent. The wire name is ``params``.
-        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param ai_params: agent settings. The wire name is ``params``.
+        :param on_completed: function to call with the final event when the action ends, whether or not it succeeded.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the running action. Its final state is ``finished``, unless it fails. If the call has already ended, the returned
             action has ended too.
@@ -60,7 +60,7 @@ class AIVerbs(Verbs):
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -94,13 +94,13 @@ class AIVerbs(Verbs):
     ) -> dict[str, Any]:
         """Start an Amazon Bedrock agent on the call (``calling.amazon_bedrock``).
 
-        This method does not return an action, because the command has no ``control_id``. :class:`AIStopEvent` reports the end of
-        the session.
+        This method does not return an action, because the command has no ``control_id``. The platform sends :class:`AIStopEvent`
+        when the session ends.
 
         :param prompt: prompt for the agent, which may be any JSON value.
         :param SWAIG: functions that the agent may call, as in SWML.
-        :param ai_params: settings of the agent. The wire name is ``params``.
-        :param global_data: data that is available to the agent during the session.
+        :param ai_params: agent settings. The wire name is ``params``.
+        :param global_data: data available to the agent during the session.
         :param post_prompt: prompt for the agent after the conversation, such as a request for a summary, as in SWML.
         :param post_prompt_url: HTTP or HTTPS URL that receives the answer to ``post_prompt``.
         :param extra: additional command parameters, for options that this method does not support.
@@ -109,7 +109,7 @@ class AIVerbs(Verbs):
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -134,17 +134,17 @@ class AIVerbs(Verbs):
         """Send a message to the AI agent (``calling.ai_message``). The caller does not hear it.
 
         :param message_text: text of the message.
-        :param role: role of the author of the message: ``system``, ``user`` or ``assistant``.
+        :param role: author's role: ``system``, ``user`` or ``assistant``.
         :param reset: parts of the conversation to reset: a mapping with ``full_reset`` (a boolean), ``system_prompt`` and
             ``user_prompt`` (strings).
-        :param global_data: data to add to the session of the agent.
+        :param global_data: data to add to the agent's session.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -160,7 +160,7 @@ class AIVerbs(Verbs):
     ) -> dict[str, Any]:
         """Put the AI agent on hold (``calling.ai_hold``).
 
-        :param timeout: time after which the agent resumes automatically, in whole seconds, as a number or a string.
+        :param timeout: time until the agent resumes automatically, in whole seconds, as a number or string.
         :param prompt: text that the agent speaks before the hold.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
@@ -168,7 +168,7 @@ class AIVerbs(Verbs):
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"timeout": values.decimal("timeout", timeout), "prompt": values.text("prompt", prompt)}
@@ -184,7 +184,7 @@ class AIVerbs(Verbs):
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"prompt": values.text("prompt", prompt)}
@@ -217,19 +217,19 @@ class AIVerbs(Verbs):
         :param direction: parties that the sidecar listens to: a list of ``remote-caller`` and ``local-caller``.
         :param customer_role: party that is the customer: ``remote-caller`` or ``local-caller``.
         :param hints: words and phrases that help the sidecar recognize speech.
-        :param global_data: data that is available to the sidecar during the session.
-        :param permissions: permissions of the sidecar, as in SWML.
-        :param action: action of the sidecar, as in SWML.
+        :param global_data: data available to the sidecar during the session.
+        :param permissions: the sidecar's permissions, as in SWML.
+        :param action: the sidecar's action, as in SWML.
         :param SWAIG: functions that the sidecar may call, as in SWML.
-        :param ai_params: settings of the sidecar. The wire name is ``params``.
-        :param url: HTTP or HTTPS URL that receives the events of the sidecar.
+        :param ai_params: sidecar settings. The wire name is ``params``.
+        :param url: HTTP or HTTPS URL that receives the sidecar's events.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         sides = ("remote-caller", "local-caller")
@@ -253,12 +253,13 @@ class AIVerbs(Verbs):
         """Ask the sidecar a question (``calling.ai_sidecar.ask``).
 
         :param text: question to ask.
-        :return: the server's reply. The event with the answer has the same ``ask_id``. ``{}`` if the call has already ended.
+        :return: the server's reply, with the same ``ask_id`` as the event that contains the answer; ``{}`` if the call has
+            already ended.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self._core.command("calling.ai_sidecar.ask", {"text": values.text("text", text, optional=False)})
@@ -272,19 +273,19 @@ class AIVerbs(Verbs):
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self._core.command("calling.ai_sidecar.poke", {"text": values.text("text", text, optional=False)})
 
     def ai_sidecar_status(self) -> dict[str, Any]:
-        """Return the status of the sidecar (``calling.ai_sidecar.status``).
+        """Return the sidecar's status (``calling.ai_sidecar.status``).
 
         :return: the server's reply; ``{}`` if the call has already ended.
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self._core.command("calling.ai_sidecar.status")
@@ -296,7 +297,7 @@ class AIVerbs(Verbs):
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self._core.command("calling.ai_sidecar.stop", idempotent=True)
@@ -304,16 +305,16 @@ class AIVerbs(Verbs):
     def user_event(
         self, *, event: Mapping[str, Any] | str | None = None, extra: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Send a custom event to the listeners of the call (``calling.user_event``).
+        """Send a custom event to the call's listeners (``calling.user_event``).
 
-        :param event: content of the event: a mapping or a string. The platform's documentation is inconsistent about the type.
+        :param event: event content: a mapping or a string. The platform's documentation is inconsistent about the type.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"event": nested.own_event("event", event)}

@@ -1,4 +1,4 @@
-"""Base class of the mix-ins with the methods of a call."""
+"""Base class of the mix-ins that contain call methods."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ADDRESS: Final = ("node_id", "call_id", "control_id")
 
 
 class VerbHost(Protocol):
-    """The methods of ``CallCore`` that the mix-ins use."""
+    """``CallCore`` methods used by the mix-ins."""
 
     def command(
         self, method: str, params: Mapping[str, Any] | None = None, *, idempotent: bool = False
@@ -29,7 +29,7 @@ class VerbHost(Protocol):
         """Send a command that starts an action, and return the action."""
 
     def running(self, kind: type[A]) -> list[A]:
-        """Return the running actions of a class."""
+        """Return the running actions of the given class."""
 
     def denoise_asked(self) -> None:
         """Record that noise reduction is being turned on."""

@@ -56,16 +56,16 @@ class ConferenceVerbs(Verbs):
 
         :param name: name of the conference.
         :param muted: whether this call joins muted.
-        :param beep: when a beep is played: ``true``, ``false``, ``onEnter`` or ``onExit``.
+        :param beep: when to play a beep: ``true``, ``false``, ``onEnter`` or ``onExit``.
         :param start_on_enter: whether the conference starts when this call joins.
         :param end_on_exit: whether the conference ends when this call leaves.
-        :param wait_url: HTTP or HTTPS URL of the audio that is played until the conference starts.
+        :param wait_url: HTTP or HTTPS URL of the audio to play until the conference starts.
         :param max_participants: maximum number of participants, from 1 to 250.
-        :param record: whether the conference is recorded: ``do-not-record`` or ``record-from-start``.
+        :param record: recording mode: ``do-not-record`` or ``record-from-start``.
         :param region: region in which the conference is hosted: ``global``, ``us``, ``eu`` or ``ch``.
-        :param trim: whether silence is trimmed from the recording: ``trim-silence`` or ``do-not-trim``.
+        :param trim: silence trimming for the recording: ``trim-silence`` or ``do-not-trim``.
         :param coach: ID of the call to coach. No other participant hears this call.
-        :param acl: access control for the records of the conference: ``private`` or ``public-read``.
+        :param acl: access control for the conference's records: ``private`` or ``public-read``.
         :param emit_call_quality: whether call quality statistics are reported.
         :param status_callback: HTTP or HTTPS URL that receives conference events.
         :param status_callback_event: names of the conference events to report, separated by spaces.
@@ -84,7 +84,7 @@ class ConferenceVerbs(Verbs):
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -122,16 +122,16 @@ class ConferenceVerbs(Verbs):
     def leave_conference(self, conference_id: str, *, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Leave a conference (``calling.leave_conference``).
 
-        The call no longer receives events about the conference as a whole.
+        The call then no longer receives events about the conference itself.
 
-        :param conference_id: ID of the conference, from the reply of :meth:`join_conference` or from a :class:`ConferenceEvent`.
+        :param conference_id: ID of the conference, from the :meth:`join_conference` reply or a :class:`ConferenceEvent`.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call or the conference has already ended.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"conference_id": values.text("conference_id", conference_id, optional=False)}
@@ -152,7 +152,7 @@ class ConferenceVerbs(Verbs):
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -170,7 +170,7 @@ class ConferenceVerbs(Verbs):
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self._core.command("calling.leave_room", values.merge_extra({}, extra, ADDRESS))
@@ -192,12 +192,12 @@ class ConferenceVerbs(Verbs):
 
         :param queue_name: name of the queue.
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
-        :param wait_url: HTTP or HTTPS URL of the audio that is played while the call waits.
+        :param wait_url: HTTP or HTTPS URL of the audio to play while the call waits.
         :param wait_time: maximum time in the queue, in whole seconds, at least 1.
-        :param whisper_url: HTTP or HTTPS URL of the audio that is played to the other party before the calls are connected.
-        :param execute_after_queue: instructions for the call after it has left the queue, sent to the platform unchanged.
+        :param whisper_url: HTTP or HTTPS URL of the audio to play to the other party before the calls are connected.
+        :param execute_after_queue: instructions for the call after it leaves the queue, sent to the platform unchanged.
         :param status_url: HTTP or HTTPS URL that receives status callbacks.
-        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param on_completed: function to call with the final event when the action ends, whether or not it succeeded.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the running action. It ends when the call is dequeued or leaves the queue; ``stop()`` leaves the queue. The
             action can be indexed like the server's reply, for compatibility with the official SDK. If the call has already ended,
@@ -206,7 +206,7 @@ class ConferenceVerbs(Verbs):
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -236,7 +236,7 @@ class ConferenceVerbs(Verbs):
         """Remove the call from a queue (``calling.queue.leave``).
 
         :param queue_name: name of the queue.
-        :param control_id: ID of the action that entered the queue; defaults to the running action of this queue.
+        :param control_id: ID of the action that entered the queue; defaults to this queue's running action.
         :param queue_id: ID of the queue, if known.
         :param status_url: HTTP or HTTPS URL that receives status callbacks.
         :param extra: additional command parameters, for options that this method does not support.
@@ -245,7 +245,7 @@ class ConferenceVerbs(Verbs):
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         name = values.text("queue_name", queue_name, optional=False) or ""

@@ -33,7 +33,7 @@ class ControlVerbs(Verbs):
     ) -> dict[str, Any]:
         """Answer an inbound call (``calling.answer``).
 
-        The server reports the state ``answered`` with an event, which may arrive before this method returns.
+        The server reports the ``answered`` state in an event, which may arrive before this method returns.
 
         :param codecs: accepted codecs in order of preference: ``PCMU``, ``PCMA``, ``OPUS``, ``G729``, ``G722``, ``AMR-WB``,
             ``VP8``, ``H264``.
@@ -45,7 +45,7 @@ class ControlVerbs(Verbs):
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -64,7 +64,7 @@ class ControlVerbs(Verbs):
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self._core.command("calling.end", {"reason": values.choice("reason", reason, _REASONS) or "hangup"})
@@ -78,7 +78,7 @@ class ControlVerbs(Verbs):
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self._core.command("calling.pass")

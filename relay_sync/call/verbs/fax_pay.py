@@ -39,9 +39,9 @@ class FaxPayVerbs(Verbs):
         :param document: HTTP or HTTPS URL of a PDF file.
         :param identity: name of the sender, shown to the receiving fax machine.
         :param header_info: text at the top of each page.
-        :param status_url: HTTP or HTTPS URL that receives a status callback for each page and at the end.
+        :param status_url: HTTP or HTTPS URL that receives a status callback for each page and when the fax ends.
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
-        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param on_completed: function to call with the final event when the action ends, whether or not it succeeded.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the running action. Once the action has ended, ``success`` indicates whether the fax was transmitted. If the call
             has already ended, the returned action has ended too.
@@ -49,7 +49,7 @@ class FaxPayVerbs(Verbs):
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -75,9 +75,9 @@ class FaxPayVerbs(Verbs):
     ) -> FaxAction:
         """Receive a fax (``calling.receive_fax``).
 
-        :param status_url: HTTP or HTTPS URL that receives a status callback for each page and at the end.
+        :param status_url: HTTP or HTTPS URL that receives a status callback for each page and when the fax ends.
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
-        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param on_completed: function to call with the final event when the action ends, whether or not it succeeded.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the running action. Once the action has ended, ``document`` is the URL of the received fax. If the call has
             already ended, the returned action has ended too.
@@ -85,7 +85,7 @@ class FaxPayVerbs(Verbs):
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"status_url": values.http_url("status_url", status_url)}
@@ -130,14 +130,14 @@ class FaxPayVerbs(Verbs):
         :param payment_connector_url: HTTP or HTTPS URL of the payment connector.
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
         :param input_method: how the caller enters the details: ``dtmf`` or ``voice``.
-        :param status_url: HTTP or HTTPS URL that receives callbacks about the progress of the payment.
+        :param status_url: HTTP or HTTPS URL that receives payment progress callbacks.
         :param payment_method: payment method. Only ``credit-card`` is documented.
         :param timeout: maximum time to wait for the next digit, in seconds.
         :param max_attempts: maximum number of attempts for each input.
-        :param security_code: whether to ask for the security code of the card.
-        :param postal_code: whether to ask for the postal code, or the postal code if it is already known.
+        :param security_code: whether to ask for the card's security code.
+        :param postal_code: whether to ask for the postal code, or the postal code itself if it is already known.
         :param min_postal_code_length: minimum length of the postal code.
-        :param token_type: type of the payment token: ``one-time`` or ``reusable``.
+        :param token_type: payment token type: ``one-time`` or ``reusable``.
         :param charge_amount: amount to charge, such as ``"20.45"``.
         :param currency: currency of the amount, such as ``usd``.
         :param language: language of the prompts, such as ``en-US``.
@@ -148,7 +148,7 @@ class FaxPayVerbs(Verbs):
         :param bank_account_type: ``consumer-checking``, ``consumer-savings`` or ``commercial-checking``.
         :param parameters: parameters for the payment connector, as a list of ``{"name": ..., "value": ...}`` objects.
         :param prompts: custom prompts, as a list of ``{"for": ..., "actions": [{"type": ..., "phrase": ...}]}`` objects.
-        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param on_completed: function to call with the final event when the action ends, whether or not it succeeded.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the running action. It ends with the first event that has a result. ``success`` indicates whether the payment
             succeeded. If the call has already ended, the returned action has ended too.
@@ -156,7 +156,7 @@ class FaxPayVerbs(Verbs):
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {

@@ -40,7 +40,7 @@ class InputVerbs(Verbs):
         :param volume: volume change in decibels, from -40 to 40; defaults to 0.
         :param status_url: HTTP or HTTPS URL that receives status callbacks.
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
-        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param on_completed: function to call with the final event when the action ends, whether or not it succeeded.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the running action. It ends with the collected input, or with an error if the prompt cannot be played. If the
             call has already ended, the returned action has ended too.
@@ -48,7 +48,7 @@ class InputVerbs(Verbs):
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -87,14 +87,14 @@ class InputVerbs(Verbs):
         :param gender: ``female`` (the platform's default) or ``male``.
         :param voice: name of the voice, such as ``en-US-Neural2-F``.
         :param volume: volume change in decibels, from -40 to 40; defaults to 0.
-        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param on_completed: function to call with the final event when the action ends, whether or not it succeeded.
         :return: the running action. It ends with the collected input, or with an error if the prompt cannot be played. If the
             call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         item = nested.media_item("tts", text=text, language=language, gender=gender, voice=voice)
@@ -117,14 +117,14 @@ class InputVerbs(Verbs):
             (``language``, ``hints``, ``model``, ``engine``, ``end_silence_timeout``, ``speech_timeout``) or both, and
             ``initial_timeout``, the time to wait for the first input (4 s by default). All timeouts are in seconds.
         :param volume: volume change in decibels, from -40 to 40; defaults to 0.
-        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param on_completed: function to call with the final event when the action ends, whether or not it succeeded.
         :return: the running action. It ends with the collected input, or with an error if the prompt cannot be played. If the
             call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         item = nested.media_item("audio", url=url)
@@ -156,11 +156,11 @@ class InputVerbs(Verbs):
         :param partial_results: whether to report partial results, which may still change.
         :param continuous: whether to continue collecting after a result, until the action is stopped.
         :param send_start_of_input: whether to report when input starts.
-        :param start_input_timers: whether the initial timeout starts immediately. Otherwise, call ``start_input_timers()`` of the
-            action to start it.
+        :param start_input_timers: whether the initial timeout starts immediately. If not, start it with the action's
+            ``start_input_timers()``.
         :param status_url: HTTP or HTTPS URL that receives status callbacks.
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
-        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param on_completed: function to call with the final event when the action ends, whether or not it succeeded.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the running action. It ends with the first final result, or, if ``continuous`` is set, when it is stopped. If the
             call has already ended, the returned action has ended too.
@@ -168,7 +168,7 @@ class InputVerbs(Verbs):
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         if digits is None and speech is None:
@@ -203,18 +203,18 @@ class InputVerbs(Verbs):
         """Start a detector (``calling.detect``).
 
         :param detect: type and options of the detector: ``{"type": "machine" | "fax" | "digit", "params": {...}}``.
-        :param timeout: maximum time that the detector runs, in seconds; 0 means no limit. The platform's default is 30.
+        :param timeout: maximum time to run the detector, in seconds; 0 means no limit. The platform's default is 30.
         :param status_url: HTTP or HTTPS URL that receives status callbacks.
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
-        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param on_completed: function to call with the final event when the action ends, whether or not it succeeded.
         :param extra: additional command parameters, for options that this method does not support.
-        :return: the running action. ``wait_for_result()`` waits for the first result, and ``wait()`` for the end. If the call has
-            already ended, the returned action has ended too.
+        :return: the running action. ``wait_for_result()`` waits for the first result, and ``wait()`` waits until the detector
+            ends. If the call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -241,15 +241,15 @@ class InputVerbs(Verbs):
         This is a shortcut for :meth:`detect` with the type ``digit``.
 
         :param digits: digits to detect, from ``0-9``, ``*`` and ``#``; defaults to all of them.
-        :param timeout: maximum time that the detector runs, in seconds; 0 means no limit. The platform's default is 30.
-        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
-        :return: the running action. ``wait_for_result()`` waits for the first result, and ``wait()`` for the end. If the call has
-            already ended, the returned action has ended too.
+        :param timeout: maximum time to run the detector, in seconds; 0 means no limit. The platform's default is 30.
+        :param on_completed: function to call with the final event when the action ends, whether or not it succeeded.
+        :return: the running action. ``wait_for_result()`` waits for the first result, and ``wait()`` waits until the detector
+            ends. If the call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self.detect(nested.detector("digit", digits=digits), timeout=timeout, on_completed=on_completed)
@@ -270,21 +270,21 @@ class InputVerbs(Verbs):
 
         This is a shortcut for :meth:`detect` with the type ``machine``.
 
-        :param timeout: maximum time that the detector runs, in seconds; 0 means no limit. The platform's default is 30.
+        :param timeout: maximum time to run the detector, in seconds; 0 means no limit. The platform's default is 30.
         :param initial_timeout: maximum time to wait for a voice, in seconds.
-        :param end_silence_timeout: silence that marks the end of a greeting, in seconds.
-        :param machine_voice_threshold: continuous speech, in seconds, after which the callee is considered a machine.
+        :param end_silence_timeout: duration of the silence that marks the end of a greeting, in seconds.
+        :param machine_voice_threshold: duration of continuous speech after which the callee is considered a machine, in seconds.
         :param machine_words_threshold: number of words after which the callee is considered a machine, at least 1.
-        :param detect_interruptions: whether to continue the detection after an interruption.
+        :param detect_interruptions: whether to continue detecting after an interruption.
         :param detect_message_end: whether to report the end of the greeting, as ``READY``.
-        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
-        :return: the running action. ``wait_for_result()`` waits for the first result, and ``wait()`` for the end. If the call has
-            already ended, the returned action has ended too.
+        :param on_completed: function to call with the final event when the action ends, whether or not it succeeded.
+        :return: the running action. ``wait_for_result()`` waits for the first result, and ``wait()`` waits until the detector
+            ends. If the call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         wanted = nested.detector(
@@ -310,15 +310,15 @@ class InputVerbs(Verbs):
         This is a shortcut for :meth:`detect` with the type ``fax``.
 
         :param tone: tone to detect: ``CED`` (sent by the called machine) or ``CNG`` (sent by the calling machine).
-        :param timeout: maximum time that the detector runs, in seconds; 0 means no limit. The platform's default is 30.
-        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
-        :return: the running action. ``wait_for_result()`` waits for the first result, and ``wait()`` for the end. If the call has
-            already ended, the returned action has ended too.
+        :param timeout: maximum time to run the detector, in seconds; 0 means no limit. The platform's default is 30.
+        :param on_completed: function to call with the final event when the action ends, whether or not it succeeded.
+        :return: the running action. ``wait_for_result()`` waits for the first result, and ``wait()`` waits until the detector
+            ends. If the call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self.detect(nested.detector("fax", tone=tone), timeout=timeout, on_completed=on_completed)
@@ -335,7 +335,7 @@ class InputVerbs(Verbs):
 
         :param digits: digits to send, from ``0-9``, ``*``, ``#`` and ``A-D``. ``w`` pauses for 0.5 s and ``W`` for 1 s.
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
-        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param on_completed: function to call with the final event when the action ends, whether or not it succeeded.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the running action. It ends when the digits have been sent. The action can be indexed like the server's reply,
             for compatibility with the official SDK. If the call has already ended, the returned action has ended too.
@@ -343,7 +343,7 @@ class InputVerbs(Verbs):
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"digits": values.dtmf("digits", digits, pauses=True, optional=False)}
@@ -372,14 +372,14 @@ class InputVerbs(Verbs):
         :param bind_method: RELAY method to execute, such as ``calling.play``.
         :param bind_params: parameters of the method.
         :param realm: name of a group of bindings that can be removed together.
-        :param max_triggers: maximum number of times that the binding is triggered, at least 1.
+        :param max_triggers: maximum number of times to trigger the binding, at least 1.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -403,7 +403,7 @@ class InputVerbs(Verbs):
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"realm": values.text("realm", realm)}

@@ -33,14 +33,14 @@ class ListeningVerbs(Verbs):
             "params": {"uri", "codec"}}``. The codec is ``PCMU``, ``PCMA`` or ``OPUS``, and ``ptime`` is in milliseconds.
         :param status_url: HTTP or HTTPS URL that receives status callbacks.
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
-        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param on_completed: function to call with the final event when the action ends, whether or not it succeeded.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the running action. If the call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -66,14 +66,14 @@ class ListeningVerbs(Verbs):
 
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
         :param status_url: HTTP or HTTPS URL that receives status callbacks and the transcript.
-        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param on_completed: function to call with the final event when the action ends, whether or not it succeeded.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the running action. If the call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command. The code is 409 if a transcription is already running.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"status_url": values.http_url("status_url", status_url)}
@@ -99,7 +99,7 @@ class ListeningVerbs(Verbs):
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"action": nested.live_action("action", action, nested.TRANSCRIPTION)}
@@ -125,7 +125,7 @@ class ListeningVerbs(Verbs):
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -143,7 +143,7 @@ class ListeningVerbs(Verbs):
     ) -> dict[str, Any]:
         """Play the caller's audio back to the caller (``calling.echo``).
 
-        The platform reports the start and the end as :class:`EchoEvent`.
+        The platform sends an :class:`EchoEvent` when the echo starts and when it ends.
 
         :param timeout: maximum duration of the echo, in seconds, from 5 to 120.
         :param status_url: HTTP or HTTPS URL that receives status callbacks.
@@ -153,7 +153,7 @@ class ListeningVerbs(Verbs):
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -169,7 +169,7 @@ class ListeningVerbs(Verbs):
         :raises CommandRefused: the server rejected the command. The code is 409 if noise reduction is already on.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         self._core.denoise_asked()
@@ -182,7 +182,7 @@ class ListeningVerbs(Verbs):
         :raises CommandRefused: the server rejected the command. The code is 409 if noise reduction is already off.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self._core.command("calling.denoise.stop", idempotent=True)

@@ -44,19 +44,19 @@ class MediaVerbs(Verbs):
         :param volume: volume change in decibels, from -40 to 40; defaults to 0.
         :param direction: who hears the audio: ``listen`` (the party on this call; the default), ``speak`` or ``both``.
         :param loop: number of times to play the list; 0 repeats it until the action is stopped.
-        :param language: default language of the ``tts`` items, such as ``en-US``.
-        :param gender: default gender of the ``tts`` items: ``female`` or ``male``.
-        :param voice: default voice of the ``tts`` items.
+        :param language: default language for the ``tts`` items, such as ``en-US``.
+        :param gender: default gender for the ``tts`` items: ``female`` or ``male``.
+        :param voice: default voice for the ``tts`` items.
         :param status_url: HTTP or HTTPS URL that receives status callbacks.
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
-        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param on_completed: function to call with the final event when the action ends, whether or not it succeeded.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the running action. If the call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -92,13 +92,13 @@ class MediaVerbs(Verbs):
         :param gender: ``female`` (the platform's default) or ``male``.
         :param voice: name of the voice, such as ``en-US-Neural2-F``.
         :param volume: volume change in decibels, from -40 to 40; defaults to 0.
-        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param on_completed: function to call with the final event when the action ends, whether or not it succeeded.
         :return: the running action. If the call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         item = nested.media_item("tts", text=text, language=language, gender=gender, voice=voice)
@@ -113,13 +113,13 @@ class MediaVerbs(Verbs):
 
         :param url: absolute HTTP or HTTPS URL of an MP3 or WAV file.
         :param volume: volume change in decibels, from -40 to 40; defaults to 0.
-        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param on_completed: function to call with the final event when the action ends, whether or not it succeeded.
         :return: the running action. If the call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self.play([nested.media_item("audio", url=url)], volume=volume, on_completed=on_completed)
@@ -132,13 +132,13 @@ class MediaVerbs(Verbs):
         This is a shortcut for :meth:`play` with a single ``silence`` item.
 
         :param duration: duration in seconds, greater than 0.
-        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param on_completed: function to call with the final event when the action ends, whether or not it succeeded.
         :return: the running action. If the call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self.play([nested.media_item("silence", duration=duration)], on_completed=on_completed)
@@ -158,13 +158,13 @@ class MediaVerbs(Verbs):
         :param name: two-letter country code, such as ``us``, or ``bong`` for a calling-card prompt tone.
         :param duration: duration in seconds, greater than 0.
         :param volume: volume change in decibels, from -40 to 40; defaults to 0.
-        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param on_completed: function to call with the final event when the action ends, whether or not it succeeded.
         :return: the running action. If the call has already ended, the returned action has ended too.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         item = nested.media_item("ringtone", name=name, duration=duration)
@@ -189,7 +189,7 @@ class MediaVerbs(Verbs):
             ``terminators`` (keys that end the recording; ``""`` for none), and ``input_sensitivity`` (0 to 100).
         :param status_url: HTTP or HTTPS URL that receives status callbacks.
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
-        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param on_completed: function to call with the final event when the action ends, whether or not it succeeded.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the running action. Its final state is ``finished`` or ``no_input``, and ``url`` is the URL of the recording. If
             the call has already ended, the returned action has ended too.
@@ -197,7 +197,7 @@ class MediaVerbs(Verbs):
         :raises CommandRefused: the server rejected the command; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {

@@ -30,10 +30,10 @@ class RoutingVerbs(Verbs):
     ) -> dict[str, Any]:
         """Bridge the call to another party, or to a two-way audio stream (``calling.connect``).
 
-        The platform reports progress with :class:`ConnectEvent`. The other leg also becomes a call of this client.
+        The platform reports progress with :class:`ConnectEvent`. The other leg also becomes one of this client's calls.
 
-        :param devices: list of lists of devices (see :mod:`relay_sync.devices`). The inner lists are tried one after another.
-            The devices of an inner list ring at the same time.
+        :param devices: list of lists of devices (see :mod:`relay_sync.devices`). The inner lists are tried one after another. The
+            devices in an inner list ring at the same time.
         :param ringback: items to play to the caller until the other party answers, in the same format as for :meth:`play`.
         :param tag: tag for the new legs.
         :param max_duration: maximum duration of the bridge, sent to the server unchanged. The platform's documentation is
@@ -41,7 +41,7 @@ class RoutingVerbs(Verbs):
         :param max_price_per_minute: maximum price per minute. Legs that cost more are not dialed.
         :param send_digits: DTMF digits to send when the other party answers, from ``0-9``, ``*``, ``#`` and ``A-D``. ``w`` pauses
             for 0.5 s and ``W`` for 1 s.
-        :param timeout: maximum time for connecting the call, in seconds.
+        :param timeout: maximum time to connect the call, in seconds.
         :param status_url: HTTP or HTTPS URL that receives status callbacks.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the server's reply; ``{}`` if the call has already ended.
@@ -49,7 +49,7 @@ class RoutingVerbs(Verbs):
         :raises CommandRefused: the server rejected the command. The code is 409 if the call is already being connected.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -74,7 +74,7 @@ class RoutingVerbs(Verbs):
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"reason": values.text("reason", reason)}
@@ -95,7 +95,7 @@ class RoutingVerbs(Verbs):
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
@@ -107,9 +107,9 @@ class RoutingVerbs(Verbs):
     def transfer(self, dest: str | Mapping[str, Any], *, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Transfer control of the call to another application (``calling.transfer``).
 
-        This client may not receive further events for the call, so use a timeout when you wait for the end of the call. The call
-        no longer counts toward ``max_active_calls``, and the client does not hang it up when it drains or disconnects. The
-        platform may offer the call to this client again as a new call.
+        This client may not receive further events for the call, so use a timeout when you wait for the call to end. The call no
+        longer counts toward ``max_active_calls``, and the client does not hang it up when it drains or disconnects. The platform
+        may offer the call to this client again as a new call.
 
         :param dest: destination: a URL, a SWML document as a string or a mapping, or ``context:<name>``.
         :param extra: additional command parameters, for options that this method does not support.
@@ -118,7 +118,7 @@ class RoutingVerbs(Verbs):
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"dest": nested.destination("dest", dest)}
@@ -133,7 +133,7 @@ class RoutingVerbs(Verbs):
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self._core.command("calling.hold")
@@ -145,7 +145,7 @@ class RoutingVerbs(Verbs):
         :raises CommandRefused: the server rejected the command.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self._core.command("calling.unhold")

@@ -32,33 +32,33 @@ class StreamVerbs(Verbs):
         on_completed: Callable[[events.StreamEvent], object] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> StreamAction:
-        """Stream the audio of the call to a WebSocket (``calling.stream``).
+        """Stream the call's audio to a WebSocket (``calling.stream``).
 
-        Several streams can run at the same time. If the platform cannot connect to the WebSocket, the final state of the stream
-        is ``finished`` too, but the ``reason`` of the result is ``never_streamed``. The platform sends JSON messages:
+        Several streams can run at the same time. If the platform cannot connect to the WebSocket, the stream's final state is
+        still ``finished``, but the result's ``reason`` is ``never_streamed``. The platform sends JSON messages:
         ``connected``, ``start``, ``media`` with base64-encoded audio, and ``stop``. ``AudioServer`` receives them.
 
         :param url: absolute URL, ``wss://host[:port]/path``. ``ws://`` is only allowed for loopback addresses.
         :param name: name of the stream, included in its events.
         :param codec: ``PCMU``, ``PCMA``, ``OPUS``, ``L16`` or ``G722`` (case-insensitive), optionally with a sample rate and a
-            ptime, as in ``L16@16000h@40i``; defaults to the codec of the call.
+            ptime, as in ``L16@16000h@40i``; defaults to the call's codec.
         :param track: ``inbound``: the audio of the remote party; ``outbound``: the audio that this party hears;
             or ``both``. The default is ``inbound``.
-        :param status_url: HTTP or HTTPS URL that receives status callbacks for the states ``streaming`` and ``finished``.
+        :param status_url: HTTP or HTTPS URL that receives status callbacks for the ``streaming`` and ``finished`` states.
         :param status_url_method: HTTP method of the status callbacks: ``POST`` (the default) or ``GET``.
-        :param authorization_bearer_token: token that is sent in the ``Authorization: Bearer`` header of the upgrade request.
-        :param custom_parameters: JSON object that the receiver gets in the ``start`` message. Use strings as values, because the
-            platform may convert other types.
+        :param authorization_bearer_token: token to send in the ``Authorization: Bearer`` header of the upgrade request.
+        :param custom_parameters: JSON object to include in the ``start`` message. Use strings as values, because the platform may
+            convert other types.
         :param control_id: ID of the new action, unique within the call; defaults to a random UUID.
-        :param on_completed: function that is called with the final event when the action has ended, successfully or not.
+        :param on_completed: function to call with the final event when the action ends, whether or not it succeeded.
         :param extra: additional command parameters, for options that this method does not support.
         :return: the running action. It ends when the stream, the call or the session ends. If the call has already ended, the
-            returned action has ended too. If the server replied 404 or 410 although the call is active, ``error`` is set.
+            returned action has ended too. If the server replied with 404 or 410 even though the call is active, ``error`` is set.
         :raises InvalidParameter: an argument is invalid; no command was sent.
         :raises CommandRefused: the server rejected the command, for example with the code 400, 402 or 409; no action was started.
         :raises ConnectionLost: the connection was lost before the reply arrived. ``sent`` is true if the command may have reached
             the server.
-        :raises NotConnected: the session of the call has ended; no command was sent.
+        :raises NotConnected: the call's session has ended; no command was sent.
         :raises RequestTimeout: the server did not reply within the request timeout. If the stream starts later, it is stopped.
         """
         params = {
