@@ -658,7 +658,7 @@ class CallCore(Generic[C]):
         return [mailbox for reader in self.readers if (mailbox := reader()) is not None]
 
     def _end_actions(self, error: RelayError) -> None:
-        # The end of the call is not an error for its actions, but the loss of the session is.
+        # For actions, the end of the call is not an error, but losing the session is.
         carried = None if isinstance(error, CallEnded) else error
         with self.lock:
             operations = list(self.operations.values())
@@ -675,7 +675,7 @@ def _is_so(outcome: Outcome) -> bool:
     return isinstance(outcome, dict) or outcome.code == 409
 
 
-#: Methods of ``CallCore`` that process the reply to a command, by the method of the command.
+#: ``CallCore`` methods that process the reply to a command, by command method.
 _MEANINGS: Final[dict[str, Callable[[CallCore[Any], Outcome, Mapping[str, Any]], object]]] = {
     "calling.answer": CallCore._answered,
     "calling.denoise": CallCore._denoise_started,

@@ -51,11 +51,11 @@ E = TypeVar("E", bound=RelayEvent)
 W = TypeVar("W")
 S = TypeVar("S", bound="StoppableAction[Any]")
 
-#: How long ``wait()`` waits for the final event after the time limit of an action, in seconds.
+#: How long ``wait()`` waits for the final event after an action's time limit, in seconds.
 REPORT_PATIENCE: Final = 10.0
-#: Time after the time limit of an action at which the action must have ended, in seconds.
+#: How long after its time limit an action must have ended, in seconds.
 OVERDUE: Final = 3.0
-#: How long the end of a ``with`` block waits for the final event, in seconds.
+#: How long to wait for the final event when a ``with`` block ends, in seconds.
 EXIT_PATIENCE: Final = 5.0
 #: A callback that receives the final event.
 OnCompleted = Callable[[Any], object]
@@ -154,7 +154,7 @@ class Action(Generic[E]):
         self._ended: Waiter[tuple[RelayEvent, RelayError | None]] = Waiter()
         self._on_completed = on_completed
         self._handed_out = False
-        #: Time of the start or of the latest event, on the monotonic clock.
+        #: Time of the start or the latest event, on the monotonic clock.
         self._heard = time.monotonic()
         self._prepare()
 

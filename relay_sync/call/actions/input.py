@@ -51,7 +51,7 @@ class _Collecting(StoppableAction["CollectEvent"]):
         self._partials: deque[CollectEvent] = deque(maxlen=KEPT)
         self._results: deque[CollectEvent] = deque(maxlen=KEPT)
         self._started = False
-        #: Whether the initial timeout has certainly been started.
+        #: Whether the initial timeout has definitely started.
         self._clock_runs = self._params.get("start_input_timers") is True
 
     def _progress(self, event: CollectEvent) -> None:
