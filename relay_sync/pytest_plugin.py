@@ -7,8 +7,8 @@ pytest loads this plugin automatically when the package is installed. The rest o
 ``relay_client``
     A :class:`relay_sync.RelayClient` that is connected to the simulator, with the context ``default``.
 ``relay_time``
-    A function that shortens timeouts. ``relay_time(100)`` divides them by 100 until the end of the test, and
-    ``with relay_time(100):`` until the end of the block. See :func:`relay_sync.testing.faster`.
+    A function that shortens timeouts. ``relay_time(100)`` divides them by 100 for the rest of the test, and
+    ``with relay_time(100):`` only inside the block. See :func:`relay_sync.testing.faster`.
 ``relay_errors``
     The exceptions raised by handlers and callbacks, as :class:`relay_sync.testing.HandlerErrors`. Use this fixture in tests that
     expect exceptions. Without it, a test that uses the simulator fails if a handler or callback raises an exception.
@@ -79,7 +79,7 @@ def relay_errors(_relay_raised: HandlerErrors) -> HandlerErrors:
 def relay_simulator(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, _relay_raised: HandlerErrors
 ) -> Iterator[Simulator]:
-    """Start a simulator and set the environment variables for its credentials."""
+    """Start a simulator, with its credentials in the environment."""
     from .simulator import Simulator
     from .testing import MISLEADING, variables_of, warn_of_unused_faults
 
@@ -100,7 +100,7 @@ def relay_simulator(
 def relay_client(
     request: pytest.FixtureRequest, relay_simulator: Simulator, _relay_raised: HandlerErrors
 ) -> Iterator[RelayClient]:
-    """Connect a client to the simulator. Live calls are hung up at the end of the test."""
+    """Connect a client to the simulator. Live calls are hung up when the test ends."""
     from .client.client import RelayClient
     from .testing import wait_for_handlers
 
@@ -116,7 +116,7 @@ def relay_client(
 
 @pytest.fixture
 def relay_time() -> Iterator[Callable[[float], AbstractContextManager[object]]]:
-    """Return a function that shortens timeouts until the end of the test or of a ``with`` block."""
+    """Return a function that shortens timeouts until the test or a ``with`` block ends."""
     from .testing import faster
 
     with ExitStack() as stack:

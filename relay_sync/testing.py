@@ -51,16 +51,16 @@ MISLEADING: Final = ("SIGNALWIRE_JWT_TOKEN", "SIGNALWIRE_RELAY_CA_FILE", "SIGNAL
 def simulated(contexts: Iterable[str] = ("default",), **options: Any) -> Iterator[tuple[Simulator, RelayClient]]:
     """Context manager that starts a simulator and connects a client to it.
 
-    At the end of the block, live calls are hung up, and the client and the simulator are closed. Inside the block, the
-    credentials of the simulator are set in the environment, so ``RelayClient()`` without arguments connects to it, too.
+    On exit, live calls are hung up, and the client and the simulator are closed. Inside the block, the simulator's credentials
+    are set in the environment, so ``RelayClient()`` without arguments also connects to the simulator.
 
-    If handlers of messages or tasks are still running at the end, their commands and waits raise
-    :class:`relay_sync.ClientClosed`. The block waits a few seconds for these handlers to return. To let a handler finish its
-    work, end the block with ``event.wait(timeout)``, where ``event`` is a :class:`threading.Event` that the handler sets.
+    If message or task handlers are still running on exit, their commands and waits raise :class:`relay_sync.ClientClosed`. The
+    context manager waits a few seconds for these handlers to return. To let a handler finish its work, end the block with
+    ``event.wait(timeout)``, where ``event`` is a :class:`threading.Event` that the handler sets.
 
     Exceptions raised by handlers are logged. Use :func:`handler_errors` to collect them.
 
-    If a fault was requested but did not occur, a warning is issued at the end, because the test did not cover the fault.
+    If a fault was requested but did not occur, a warning is issued on exit, because the test did not cover the fault.
 
     :param contexts: contexts for the client.
     :param options: parameters of :class:`relay_sync.simulator.Simulator`. ``media`` defaults to ``"fast"``.
@@ -102,9 +102,9 @@ class RaisedError:
 class HandlerErrors(Sequence[RaisedError]):
     """Exceptions raised by handlers and callbacks, in order. Other threads may add exceptions at any time.
 
-    :class:`relay_sync.CallEnded` and :class:`relay_sync.ClientClosed` are not included, because handlers normally end with
-    these exceptions when the caller hangs up or the client is closed. Exceptions from handlers and callbacks that were already
-    running at the start of the block are not included either.
+    :class:`relay_sync.CallEnded` and :class:`relay_sync.ClientClosed` are not included, because handlers normally end with these
+    exceptions when the caller hangs up or the client is closed. Exceptions from handlers and callbacks that were already running
+    when the block started are not included, either.
     """
 
     _earlier: frozenset[threading.Thread] = field(factory=frozenset, repr=False)
@@ -137,7 +137,7 @@ class HandlerErrors(Sequence[RaisedError]):
     def late(self) -> str:
         """Wait for handlers and callbacks that were started inside the block.
 
-        :return: description of the handlers and callbacks that are still running, or ``""`` if there are none.
+        :return: description of the handlers and callbacks still running, or ``""`` if there are none.
         """
         if wait_for_handlers(HANDLER_PATIENCE):
             return ""
@@ -152,7 +152,7 @@ class HandlerErrors(Sequence[RaisedError]):
         return ", ".join(found)
 
     def _knew(self, lanes: Lanes) -> bool:
-        """Return whether the callbacks of a client have been running continuously since before the block."""
+        """Return whether a client's callbacks have been running continuously since before the block."""
         return self._earlier_callbacks.get(lanes) == lanes.rests
 
     def take(self, where: str, error: BaseException) -> None:
@@ -203,7 +203,7 @@ def handler_errors() -> Iterator[HandlerErrors]:
 
 @contextmanager
 def collected() -> Iterator[HandlerErrors]:
-    """Context manager that collects exceptions. It does not warn about handlers that are still running at the end."""
+    """Context manager that collects exceptions. It does not warn about handlers that are still running on exit."""
     found = HandlerErrors(frozenset(_handlers()), {each: each.rests for each in known_lanes if each.serving})
     callback_errors.listeners.append(found.take)
     try:
@@ -232,7 +232,7 @@ def wait_for_handlers(timeout: float = HANDLER_PATIENCE) -> bool:
 
 
 def variables_of(sim: Simulator) -> dict[str, str]:
-    """Return the environment variables for connecting to a simulator."""
+    """Return the environment variables that point a client to a simulator."""
     given = sim.credentials
     return {
         "SIGNALWIRE_PROJECT_ID": given["project"],
@@ -243,7 +243,7 @@ def variables_of(sim: Simulator) -> dict[str, str]:
 
 @contextmanager
 def environment_of(sim: Simulator) -> Iterator[Mapping[str, str]]:
-    """Context manager that sets environment variables for the credentials of a simulator, and restores them at the end.
+    """Context manager that sets environment variables to a simulator's credentials, and restores them on exit.
 
     :param sim: the simulator.
     :return: the environment variables that were set.
@@ -269,11 +269,11 @@ def faster(factor: float) -> Iterator[None]:
 
     Use it to test how a program behaves if a call is not answered, no digit is pressed or the remote party does not hang up. It
     applies to methods that wait for events, such as :meth:`Action.wait`, ``Call.wait_for_answered``, ``Call.expect`` and
-    ``Message.wait``. It does not apply to the request timeout of commands.
+    ``Message.wait``. It does not apply to commands' request timeouts.
 
     It also applies to timeouts in commands sent to the simulator, such as ring timeouts, ``max_duration``, and the timeouts of
     recordings, detectors and digit collection. With a factor of 100, ``initial_timeout=5`` expires after 0.05 seconds. Timeouts
-    that are already running are not changed. The same applies to ``ring_timeout`` and ``hangs_up_after`` of simulated phones.
+    that are already running are not changed, and neither are simulated phones' ``ring_timeout`` and ``hangs_up_after``.
 
     :param factor: number by which timeouts are divided, at least 1.
     :raises InvalidParameter: the factor is less than 1 or not a number.

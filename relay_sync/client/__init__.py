@@ -3,17 +3,17 @@
 ``client``
     The public class :class:`relay_sync.RelayClient`.
 ``dial``, ``messaging``, ``contexts``, ``run``
-    Base classes of the public class, each with the methods for one topic.
+    The public class's base classes, one per topic.
 ``link``, ``commands``, ``asked``
     The connection, and the commands sent over it.
 ``router``
-    Dispatch of events to calls, dials and messages.
+    Event dispatch to calls, dials and messages.
 ``pending_dials``, ``messages``
     The dials and messages in progress.
 ``callbacks``, ``states``
-    The queues of user callbacks, and the reporting of connection states.
+    User callback queues, and connection state reporting.
 ``handlers``, ``unattended``
-    The threads of call handlers, and warnings about calls that no handler answers.
+    Call handler threads, and warnings about calls that no handler answers.
 ``resume_check``, ``inquiry``, ``aftermath``
-    The queries that the client sends on its own, mainly after a reconnection.
+    Automatic queries to the server, mainly after reconnecting.
 """

@@ -1,12 +1,12 @@
 """Detect actions and messages that ended while the client was disconnected.
 
-After a reconnection the server does not repeat missed events, and RELAY has no command for querying an
-action. The client therefore sends a command that has no effect on a running action and fails with 404 if the action has ended.
-For example, it sets the volume of a playback to the current value, or resumes a recording that is not paused. Each action class
-defines its command in ``question()``. An action with a time limit, such as a detector, is stopped after the limit has expired.
-Sending digits cannot be stopped, so it is considered complete after the limit. Other actions are not checked.
+After the client reconnects, the server does not repeat missed events, and RELAY has no command to query an action. The client
+therefore sends a command that has no effect on a running action and fails with 404 if the action has ended. For example, it sets
+a playback's volume to the current value, or resumes a recording that is not paused. Each action class defines its command in
+``question()``. Actions with a time limit, such as detectors, are stopped after the limit has expired. Sending digits cannot be
+stopped, so it is considered complete after the limit. Other actions are not checked.
 
-If an event of the action arrives after the reconnection, the check is skipped, because the final event will arrive as well.
+If the action receives an event after the client reconnects, the check is skipped, because the final event will arrive as well.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class _Doubt:
 
 
 class Aftermath:
-    """The actions and messages whose state is unknown after a reconnection. Used only on the IO thread.
+    """Actions and messages in an unknown state after reconnecting. Used only on the IO thread.
 
     :param calls: calls whose actions are checked.
     :param messages: messages in progress.
-    :param now: time of the reconnection.
+    :param now: time at which the client reconnected.
     """
 
     def __init__(self, calls: Iterable[Call], messages: MessageDesk, now: float) -> None:
@@ -57,7 +57,7 @@ class Aftermath:
         messages.resumed(now)
 
     def on_watch(self, now: float) -> None:
-        """Send the queries that are due. Called immediately after the reconnection, then once a second."""
+        """Send the queries that are due. Called immediately after reconnecting, then once a second."""
         self._messages.on_watch(now)
         for doubt in self._inquiry.unanswered(now):
             self._inquiry.add(doubt)

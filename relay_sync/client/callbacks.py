@@ -25,7 +25,7 @@ SHARED_THREADS: Final = 16
 class Callbacks:
     """A client's callback queues. Thread-safe.
 
-    :param on_error: function that is called with each exception raised by a callback, and with its call or ``None``.
+    :param on_error: function that is called with each exception raised by a callback, and with the callback's call or ``None``.
     :ivar observers: client's observers, or ``None`` if there are none.
     """
 
@@ -40,7 +40,7 @@ class Callbacks:
     def of_call(
         self, call: Call | None, what: str, function: Callable[..., object], *args: Any, final: bool = True
     ) -> None:
-        """Queue a callback in the lane of a call, or in the client's lane if there is no call.
+        """Queue a callback in a call's lane, or in the client's lane if there is no call.
 
         :param call: the call, or ``None``.
         :param what: description of the callback, for the log.
@@ -94,7 +94,7 @@ class Callbacks:
         :param call: call that the callback belongs to, or ``None``.
         :param what: description of the callback, for the log.
         :param error: the exception.
-        :param then: end of the log message, about the call.
+        :param then: text about the call to append to the log message.
         """
         call_id = call.call_id if call else ""
         whose, extra = f" of call {call_id}" if call_id else "", {"call_id": call_id}
@@ -112,7 +112,7 @@ class Callbacks:
                 _log.exception("on_error raised an exception")
 
     def check_stalled(self, now: float) -> None:
-        """Log lanes with a callback that has been running for too long. Called once a second on the IO thread."""
+        """Log lanes whose callback has been running for too long. Called once a second on the IO thread."""
         self._stalled.check(self.lanes, now)
 
     def reopen(self) -> None:
@@ -129,7 +129,7 @@ class Callbacks:
 class Stalled:
     """Detects stalled lanes and logs each one once. Used only on the IO thread.
 
-    :param of_client: lane of callbacks that do not belong to a call.
+    :param of_client: lane for callbacks that do not belong to a call.
     """
 
     def __init__(self, of_client: str) -> None:

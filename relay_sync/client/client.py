@@ -64,8 +64,8 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
     connection on first use.
 
     The connection is closed when the client is garbage-collected. In a notebook, call ``client.disconnect()`` before you run the
-    cell that creates the client again. Live calls and the traceback of an interrupted cell keep references to the old client,
-    which then continues to receive calls. The new client logs a warning if this happens.
+    cell that creates the client again. Live calls and an interrupted cell's traceback keep references to the old client, which
+    then continues to receive calls. The new client logs a warning if this happens.
 
     :param project: project ID. Defaults to the environment variable ``SIGNALWIRE_PROJECT_ID``.
     :param token: project's API token. Defaults to ``SIGNALWIRE_API_TOKEN``.
@@ -76,7 +76,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
     :param contexts: contexts whose inbound calls and messages this client receives. Defaults to none; see :meth:`receive`.
     :param max_active_calls: maximum number of live calls. Further inbound calls are returned to the platform. Defaults to
         ``RELAY_MAX_ACTIVE_CALLS``, or 1000 if it is not set.
-    :param connect_timeout: timeout of :meth:`connect` and of each reconnection attempt, in seconds. The server has at most 10 s
+    :param connect_timeout: timeout for :meth:`connect` and for each reconnection attempt, in seconds. The server has at most 10 s
         of this time to reply to ``signalwire.connect``.
     :param request_timeout: time to wait for the reply to a command, in seconds from when it is sent.
     :param ping_interval: how long the client waits without a reply before it sends a ping, in seconds.
@@ -92,9 +92,9 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         ``https_proxy`` and ``no_proxy`` from the environment. It always connects to loopback hosts directly.
     :param on_state: function that is called with each new state: ``connecting``, ``connected``, ``reconnecting``, ``closed`` or
         ``failed``.
-    :param on_error: function that is called with each exception raised by one of your callbacks, and with the call that the
-        callback belongs to, or ``None``.
-    :param on_handler_error: action for a call whose handler raises: ``hangup``, or ``leave`` to leave the call unchanged.
+    :param on_error: function that is called with each exception raised by one of your callbacks, and with the callback's call or
+        ``None``.
+    :param on_handler_error: action to take if a call's handler raises: ``hangup``, or ``leave`` to leave the call unchanged.
     :param allow_insecure: whether to allow ``ws://`` (no TLS) to hosts other than loopback. The client then logs a warning.
     :raises InvalidParameter: a value is missing or invalid. The message names the parameter and its environment variable.
     """
@@ -251,8 +251,8 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         """Add an observer, which is notified of this client's calls, commands, messages and connection states.
 
         :param observer: an :class:`Observer`.
-        :param keep: names of optional fields to include in call records. ``custom_parameters`` includes all custom parameters of
-            streams, ``custom_parameters.NAME`` includes the named parameter, and ``urls`` includes full URLs with query and
+        :param keep: names of optional fields to include in call records. ``custom_parameters`` includes all custom stream
+            parameters, ``custom_parameters.NAME`` includes the named parameter, and ``urls`` includes full URLs with query and
             fragment. Tokens and passwords are always removed.
         :return: a function that removes the observer. Calling it again has no effect.
         :raises InvalidParameter: ``observer`` is not an :class:`Observer`, one of its methods is a coroutine function, or
@@ -309,7 +309,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
     def _part(self, timeout: float | None, hangup_calls: bool, advice: str) -> None:
         """Close the client.
 
-        :param advice: hint for the log about ways to end live calls.
+        :param advice: hint on how to end live calls, for the log.
         """
         process.check_thread()
         limit = max(0.0, values.timeout(5.0 if timeout is None else timeout, optional=False))
@@ -387,7 +387,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
 
 
 class _Life:
-    """Fork and exit hooks for a client. The client owns this object, which keeps only a weak reference to the client."""
+    """Fork and exit hooks for a client. The client owns this object, which holds only a weak reference back."""
 
     def __init__(self, client: RelayClient) -> None:
         self._client = weakref.ref(client)
@@ -421,7 +421,7 @@ class _Life:
 
 
 def config_of(client: RelayClient) -> Config:
-    """Return the configuration of a client, for other modules of this package."""
+    """Return a client's configuration, for other modules in this package."""
     return client._link.config
 
 

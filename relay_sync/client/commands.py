@@ -28,7 +28,7 @@ def may_repeat(method: str) -> bool:
 
 
 class Settler(Protocol):
-    """An object that receives the outcome of a command and needs a reference to the command."""
+    """An object that receives a command's outcome and needs a reference to the command."""
 
     command: weakref.ref[Command] | None
 
@@ -71,7 +71,7 @@ def new_command(
 
 
 class Promise:
-    """Logs the outcome of a promised command.
+    """Logs a promised command's outcome.
 
     The client repeats a promised command until the server replies. No thread waits for the reply.
     """

@@ -1,4 +1,4 @@
-"""Change the contexts and the JWT of a running session."""
+"""Change a running session's contexts and JWT."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Subscribing"]
 
 
 class Subscribing:
-    """Methods of :class:`RelayClient` that change the contexts and the JWT of a running session."""
+    """Methods of :class:`RelayClient` that change a running session's contexts and JWT."""
 
     if TYPE_CHECKING:
         _link: Link
@@ -36,7 +36,7 @@ class Subscribing:
     def receive(self, contexts: Iterable[str]) -> None:
         """Subscribe to additional contexts, to receive their inbound calls and messages.
 
-        The client renews the subscriptions after each reconnection.
+        The client renews the subscriptions each time it reconnects.
 
         :param contexts: names of the contexts.
         :raises CommandRefused: the server rejected the command, for example with code 402 (payment required). The

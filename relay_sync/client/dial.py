@@ -105,15 +105,15 @@ class Dialing:
             devices in a group ring at the same time.
         :param to: phone number or ``sip:`` address to call, instead of ``devices``.
         :param from_: caller ID. Only allowed with ``to``.
-        :param timeout: time for which the platform tries to reach the devices, in seconds.
+        :param timeout: how long the platform tries to reach the devices, in seconds.
         :param ring_timeout: time to let the phone ring, in whole seconds. Only allowed with ``to``. The platform's default is 30.
         :param tag: label for this dial and its calls, which must differ from the tags of other dials in progress. Defaults to a
             new ID.
         :param max_duration: maximum duration of the call, sent to the server unchanged. The platform's documentation is
             inconsistent about the unit (seconds or minutes).
-        :param dial_timeout: timeout of the whole dial, in seconds. When it expires, the client hangs up all legs, including legs
-            that are answered later. Defaults to the ring time of the devices (their ``timeout``, ``ring_timeout`` or ``timeout``)
-            plus ``request_timeout``, or to 120 if no ring time is given.
+        :param dial_timeout: timeout for the whole dial, in seconds. When it expires, the client hangs up all legs, including legs
+            that are answered later. Defaults to the devices' ring time (their ``timeout``, ``ring_timeout`` or ``timeout``) plus
+            ``request_timeout``, or to 120 if no ring time is given.
         :param max_price_per_minute: maximum price per minute. The platform does not dial legs that are more expensive.
         :param send_digits: DTMF digits to send after the call is answered.
         :param dest_swml: SWML document to run after the call is answered, as a string or a mapping.
@@ -201,11 +201,11 @@ class Dialing:
 
 
 def patience_of(groups: Sequence[Sequence[Mapping[str, Any]]], timeout: float | None) -> float | None:
-    """Return the total time that groups of devices may ring, in seconds.
+    """Return how long groups of devices may ring in total, in seconds.
 
     :param groups: groups of devices, which are tried one after another.
-    :param timeout: timeout of devices that do not specify one.
-    :return: the time, or ``None`` if no timeout is given at all.
+    :param timeout: timeout for devices without their own.
+    :return: the time, or ``None`` if no timeouts are given.
     """
     each = [[_rings_for(device["params"], timeout) for device in group] for group in groups]
     known = [time for group in each for time in group if time is not None]

@@ -54,7 +54,7 @@ class CallHandlers:
         self._left: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
     def start(self, call: Call, handler: InContext) -> None:
-        """Run the handler of a call in a new thread.
+        """Run a call's handler in a new thread.
 
         :raises RuntimeError: the thread could not be started.
         """
@@ -111,17 +111,17 @@ class CallHandlers:
         }
 
     def described(self) -> str:
-        """Return a description of the running handlers for the log."""
+        """Describe the running handlers for the log."""
         names = list(self.running().values())
         return f"{counted(len(names), 'handler of a call', 'handlers of calls')} ({listed(names)})"
 
     def finish(self, timeout: float, *lanes: Lanes) -> None:
         """Wait for queued callbacks and running handlers. Log the names of any that are still running at the timeout.
 
-        If a callback calls this method, it returns without waiting, because other callbacks may be waiting for that callback.
+        When called from a callback, this method does not wait, because other callbacks may be waiting for that callback.
 
         :param timeout: maximum time to wait, in seconds.
-        :param lanes: queues of callbacks to wait for.
+        :param lanes: callback queues to wait for.
         """
         end, here = time.monotonic() + timeout, threading.current_thread()
         self._waiting.put(here, True)
@@ -150,13 +150,13 @@ class CallHandlers:
 
 
 def _described(call: Call | None, what: str, function: object, *rest: object) -> str:
-    """Return a description of a callback for the log, given the arguments that it was queued with."""
+    """Describe a callback for the log, given the arguments it was queued with."""
     whose = f" of call {call.call_id}" if call is not None else ""
     return f"{what} {name_of(function)}{whose}" if callable(function) else what
 
 
 def _what_becomes(call: Call, hang_up: bool) -> str:
-    """Return the end of the log message about a call whose handler raised, or ``""`` if the call has ended."""
+    """Return the last part of the log message about a failed handler, or ``""`` if the call has ended."""
     core = core_of(call)
     if core.over is not None:
         return ""

@@ -18,7 +18,7 @@ AT_ONCE: Final = 32
 
 
 class Inquiry(Generic[T]):
-    """A queue of subjects, such as calls, that the client queries the server about.
+    """A queue of subjects to ask the server about, such as calls.
 
     :param ask: function that receives a subject and the current time. If it sends a query, it must call :meth:`asked`.
     :param subjects: initial subjects.

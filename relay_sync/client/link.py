@@ -63,7 +63,7 @@ if TYPE_CHECKING:
         def ask_about(self, call: Call, then: Callable[[bool], object]) -> None:
             """Check whether the server still knows a call, then call ``then``. Called on the IO thread.
 
-            :param then: function that is called with ``True``, or with ``False`` if the state of the call is unknown.
+            :param then: function that is called with ``True``, or with ``False`` if the call's state is unknown.
             """
 
         def reopen_lanes(self) -> None:
@@ -100,8 +100,8 @@ class Link:
     The connection is closed when the link is garbage-collected. To allow this, the IO thread keeps no reference to the link and
     only a weak one to the router.
 
-    :ivar config: configuration of future sessions. It is replaced, not modified, because other links read it without a lock.
-    :ivar contexts: contexts of future sessions. The dict is replaced, not modified, for the same reason.
+    :ivar config: configuration for future sessions. It is replaced, not modified, because other links read it without a lock.
+    :ivar contexts: contexts for future sessions. This dict is also replaced, never modified.
     :ivar secrets: strings that must not appear in logs.
     :ivar loop: IO loop of the current connection, or ``None``.
     :ivar closed: whether the link was closed. Commands then raise instead of connecting.
@@ -139,7 +139,7 @@ class Link:
     def connect(self, deadline: Deadline) -> IOLoop:
         """Connect, and wait until commands can be sent.
 
-        :return: the loop of the connection.
+        :return: the connection's loop.
         :raises ClientClosed: the client was closed.
         :raises RelayError: the session failed permanently.
         :raises ConnectTimeout: no session was established before the deadline.
@@ -297,7 +297,7 @@ class Link:
 
         :param end: the deadline, as a ``time.monotonic()`` value.
         :param hang_up_calls: whether to hang up calls that are live or being dialed.
-        :param advice: hint about ways to end live calls, for the warning.
+        :param advice: hint on how to end live calls, for the warning.
         """
         with self._lock:
             self.closed = True
@@ -348,7 +348,7 @@ class Link:
     # -- contexts and credentials --------------------------------------------------------------------------------
 
     def subscribe(self, change: Callable[[dict[str, None]], None]) -> None:
-        """Change the contexts of the current session and of future sessions.
+        """Change the contexts for current and future sessions.
 
         The IO thread calls this method when the reply to a command arrives. Changes are therefore applied in the order in which
         the server executed the commands.
@@ -380,11 +380,11 @@ class Link:
     # -- commands ------------------------------------------------------------------------------------------------
 
     def request_timeout(self) -> float:
-        """Return the request timeout of the current thread, in seconds."""
+        """Return the current thread's request timeout, in seconds."""
         return float(getattr(self._limits, "request", self.config.request_timeout))
 
     def set_request_timeout(self, limit: float) -> None:
-        """Set the request timeout of the current thread, in seconds."""
+        """Set the current thread's request timeout, in seconds."""
         self._limits.request = limit
 
     def command(
@@ -406,12 +406,12 @@ class Link:
         :param method: name of the RPC method.
         :param params: parameters of the RPC method.
         :param call_id: ID of the call that the command is for, or ``""``.
-        :param only_in: number of the session in which the command may be sent. By default it may be sent in any session.
-        :param idempotent: whether the command may be sent again after a reconnection.
-        :param on_reply: function that is called with the reply and the session number. The IO thread calls it before it handles
+        :param only_in: number of the only session in which the command may be sent. Defaults to any session.
+        :param idempotent: whether the command may be resent after reconnecting.
+        :param on_reply: function that is called with the reply and the session number. The IO thread calls it before handling
             later frames and before this method returns, even if the caller has stopped waiting.
-        :param late: function that is called with the outcome if this method raises. The outcome is a late reply or the
-            exception. It is called on the IO thread or on the calling thread.
+        :param late: function that is called with the outcome, a late reply or the exception, if this method raises. It runs on
+            the IO thread or the calling thread.
         :param made: function that is called with the new command before it is sent.
         :param timeout: time to wait for the reply, in seconds. Defaults to :meth:`request_timeout`.
         :param observed: whether observers have already been notified of the command.
@@ -468,7 +468,7 @@ class Link:
     def post(self, method: str, params: Mapping[str, Any], then: Callable[[Any], object] | None = None) -> None:
         """Send a command without waiting for the reply. May be called on any thread.
 
-        The command is not sent again after a reconnection.
+        The command is not resent after reconnecting.
 
         :param method: name of the RPC method.
         :param params: parameters of the RPC method.
@@ -481,7 +481,7 @@ class Link:
         loop.submit(new_command(method, params, settle, self.config.request_timeout))
 
     def promise(self, method: str, params: Mapping[str, Any], *, session: int | None = None) -> None:
-        """Send a command without waiting for the reply, and repeat it after reconnections until the server replies.
+        """Send a command without waiting for the reply, and resend it after each reconnect until the server replies.
 
         May be called on any thread.
 
@@ -510,15 +510,15 @@ class Link:
     def ask_about(self, call: Call, deadline: Deadline) -> bool:
         """Check whether a call is still live on the server. If it is not, end the call before returning.
 
-        :return: whether the state of the call could be determined.
+        :return: whether the call's state could be determined.
         """
         return self.on_io_thread(lambda then: self._router.ask_about(call, then), deadline)
 
     def on_io_thread(self, function: Callable[[Callable[[bool], object]], None], deadline: Deadline) -> bool:
-        """Run a function on the IO thread, which alone may change the states of calls, and wait for its result.
+        """Run a function on the IO thread, the only thread that may change call states, and wait for its result.
 
-        :param function: function to run. It receives a callback and must pass the result to it.
-        :return: the result, or ``False`` if there is none before the deadline.
+        :param function: function to run. It must pass its result to the callback it receives.
+        :return: the result, or ``False`` if the deadline passes first.
         """
         loop, result = self.loop or self._ending, Waiter[bool]()  # the calls of a closing loop may still be live
         if loop is None:
@@ -545,7 +545,7 @@ def _unanswered(method: str, limit: float, loop: IOLoop) -> RequestTimeout:
 
 
 def _forgotten(loop: IOLoop) -> None:
-    """Close the loop of a garbage-collected client. Runs as a finalizer, so it must not wait or acquire locks."""
+    """Close a garbage-collected client's loop. Runs as a finalizer, so it must not wait or acquire locks."""
     if loop.alive:
         loop.forgotten = True
         loop.request_stop()

@@ -78,7 +78,7 @@ class Message:
     :ivar media: URLs of media files.
     :ivar segments: number of SMS segments.
     :ivar state: ``queued``, ``initiated``, ``sent``, ``delivered``, ``undelivered`` or ``failed``; ``received`` if inbound.
-    :ivar reason: reason for a failed delivery, as reported by the server, or ``""``.
+    :ivar reason: server's reason for a failed delivery, or ``""``.
     :ivar tags: labels of the message.
     """
 
@@ -137,18 +137,18 @@ class Message:
 
     @property
     def result(self) -> events.MessageEvent | None:
-        """The final event of the message, or ``None`` if the message is in progress."""
+        """The message's final event, or ``None`` while the message is in progress."""
         outcome = self._ended.peek()
         return outcome[0] if isinstance(outcome, tuple) else None
 
     @property
     def error(self) -> RelayError | None:
-        """The exception that ended tracking of the message, or ``None``. The final state of the message is then unknown."""
+        """The exception that ended tracking, or ``None``. If it is set, the message's final state is unknown."""
         outcome = self._ended.peek()
         return outcome[1] if isinstance(outcome, tuple) else None
 
     def on(self, handler: Callable[[events.MessageStateEvent], R]) -> Callable[[events.MessageStateEvent], R]:
-        """Add a listener for the state events of this message. This method can be used as a decorator.
+        """Add a listener for this message's state events. This method can be used as a decorator.
 
         The listener is called with each event in order, on a worker thread. It may block.
 
@@ -166,10 +166,10 @@ class Message:
         """Wait until :attr:`state` is ``delivered``, ``undelivered`` or ``failed``.
 
         The client tracks up to 10,000 messages in progress. If there are more, the oldest message ends with an error. A message
-        also ends with an error if the connection is lost and no event of the message arrives within 15 s of the reconnection.
+        also ends with an error if the connection is lost and the message receives no event within 15 s after reconnecting.
 
         :param timeout: maximum time to wait, in seconds. ``None`` waits until the message, the session or the client ends.
-        :return: the final event of the message: a ``MessageStateEvent``, or a ``MessageReceiveEvent`` for an inbound message.
+        :return: the message's final event: a ``MessageStateEvent``, or a ``MessageReceiveEvent`` for an inbound message.
         :raises WaitTimeout: the message is still in progress. You can call ``wait()`` again.
         :raises RelayError: the message ended with an error; see :attr:`error`.
         """
@@ -224,7 +224,7 @@ Message.__module__ = "relay_sync"
 
 
 def _content(event: MessageReceiveEvent) -> tuple[str, ...]:
-    """Return the content of a message, which distinguishes different messages that have the same ID."""
+    """Return a message's content, to distinguish messages that have the same ID."""
     return (event.context, event.from_number, event.to_number, event.body, *event.media)
 
 
@@ -254,7 +254,7 @@ class MessageDesk:
 
     @contextmanager
     def sending(self) -> Iterator[None]:
-        """Keep state events of unknown messages during a send, because they may belong to the message being sent."""
+        """Keep state events for unknown messages during a send, because they may belong to the message being sent."""
         mine = object()
         try:
             self._senders.add(mine)
@@ -263,7 +263,7 @@ class MessageDesk:
             self._senders.discard(mine)
 
     def prepare(self, message: Message, run: Run, on_completed: InContext | None) -> None:
-        """Set the callbacks of a message that is about to be sent.
+        """Set a message's callbacks before it is sent.
 
         :param run: function that runs the callbacks.
         """
@@ -271,7 +271,7 @@ class MessageDesk:
         message._on_completed = on_completed
 
     def not_sent(self, message: Message) -> None:
-        """Discard the callback of a message that was not sent. The exception already reports the failure."""
+        """Discard an unsent message's callback. The exception already reports the failure."""
         message._on_completed = None
 
     def taken(self, message: Message, outcome: Outcome, session: int) -> None:
@@ -289,7 +289,7 @@ class MessageDesk:
             self._notify(message)
 
     def claim(self, message: Message, session: int) -> None:
-        """Start following a message that was accepted by the server.
+        """Start tracking a message that the server has accepted.
 
         Events that arrived before the reply are applied first, even if the session has ended in the meantime.
 
@@ -334,7 +334,7 @@ class MessageDesk:
     # -- called by the router, on the IO thread ---------------------------------------------------------------------
 
     def on_event(self, event: RelayEvent, run: Run) -> None:
-        """Handle an event of a message or a task."""
+        """Handle a message or task event."""
         if isinstance(event, events.MessageStateEvent):
             self._moved(event)
         elif isinstance(event, events.MessageReceiveEvent):
@@ -343,7 +343,7 @@ class MessageDesk:
             self._handle("on_task", self.on_task, event, run)
 
     def resumed(self, now: float) -> None:
-        """Handle a reconnection. Events of the messages in progress may have been missed."""
+        """Handle a reconnection. Events for messages in progress may have been missed."""
         with self._lock:
             names = list(self._in_progress)
         self._doubtful.take_all()
@@ -351,7 +351,7 @@ class MessageDesk:
             self._doubtful.put(name, now + NEWS_PATIENCE)
 
     def on_watch(self, now: float) -> None:
-        """End the messages for which no event has arrived in time after a reconnection. Called once a second."""
+        """End messages that received no event in time after reconnecting. Called once a second."""
         for name, until in self._doubtful.items():
             if now < until or self._doubtful.take(name) is None:
                 continue
@@ -425,7 +425,7 @@ class MessageDesk:
             _log.warning("inbound %ss are dropped: no %s handler is registered", name.removeprefix("on_"), name)
 
     def end(self, error: RelayError, session: int) -> None:
-        """End the messages of a closed session, because no further events will arrive for them."""
+        """End a closed session's messages, because they will receive no further events."""
         with self._lock:
             self._ended, self._over = session, error
             self._doubtful.take_all()

@@ -79,19 +79,19 @@ class Messaging:
 
         This method returns when the server has accepted the message. Call :meth:`Message.wait` to wait for the delivery status.
 
-        :param to_number: recipient's telephone number: ``+`` and digits, as in E.164 format, or digits, ``*`` and ``#``. The
-            client checks only this form.
-        :param from_number: sender's telephone number in the same form, a short code, or the name of a sender.
+        :param to_number: recipient's phone number: either ``+`` and digits, as in E.164, or only digits, ``*`` and ``#``. The
+            client checks only this format.
+        :param from_number: sender's phone number in the same format, a short code, or a sender name.
         :param context: context that receives the message's state events. By default only this client receives them.
         :param body: text of the message. Required unless ``media`` is given.
         :param media: up to 8 HTTP or HTTPS URLs of media files. Required unless ``body`` is given.
         :param tags: labels for the message.
         :param region: region from which the platform sends the message.
         :param tag: a single label. SignalWire's sources are inconsistent: some document ``tag``, others ``tags``.
-        :param send_as_mms: whether to send an MMS even if the text fits into an SMS.
+        :param send_as_mms: whether to send an MMS even if the text fits in an SMS.
         :param status_callback: HTTP or HTTPS URL to which the platform posts the message's state changes.
-        :param on_completed: function that is called once with the event that ends the message. It is also called if the session
-            or the client is closed first.
+        :param on_completed: function that is called once with the message's final event. It is also called if the session or the
+            client is closed first.
         :param extra: additional command parameters, for options that this method does not support, such as templates and
             ``message_type``.
         :return: the message.

@@ -52,7 +52,7 @@ class LegKeeper(Protocol):
 
 
 class PendingDial:
-    """State of one dial: its legs, and the winner or the error when it is decided.
+    """A dial's state: its legs and, once it is decided, the winner or the error.
 
     :param tag: tag of the dial.
     :param devices: number of devices to dial, which is also the maximum number of legs. 0 if unknown.
@@ -102,8 +102,8 @@ class PendingDial:
         """Wait until the dial is decided, and return the winner.
 
         :param timeout: maximum time to wait, in seconds.
-        :param limit: timeout of the whole dial, in seconds, for the error message.
-        :param why: origin of the limit, for the error message.
+        :param limit: timeout for the whole dial, in seconds, for the error message.
+        :param why: where the limit comes from, for the error message.
         :raises DialFailed: no leg was answered before the timeout, or the server reported a failure.
         """
         failure = DialFailed(
@@ -174,7 +174,7 @@ class Dials:
 
         Legs that are reported later are hung up. The caller must end the legs that are already known.
 
-        :return: the commands that have not been sent. The caller must withdraw them.
+        :return: the unsent commands, which the caller must withdraw.
         """
         unsent = []
         for dial in self._open.snapshot():
@@ -190,7 +190,7 @@ class Dials:
         return unsent
 
     def await_legs(self, now: float) -> None:
-        """Select the recently abandoned dials that :attr:`lacks_legs` refers to. Called when the client starts to close."""
+        """Select the recently abandoned dials for :attr:`lacks_legs` to check. Called when the client starts to close."""
         self._awaited_legs = [
             dial
             for dial in self._open.snapshot()
@@ -199,13 +199,13 @@ class Dials:
 
     @property
     def lacks_legs(self) -> bool:
-        """Whether the server may report more legs of the dials selected by :meth:`await_legs`."""
+        """Whether the server may report more legs for the dials selected by :meth:`await_legs`."""
         return any(dial.lacks_legs and self._open.get(dial.tag) is dial for dial in self._awaited_legs)
 
     def end(self, error: RelayError, session: int, *, parting: bool = False) -> None:
-        """Fail the dials of a session that has ended. Dials that were not sent may still be sent in the next session.
+        """Fail an ended session's dials. Unsent dials may still be sent in the next session.
 
-        :param error: exception to raise in threads that are waiting for the dials.
+        :param error: exception to raise in threads waiting for the dials.
         :param session: number of the session.
         :param parting: whether the client is closing. Abandoned dials are then kept, so that their legs are hung up.
         """
@@ -222,14 +222,14 @@ class Dials:
     # -- called by the router, on the IO thread -----------------------------------------------------------------
 
     def leg_of(self, event: CallStateEvent) -> PendingDial | None:
-        """Return the dial of a new leg. Return ``None`` if there is no such dial or if the leg is already known."""
+        """Return a new leg's dial, or ``None`` if there is no such dial or the leg is already known."""
         dial = self._open.get(event.tag) if event.tag else None
         if dial is None:
             return self._too_late(event.tag, event.call_id, event.call_state)
         return dial if event.call_id and event.call_id not in dial.leg_ids else None
 
     def _too_late(self, tag: str, call_id: str, state: str) -> PendingDial | None:
-        """Return a substitute dial, already abandoned, for a leg that is reported after its dial was decided.
+        """Return an already abandoned substitute dial for a leg that is reported after its dial was decided.
 
         :return: the dial, or ``None`` if the leg is already known or is ending.
         """
@@ -261,7 +261,7 @@ class Dials:
             _drop_all(dial, exchange).release()
 
     def on_leg_state(self, leg: Call, event: CallStateEvent, exchange: LegKeeper) -> None:
-        """Handle a state event of a leg.
+        """Handle a leg's state event.
 
         If the event says that the leg is the winner, the dial is decided. The dial event itself may be lost.
         """
@@ -278,7 +278,7 @@ class Dials:
     def take_stock(self, exchange: LegKeeper) -> None:
         """Fail the dials whose legs have all ended.
 
-        If a dial event is missed during a disconnection, the server does not repeat it.
+        The server does not repeat dial events that the client missed while disconnected.
         """
         net = Net()
         for dial in self._open.snapshot():
@@ -289,7 +289,7 @@ class Dials:
         net.release()
 
     def on_leg_live(self, leg: Call, exchange: LegKeeper) -> None:
-        """Handle the confirmation, after a reconnection, that a leg is live. If the leg was answered, it is the winner."""
+        """Handle a leg that is confirmed live after reconnecting. If the leg was answered, it is the winner."""
         for dial in self._open.snapshot():
             if leg.state == CALL_STATE_ANSWERED and dial.legs.get(leg.call_id) is leg:
                 self._won(dial, leg, exchange)
@@ -370,7 +370,7 @@ class Dials:
 
 
 def _says_answered(event: DialEvent, leg_event: CallStateEvent) -> bool:
-    """Return whether a dial event reports an answer. An event without a state does if it marks its leg as the winner."""
+    """Return whether a dial event reports an answer. If the event has no state, its leg must be marked as the winner."""
     return event.dial_state == CALL_STATE_ANSWERED or (not event.dial_state and bool(leg_event.dial_winner))
 
 
@@ -386,7 +386,7 @@ def _leg_event(event: DialEvent) -> CallStateEvent:
 
 
 def _reason_of(dial: PendingDial) -> str:
-    """Return the end reason of the last leg that has one, or ``""``."""
+    """Return the last known end reason of any leg, or ``""``."""
     ends = [leg.end_reason for leg in dial.legs.snapshot() if leg.end_reason]
     return ends[-1] if ends else ""
 
@@ -398,7 +398,7 @@ def drop(leg: Call, exchange: LegKeeper) -> None:
 
 
 def _drop_all(dial: PendingDial, exchange: LegKeeper, winner: Call | None = None) -> Net:
-    """Drop all legs of a dial except the winner.
+    """Drop all of a dial's legs except the winner.
 
     :return: a net that holds the exceptions raised while dropping the legs.
     """

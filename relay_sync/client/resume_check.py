@@ -1,23 +1,23 @@
-"""Check which calls are still live, after a reconnection or after a command failed with 404.
+"""Check which calls are still live after reconnecting, or after a command fails with 404.
 
-After a reconnection the server does not repeat missed events. A call may have ended without an event, and
-a wait for its end would never return. RELAY has no command for querying a call. The client therefore sends a command that has no
-effect on a live call and fails with 404 or 410 if the call has ended: it clears the digit bindings of an unused realm. No source
-documents the reply for an unknown realm, and mistaking a live call for an ended one is worse than waiting. A second command
-therefore confirms a 404. This command must have no effect either, even if the client's view of the call is outdated:
+After the client reconnects, the server does not repeat missed events. A call may have ended unnoticed, and waiting for its end
+would never return. RELAY has no command to query a call. The client therefore sends a command that has no effect on a live call
+and fails with 404 or 410 if the call has ended: it clears the digit bindings of an unused realm. The reply for an unknown realm
+is undocumented, and mistaking a live call for an ended one is worse than waiting. The client therefore sends a second command to
+confirm a 404. This command must also have no effect, even if the client's view of the call is outdated:
 
 * If the call was answered, the client sends ``calling.answer`` again.
 * If the call was not answered, for example a ringing leg, it cannot have noise reduction, and the client sends
   ``calling.denoise.stop``.
-* If the client has requested noise reduction but has not seen the answer of the call, there is no safe command. The state of the
-  call remains unknown.
+* If the client has requested noise reduction but has not seen the call being answered, there is no safe command. The call's state
+  remains unknown.
 * If the call is ending, or if it is unanswered and controlled by another client, no confirmation is sent, because a mistake has
   little effect.
 
 The same check runs when any other command fails with 404 or 410. In that case the call may have ended, or the queue, agent or
 recording named in the command may not exist.
 
-A check that fails or times out is repeated up to three times, at increasing intervals. If an event of the call arrives, the check
+A check that fails or times out is repeated up to three times, at increasing intervals. If the call receives an event, the check
 is complete: the call was still live, and its end will be reported as well.
 
 Pending checks are canceled when the connection closes. If a caller is waiting for a check, it is repeated on the next connection,
@@ -73,7 +73,7 @@ class RollCall:
     """The pending checks of one session. Used only on the IO thread.
 
     :param gone: function that is called with each call that the server no longer knows.
-    :param lives: function that is called with each call that is confirmed to be live.
+    :param lives: function that is called with each call confirmed to be live.
     """
 
     def __init__(self, gone: Callable[[Call], None], lives: Callable[[Call], None]) -> None:
@@ -87,8 +87,8 @@ class RollCall:
     def add(self, call: Call, then: Callable[[bool], object] | None = None) -> None:
         """Check a call. The check is delayed if too many queries are open.
 
-        :param then: function that is called with ``True`` after the result is known and has been applied to the call, or with
-            ``False`` if the state of the call could not be determined.
+        :param then: function that is called with ``True`` once the result has been applied to the call, or with ``False`` if the
+            call's state could not be determined.
         """
         question = _Question(call, then)
         self._undecided.setdefault(call.call_id, []).append(question)
@@ -108,7 +108,7 @@ class RollCall:
         return [(question.call, question.then) for question in questions if question.then is not None]
 
     def heard_of(self, call: Call) -> None:
-        """Complete the checks of a call that has just received an event."""
+        """Complete the pending checks for a call that has just received an event."""
         if call.call_id in self._undecided:
             net = Net()
             with net:
@@ -130,7 +130,7 @@ class RollCall:
             question.then(known)
 
     def on_watch(self, now: float) -> None:
-        """Schedule the repetition of timed-out queries and send queued queries. Called once a second."""
+        """Reschedule timed-out queries and send queued queries. Called once a second."""
         for question in self._inquiry.unanswered(now):
             self._unanswered(question, now)
         self._inquiry.go_on(now)
@@ -191,7 +191,7 @@ class RollCall:
     def _is_answer(self, question: _Question, outcome: Any) -> bool:
         """Record the reply to a query.
 
-        :return: whether the reply can complete the check. A late reply can complete it as well.
+        :return: whether the reply can complete the check. A late reply can, too.
         """
         if isinstance(outcome, RelayError):
             if self._inquiry.answered(question):

@@ -1,4 +1,4 @@
-"""Dispatch events to the calls, dials and messages of a client.
+"""Dispatch events to a client's calls, dials and messages.
 
 The IO thread keeps only a weak reference to the router and none to the client, so that an unused client can be garbage-collected.
 """
@@ -56,8 +56,8 @@ class Router:
     :param on_state: callback for connection states, or ``None``.
     :param on_error: callback for exceptions in user code, or ``None``.
     :param hang_up_on_error: whether to hang up a call whose handler raises.
-    :param on_watch: method of the client that is called once a second with the current time.
-    :param on_poke: method of the client that is called after ``stop()``.
+    :param on_watch: client method that is called once a second with the current time.
+    :param on_poke: client method that is called after ``stop()``.
     """
 
     def __init__(
@@ -166,7 +166,7 @@ class Router:
     def ask_about(self, call: Call, then: Callable[[bool], object]) -> None:
         """Check whether the server still knows a call. If it does not, end the call.
 
-        :param then: function that is called after the check, with ``True`` or, if the state of the call is unknown, ``False``.
+        :param then: function that is called after the check with ``True``, or with ``False`` if the call's state is unknown.
         """
         over = core_of(call).over is not None
         if over or self.states.over:
@@ -185,7 +185,7 @@ class Router:
         return self._roll_call
 
     def call_over(self, call: Call) -> None:
-        """Remove a call that has ended. Called after the state of the call is set and before waiting threads are woken."""
+        """Remove a call that has ended. Called after the call's state is set and before waiting threads are woken."""
         offer = core_of(call).offer
         self._ended.put(call.call_id, None if offer is None else offer.content)
         self.calls.take_if(call.call_id, call)
@@ -194,7 +194,7 @@ class Router:
         self._unattended.call_over(call)
 
     def on_phase(self, phase: Phase, error: RelayError | None) -> None:
-        """Handle a phase change of the session."""
+        """Handle a session phase change."""
         before = self.states.enter(phase)
         self._call_the_roll(phase)
         self.states.say(before, phase, error)
@@ -238,9 +238,9 @@ class Router:
             net.release()
 
     def on_session_over(self, error: RelayError, session: int) -> None:
-        """End the calls, dials and messages of a session that has ended.
+        """End an ended session's calls, dials and messages.
 
-        :param error: exception to raise in threads that are waiting for them.
+        :param error: exception to raise in threads waiting for them.
         :param session: number of the session. Dials and messages that were sent in a later session continue.
         """
         calls = self.calls.take_all()
@@ -320,8 +320,8 @@ class Router:
     def _unknown_leg(self, event: CallStateEvent, payload: dict[str, Any]) -> Call | None:
         """Create a call for an unknown leg.
 
-        :return: the new call, or ``None`` if the leg does not belong to one of this client's dials and was not created by
-            ``connect`` on one of its calls.
+        :return: the new call, or ``None`` if the leg was created neither by one of this client's dials nor by ``connect`` on one
+            of its calls.
         """
         dial = self.dials.leg_of(event)
         parent = event.parent.get("call_id")
@@ -365,7 +365,7 @@ class Router:
             self.let_go(call, error)
 
     def let_go(self, call: Call, error: CallEnded) -> None:
-        """Stop tracking a call. Threads that wait for the call get this error. May be called on any thread."""
+        """Stop tracking a call. Threads waiting for the call get this error. May be called on any thread."""
         self._ended.put(call.call_id, None)
         self.calls.take_if(call.call_id, call)
         try:
@@ -379,7 +379,7 @@ class Router:
     def handed_over(self, call: Call) -> None:
         """Record that this client no longer controls a call. May be called on any thread.
 
-        The call still receives events, but the number of such calls is limited, and the oldest one is released.
+        The call still receives events. The number of such calls is limited, and the oldest call is released.
         """
         oldest = self._elsewhere.put(call, call)
         if call.state == CALL_STATE_ENDED or core_of(call).over is not None:
@@ -395,7 +395,7 @@ class Router:
 
     @property
     def stopped(self) -> Flag:
-        """The flag of the current connection that makes ``run()`` return."""
+        """The current connection's flag that makes ``run()`` return."""
         return self.attached.stopped if self.attached is not None else Flag()
 
     @property

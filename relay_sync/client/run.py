@@ -73,14 +73,14 @@ class Running:
         the client. A second signal interrupts any wait for calls and raises ``KeyboardInterrupt``, or ``SystemExit(143)`` for
         SIGTERM.
 
-        By default, live calls continue without this client, and the client logs a warning that says how many there are.
+        By default, live calls continue without this client, and the client logs a warning with the number of calls. The command
         ``relay-sync run`` hangs them up. The client waits up to 2 s for handlers to return, as in :meth:`disconnect`. In a
-        program that is loaded by ``relay-sync run``, call this method only under ``if __name__ == "__main__":``.
+        program loaded by ``relay-sync run``, call this method only under ``if __name__ == "__main__":``.
 
         :param hangup_calls: whether to hang up calls that are live or being dialed when the client stops.
         :param drain: time to wait for live calls to end when the client stops, in seconds; see :meth:`drain`. By default the
             client does not wait.
-        :param on_ready: function without parameters that is called on this thread after the client has connected.
+        :param on_ready: function that is called without arguments on this thread after the client has connected.
         :raises RelayError: the server rejected the credentials, no session was established before ``connect_timeout``, or the
             session was permanently lost.
         """
@@ -158,7 +158,7 @@ class Running:
         """Drain the client.
 
         :param timeout: maximum time to wait for calls to end, in seconds.
-        :param level: level of log messages about the wait.
+        :param level: log level for messages about the wait.
         :param hint: text to append to these messages.
         """
         router, loop = self._router, self._link.loop
@@ -264,7 +264,7 @@ class Running:
 
 
 class _Signals:
-    """State of the signal handling during :meth:`Running.run`."""
+    """Signal handling state during :meth:`Running.run`."""
 
     first = 0
     hurried = False
@@ -272,7 +272,7 @@ class _Signals:
 
     @property
     def hint(self) -> str:
-        """A hint about ways to end the wait, for log messages."""
+        """A hint on how to end the wait, for log messages."""
         if not self.handled:
             return ""
         if self.first == SIGINT:

@@ -47,7 +47,7 @@ class States:
         return self.now in _LAST
 
     def enter(self, phase: Phase) -> str:
-        """Update the state for a new phase of the session.
+        """Update the state for the session's new phase.
 
         :return: the previous state, which the caller passes to :meth:`say`.
         """

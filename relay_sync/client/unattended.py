@@ -41,7 +41,7 @@ class Unattended:
                 self.say_of(call)
 
     def call_over(self, call: Call) -> None:
-        """Handle the end of a call. Log it if it was never answered."""
+        """Handle a call's end. Log the call if it was never answered."""
         if self._since.take(call) is not None and CALL_STATE_ANSWERED not in core_of(call).reached:
             self.say_of(call)
 

@@ -1,7 +1,7 @@
 """Resolve a host name and open a TCP connection to it (RFC 8305, "Happy Eyeballs").
 
-Connection attempts to the addresses of a host are started 0.25 s apart and run in parallel. The first established connection is
-used. An unreachable address, which is often an IPv6 address, therefore delays the connection by only 0.25 s.
+Connection attempts to a host's addresses start 0.25 s apart and run in parallel. The first established connection is used. An
+unreachable address, often an IPv6 address, therefore delays the connection by only 0.25 s.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def open_tcp(
     :param deadline: deadline for the connection.
     :param opened: function that is called with each new socket, and repeatedly with the most recent socket while waiting. It
         may raise to cancel the attempt.
-    :param unknown: error message for a host name that does not exist.
+    :param unknown: error message if the host name does not exist.
     :return: a connected, non-blocking socket.
     :raises ConnectError: the host name does not exist. ``fatal`` is set.
     :raises OSError: no connection could be established.
@@ -178,7 +178,7 @@ class _Race:
 def _hold_little(sock: socket.socket) -> None:
     """Limit the operating system's send buffer.
 
-    The timeout for a reply starts when the operating system has accepted the command. A large buffer would make it start too
+    The timeout for a reply starts when the operating system has accepted the command. A large buffer would start the timeout too
     early.
     """
     option = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # not available on Windows

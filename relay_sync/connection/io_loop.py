@@ -1,8 +1,8 @@
 """The IO thread: an event loop with a selector, a wake-up socket and timers.
 
-The loop reports input to the session and performs the effects that the session returns. All decisions are made by the session.
-Only the IO thread reads, writes and closes the socket. It also wakes waiting threads, but it never runs user code. The loop keeps
-only a weak reference to the client, so that an unused client can be garbage-collected.
+The loop reports input to the session and performs the effects that the session returns. The session makes all decisions. Only the
+IO thread reads, writes and closes the socket. It also wakes waiting threads, but it never runs user code. The loop keeps only a
+weak reference to the client, so that an unused client can be garbage-collected.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class IOLoop:
     """A client's event loop, which runs in a thread named ``relay-io-N``. A loop can be started only once.
 
     :param session: session to run.
-    :param config: configuration of connections.
+    :param config: connection configuration.
     :param sink: receiver of events and state changes.
     """
 
@@ -177,7 +177,7 @@ class IOLoop:
 
         This method acquires no lock and does not block, so signal handlers and finalizers may call it.
 
-        :param patience: time for which promised commands are still sent, in seconds. Defaults to :data:`PARTING_PATIENCE`.
+        :param patience: how long to keep sending promised commands, in seconds. Defaults to :data:`PARTING_PATIENCE`.
         :param hang_up_calls: whether to hang up calls that are live or being dialed.
         """
         if patience is not None:
@@ -208,9 +208,10 @@ class IOLoop:
         self.join(timeout)
 
     def after_fork(self) -> None:
-        """Close the copies of the descriptors in a forked child process, without affecting the parent's connection.
+        """Close the copied descriptors in a forked child process, without affecting the parent's connection.
 
-        This method must not unregister descriptors from the selector, because the child shares its kernel object with the parent.
+        This method must not unregister descriptors from the selector, because the child and the parent share the selector's
+        kernel object.
         """
         self.finished = True
         if self._sock is not None:

@@ -21,7 +21,7 @@ def check_library() -> None:
     This function locates websocket-client without importing it. If the program itself is named ``websocket.py``, an import would
     run it a second time.
 
-    :raises ImportError: the package is not installed, the name belongs to a single file, or Python was built without TLS.
+    :raises ImportError: the package is not installed, ``websocket`` is a single file, or Python was built without TLS.
     """
     try:
         import ssl  # noqa: F401
@@ -56,7 +56,7 @@ def unusable(error: BaseException) -> ConnectError:
 
 
 def _place(name: str) -> str:
-    """Return the location of a module, whether or not it has been imported, or ``""`` if it does not exist."""
+    """Return a module's location, whether or not it has been imported, or ``""`` if there is no such module."""
     loaded = sys.modules.get(name)
     try:
         found = getattr(loaded, "__spec__", None) or importlib.util.find_spec(name)

@@ -20,10 +20,10 @@ _Leaving = tuple[int, int, Command]
 
 
 class Outbox:
-    """A connection's buffer of outgoing bytes.
+    """A connection's buffer for outgoing bytes.
 
-    The outbox updates ``Command.moved_at`` when bytes of a command are written. The timeout for the reply starts when the last
-    byte is written.
+    The outbox updates ``Command.moved_at`` when any of the command's bytes are written. The timeout for the reply starts when the
+    last byte is written.
     """
 
     def __init__(self) -> None:

@@ -43,7 +43,7 @@ class Broken(NamedTuple):
     """The reason why a connection ended.
 
     :ivar reason: description for error messages.
-    :ivar refused: whether the close code of the server means a refusal, rather than a restart or an error.
+    :ivar refused: whether the server's close code means a refusal, rather than a restart or an error.
     """
 
     reason: str
@@ -149,7 +149,7 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
             return 0
 
     def discard(self) -> None:
-        """Close the socket of a connection that is no longer needed."""
+        """Close the socket. Called when the connection is no longer needed."""
         self.socket.close()
 
     def text_frame(self, text: str) -> None:
@@ -181,8 +181,8 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
     def feed(self, data: bytes) -> tuple[list[str], Broken | None]:
         """Parse received bytes.
 
-        :return: the completed text messages, and the reason if the connection has ended, otherwise ``None``. Messages that were
-            completed before the end are still returned. Later calls return no messages and the same reason.
+        :return: the completed text messages, and the reason if the connection has ended, otherwise ``None``. Messages completed
+            before the end are still returned. Later calls return no messages and the same reason.
         """
         messages: list[str] = []
         if self._broken is None:
@@ -218,7 +218,7 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
         return None
 
     def _slow(self, frame: bytes, length: int, messages: list[str]) -> Broken | None:
-        """Handle a control frame, a fragment, or a masked or invalid frame with websocket-client."""
+        """Use websocket-client to handle a control frame, a fragment, or a masked or invalid frame."""
         opcode = frame[0] & 0x0F
         if opcode < 8:
             self._fragments += 1
@@ -251,7 +251,7 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
 
 
 def _frame_size(data: bytearray, start: int, size: int) -> tuple[int, int]:
-    """Return the header size and payload length of a frame, or (0, 0) if the header is incomplete.
+    """Return a frame's header size and payload length, or (0, 0) if the header is incomplete.
 
     :param start: offset of the frame in ``data``.
     :param size: number of bytes in ``data``.
@@ -302,10 +302,10 @@ def dial(
     :param deadline: deadline for the connection.
     :param opened: function that is called with each new socket, and again when the socket is connected. Another thread can
         then shut down the socket to cancel the attempt. The function may also raise to cancel it.
-    :param next_peer: function that is called with a description of the next peer to answer, for error messages. It is only
+    :param next_peer: function that is called with a description of the peer that must answer next, for error messages. It is only
         called if there is a proxy.
     :raises ConnectError: the attempt failed. ``fatal`` is set if retrying would not help.
-    :raises OSError: the attempt failed for a reason that is not covered by :class:`ConnectError`.
+    :raises OSError: the attempt failed for a reason not covered by :class:`ConnectError`.
     """
     _quieten()
     proxy = proxy_for(config)
@@ -401,9 +401,9 @@ def _shake_hands(sock: ssl.SSLSocket, config: Config, peer: str) -> None:
 
 
 def _decided(config: Config) -> str:
-    """Return a sentence for error messages that names the environment variables for certificate authorities.
+    """Return a clause for error messages that names the environment variables for certificate authorities.
 
-    :return: the sentence, or ``""`` if no such variable is set.
+    :return: the clause, or ``""`` if no such variable is set.
     """
     names = () if config.ssl_context is not None else trust_variables()
     return f"the certificate authorities come from {' and '.join(names)}; " if names else ""
@@ -497,7 +497,7 @@ class _NoSecrets(logging.Filter):
 def as_error(error: BaseException, peer: str) -> ConnectError:
     """Return the public exception for a failed connection attempt.
 
-    :param peer: description of the peer whose answer was awaited.
+    :param peer: description of the peer that was expected to answer.
     """
     if lack(error) is not None:
         return without_descriptors("the connection", error)

@@ -60,7 +60,7 @@ class Head(NamedTuple):
     fields: dict[str, str]
 
     def tokens(self, name: str) -> list[str]:
-        """Return the elements of a comma-separated header, in lower case."""
+        """Return a comma-separated header's elements, in lower case."""
         return [part.strip().lower() for part in self.fields.get(name, "").split(",")]
 
 
@@ -82,7 +82,7 @@ def request(host: str, key: str) -> bytes:
 
 
 def read_head(receive: Callable[[], bytes]) -> Head:
-    """Read the head of the final response, and skip interim responses such as 100 or 103. Do not read beyond the head.
+    """Read the final response's head, and skip interim responses such as 100 or 103. Do not read beyond the head.
 
     :param receive: function that returns the next byte, or ``b""`` at the end of the stream.
     :raises NoUpgrade: the response is not HTTP, or its head is too long or incomplete.

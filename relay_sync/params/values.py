@@ -117,7 +117,7 @@ def caller(name: str, value: Any) -> str | None:
 
 
 def sender(name: str, value: Any, *, optional: bool = True) -> str | None:
-    """Check the sender of a message and return it without invisible characters.
+    """Check a message's sender and return it without invisible characters.
 
     A sender is a phone number or a name.
     """
@@ -126,7 +126,7 @@ def sender(name: str, value: Any, *, optional: bool = True) -> str | None:
 
 
 def address(name: str, value: Any, *, optional: bool = True) -> str | None:
-    """Check the address of a resource, such as ``/public/desk``, and return it without invisible characters."""
+    """Check a resource address, such as ``/public/desk``, and return it without invisible characters."""
     accepted = "an address such as '/public/desk', without spaces"
     return _readable(name, value, lambda text: text.isprintable() and " " not in text, accepted, optional)
 
@@ -172,7 +172,7 @@ def track(value: Any) -> str | None:
 
 
 def refuse_misnamed_codec(name: str, value: Any, accepted: tuple[str, ...] = codec_names.USUAL) -> None:
-    """Reject the name of a container, a file format, or a codec of another program, and suggest the correct name."""
+    """Reject names of containers, file formats or other programs' codecs, and suggest the correct name."""
     if not isinstance(value, str) or value in codec_names.USUAL:
         return
     meant = codec_names.advice(value, accepted)
@@ -251,7 +251,7 @@ def _split(name: str, value: Any, accepted: str) -> urllib.parse.SplitResult:
 
 
 def stream_url(value: Any, name: str = "url") -> str:
-    """Check the URL of an audio receiver. It must use ``wss://``, or ``ws://`` for a loopback host.
+    """Check an audio receiver's URL. It must use ``wss://``, or ``ws://`` for a loopback host.
 
     The platform rejects ``ws://`` URLs for other hosts.
     """
@@ -443,7 +443,7 @@ def dtmf(name: str, value: Any, *, pauses: bool = False, optional: bool = True) 
 
 
 def unseen(name: str, value: Any, accepted: str) -> InvalidParameter:
-    """Return an error that shows only the type of the value, because the value may be long or secret."""
+    """Return an error that shows only the value's type, because the value may be long or secret."""
     return InvalidParameter(name, type(value), accepted)
 
 
@@ -538,9 +538,9 @@ MISSING: Final[Any] = None
 
 
 def decorator(method: F) -> F:
-    """Make the handler of a registration method optional, so that :func:`handler` can explain a missing handler.
+    """Let a registration method be called without an argument, so that :func:`handler` can report the mistake.
 
-    Type checkers still require the handler.
+    Type checkers still require the argument.
     """
     changed: Any = method
     changed.__defaults__ = (MISSING,)

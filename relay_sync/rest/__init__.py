@@ -10,7 +10,7 @@
         rest.call(call_id).stream_stop(action.control_id)
 
 A method returns when the platform has accepted the command. HTTP clients receive no events. The platform sends events to the
-client that owns the call, and to the ``status_url`` of the command (see :mod:`relay_sync.webhooks`).
+client that owns the call, and to the command's ``status_url`` (see :mod:`relay_sync.webhooks`).
 
 ================  ==================================================================================================
 ``client``        :class:`RestClient`, the public client class
@@ -24,7 +24,7 @@ client that owns the call, and to the ``status_url`` of the command (see :mod:`r
 ``ranges``        byte ranges in response headers
 ``pages``         detection of HTML or JSON sent in place of a recording
 ``parts``         partial files, and the metadata needed to resume them
-``reach``         checks of redirect targets
+``reach``         redirect target checks
 ``progress``      progress output on a terminal
 ================  ==================================================================================================
 """

@@ -42,13 +42,12 @@ class RestClient:
     :param project: project ID. Defaults to the environment variable ``SIGNALWIRE_PROJECT_ID``.
     :param token: project's API token, which needs the Voice permission. Defaults to ``SIGNALWIRE_API_TOKEN``. JWTs are not
         supported.
-    :param host: host of the space, such as ``your-space.signalwire.com``. Defaults to ``SIGNALWIRE_SPACE``. The forms
-        ``name:port``, ``https://...`` and ``wss://...`` are accepted as well. Plain HTTP requires a loopback host or
-        ``allow_insecure``.
+    :param host: space's host, such as ``your-space.signalwire.com``. Defaults to ``SIGNALWIRE_SPACE``. The forms ``name:port``,
+        ``https://...`` and ``wss://...`` are accepted as well. Plain HTTP requires a loopback host or ``allow_insecure``.
     :param connect_timeout: timeout for establishing a connection, including the DNS lookup, in seconds.
     :param read_timeout: timeout for each read from the connection, in seconds.
     :param request_timeout: timeout for a command including its retries, in seconds.
-    :param retries: maximum number of retries of a request, from 0 to 10.
+    :param retries: maximum number of retries per request, from 0 to 10.
     :param ca_file: PEM file with an additional trusted certificate authority. Defaults to ``SIGNALWIRE_RELAY_CA_FILE``.
     :param proxy: proxy URL, ``http://[user:password@]host:port``, or ``""`` to connect directly. By default the client uses
         ``https_proxy`` and ``no_proxy`` from the environment. It always connects to loopback hosts directly.
@@ -102,7 +101,7 @@ class RestClient:
         return f"<RestClient {self._exchange.base}{' closed' if self._exchange.closed else ''}>"
 
     def close(self) -> None:
-        """Close the connections of all threads. Requests in progress on other threads are not interrupted."""
+        """Close all threads' connections. Requests in progress on other threads are not interrupted."""
         self._exchange.close()
 
     def __enter__(self) -> RestClient:
@@ -261,9 +260,8 @@ class RestClient:
         The client writes the bytes to a partial file in the same directory. If the connection is lost, the client resumes the
         download, provided that the server supports range requests.
 
-        Credentials are sent only to the host of the space, and never after a redirect to another host. The client follows up to
-        five redirects. It does not follow redirects from https to http, or from a public host to this machine or a private
-        network.
+        Credentials are sent only to the space's host, and never after a redirect to another host. The client follows up to five
+        redirects. It does not follow redirects from https to http, or from a public host to this machine or a private network.
 
         A recording may not be available immediately after it has ended. Pass ``wait`` to wait for it.
 

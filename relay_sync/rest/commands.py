@@ -1,8 +1,8 @@
 """Control a call over HTTP. The call may belong to another process.
 
-The commands are documented for ``POST /api/calling/calls``. They have the same names, parameters and checks as the methods of
-:class:`relay_sync.Call`. There are two differences. Actions receive no events, so a program cannot wait for them. If the call has
-ended, a command raises :class:`relay_sync.CommandRefused` with code 404.
+The commands are documented for ``POST /api/calling/calls``. They have the same names, parameters and checks as
+:class:`relay_sync.Call` methods, with two differences. Actions receive no events, so a program cannot wait for them. If the call
+has ended, a command raises :class:`relay_sync.CommandRefused` with code 404.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class RemoteCall(MediaCommands, ControlIds):
         status: Literal["canceled", "completed"] | str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> CallInfo:
-        """Replace the SWML document of the call, or end the call (``update``). RELAY has no equivalent command.
+        """Replace the call's SWML document, or end the call (``update``). RELAY has no equivalent command.
 
         Pass either ``url`` or ``swml`` to replace the document, or ``status`` to end the call.
 

@@ -1,4 +1,4 @@
-"""Download recordings to files, with resumption, size limits and checks of redirects."""
+"""Download recordings to files, with resumption, size limits and redirect checks."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Download:
     :ivar path: path of the file.
     :ivar size: size of the file in bytes.
     :ivar content_type: content type that the server sent, or ``""``.
-    :ivar resumed: number of bytes that were received by an earlier download.
+    :ivar resumed: number of bytes received by an earlier download.
     """
 
     path: Path
@@ -74,10 +74,10 @@ class Order:
 
 @frozen
 class _Place:
-    """A URL in a chain of redirects.
+    """A URL in a redirect chain.
 
     :ivar url: the URL.
-    :ivar ours: whether all URLs in the chain so far are on the host of the space. Credentials are sent only in this case.
+    :ivar ours: whether all URLs in the chain so far are on the space's host. If not, no credentials are sent.
     :ivar origin: host that sent the redirect to this URL, or ``None`` for the first URL.
     """
 
@@ -109,7 +109,7 @@ class _Absent(Exception):
 
 
 class _Broken(Exception):
-    """The body of the response ended before it was complete."""
+    """The response body ended early."""
 
 
 class _Misfit(Exception):
@@ -146,7 +146,7 @@ def _can_be_file(target: Path) -> bool:
 
 @define(eq=False)
 class _Reports:
-    """Callbacks that receive the progress of a download.
+    """Callbacks that receive a download's progress.
 
     :ivar error: exception raised by a callback, or ``None``. It must propagate to the caller unchanged.
     """
@@ -201,7 +201,7 @@ class _Fetching:
     def _look_again(self, absent: _Absent, looks: int) -> None:
         """Pause before the next request for a recording that is not available yet.
 
-        :param absent: exception of the last request.
+        :param absent: exception from the last request.
         :param looks: number of pauses so far.
         :raises DownloadFailed: ``wait`` is ``None`` or has expired.
         """
@@ -271,7 +271,7 @@ class _Fetching:
         raise self._failed(f"it was redirected more than {MOST_REDIRECTS} times")
 
     def _follow(self, place: _Place, location: str) -> _Place:
-        """Return the target of a redirect.
+        """Return a redirect's target.
 
         :raises DownloadFailed: the redirect must not be followed.
         """
@@ -289,7 +289,7 @@ class _Fetching:
         return _Place(there, place.ours and self._is_own(there), origin)
 
     def _addresses(self, host: str) -> list[str]:
-        """Return the addresses of a host.
+        """Return a host's addresses.
 
         :raises ConnectTimeout: the lookup did not finish within the connect timeout.
         """
@@ -300,7 +300,7 @@ class _Fetching:
             raise ConnectTimeout(message) from None
 
     def _is_own(self, url: str) -> bool:
-        """Return whether a URL is on the host of the space."""
+        """Return whether a URL is on the space's host."""
         return place_of(url) == place_of(self._exchange.base)
 
     def _led_inward(self, address: str) -> DownloadFailed:
@@ -331,7 +331,7 @@ class _Fetching:
         raise self._failed(f"the server answered {status}")
 
     def _fitting(self, status: int, headers: Mapping[str, str]) -> Stretch:
-        """Return the byte range of the response. If it belongs to a new version of the file, discard the earlier bytes.
+        """Return the response's byte range. If it belongs to a new version of the file, discard the earlier bytes.
 
         :raises _Misfit: the range was not requested, or the headers are inconsistent.
         """
@@ -413,7 +413,7 @@ def _goes_on(part: Part, stretch: Stretch, headers: Mapping[str, str]) -> bool:
 def _is_the_rest_alone(part: Part, stretch: Stretch, headers: Mapping[str, str]) -> bool:
     """Return whether a response that claims to be the complete file appears to contain only the missing bytes.
 
-    This is the case if its length does not match the known version of the file.
+    If so, its length does not match the known version of the file.
     """
     if stretch.total is None or part.total is None or versions_differ(part.validator, part.changed, headers):
         return False

@@ -77,9 +77,9 @@ Failed = ConnectError | ConnectionLost | RequestTimeout
 class Exchange:
     """Sends HTTP requests for a client. Thread-safe.
 
-    :param config: configuration of the client.
+    :param config: client's configuration.
     :param read_timeout: timeout for each read, in seconds.
-    :param retries: maximum number of retries of a request.
+    :param retries: maximum number of retries per request.
     """
 
     def __init__(self, config: Config, *, read_timeout: float, retries: int) -> None:
@@ -95,7 +95,7 @@ class Exchange:
         return self._sessions.closed.is_set()
 
     def close(self) -> None:
-        """Close the connections of all threads."""
+        """Close all threads' connections."""
         self._sessions.close()
 
     def _make(self) -> requests.Session:
@@ -111,8 +111,8 @@ class Exchange:
     def post(self, path: str, body: bytes, *, what: str, deadline: Deadline, repeatable: bool) -> Answer:
         """Send a POST request, and retry it if that is safe.
 
-        :param path: path of the URL.
-        :param body: body of the request.
+        :param path: URL path.
+        :param body: request body.
         :param what: name of the command, for error messages.
         :param deadline: deadline for the request including its retries.
         :param repeatable: whether the command may safely be executed twice.
@@ -173,8 +173,8 @@ class Exchange:
         :param url: the URL.
         :param what: name of the operation, for error messages.
         :param deadline: deadline for the request and for reading the body.
-        :param headers: headers of the request.
-        :param body: body of the request, or ``None``.
+        :param headers: request headers.
+        :param body: request body, or ``None``.
         :param ours: whether to send the credentials.
         :param admit: function that returns whether a request may be sent to an address. It is not called behind a proxy.
         :raises NotAdmitted: ``admit`` returned false.
@@ -325,12 +325,12 @@ def _root(error: BaseException) -> BaseException:
 
 
 def _is_unknown_name(error: BaseException) -> bool:
-    """Return whether a host name does not exist. A temporary failure of the DNS lookup does not count."""
+    """Return whether a host name does not exist. A temporary DNS failure does not count."""
     return any(isinstance(each, socket.gaierror) and each.errno == socket.EAI_NONAME for each in chain(error))
 
 
 def _cause(error: BaseException) -> str:
-    """Return a short description of a failure. The text of the exception is not used, because it may contain the URL."""
+    """Return a short description of a failure. The exception's text is not used, because it may contain the URL."""
     *_, deepest = chain(_root(error))
     if isinstance(deepest, OSError) and deepest.strerror:
         return deepest.strerror

@@ -216,12 +216,12 @@ class ControlIds(Commands):
 
 @frozen(eq=False, kw_only=True)
 class RemoteAction:
-    """An action that was started over HTTP. Another process can stop it if it knows the ``control_id``.
+    """An action that was started over HTTP. Any process that knows the ``control_id`` can stop the action.
 
     :ivar call: call on which the action runs.
     :ivar control_id: ID of the action.
     :ivar command: name of the command that started the action, such as ``calling.stream``.
-    :ivar info: platform's record of the call from the time when the action started.
+    :ivar info: platform's record of the call when the action started.
     """
 
     call: Commands = field(repr=lambda call: call.call_id)
@@ -274,7 +274,7 @@ class MediaCommands(Commands):
         HTTP clients receive no events, so pass ``status_url`` to be notified when the stream ends.
 
         :param url: absolute URL of the receiver, ``wss://host[:port]/path``. ``ws://`` is allowed for loopback hosts only.
-        :param name: label that is included in the events of the stream.
+        :param name: label that is included in the stream's events.
         :param codec: ``PCMU``, ``PCMA``, ``OPUS``, ``L16`` or ``G722`` in upper or lower case. A sample rate and a
             packet duration may follow, as in ``L16@16000h@40i``. Defaults to the codec of the call.
         :param track: ``inbound``: the audio of the remote party; ``outbound``: the audio that this party hears;
@@ -355,7 +355,7 @@ class MediaCommands(Commands):
         control_id: str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> RemoteAction:
-        """Record the call (``calling.record``). The notification to ``status_url`` contains the URL of the recording.
+        """Record the call (``calling.record``). The notification to ``status_url`` contains the recording's URL.
 
         SignalWire's documentation of the default timeouts and terminators is inconsistent. Set them explicitly if your
         application depends on them.

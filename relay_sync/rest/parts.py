@@ -1,4 +1,4 @@
-"""The partial file of a download, and a metadata file that allows a later download to resume it.
+"""A download's partial file, and a metadata file that lets a later download resume it.
 
 The metadata file is called the note. The names of both files are predictable, and the directory may be writable by other users.
 An existing file is therefore used only if it is a regular file that belongs to this user and has a single hard link. Symbolic
@@ -89,7 +89,7 @@ def _is_at(path: Path, key: _Key) -> bool:
 
 @contextmanager
 def kept(target: Path, url: str, *, resume: bool) -> Iterator[Part]:
-    """Open the partial file of a download. On exit, remove it unless it was moved or another download can resume it.
+    """Open a download's partial file. On exit, remove the file unless it was moved or another download can resume it.
 
     :param target: path of the complete file.
     :param url: URL of the download.
@@ -121,7 +121,7 @@ def _claimed(path: Path, origin: str) -> Part:
 
 @define(eq=False)
 class Part:
-    """A partial file, and the version of the remote file that its bytes belong to.
+    """A partial file, and the remote file version that its bytes belong to.
 
     :ivar path: path of the partial file.
     :ivar size: number of bytes received.
@@ -213,7 +213,7 @@ class Part:
             raise process.forked_error()
 
     def begin(self) -> None:
-        """Restore the state of an earlier download from its note. If there is no valid note, empty the file.
+        """Restore an earlier download's state from its note. If there is no valid note, empty the file.
 
         :raises OSError: the note exists but is not a regular file that belongs to this user.
         """
@@ -253,7 +253,7 @@ class Part:
         self.size = size
 
     def remember(self, validator: str, changed: str, total: int | None) -> None:
-        """Store the version of the remote file in the note, so that a later download can resume this one.
+        """Store the remote file's version in the note, so that a later download can resume this one.
 
         :param validator: ``ETag`` or modification time that identifies the version, or ``""``.
         :param changed: modification time that the server sent, or ``""``.

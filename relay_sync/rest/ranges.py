@@ -1,4 +1,4 @@
-"""Parse the byte range and the version of a file from response headers."""
+"""Parse a file's byte range and version from response headers."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def read_stretch(status: int, headers: Mapping[str, str]) -> Stretch | None:
 
 
 def size_past_the_end(headers: Mapping[str, str]) -> int | None:
-    """Return the size of the file from the headers of a 416 response, or ``None`` if it is missing."""
+    """Return the file size from a 416 response's headers, or ``None`` if it is missing."""
     found = _PAST.fullmatch(headers.get("Content-Range", "").strip())
     return None if found is None else int(found[1])
 
@@ -63,7 +63,7 @@ def _length(said: str) -> int | None:
 
 
 def validator(headers: Mapping[str, str]) -> str:
-    """Return the validator of the file: a strong ``ETag`` if there is one, otherwise the modification time."""
+    """Return the file's validator: a strong ``ETag`` if there is one, otherwise the modification time."""
     tag = headers.get("ETag", "").strip()
     return tag if tag.startswith('"') else changed(headers)
 
@@ -76,8 +76,8 @@ def changed(headers: Mapping[str, str]) -> str:
 def versions_differ(known: str, known_change: str, headers: Mapping[str, str]) -> bool:
     """Return whether the headers identify a different version of the file. If the headers are missing, return ``False``.
 
-    :param known: validator of the known version.
-    :param known_change: modification time of the known version.
+    :param known: known version's validator.
+    :param known_change: known version's modification time.
     """
     tag, change = headers.get("ETag", "").strip(), changed(headers)
     if known.startswith('"') and tag:

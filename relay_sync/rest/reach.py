@@ -1,7 +1,7 @@
 """Check redirect targets. A redirect must not lead from a public host to this machine or a private network.
 
-The check uses the address of the connection, because the host name is not reliable. A name can resolve to a different address at
-each lookup. Resolvers also accept numbers such as ``2130706433`` or ``0177.1``, which URL parsers do not recognize as addresses.
+The check uses the connection's address, because host names are not reliable. A name can resolve to a different address at each
+lookup. Resolvers also accept numbers such as ``2130706433`` or ``0177.1``, which URL parsers do not recognize as addresses.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Origin:
     """The host that sent a redirect.
 
     :ivar host: host name in the URL.
-    :ivar address: address of the connection, or ``None`` behind a proxy, which resolves the name itself.
+    :ivar address: connection's address, or ``None`` behind a proxy, which resolves the name itself.
     :ivar resolve: function that resolves a name. Its exceptions propagate, because an unresolved name could lead anywhere.
     """
 
@@ -60,10 +60,10 @@ class Origin:
 
     @property
     def zone(self) -> Zone:
-        """The zone of the host.
+        """The host's zone.
 
-        Only ``localhost`` and loopback literals are in the loopback zone, because any other name could resolve to a loopback
-        address as well.
+        Only ``localhost`` and loopback literals are in the loopback zone, because any other name could also resolve to a loopback
+        address.
         """
         if is_loopback(self.host):
             return "loopback"
@@ -76,12 +76,12 @@ class Origin:
         return there == "public" or there in _INWARD[self.zone] or (host, address) == (self.host, self.address)
 
     def forbidden(self, host: str) -> str:
-        """Return the first address of a host to which a redirect is not allowed, or ``""`` if there is none."""
+        """Return a host's first address to which a redirect is not allowed, or ``""`` if there is none."""
         return next((each for each in self.resolve(host) if not self.may_lead_to(host, each)), "")
 
 
 def zone(address: str) -> Zone:
-    """Return the zone of an address. Multicast, reserved and other special addresses count as private."""
+    """Return an address's zone. Multicast, reserved and other special addresses count as private."""
     found = _unwrapped(ipaddress.ip_address(address.partition("%")[0]))
     if found.is_loopback or found.is_unspecified or (found.version == 4 and found in _THIS_HOST):
         return "loopback"

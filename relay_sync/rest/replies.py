@@ -26,8 +26,8 @@ class CallInfo:
     :ivar call_id: ID of the call, which is the same as in ``Call`` and in events.
     :ivar status: state of the call, such as ``queued``, ``ringing``, ``answered`` or ``ended``.
     :ivar direction: ``inbound``, ``outbound`` or ``outbound-api``.
-    :ivar from_: number or address of the caller.
-    :ivar to: number or address of the callee.
+    :ivar from_: caller's number or address.
+    :ivar to: callee's number or address.
     :ivar type: type of the call, such as ``relay_pstn_call``.
     :ivar created_at: creation time in ISO 8601 format, as sent by the server.
     :ivar parent_id: ID of the parent call, or ``""`` if there is none.
@@ -77,7 +77,7 @@ def read_call(body: bytes, call_id: str) -> CallInfo:
 def refusal(status: int, body: bytes, *, command: str, call_id: str = "", sent: object = None) -> CommandRefused:
     """Return the exception for an error reply. Its code is the HTTP status.
 
-    :param sent: parameters of the command. Secrets in them are masked in the server's message.
+    :param sent: command's parameters. Their secrets are masked in the server's message.
     """
     if status in (401, 403):
         return AuthenticationError(

@@ -1,7 +1,7 @@
 """Manage one ``requests.Session`` per thread and process.
 
 Sessions must not be shared between threads or used after a fork. If a signal handler sends a request while its thread is in the
-middle of another request, it gets a second session, because the locks of the connection pool are not reentrant.
+middle of another request, it gets a second session, because the connection pool's locks are not reentrant.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class _Holder:
         self.pid = os.getpid()
 
     def close(self) -> None:
-        """Close the session. Does nothing in a forked child process, where locks of the session may never be released."""
+        """Close the session. Does nothing in a forked child process, where the session's locks may never be released."""
         if self.pid == os.getpid():
             self.session.close()
 
@@ -40,7 +40,7 @@ class _Holder:
 
 
 class _Mine(threading.local):
-    """A thread's idle sessions, and its sessions that have a request in progress, by ``id()`` of the session."""
+    """A thread's idle sessions, and its busy sessions by their ``id()``."""
 
     def __init__(self) -> None:
         self.free: list[_Holder] = []
@@ -76,7 +76,7 @@ class Sessions:
             self._give_back(session)
 
     def get(self) -> requests.Session:
-        """Return an idle session of the calling thread, or create one.
+        """Return one of the calling thread's idle sessions, or create a session.
 
         Each step is atomic, because a signal handler may run between any two of them.
         """

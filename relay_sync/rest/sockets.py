@@ -1,7 +1,7 @@
 """HTTP connections that enforce a deadline for all reads, for use with requests.
 
 The timeouts in requests apply to each individual read, so a slow peer could block a caller indefinitely. :func:`until` sets a
-deadline for all reads of the calling thread, and the connections of :class:`TimedAdapter` enforce it. The connections also keep
+deadline for all reads on the calling thread, and the connections of :class:`TimedAdapter` enforce it. The connections also keep
 query strings out of urllib3's logs.
 """
 
@@ -58,8 +58,8 @@ def until(end: float, admit: Admit | None = None) -> Iterator[None]:
     """Set the deadline for all reads that this thread performs in the block.
 
     :param end: the deadline, as a ``time.monotonic()`` value.
-    :param admit: function that returns whether a request may be sent to an address. It is called with the address of the
-        established connection before any byte is sent, so that a second DNS lookup cannot change it. It is not called behind a
+    :param admit: function that returns whether a request may be sent to an address. It is called with the established
+        connection's address before any byte is sent, so a second DNS lookup cannot change the address. It is not called behind a
         proxy, which resolves the name itself.
     """
     before = dict(_clock.__dict__)
@@ -79,13 +79,13 @@ def peer() -> str | None:
 def has_sent() -> bool:
     """Return whether any bytes of this thread's latest request may have been sent. If so, the server may have executed it.
 
-    Bytes of the TLS handshake or of a CONNECT request to a proxy do not count.
+    TLS handshake bytes and CONNECT requests to a proxy do not count.
     """
     return bool(getattr(_clock, "sent", False))
 
 
 class _TimedRaw(io.RawIOBase):
-    """Raw stream of a socket. A read times out at the deadline, or after the timeout of the socket if that is earlier."""
+    """A socket's raw stream. Reads are limited by both the deadline and the socket's timeout."""
 
     def __init__(self, raw: Any, sock: Any, end: float) -> None:
         self._raw = raw

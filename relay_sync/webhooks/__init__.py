@@ -1,4 +1,4 @@
-"""Parse and verify status callbacks of the platform. Works with any web framework.
+"""Parse and verify the platform's status callbacks. Works with any web framework.
 
 ::
 
@@ -10,8 +10,8 @@
     if isinstance(callback, StreamStatus) and callback.state == "finished":
         ...
 
-The platform documents two dialects. ``relay`` callbacks are JSON events of RELAY and REST actions. ``cxml`` callbacks are form
-fields of cXML and the Compatibility API. Both are accepted in POST and GET requests. If the platform delivers a callback twice,
+The platform documents two dialects. ``relay`` callbacks are JSON events from RELAY and REST actions. ``cxml`` callbacks are form
+fields from cXML and the Compatibility API. Both are accepted in POST and GET requests. If the platform delivers a callback twice,
 both deliveries have the same :attr:`Callback.key`, and :attr:`Callback.repeated` is set for the second one.
 
 ================  ==================================================================================================
@@ -19,7 +19,7 @@ both deliveries have the same :attr:`Callback.key`, and :attr:`Callback.repeated
 ``body``          parsing of JSON and form bodies, with size limits
 ``callbacks``     the callback classes, and the parsing of both dialects
 ``forwarded``     parsing of forwarding headers sent by proxies
-``signatures``    computation and comparison of signatures
+``signatures``    signature computation and comparison
 ================  ==================================================================================================
 """
 

@@ -1,4 +1,4 @@
-"""The classes of status callbacks, and the functions that create them from either dialect."""
+"""The status callback classes, and the functions that create callbacks from either dialect."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OtherKind = Literal["call", "message", "other"]
 
 
 def _place(url: str) -> str:
-    """Return the scheme and host of a URL for ``repr``. Credentials, path and query are omitted because they may be secret."""
+    """Return a URL's scheme and host for ``repr``. Credentials, path and query are omitted because they may be secret."""
     scheme, mark, rest = url.partition("://")
     return f"{scheme}{mark}{rest.partition('/')[0].rpartition('@')[2].partition('?')[0]}/..." if mark else "..."
 
@@ -40,7 +40,7 @@ class Callback:
     :ivar state: new state of the subject, such as ``finished``, ``ringing`` or ``delivered``, or ``""`` if unknown.
     :ivar dialect: ``relay`` or ``cxml``.
     :ivar verified: whether the signature is valid, or ``None`` if there is no signature or no signing key.
-    :ivar finding: description of the result of the verification.
+    :ivar finding: description of the verification result.
     :ivar repeated: whether this :class:`Webhooks` object has read the callback before. ``False`` if the signature is invalid.
     :ivar key: unique identifier of the callback. It is the same for repeated deliveries.
     :ivar name: type as sent by the platform, such as ``calling.call.stream``, ``stream-started`` or ``completed``.
@@ -78,14 +78,14 @@ class StreamStatus(Callback):
     :ivar state: ``streaming``, ``finished`` or ``error``. Unknown states are passed on unchanged.
     :ivar dialect: ``relay`` or ``cxml``.
     :ivar verified: whether the signature is valid, or ``None`` if there is no signature or no signing key.
-    :ivar finding: description of the result of the verification.
+    :ivar finding: description of the verification result.
     :ivar repeated: whether this :class:`Webhooks` object has read the callback before. ``False`` if the signature is invalid.
     :ivar key: unique identifier of the callback. It is the same for repeated deliveries.
     :ivar name: type as sent by the platform, such as ``calling.call.stream``, ``stream-started`` or ``completed``.
     :ivar call_id: ID of the call, or ``""``.
     :ivar control_id: ID of the RELAY or REST action, or ``""``.
     :ivar stream_id: ID of a cXML stream (``StreamSid``), or ``""``.
-    :ivar stream_name: label of the stream. In the ``cxml`` dialect, a stream without a label has its ID here.
+    :ivar stream_name: stream's label. In the ``cxml`` dialect, defaults to the stream's ID.
     :ivar track: ``inbound_track``, ``outbound_track`` or ``both_tracks``, or ``""`` in the ``relay`` dialect.
     :ivar url: URL to which the platform sends the audio, or ``""`` in the ``cxml`` dialect.
     :ivar error: platform's error code or description, or ``""``.
@@ -118,7 +118,7 @@ class RecordingStatus(Callback):
     :ivar state: ``recording``, ``paused``, ``finished``, ``no_input`` or ``error``. Unknown states are passed on unchanged.
     :ivar dialect: ``relay`` or ``cxml``.
     :ivar verified: whether the signature is valid, or ``None`` if there is no signature or no signing key.
-    :ivar finding: description of the result of the verification.
+    :ivar finding: description of the verification result.
     :ivar repeated: whether this :class:`Webhooks` object has read the callback before. ``False`` if the signature is invalid.
     :ivar key: unique identifier of the callback. It is the same for repeated deliveries.
     :ivar name: type as sent by the platform, such as ``calling.call.stream``, ``stream-started`` or ``completed``.
@@ -160,7 +160,7 @@ class OtherStatus(Callback):
     :ivar state: new state as sent by the platform, such as ``ringing`` for a call or ``delivered`` for a message.
     :ivar dialect: ``relay`` or ``cxml``.
     :ivar verified: whether the signature is valid, or ``None`` if there is no signature or no signing key.
-    :ivar finding: description of the result of the verification.
+    :ivar finding: description of the verification result.
     :ivar repeated: whether this :class:`Webhooks` object has read the callback before. ``False`` if the signature is invalid.
     :ivar key: unique identifier of the callback. It is the same for repeated deliveries.
     :ivar name: type as sent by the platform, such as ``calling.call.stream``, ``stream-started`` or ``completed``.
@@ -203,7 +203,7 @@ _FIRST_YEAR_S, _LAST_YEAR_S = 0.0, 253402300799.0  # the range of datetime
 
 
 def is_cxml(members: Mapping[str, Any]) -> bool:
-    """Return whether a JSON object is a cXML callback. Events have none of the fields of cXML callbacks at the top level."""
+    """Return whether a JSON object is a cXML callback. Events have no cXML fields at the top level."""
     return "event_type" not in members and not _CXML.isdisjoint(members)
 
 
@@ -264,7 +264,7 @@ def _kind_of_event(name: str) -> OtherKind:
 
 
 def _nested(params: Mapping[str, Any], name: str, take: Callable[[Mapping[str, Any], str], Any]) -> Any:
-    """Read a member of a recording event. It may be in the event, in its ``record``, or in the ``audio`` of the ``record``."""
+    """Read a recording event's member from the event itself, its ``record`` or the record's ``audio``."""
     record = params.get("record")
     record = record if isinstance(record, dict) else {}
     audio = record.get("audio")
@@ -347,7 +347,7 @@ def _first(members: Mapping[str, Any], *names: str) -> str:
 
 
 def _number(members: Mapping[str, Any], name: str) -> float:
-    """Return a number that may be a string in the callback. Return 0 if it is missing, invalid or negative."""
+    """Parse a number, which may be a string in the callback. Return 0 if it is missing, invalid or negative."""
     number = finite(members.get(name))
     return number if number is not None and number >= 0 else 0.0
 

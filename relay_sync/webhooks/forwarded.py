@@ -1,4 +1,4 @@
-"""Parse the ``Forwarded`` (RFC 7239) and ``X-Forwarded-*`` headers of proxies.
+"""Parse the ``Forwarded`` (RFC 7239) and ``X-Forwarded-*`` headers set by proxies.
 
 Any client can send these headers, so they must only be trusted if the peer is a known proxy.
 :class:`relay_sync.webhooks.Webhooks` checks this.
@@ -36,7 +36,7 @@ _NO_HOST: Final = re.compile(r"[\s/?#@\\,\"<>]|^\[.*%")
 def places(headers: Mapping[str, str]) -> list[Place]:
     """Return the schemes and hosts to which the client may have sent the request.
 
-    Each proxy of the chain contributes one entry. The first entry belongs to the outermost proxy.
+    Each proxy in the chain contributes one entry. The first entry belongs to the outermost proxy.
 
     :param headers: headers of the request, with lower-case names.
     """
@@ -71,7 +71,7 @@ def _with_port(host: str, port: str) -> list[str]:
 
 
 def _elements(text: str) -> list[dict[str, str]]:
-    """Parse the elements of a ``Forwarded`` header. Return an empty list if any part of the header is malformed."""
+    """Parse a ``Forwarded`` header's elements. Return an empty list if any part of the header is malformed."""
     found: list[dict[str, str]] = [{}]
     position = _blanks(text, 0)
     while position < len(text):
@@ -147,7 +147,7 @@ def _unmapped(
 
 
 def contains(trusted: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network], peer: str) -> bool:
-    """Return whether one of the networks contains an address. Return ``False`` if the address is invalid."""
+    """Return whether any of the networks contains an address. Return ``False`` if the address is invalid."""
     try:
         address = ipaddress.ip_address(unbracketed(peer).partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""Parse and verify the HTTP request of a callback."""
+"""Parse and verify a callback's HTTP request."""
 
 from __future__ import annotations
 
@@ -35,11 +35,10 @@ Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 class Webhooks:
     """Parses and verifies the platform's status callbacks. Thread-safe. Create one instance per application.
 
-    :param signing_key: signing key of the project, as shown in the dashboard, or several keys during a key rotation. This is
-        not the API token. Defaults to the environment variable ``SIGNALWIRE_SIGNING_KEY``. Without a key, callbacks are not
-        verified.
+    :param signing_key: project's signing key, as shown in the dashboard, or several keys during key rotation. This is not the API
+        token. Defaults to the environment variable ``SIGNALWIRE_SIGNING_KEY``. Without a key, callbacks are not verified.
     :param public_url: URL at which the platform reaches the application, with scheme, host and an optional path prefix. It is
-        required behind a proxy. It is recommended in all cases, because a request can contain a wrong host.
+        required behind a proxy and always recommended, because a request can contain a wrong host.
     :param strict: whether to refuse callbacks without a valid signature. The platform documents signatures for only a few
         kinds of requests. Start without this option and check :attr:`Callback.verified`.
     :param trusted_proxies: addresses and networks of your proxies. If there is no ``public_url``, their ``Forwarded`` and
@@ -97,13 +96,13 @@ class Webhooks:
         :param body: the body, as bytes.
         :param peer: address of the connected client, which is compared with ``trusted_proxies``.
         :param remember: whether to remember the callback, so that :attr:`Callback.repeated` is set for the next delivery. If you
-            pass ``False``, call :meth:`remember` after you have handled the callback. A redelivery after a failure is then
-            handled again.
+            pass ``False``, call :meth:`remember` after handling the callback. If handling fails, a redelivery is then handled
+            again.
         :param spellings: alternative spellings of ``url``, if the framework has rewritten it. Any of them may be signed.
         :return: a :class:`StreamStatus`, a :class:`RecordingStatus` or an :class:`OtherStatus`.
         :raises WebhookRefused: the request is not a callback. Also raised if it has no valid signature and either ``strict`` is
-            set or the request was sent by a web page of another site (``Origin``). ``status`` is the HTTP status for the
-            response. This is the only exception that the content of a request can cause.
+            set or another site's web page sent the request (``Origin``). ``status`` is the HTTP status for the response. A
+            request's content cannot cause any other exception.
         :raises InvalidParameter: an argument has the wrong type.
         """
         fields_of = _lower(headers)
@@ -150,7 +149,7 @@ class Webhooks:
         return self._seen[callback.verified].put(callback.key, callback.key) == callback.key
 
     def _is_of_another_site(self, seen: SplitResult, headers: Mapping[str, str]) -> bool:
-        """Return whether the request was sent by a web page of another site.
+        """Return whether another site's web page sent the request.
 
         Any web page that a developer visits can send requests to a server on the developer's machine.
         """
@@ -159,7 +158,7 @@ class Webhooks:
         return refusal(headers.get("origin"), host, on_loopback=False, public_url=public) is not None
 
     def _trusts(self, peer: Any) -> bool:
-        """Return whether the forwarding headers of a request from this peer are trusted."""
+        """Return whether to trust forwarding headers from this peer."""
         if peer is not None and not isinstance(peer, str):
             raise InvalidParameter("peer", peer, "the address of the client that connected, as a string")
         return self.trust_forwarded or (peer is not None and forwarded.contains(self._proxies, peer))
@@ -238,7 +237,7 @@ class Webhooks:
 
 
 def _completed(said: str, host: str) -> str:
-    """Return the host of a forwarding header. If the header contains only a port, combine it with the host of the request."""
+    """Return the host from a forwarding header. If the header contains only a port, combine the port with the request's host."""
     if not said.startswith(":"):
         return said or host
     return without_port(host) + said
@@ -288,8 +287,8 @@ def _members(
 ) -> tuple[Dialect, Mapping[str, Any], Fields | None]:
     """Parse a request.
 
-    :return: the dialect, the members of the callback, and the form fields in order. The fields are needed to verify the
-        signature. They are ``None`` if the request has no form in its body.
+    :return: the dialect, the callback's members, and the form fields in order, which are needed to verify the signature. The
+        fields are ``None`` if the request body is not a form.
     """
     if method == "GET":
         fields = parse_form(url.query)
@@ -323,7 +322,7 @@ _ENVELOPE: Final = ("event_type", "event_channel", "timestamp", "project_id", "s
 
 
 def _unfold(query: Mapping[str, str]) -> dict[str, Any]:
-    """Convert query fields to the envelope of an event.
+    """Convert query fields to an event envelope.
 
     The platform does not document the format. ``params`` is parsed as JSON, and fields that are not part of the envelope are
     added to ``params``.

@@ -1,8 +1,8 @@
-"""Compute and compare the signatures of callbacks.
+"""Compute and compare callback signatures.
 
 The platform computes signatures as follows:
 
-* For JSON bodies, it sends HMAC-SHA1(key, URL + body) in hex. A second header contains the same with SHA-256.
+* For JSON bodies, it sends HMAC-SHA1(key, URL + body) in hex. A second header contains the SHA-256 equivalent.
 * For forms, it sends HMAC-SHA1(key, URL + names and values of all fields, sorted by name) in base64.
 * For GET requests, it signs the URL only. The encoding is not documented, so both hex and base64 are accepted.
 * A URL may contain a ``bodySHA256`` parameter, a SHA-256 digest of the body in hex. The signature may then cover only the URL.
@@ -32,17 +32,17 @@ Fields = Sequence[tuple[str, str]]
 
 
 def sign_json(key: str, url: str, body: bytes) -> str:
-    """Return the signature of a JSON body, an HMAC-SHA1 in lower-case hex."""
+    """Return a JSON body's signature, an HMAC-SHA1 in lower-case hex."""
     return hmac.new(key.encode(), _bytes(url) + body, hashlib.sha1).hexdigest()
 
 
 def sign_json_sha256(key: str, url: str, body: bytes) -> str:
-    """Return the signature of a JSON body, an HMAC-SHA256 in lower-case hex."""
+    """Return a JSON body's signature, an HMAC-SHA256 in lower-case hex."""
     return hmac.new(key.encode(), _bytes(url) + body, hashlib.sha256).hexdigest()
 
 
 def sign_form(key: str, url: str, fields: Fields) -> str:
-    """Return the signature of a form, an HMAC-SHA1 in base64.
+    """Return a form's signature, an HMAC-SHA1 in base64.
 
     Fields with blank values are included. Fields with the same name keep their order.
     """
@@ -53,7 +53,7 @@ def sign_form(key: str, url: str, fields: Fields) -> str:
 def spellings(url: str) -> list[str]:
     """Return all equivalent spellings of a URL, because any of them may have been signed.
 
-    The spellings differ in the port (explicit or omitted), the credentials (included or omitted) and the case of the host.
+    The spellings differ in the port (explicit or omitted), the credentials (included or omitted) and the host's case.
     """
     parts = urlsplit(url)
     usual = USUAL_PORTS.get(parts.scheme)
