@@ -1,4 +1,4 @@
-"""Receive and play the audio of calls in blocking programs, through ``call.stream()`` and two-way streams.
+"""Receive and play call audio in blocking programs, through ``call.stream()`` and two-way streams.
 
 ::
 
@@ -13,32 +13,32 @@
 
 ====================  ===========================================================================================================
 ``server``            :class:`AudioServer`, which accepts connections and delivers streams
-``server_address``    address and public URL of the server
+``server_address``    the server's address and public URL
 ``gate``              authorization of connections by path, bearer token and one-time token
 ``stream_handlers``   threads that run ``on_stream``
 ``connecting``        connecting calls to the server as two-way streams
 ``stream_wait``       waiting for a requested stream, with an error that explains why it did not arrive
-``receiver``          conversion of messages to frames on the receiving thread
-``messages``          JSON messages of media connections. ``outgoing`` contains the messages sent on two-way streams
-``reorder``           optional reordering of frames
-``timeline``          detection of duplicate, missing and late frames
-``stream_decoder``    decoding of payloads to PCM, with a decoder for each track
+``receiver``          converting messages to frames on the receiving thread
+``messages``          JSON messages on media connections. ``outgoing`` contains the messages sent on two-way streams
+``reorder``           optional frame reordering
+``timeline``          detecting duplicate, missing and late frames
+``stream_decoder``    decoding payloads to PCM, with a decoder for each track
 ``pcm_codecs``        G.711 and L16 codecs
 ``coders``            :func:`decoder_for` and :func:`encoder_for`, the common interface to all codecs. ``pyav`` contains G.722 and
                       Opus
 ``dsp``               :class:`Resampler` and numpy views
-``diagnosis``         detection of likely mistakes, such as a wrong codec or a file header
+``diagnosis``         detecting likely mistakes, such as a wrong codec or a file header
 ``frames``            :class:`AudioFrame`, and the bounded buffer between the receiving thread and the program
-``waking``            waking of the reading threads, one after another
+``waking``            waking reading threads one at a time
 ``stream``            :class:`AudioStream`, for reading, iterating and saving. ``stream_core`` contains the part that the receiver
-                      uses, ``stats`` the statistics
+                      uses, and ``stats`` contains the statistics
 ``speaking``          playing audio on two-way streams. ``speaker`` sends it on the receiving thread
-``playback``          progress of played audio. ``sources`` contains the types of audio that can be played
-``stream_recording``  recording of a stream. ``recorder`` manages the file, ``disk`` writes it, ``snapshot`` reads it, and
+``playback``          playback progress. ``sources`` contains the types of audio that can be played
+``stream_recording``  recording a stream. ``recorder`` manages the file, ``disk`` writes it, ``snapshot`` reads it, and
                       ``recording_files`` names and creates it
 ``wav``               reading and writing WAV files. ``user_files`` reads users' files and replaces them atomically.
                       ``file_kinds`` recognizes data that is not PCM
-``waveform``          drawing of audio in a terminal. ``picture`` shows a stream in a notebook
+``waveform``          drawing audio in a terminal. ``picture`` shows a stream in a notebook
 ====================  ===========================================================================================================
 
 The server needs the ``audio`` extra. In a checkout, install it with ``pip install -e ".[audio]"``. Codecs, messages and WAV files

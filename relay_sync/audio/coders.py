@@ -35,12 +35,12 @@ _LEAST, _MOST = 5, 200  # minimum and maximum packet duration in ms
 
 @define(eq=False, kw_only=True)
 class Decoder:
-    """Decoder for the payloads of one track. Payloads must be decoded in order.
+    """Decoder for one track's payloads, which must be decoded in order.
 
-    ``decode`` raises :class:`BadPacket` if it cannot decode a payload. Stateless codecs decode an empty payload to empty PCM.
-    Stateful codecs reject it.
+    ``decode`` raises :class:`BadPacket` if it cannot decode a payload. Stateless codecs decode an empty payload to empty PCM,
+    while stateful codecs reject it.
 
-    G.722 is decoded to 16000 Hz, even if the carrier announces 8000 Hz, its RTP clock rate. Opus is decoded to 48000 Hz.
+    G.722 is decoded to 16000 Hz, even if the carrier announces the RTP clock rate of 8000 Hz. Opus is decoded to 48000 Hz.
 
     :ivar name: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``.
     :ivar sample_rate: sample rate of the PCM in Hz, which may differ from the announced rate.
@@ -56,13 +56,13 @@ class Decoder:
 
 @define(eq=False, kw_only=True)
 class Encoder:
-    """Encoder that converts the PCM of one track to packets of equal duration.
+    """Encoder that converts one track's PCM to packets of equal duration.
 
-    :param pack: function that converts the PCM of exactly one packet to its payload.
+    :param pack: function that encodes exactly one packet of PCM.
     :ivar name: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``.
     :ivar sample_rate: sample rate of the PCM in Hz.
     :ivar ptime: packet duration in milliseconds.
-    :ivar stateful: whether a packet depends on earlier packets. The receiver then needs every packet, in order.
+    :ivar stateful: whether a packet depends on earlier packets. If so, the receiver needs every packet, in order.
     :ivar delay: delay that the codec adds to the decoded audio, in samples.
     """
 
@@ -114,7 +114,7 @@ class Encoder:
 def decoder_for(text: str, sample_rate: int | None = None, *, l16_byteorder: ByteOrder = "little") -> Decoder:
     """Return a new decoder for a codec.
 
-    :param text: name of a codec, or the value of ``mediaFormat.encoding``.
+    :param text: codec name or ``mediaFormat.encoding`` value.
     :param sample_rate: sample rate in Hz, which overrides the rate in ``text``. If neither is given, the codec's default is used.
     :param l16_byteorder: byte order of L16 samples. SignalWire sends little-endian; RFC 2586 and other carriers use big-endian.
     :return: the decoder.
@@ -139,15 +139,15 @@ def encoder_for(
     l16_byteorder: ByteOrder = "little",
     bit_rate: int = 32_000,
 ) -> Encoder:
-    """Return a new encoder for a codec. It is the counterpart of :func:`decoder_for`.
+    """Return a new encoder for a codec, the counterpart of :func:`decoder_for`.
 
-    :param text: name of a codec, or the value of ``mediaFormat.encoding``.
+    :param text: codec name or ``mediaFormat.encoding`` value.
     :param sample_rate: sample rate of the PCM in Hz, which overrides the rate in ``text``. G.722 accepts 16000, and 8000 (its RTP
         clock rate) as a synonym. Opus accepts 8000, 12000, 16000, 24000 and 48000.
     :param ptime: packet duration in milliseconds, from 5 to 200, which overrides the value in ``text``. The default is 20. G.722
         accepts multiples of 20. Opus accepts 5, 10, 20, 40, 60, 80, 100 and 120.
     :param l16_byteorder: byte order of L16 samples, as for :func:`decoder_for`.
-    :param bit_rate: bit rate of Opus in bits per second, from 6000 to 510000.
+    :param bit_rate: Opus bit rate in bits per second, from 6000 to 510000.
     :return: the encoder.
     :raises UnsupportedCodec: the codec is unknown, needs the ``codecs`` extra, or has more than one channel.
     :raises InvalidParameter: ``text`` is not a codec name, or the codec does not support the rate, duration or bit rate.
@@ -167,7 +167,7 @@ def encoder_for(
 def check_available(text: str) -> None:
     """Check that a codec is available for decoding and encoding.
 
-    :param text: name of a codec, or the value of ``mediaFormat.encoding``.
+    :param text: codec name or ``mediaFormat.encoding`` value.
     :raises UnsupportedCodec: the codec is unknown, or needs the ``codecs`` extra.
     :raises InvalidParameter: ``text`` is not a codec name.
     """

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..constants import Codec
 
     class DeviceOptions(TypedDict, total=False):
-        """Options of ``connect`` and ``device`` that are passed to :func:`relay_sync.devices.stream`.
+        """Options that ``connect`` and ``device`` pass to :func:`relay_sync.devices.stream`.
 
         :ivar name: name of the stream.
         :ivar status_url: HTTP(S) URL that receives status callbacks for the stream.
@@ -41,7 +41,7 @@ _ENDS = ("failed", "disconnected")
 
 
 class ConnectableCall(Protocol):
-    """Protocol of a call that can be connected to a stream device, such as :class:`relay_sync.Call`."""
+    """Protocol for a call that can be connected to a stream device, such as :class:`relay_sync.Call`."""
 
     def connect(self, *args: Any, **kwargs: Any) -> Mapping[str, Any]:
         """Connect the call to the given devices. The reply is empty if the call no longer exists."""
@@ -54,9 +54,9 @@ class ConnectableCall(Protocol):
 
 
 class _Bridge:
-    """Connection of a call to a stream device.
+    """Connection between a call and a stream device.
 
-    It has the same interface as a streaming action, so the server can wait for either in the same way.
+    The interface matches that of a streaming action, so the server can wait for both in the same way.
     """
 
     def __init__(self, call: ConnectableCall) -> None:
@@ -67,7 +67,7 @@ class _Bridge:
 
     @property
     def is_done(self) -> bool:
-        """Whether the connection has failed or ended. No stream can start in that case."""
+        """Whether the connection has failed or ended. If so, no stream can start."""
         if getattr(self._call, "state", "") == "ended" and not isinstance(self.error, CallEnded):
             self.error = self._call_ended()  # replaces an error that the end of the call has caused
         return self.error is not None
@@ -123,15 +123,15 @@ class Connecting:
         :param call: an answered call.
         :param codec: ``PCMU``, ``PCMA``, ``L16`` or ``G722``, optionally with modifiers. ``OPUS`` is accepted too, although
             SignalWire documents it only for ``call.stream``. G722 and OPUS need the ``codecs`` extra.
-        :param realtime: whether the platform plays audio with minimal delay. Audio sent in bursts is then lost. By default the
+        :param realtime: whether the platform plays audio with minimal delay. If so, audio sent in bursts is lost. By default, the
             platform plays all audio, even if it is late.
-        :param timeout: maximum time to wait for the stream to start, in seconds, counted from the command.
-        :param sample_rate: sample rate in Hz of the frames and of the PCM passed to ``play``. Defaults to the server's setting.
+        :param timeout: maximum time to wait for the stream to start, in seconds, measured from the command.
+        :param sample_rate: sample rate in Hz for frames and for PCM passed to ``play``. Defaults to the server's setting.
         :param custom_parameters: values to deliver in ``stream.custom_parameters``.
         :param connect_options: additional parameters of ``call.connect``, such as ``max_duration``.
         :param device_options: additional parameters of ``devices.stream``, such as ``name`` or ``status_url``.
         :return: the two-way stream.
-        :raises StreamFailed: the platform did not connect or sent no ``start``, the call has ended, or it could not be connected.
+        :raises StreamFailed: the platform did not connect or sent no ``start``, or the call has ended or could not be connected.
         :raises InvalidParameter: a parameter is invalid, or ``public_url`` is required but missing.
         :raises UnsupportedCodec: the codec is unknown or needs the ``codecs`` extra. No command was sent.
         :raises OSError: the server cannot start because its address is not available.
@@ -179,8 +179,8 @@ class Connecting:
 
         :param codec: codec of the stream, as for :meth:`connect`.
         :param realtime: whether the platform plays audio with minimal delay, as for :meth:`connect`.
-        :param expires: validity of the device's one-time token in seconds. The token allows one connection.
-        :param sample_rate: sample rate in Hz of the frames and of the PCM passed to ``play``. Defaults to the server's setting.
+        :param expires: lifetime of the device's one-time token in seconds. The token allows one connection.
+        :param sample_rate: sample rate in Hz for frames and for PCM passed to ``play``. Defaults to the server's setting.
         :param custom_parameters: values to deliver in ``stream.custom_parameters``.
         :param device_options: additional parameters of ``devices.stream``, such as ``name`` or ``status_url``.
         :return: the device.
@@ -210,12 +210,12 @@ class Connecting:
 
 
 def check_options(what: str, function: Callable[..., object], options: Mapping[str, Any]) -> None:
-    """Check that a function accepts the keyword arguments that are forwarded to it.
+    """Check that a function accepts forwarded keyword arguments.
 
     :param what: name of the called method, for the error message.
     :param function: function that receives the options.
     :param options: keyword arguments to check.
-    :raises TypeError: the function does not accept an option. The message is the same as Python's.
+    :raises TypeError: the function does not accept an option. The message matches Python's.
     """
     try:
         parameters = inspect.signature(function).parameters
@@ -229,7 +229,7 @@ def check_options(what: str, function: Callable[..., object], options: Mapping[s
 
 
 def check_call(call: object, method: str) -> None:
-    """Check that an argument is a call, before a command is sent.
+    """Check that an argument is a call before sending a command.
 
     :raises InvalidParameter: the argument does not have the method.
     """
@@ -240,7 +240,7 @@ def check_call(call: object, method: str) -> None:
 
 
 def check_wanted_rate(rate: int | None) -> None:
-    """Check a requested sample rate, before a command is sent.
+    """Check a requested sample rate before sending a command.
 
     :raises InvalidParameter: the rate is invalid.
     :raises ImportError: the ``dsp`` extra is not installed.
@@ -252,7 +252,7 @@ def check_wanted_rate(rate: int | None) -> None:
 
 
 def _check_codec(codec: object) -> None:
-    """Check that the codec of a two-way stream can be encoded and decoded, before a command is sent.
+    """Check that a two-way stream's codec is available before sending a command.
 
     :raises UnsupportedCodec: the codec is unknown or needs the ``codecs`` extra.
     :raises InvalidParameter: the value is not a codec name.

@@ -1,7 +1,7 @@
-"""Detect likely mistakes in the audio of a stream: a wrong codec or sample rate, a file header, or only silence.
+"""Detect likely mistakes in a stream's audio: a wrong codec or sample rate, a file header, or only silence.
 
-The checks run on the receiving thread, so they are cheap. Each check examines the first frames of a stream and stops once it has
-a result.
+The checks run on the receiving thread, so they are cheap. Each check examines a stream's first frames and stops once it has a
+result.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def is_silent(pcm: bytes) -> bool:
 
 @define(eq=False)
 class _Clock:
-    """Amount of audio in the first frames of a track."""
+    """Amount of audio in a track's first frames."""
 
     frames: int = 0
     samples: int = 0
@@ -57,14 +57,14 @@ class _Clock:
 
 @define(eq=False, kw_only=True)
 class Diagnosis:
-    """Diagnostic checks for the audio of one stream.
+    """Diagnostic checks for one stream's audio.
 
     :param name: name of the codec used to decode the audio.
     :param encoding: encoding announced in the ``start`` message.
     :param sample_rate: sample rate of the decoded audio in Hz.
-    :param tell: function that logs a warning, called with the kind of warning, a format string and its arguments.
-    :param two_way: whether the stream is two-way. Silence is normal on a two-way stream, because the remote party listens while
-        audio is played, and is not reported.
+    :param tell: function that logs a warning, called with the warning's kind, a format string and its arguments.
+    :param two_way: whether the stream is two-way. Silence is not reported on two-way streams, because the remote party listens
+        while audio is played.
     :ivar looking: whether any check needs more frames.
     """
 

@@ -1,4 +1,4 @@
-"""Background thread that creates, writes and closes the recording files of a server."""
+"""Background thread that creates, writes and closes a server's recording files."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ INTERVAL = 0.5  # seconds between writes
 
 
 class Disk:
-    """Manager of the thread that writes the recordings of a server.
+    """Manager of the thread that writes a server's recordings.
 
-    The thread runs only while a stream is being recorded. It writes all recordings every half second. Between these writes it
+    The thread runs only while a stream is being recorded. It writes all recordings every half second. Between these writes, it
     handles urgent requests one at a time: it creates files, and writes recordings that end or are being saved.
 
-    :param name: name of the thread.
+    :param name: thread name.
     """
 
     def __init__(self, name: str) -> None:
@@ -40,7 +40,7 @@ class Disk:
         self._thread: threading.Thread | None = None
 
     def add(self, recorder: Recorder) -> None:
-        """Create the file of a recorder on the disk thread, and start writing to it regularly.
+        """Create a recorder's file on the disk thread, and start writing to it regularly.
 
         :raises RuntimeError: the thread cannot be started.
         """
@@ -56,7 +56,7 @@ class Disk:
         self._bell.ring()
 
     def finish(self, recorder: Recorder) -> None:
-        """Schedule the last write of a recorder and remove the recorder afterward."""
+        """Schedule a recorder's last write, and remove the recorder afterward."""
         with self._lock:
             if recorder in self._recorders:
                 self._recorders.discard(recorder)
@@ -65,9 +65,9 @@ class Disk:
         self._bell.ring()
 
     def hurry(self, recorder: Recorder) -> bool:
-        """Schedule an immediate write of a recorder.
+        """Schedule an immediate write for a recorder.
 
-        :return: whether the write was scheduled. It is not scheduled if the recorder has been written for the last time.
+        :return: whether the write was scheduled; ``False`` after the recorder's last write.
         """
         with self._lock:
             known = recorder in self._recorders or recorder in self._leaving

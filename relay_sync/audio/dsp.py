@@ -1,9 +1,9 @@
 """Sample rate conversion and numpy views of PCM. Requires the ``dsp`` extra.
 
 The resampler is a polyphase FIR filter: a Kaiser-windowed sinc that spans 24 samples of the lower rate on each side. It preserves
-85 % of the bandwidth of the lower rate (3.4 of 4 kHz) and suppresses aliases. The table shows the signal-to-noise ratio,
-including distortion, in dB. It was measured with tones of amplitude 16000. Rounding to 16 bits limits the ratio to 98 dB minus
-the level of the tone below full scale.
+85 % of the lower rate's bandwidth (3.4 of 4 kHz) and suppresses aliases. The table shows the signal-to-noise ratio in dB,
+including distortion, measured with tones of amplitude 16000. Rounding to 16 bits limits the ratio to 98 dB minus the tone's level
+below full scale.
 
 ============  =====  =======    ============  =====  =======
 rates in kHz  1 kHz  3.3 kHz    rates in kHz  1 kHz  3.3 kHz
@@ -16,11 +16,11 @@ rates in kHz  1 kHz  3.3 kHz    rates in kHz  1 kHz  3.3 kHz
 16 to 48      91     90         48 to 24      94     93
 ============  =====  =======    ============  =====  =======
 
-A 4.7 kHz tone, which cannot be represented at 8 kHz, is attenuated by 88 dB in the conversion from 16 to 8 kHz, and by 94 dB in
-the conversion from 48 to 8 kHz.
+A 4.7 kHz tone, which cannot be represented at 8 kHz, is attenuated by 88 dB when converting from 16 to 8 kHz, and by 94 dB
+when converting from 48 to 8 kHz.
 
-All coefficients and intermediate sums are integers that a float represents exactly. The result therefore does not depend on how
-the audio is divided into frames, on the machine, or on the version of numpy.
+All coefficients and intermediate sums are integers that a float represents exactly. The result therefore does not depend on
+frame boundaries, the machine, or the numpy version.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class _Filter:
     The filter processes audio in blocks of ``down`` input samples, each of which yields ``up`` output samples.
 
     :ivar first: index of the first input sample that affects a block, relative to the start of the block; negative.
-    :ivar delay: delay of the output in output samples.
+    :ivar delay: output delay in output samples.
     :ivar matrix: coefficients, with a row for each input sample that affects a block and a column for each output sample.
     """
 
@@ -111,14 +111,14 @@ def check_sample_rate(rate: int) -> None:
 
 
 class Resampler:
-    """Sample rate converter for one track, which processes the audio frame by frame.
+    """Sample rate converter that processes one track frame by frame.
 
     After ``n`` input samples, the resampler has returned exactly ``n * to_rate // from_rate`` output samples, so a 20 ms frame
     yields a 20 ms frame. The result does not depend on how the audio is divided into frames. The audio is delayed by
     :attr:`delay` seconds, which is 3 ms if the lower rate is 8000 Hz. Instances are not thread-safe.
 
-    :param from_rate: sample rate of the input in Hz, up to 384000.
-    :param to_rate: sample rate of the output in Hz, up to 384000. Both terms of the reduced ratio of the rates must be at most
+    :param from_rate: input sample rate in Hz, up to 384000.
+    :param to_rate: output sample rate in Hz, up to 384000. When the ratio of the rates is reduced, both terms must be at most
         1000. For example, 44100 and 48000 reduce to 147 and 160.
     :raises InvalidParameter: a rate or the ratio is invalid.
     :raises ImportError: the ``dsp`` extra is not installed.
@@ -138,11 +138,11 @@ class Resampler:
 
     @property
     def delay(self) -> float:
-        """Delay of the output in seconds."""
+        """Output delay in seconds."""
         return 0.0 if self._filter is None else self._filter.delay / self.to_rate
 
     def reset(self) -> None:
-        """Reset the state, to process unrelated audio next."""
+        """Reset the state before processing unrelated audio."""
         self._taken = self._given = 0  # number of input and output samples
         # Recent input that later output still depends on.
         self._recent = np.zeros(0 if self._filter is None else -self._filter.first)
@@ -197,10 +197,10 @@ class Resampler:
 
 
 class Resamplers:
-    """Resamplers for several tracks. The :class:`Resampler` of a track is created on first use.
+    """Resamplers for several tracks. Each track's :class:`Resampler` is created on first use.
 
-    :param from_rate: sample rate of the input in Hz.
-    :param to_rate: sample rate of the output in Hz.
+    :param from_rate: input sample rate in Hz.
+    :param to_rate: output sample rate in Hz.
     :param name: the caller's name for the output rate, for error messages.
     :raises InvalidParameter: a rate or the ratio is invalid, as for :class:`Resampler`.
     """
@@ -212,7 +212,7 @@ class Resamplers:
         self._tracks: dict[str, Resampler] = {}
 
     def process(self, track: str, pcm: bytes) -> bytes:
-        """Resample PCM of a track, as :meth:`Resampler.process` does."""
+        """Resample a track's PCM, as :meth:`Resampler.process` does."""
         resampler = self._tracks.get(track)
         if resampler is None:
             resampler = self._tracks[track] = Resampler(*self._rates)
@@ -241,7 +241,7 @@ def resample(pcm: bytes, from_rate: int, to_rate: int) -> bytes:
 
 
 def as_int16(pcm: bytes) -> NDArray[np.int16]:
-    """Return the samples as a read-only numpy array that shares the memory of ``pcm``."""
+    """Return the samples as a read-only numpy array that shares memory with ``pcm``."""
     return np.frombuffer(pcm, "<i2")
 
 

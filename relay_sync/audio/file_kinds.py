@@ -237,7 +237,7 @@ def _decoded(data: bytes) -> str | None:
 
 
 def _printable(data: bytes) -> str | None:
-    """Return the decoded text if it is Unicode without control characters, or ``None``."""
+    """Return the decoded text, or ``None`` if it is not Unicode or contains control characters."""
     codec = "utf-32" if data[:4] in _UTF32 else "utf-16" if data[:2] in _UTF16 else "utf-8"
     try:
         text = data.decode(codec, "strict")
@@ -249,7 +249,7 @@ def _printable(data: bytes) -> str | None:
 
 
 def _in_one_byte(data: bytes) -> str | None:
-    """Return text in a single-byte Western encoding, or ``None``. Most of its characters must be ASCII letters or spaces."""
+    """Decode text in a single-byte Western encoding, or return ``None``. Most characters must be ASCII letters or spaces."""
     if len(data) < _TEXT:
         return None
     text = data.decode("cp1252", "replace")
@@ -259,9 +259,9 @@ def _in_one_byte(data: bytes) -> str | None:
 
 
 def _in_two_bytes(data: bytes) -> str | None:
-    """Return words in UTF-16 without a byte order mark, or ``None``.
+    """Decode words in UTF-16 without a byte order mark, or return ``None``.
 
-    A quiet signal can contain similar bytes, but it has no spaces between words.
+    A quiet signal can contain similar bytes, but no spaces between words.
     """
     for first in (0, 1):
         text = data[first::2].decode("latin-1")
@@ -274,7 +274,7 @@ def _in_two_bytes(data: bytes) -> str | None:
 
 
 def _frames(data: bytes) -> str | None:
-    """Return a description of encoded audio that consists of bare frames without a file header, or ``None``.
+    """Return a description of encoded audio frames without a file header, or ``None`` if the data is something else.
 
     Speech services stream MPEG audio and AAC in this form.
     """
@@ -297,7 +297,7 @@ def _frames(data: bytes) -> str | None:
 
 
 def _repeats(data: bytes, start: int, size: int) -> bool:
-    """Return whether the first two bytes of a frame occur again within the frame, as in the PCM of a tone."""
+    """Return whether a frame's first two bytes recur within the frame, as in the PCM of a tone."""
     return data.find(data[start : start + 2], start + 2, start + size) >= 0
 
 
@@ -315,7 +315,7 @@ def _chain(data: bytes, start: int, count: int) -> list[bytes]:
 def _frame(data: bytes, start: int) -> tuple[int, tuple[str, int, int]] | None:
     """Parse the frame at ``start``.
 
-    :return: the length of the frame and the header fields that all frames of its stream share; ``None`` if it is not a frame.
+    :return: the frame length and the header fields shared by all frames of the stream; ``None`` if there is no valid frame.
     """
     head = data[start : start + _FRAME_HEAD]
     if len(head) >= 4 and head[0] == 0x56 and head[1] & 0xE0 == 0xE0:  # LOAS

@@ -63,11 +63,11 @@ class AudioFrame:
     """One frame of audio from one track.
 
     :ivar data: PCM (16-bit signed little-endian mono), or the raw payload if ``encoding`` is set.
-    :ivar track: ``inbound``: the audio of the remote party; ``outbound``: the audio that this party hears.
-    :ivar timestamp: time since the start of the stream in seconds, by the platform's clock.
+    :ivar track: ``inbound`` for the remote party's audio, ``outbound`` for the audio that this party hears.
+    :ivar timestamp: time since the start of the stream in seconds, according to the platform's clock.
     :ivar sample_rate: sample rate in Hz.
     :ivar sequence: sequence number of the platform's message, or ``None`` if the message had none.
-    :ivar encoding: ``None`` if the audio was decoded, otherwise the platform's name of the codec.
+    :ivar encoding: ``None`` if the audio was decoded, otherwise the platform's name for the codec.
     """
 
     data: bytes = field(repr=False)
@@ -87,7 +87,7 @@ class AudioFrame:
     def pcm(self) -> bytes:
         """The samples as 16-bit signed little-endian PCM.
 
-        :raises UnsupportedCodec: the codec cannot be decoded. ``data`` contains the raw payload.
+        :raises UnsupportedCodec: the audio was not decoded. ``data`` contains the raw payload.
         """
         if self.encoding is not None:
             raise UnsupportedCodec(f"{why_raw(self.encoding)}; frame.data contains the raw payload")
@@ -116,7 +116,7 @@ class AudioFrame:
 
     @property
     def samples(self) -> int:
-        """Number of samples; 0 if the codec cannot be decoded."""
+        """Number of samples; 0 if the audio was not decoded."""
         return 0 if self.encoding is not None else len(self.data) // 2
 
     @property
@@ -127,7 +127,7 @@ class AudioFrame:
 
 @define(eq=False)
 class _Sleeper:
-    """A thread that waits until ``wanted`` bytes of a track are buffered. Without a track, it waits for any frame."""
+    """A thread that waits until ``wanted`` bytes of a track are buffered. If no track is given, it waits for any frame."""
 
     track: str | None
     wanted: int
@@ -136,7 +136,7 @@ class _Sleeper:
 
 @define(eq=False)
 class _Track:
-    """Buffered frames of one track.
+    """One track's buffered frames.
 
     :ivar returned: frames that a reader took but did not use. They are delivered first and never dropped.
     :ivar total: total number of bytes added so far.
@@ -184,7 +184,7 @@ class _Track:
 
 
 class FrameBuffer:
-    """Bounded buffer for the frames of all tracks of a stream. Frames are delivered in order of arrival.
+    """Bounded buffer for frames from all of a stream's tracks. Frames are delivered in order of arrival.
 
     One thread adds frames and is never blocked. Any number of threads can take frames, and each frame is delivered once. When a
     track exceeds its limits, its oldest frames are dropped.
@@ -194,13 +194,13 @@ class FrameBuffer:
     receiving thread and keeps thousands of objects out of the garbage collector. A reader is woken only when enough data is
     available.
 
-    :param max_bytes: maximum number of bytes of each track.
+    :param max_bytes: maximum number of bytes per track.
     :param sample_rate: sample rate of all frames in Hz.
-    :param encoding: ``encoding`` of all frames; see :class:`AudioFrame`.
-    :param max_frames: maximum number of frames of each track.
+    :param encoding: ``encoding`` for all frames; see :class:`AudioFrame`.
+    :param max_frames: maximum number of frames per track.
     :param alarm: wakes waiting readers; ``None`` wakes them as soon as enough data is available.
     :ivar dropped: number of dropped frames.
-    :ivar outran: whether frames were dropped from a track that a reader has read before.
+    :ivar outran: whether frames were dropped from a track that had already been read.
     """
 
     def __init__(
@@ -293,7 +293,7 @@ class FrameBuffer:
             waited = True
 
     def take_bytes(self, track: str, wanted: int, timeout: float | None) -> list[bytes]:
-        """Return the data of frames of one track, with at least ``wanted`` bytes in total.
+        """Return data from whole frames of one track, at least ``wanted`` bytes in total.
 
         The thread is woken only once, when all the frames are available. Fewer bytes are returned if the buffer is too small for
         ``wanted``. At the end of the stream, the remaining frames are returned, and then an empty list.
@@ -309,7 +309,7 @@ class FrameBuffer:
         return [data for _, data, _, _, _ in taken]
 
     def read(self, track: str, wanted: int, timeout: float | None) -> bytes:
-        """Return exactly ``wanted`` bytes of one track, or the remaining bytes if the stream has ended.
+        """Return exactly ``wanted`` bytes from one track, or the remaining bytes if the stream has ended.
 
         If only part of the last frame is needed, the rest is kept for the next reader.
 
@@ -350,7 +350,7 @@ class FrameBuffer:
             self._rouse(methodcaller("release"))  # wake directly, because only the receiving thread may use the alarm
 
     def _take_many(self, track: str, wanted: int, left: TimeLeft, taken: list[_Waiting]) -> None:
-        """Append frames to ``taken``, as described for :meth:`take_bytes`."""
+        """Append frames to ``taken``. See :meth:`take_bytes` for the details."""
         self._check_process()
         wanted = max(1, min(wanted, self._max_bytes // 2))
         waited, before = False, len(taken)
@@ -465,7 +465,7 @@ class FrameBuffer:
 
 
 def _oldest(tracks: dict[str, _Track]) -> _Track | None:
-    """Return the track that has the oldest frame, or ``None`` if no track has a frame."""
+    """Return the track with the oldest frame, or ``None`` if all tracks are empty."""
     best: tuple[int, _Track] | None = None
     for queue in tracks.values():
         try:

@@ -1,4 +1,4 @@
-"""Authorization of media connections by path, bearer token and one-time token, before the WebSocket upgrade."""
+"""Authorize media connections by path, bearer token and one-time token before the WebSocket upgrade."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _UNAUTHORIZED = Response(401, {"WWW-Authenticate": "Bearer"}, b"a bearer token i
 
 
 def check_token(token: Any) -> str | None:
-    """Return a bearer token after checking that it can be sent in a header.
+    """Check that a bearer token can be sent in a header, and return the token.
 
     :raises InvalidParameter: the token contains invalid characters.
     """
@@ -50,12 +50,12 @@ def _digest(token: str) -> bytes:
 class Expected:
     """State of a stream that was requested with ``listen``, ``connect`` or ``device``.
 
-    :ivar digest: digest of the one-time token.
-    :ivar expires: monotonic time at which the token expires; infinite if a caller waits for the stream.
+    :ivar digest: one-time token's digest.
+    :ivar expires: monotonic time at which the token expires; infinite if a caller is waiting for the stream.
     :ivar two_way: whether the stream is two-way.
     :ivar realtime: whether the platform plays audio with minimal delay.
-    :ivar awaited: whether a caller waits for the stream. If so, ``accept`` and ``on_stream`` do not deliver it.
-    :ivar sample_rate: requested sample rate of the frames in Hz, if any.
+    :ivar awaited: whether a caller is waiting for the stream. If so, ``accept`` and ``on_stream`` do not deliver it.
+    :ivar sample_rate: requested sample rate for frames in Hz, if any.
     :ivar refusals: number of peers refused before this stream was requested, by kind.
     :ivar changed: set when the platform connects, the stream starts, or the connection closes without a start.
     """
@@ -82,7 +82,7 @@ class Expected:
         self.changed.set()
 
     def give_up(self) -> None:
-        """Close the stream, now or as soon as it starts, because the caller no longer waits for it."""
+        """Close the stream, now or as soon as it starts, because the caller is no longer waiting for it."""
         self.given_up = True
         if self.core is not None:
             self.core.hang_up(False)
@@ -116,14 +116,14 @@ _ADVICE = {
 
 
 class Gate:
-    """Authorization of requests to an audio server.
+    """Access control for an audio server.
 
-    :param path: path of media connections. Connections to other paths are refused.
+    :param path: path for media connections. Connections to other paths are refused.
     :param token: bearer token that a connection must present unless it presents a one-time token; ``None`` requires no token.
     :param troubles: rate-limited log for refused requests.
-    :param public_url: public URL of the server, as for ``refusal``.
-    :param origins: additional accepted origins of web pages, as for ``refusal``.
-    :param hosts: additional accepted host names, as for ``refusal``.
+    :param public_url: the server's public URL, as for ``refusal``.
+    :param origins: additional web page origins to accept, as for ``refusal``.
+    :param hosts: additional host names to accept, as for ``refusal``.
     :ivar tokenless: whether connections without a token are accepted if the server has no bearer token.
     """
 
@@ -161,15 +161,15 @@ class Gate:
     ) -> tuple[str, Expected]:
         """Create a one-time token for one connection.
 
-        If a caller waits for the stream, the token has no time limit and is invalidated when the wait ends. A time limit could
-        expire too early, because the command may have to wait for the session before it is sent.
+        If a caller is waiting for the stream, the token has no time limit and is invalidated when the wait ends. A time limit
+        could expire too early, because the command may have to wait for the session before it is sent.
 
-        :param seconds: validity of the token in seconds.
+        :param seconds: token lifetime in seconds.
         :param two_way: whether the stream is two-way.
         :param realtime: whether the platform plays audio with minimal delay.
-        :param awaited: whether a caller waits for the stream.
-        :param sample_rate: requested sample rate of the frames in Hz, if any.
-        :return: the token and the state of the stream.
+        :param awaited: whether a caller is waiting for the stream.
+        :param sample_rate: requested sample rate for frames in Hz, if any.
+        :return: the token and the stream's state.
         """
         token, now = secrets.token_urlsafe(32), time.monotonic()
         expected = Expected(
@@ -191,10 +191,9 @@ class Gate:
     def expecting(
         self, *, two_way: bool = False, realtime: bool = False, sample_rate: int | None = None
     ) -> Iterator[tuple[str, Expected]]:
-        """Create a one-time token, as :meth:`expect` does, for a caller that waits for the stream inside the context.
+        """Create a one-time token, as :meth:`expect` does, for a caller that waits for the stream inside the ``with`` block.
 
-        The token is invalidated at the end of the context. If the context raises an exception, the stream is closed, now or as
-        soon as it starts.
+        The token is invalidated on exit. If the block raises an exception, the stream is closed, now or as soon as it starts.
         """
         token, expected = self.expect(two_way=two_way, realtime=realtime, sample_rate=sample_rate)
         try:
@@ -291,9 +290,9 @@ class Gate:
     def refused(self, remote: str, kind: str, why: str) -> None:
         """Count and log a peer that the server refused or dropped before it sent a request.
 
-        :param remote: address of the peer.
+        :param remote: peer address.
         :param kind: kind of refusal.
-        :param why: description of the reason, for the log.
+        :param why: reason to log.
         """
         if kind in _ADVICE:
             self._refuse(kind, "%s %s", remote, _ADVICE[kind])
@@ -307,7 +306,7 @@ class Gate:
     def refused_since(self, expected: Expected) -> str:
         """Describe the peers that were refused since a stream was requested.
 
-        Accepted connections without a token are included.
+        This includes accepted connections that presented no token.
 
         :return: text to append to an error message, with a leading period; ``""`` if no peers were refused.
         """
@@ -318,11 +317,11 @@ class Gate:
 
     @staticmethod
     def shows_token(headers: Headers) -> bool:
-        """Return whether an accepted connection presented a token, which must be valid because the connection was accepted."""
+        """Return whether an accepted connection presented a token. Such a token is always valid."""
         return _bearer(headers) is not None
 
     def claim(self, headers: Headers) -> Expected | None:
-        """Invalidate the one-time token of an accepted connection and return the expected stream.
+        """Invalidate an accepted connection's one-time token and return the expected stream.
 
         :return: the stream; ``None`` if the connection did not present a one-time token.
         """

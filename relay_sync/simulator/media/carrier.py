@@ -1,8 +1,8 @@
-"""Media messages of one stream, as the carrier sends them.
+"""A stream's media messages, as the carrier sends them.
 
-The carrier divides speech into frames, encodes them and numbers the messages. All numbered messages of a connection share one
+The carrier divides speech into frames, encodes them and numbers the messages. A connection's numbered messages share one
 sequence, which starts with the ``start`` message. ``chunk`` is counted separately for each track, from 1. ``timestamp`` is the
-time since the start of the stream in milliseconds. The vendor's stream pages document these rules.
+number of milliseconds since the stream started. The vendor's stream pages document these rules.
 
 This module does no I/O. G.722 and Opus need the ``codecs`` extra.
 """
@@ -31,13 +31,13 @@ class Carrier:
     """Message builder for one stream. Not thread-safe.
 
     :ivar format: audio format of the stream.
-    :ivar voices: audio of each track. The frames of the tracks alternate in this order.
+    :ivar voices: audio for each track. The tracks' frames alternate in this order.
     :ivar account: account ID for the ``start`` message.
-    :ivar call_id: ID of the call, for the ``start`` message.
+    :ivar call_id: call ID for the ``start`` message.
     :ivar custom_parameters: custom parameters for the ``start`` message.
-    :ivar offset: position in the speech at which the first frame starts, in samples.
-    :ivar stream_sid: ID of the stream.
-    :ivar two_way: whether the stream is two-way. DTMF messages include the stream ID only in this case.
+    :ivar offset: offset in the speech where the first frame starts, in samples.
+    :ivar stream_sid: stream ID.
+    :ivar two_way: whether the stream is two-way. If so, DTMF messages include the stream ID.
     :ivar position: number of frame intervals sent or skipped so far.
     :raises UnsupportedCodec: the simulator cannot encode the format.
     """
@@ -65,7 +65,7 @@ class Carrier:
         self._chunks = dict.fromkeys(self.voices, 0)
 
     def mislabel(self) -> None:
-        """Encode the rest of the stream in a different codec than ``start`` announces."""
+        """Encode the rest of the stream differently than ``start`` announced."""
         form = self.format
         other = {"PCMU": "PCMA", "PCMA": "PCMU", "L16": "L16"}.get(form.base, "PCMU")
         self._encoders = {
@@ -95,7 +95,7 @@ class Carrier:
         return (self.offset + self.position * self.format.samples) / self.format.rate
 
     def has_sent(self, voice: Voice | Tape) -> bool:
-        """Return whether all samples of a voice have been sent, including the samples that the codec delays."""
+        """Return whether an entire voice has been sent, including samples that the codec delays."""
         samples = voice.samples_at(self.format.rate)
         return self.offset + self.position * self.format.samples >= (samples and samples + self._delay)
 
@@ -105,9 +105,9 @@ class Carrier:
         return not all(map(self.has_sent, self.voices.values()))
 
     def tick(self) -> dict[str, tuple[str, bytes]]:
-        """Advance one frame interval and return the message of each track, with the PCM that a receiver decodes from it.
+        """Advance one frame interval and return each track's message, with the PCM that a receiver decodes from it.
 
-        After the end of the speech, the messages contain encoded silence.
+        Once the speech has ended, the messages contain encoded silence.
         """
         start, samples = self.offset + self.position * self.format.samples, self.format.samples
         timestamp = self.position * self.format.ptime

@@ -1,4 +1,4 @@
-"""Faults in the audio of a stream that a test has injected. This module does no I/O."""
+"""Audio faults that a test injects into a stream. This module does no I/O."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _GARBAGE = (
 
 @define(eq=False)
 class Disturbance:
-    """Faults of one stream. Their positions are frame intervals, counted from 0."""
+    """Faults in one stream. A fault's position is a frame interval, counted from 0."""
 
     faults: Sequence[MediaFault] = ()
     _held: list[tuple[int, list[str]]] = field(factory=list, init=False)
@@ -52,12 +52,12 @@ class Disturbance:
 
     @property
     def refused_with(self) -> str:
-        """Error with which the stream is refused; ``""`` if it is not refused."""
+        """``StreamError`` value for refusing the stream; ``""`` if the stream is accepted."""
         return next((fault.error for fault in self.faults if fault.kind == "refuse"), "")
 
     @property
     def mislabeled(self) -> bool:
-        """Whether the audio is encoded in a different codec than announced."""
+        """Whether the audio is encoded differently than announced."""
         return any(fault.kind == "wrong codec" for fault in self.faults)
 
     def ends(self, position: int) -> str:
@@ -70,7 +70,7 @@ class Disturbance:
         return self._of("gap", position) is not None
 
     def around(self, position: int, messages: list[str]) -> list[str]:
-        """Apply the faults of an interval to its messages, and return the messages to send."""
+        """Apply an interval's faults to its messages, and return the messages to send."""
         out = []
         garbage = self._of("garbage", position)
         if garbage is not None:
@@ -85,7 +85,7 @@ class Disturbance:
         return out
 
     def ahead(self, position: int) -> list[MediaFault]:
-        """Return the faults that have not fully occurred before the interval ``position``."""
+        """Return the faults that are still pending or in progress at interval ``position``."""
         several = ("gap", "duplicate", "garbage")
         once = ("drop", "reset", "reorder")
         return [
@@ -96,6 +96,6 @@ class Disturbance:
         ]
 
     def rest(self) -> list[str]:
-        """Return the delayed messages that have not been sent when the stream ends."""
+        """Return the delayed messages that are still unsent when the stream ends."""
         held, self._held = self._held, []
         return [message for _, messages in held for message in messages]

@@ -1,4 +1,4 @@
-"""Codec names of ``calling.stream`` and the audio formats that they denote. This module does no I/O.
+"""Codec names for ``calling.stream`` and the corresponding audio formats. This module does no I/O.
 
 The vendor's specifications use names of the form ``BASE[@<n>h][@<n>i]``, where ``h`` is the sample rate in Hz and ``i`` is the
 packet duration in milliseconds. The modifiers may appear in any order. Names are case-insensitive.
@@ -7,7 +7,7 @@ The following behavior is not documented by the vendor and was chosen for the si
 
 * G.722 is labeled ``audio/G722`` and Opus is labeled ``audio/opus``, which are the registered media types.
 * The sample rate of the audio is always 16000 Hz for G.722 and 48000 Hz for Opus. A rate in the codec name changes only the
-  announced rate. For example, the RTP clock rate of G.722 is 8000 Hz.
+  announced rate. For example, G.722's RTP clock rate is 8000 Hz.
 * Each message contains one packet.
 """
 
@@ -46,9 +46,9 @@ _INTERVALS = {"G722": range(20, 201, 20), "OPUS": (5, 10, 20, 40, 60, 80, 100, 1
 
 @frozen(kw_only=True)
 class Format:
-    """Audio format of a stream.
+    """A stream's audio format.
 
-    :ivar base: ``PCMU``, ``PCMA``, ``L16``, ``G722``, ``OPUS``, or the name of an unknown codec.
+    :ivar base: ``PCMU``, ``PCMA``, ``L16``, ``G722``, ``OPUS``, or an unknown codec's name.
     :ivar rate: sample rate of the audio in Hz.
     :ivar ptime: frame duration in milliseconds.
     :ivar clock: announced sample rate in Hz, if it differs from ``rate``.
@@ -71,7 +71,7 @@ class Format:
 
     @property
     def encoding(self) -> str:
-        """Value of ``mediaFormat.encoding``. Only playable formats have one."""
+        """Value of ``mediaFormat.encoding``, defined only for playable formats."""
         return _ENCODINGS[self.base]
 
     @property
@@ -83,12 +83,12 @@ class Format:
 def parse_codec(text: str | None, ptime: int) -> Format:
     """Parse a ``codec`` parameter.
 
-    Unknown names are accepted if they are well-formed, because the vendor defines the parameter as free text. Names that are
-    commonly mistaken for a codec of telephone calls, such as ``MULAW``, are rejected.
+    Unknown names are accepted if they are well-formed, because the vendor defines the parameter as free text. Common misnomers
+    for telephone codecs, such as ``MULAW``, are rejected.
 
-    :param text: value of the parameter; ``None`` selects ``PCMU``.
+    :param text: parameter value; ``None`` selects ``PCMU``.
     :param ptime: frame duration in milliseconds if the text does not specify one.
-    :raises ValueError: the text is malformed, or requests several channels or an unsupported rate or interval.
+    :raises ValueError: the text is malformed, or requests multiple channels or an unsupported rate or interval.
     """
     meant = advice(text or "")
     if meant:

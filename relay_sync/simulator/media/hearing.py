@@ -1,8 +1,8 @@
-"""Audio that is played to the party on a simulated phone, for the outbound track of streams and for recordings.
+"""Audio played to the party on a simulated phone, for recordings and streams' outbound tracks.
 
-The audio has three sources: the audio that the test configured for the phone (``hears``), played sounds that the test provided
-with ``expect_sound(url, wav)``, and the voices of other parties in a bridge or a conference. An echo plays the party's own voice.
-Spoken texts are silent, because the simulator cannot synthesize speech.
+The audio comes from three sources: the phone's configured audio (``hears``), played sounds that the test supplied with
+``expect_sound(url, wav)``, and other parties' voices in a bridge or conference. An echo plays the party's own voice. Text to
+speech is silent, because the simulator cannot synthesize speech.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Piece:
 
     :ivar voice: the voice.
     :ivar at: start position on the tape in seconds.
-    :ivar skipped: start of the part within the voice in seconds.
-    :ivar until: end of the part within the voice in seconds.
+    :ivar skipped: offset in the voice where the part starts, in seconds.
+    :ivar until: offset in the voice where the part ends, in seconds.
     """
 
     voice: Voice
@@ -74,7 +74,7 @@ class Tape:
 
         :param at: position on the tape in seconds.
         :param voice: the voice.
-        :param skipped: number of seconds to omit at the start of the voice.
+        :param skipped: number of seconds to skip at the start of the voice.
         """
         piece = Piece(voice, at, min(max(0.0, skipped), voice.duration), voice.duration)
         self._pieces.append(piece)
@@ -86,7 +86,7 @@ class Tape:
 
     @property
     def duration(self) -> float:
-        """Duration of the audio in seconds, without the silence after it."""
+        """Duration of the audio in seconds, excluding trailing silence."""
         return max([self.base.duration, *(piece.end for piece in self._pieces)])
 
     def samples_at(self, rate: int) -> int:
@@ -94,7 +94,7 @@ class Tape:
         return max([self.base.samples_at(rate), *(piece.place(rate)[1] for piece in self._pieces)])
 
     def render(self, start: int, count: int, rate: int) -> bytes:
-        """Return samples of the mix, as :meth:`Voice.render` does."""
+        """Render samples from the mix, like :meth:`Voice.render`."""
         heard = self.base.render(start, count, rate)
         for piece in self._pieces:
             begin, end = piece.place(rate)
@@ -107,20 +107,20 @@ class Tape:
 
 
 class Sounding(Protocol):
-    """Protocol of an operation on a call that may play sounds."""
+    """Protocol for an operation that may play sounds on a call."""
 
     def sounds(self) -> Sequence[tuple[Hashable, Voice, float]]:
         """Return the current sounds, each with a key, a voice and the number of seconds already played."""
 
 
 class Audible(Protocol):
-    """Protocol of a call whose audio can be recorded.
+    """Protocol for a call whose audio can be recorded.
 
-    :ivar call_id: ID of the call.
-    :ivar says: speech of the party.
+    :ivar call_id: call ID.
+    :ivar says: the party's speech.
     :ivar speaking_since: time at which the party started to speak; ``None`` before.
     :ivar others: calls whose parties this party hears.
-    :ivar ears: recorders of the audio that this party hears.
+    :ivar ears: recorders for the audio that this party hears.
     """
 
     call_id: str
@@ -142,13 +142,13 @@ class Audible(Protocol):
 
 @define(eq=False, kw_only=True)
 class Ear:
-    """Recorder of the audio that the party on a call hears.
+    """Recorder for the audio that a call's party hears.
 
     :ivar tape: tape that receives the audio.
-    :ivar now: returns the tape position in seconds of a sound that starts now.
-    :ivar hurried: whether there is no clock. Sounds are then added when they end, and the speech of other parties all at once.
-    :ivar waited_for: whether recording another party also starts its speech. No speech is missed in that case.
-    :ivar grown: called after audio was added to the tape.
+    :ivar now: function that returns the tape position, in seconds, for a sound that starts now.
+    :ivar hurried: whether there is no clock. If so, sounds are added when they end, and other parties' speech all at once.
+    :ivar waited_for: whether recording another party also starts that party's speech, so none of it is missed.
+    :ivar grown: function called after audio is added to the tape.
     """
 
     tape: Tape
@@ -163,7 +163,7 @@ class Ear:
 
         :param key: identifier of the sound, for :meth:`end`.
         :param voice: the sound.
-        :param skipped: number of seconds of the sound that were played already.
+        :param skipped: number of seconds of the sound already played.
         """
         if not self.hurried:
             now, before = self.now(), self._sounding.get(key)
@@ -179,14 +179,14 @@ class Ear:
             piece.cut(self.now())
 
     def heard(self, voice: Voice, seconds: float) -> None:
-        """Record the first ``seconds`` of a sound that was played. Does nothing if there is a clock."""
+        """Record the first ``seconds`` seconds of a played sound. Does nothing if there is a clock."""
         if self.hurried:
             piece = self.tape.put(max(self.now(), self.tape.duration), voice)
             piece.cut(piece.at + seconds)
             self.grown()
 
     def speak(self, key: Hashable, other: Audible) -> None:
-        """Record the speech of another party, starting with the part that has not been spoken."""
+        """Record another party's speech from its current position."""
         if other.says.pcm:
             if self.hurried:
                 self.heard(other.says, other.says.duration)
@@ -201,7 +201,7 @@ class Ear:
 
 
 def listen_in(call: Audible, ear: Ear) -> None:
-    """Record the current and all later sounds of a call."""
+    """Record a call's current and future sounds."""
     call.ears.append(ear)
     for operation in list(call.operations):
         for key, voice, passed in operation.sounds():

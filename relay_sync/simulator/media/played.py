@@ -1,4 +1,4 @@
-"""Items that were played to a party: texts, sounds and ringtones. This module does no I/O."""
+"""Items played to a party: texts, sounds and ringtones. This module does no I/O."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ SHORTEST = 0.2  # duration in seconds of the shortest sound that a party notices
 
 @frozen(kw_only=True)
 class Played:
-    """An item that was played to a party. If playback was interrupted, the item contains only the part that was played.
+    """An item played to a party. If playback was interrupted, the item contains only the part that was played.
 
     :ivar type: ``tts``, ``audio``, ``silence``, ``ringtone`` or ``beep``.
     :ivar text: spoken text.
-    :ivar url: URL of the sound.
-    :ivar name: name of the ringtone, or ``beep``.
+    :ivar url: sound URL.
+    :ivar name: ringtone name, or ``beep``.
     :ivar duration: duration in seconds, if the simulator knows it.
-    :ivar times: number of times that an endless item was played.
+    :ivar times: number of times an endless item was played.
     """
 
     type: str
@@ -35,9 +35,9 @@ class Played:
 
 
 def part_of(item: Played, seconds: float) -> Played | None:
-    """Return the audible part of an item that is interrupted after some seconds.
+    """Return the part of an item that is heard before an interruption.
 
-    Text is truncated to whole words. The result is ``None`` if no part of the item is audible.
+    Text is truncated to whole words. The result is ``None`` if nothing is audible.
     """
     if seconds >= item.duration:
         return item

@@ -1,4 +1,4 @@
-"""Queue of audio and marks that an endpoint has sent and the party has not heard yet. This module does no I/O.
+"""Queue of audio and marks from an endpoint that the party has not heard yet. This module does no I/O.
 
 The queue follows the vendor's stream documentation. Audio is played in order. A mark is returned to the endpoint when all audio
 before it has been played, or immediately if the queue is empty. ``clear`` drops the audio and returns all marks in order.
@@ -15,10 +15,10 @@ __all__ = ["HeardSound", "SoundQueue"]
 
 @frozen
 class HeardSound:
-    """Audio that the party heard without a pause.
+    """Uninterrupted audio that the party heard.
 
-    :ivar position: start position in samples since the start of the stream.
-    :ivar pcm: decoded 16-bit little-endian PCM at the sample rate of the stream.
+    :ivar position: start position, in samples since the start of the stream.
+    :ivar pcm: decoded 16-bit little-endian PCM at the stream's sample rate.
     """
 
     position: int
@@ -27,9 +27,9 @@ class HeardSound:
 
 @define(eq=False, kw_only=True)
 class SoundQueue:
-    """Playback queue of one stream, with a clock that counts samples.
+    """Playback queue for one stream, with a clock that counts samples.
 
-    :ivar longest: maximum number of queued samples; ``None`` for no limit. If it is exceeded, the oldest samples are dropped.
+    :ivar longest: maximum number of queued samples; ``None`` for no limit. A full queue drops its oldest samples.
     :ivar keep: maximum number of played samples to keep for ``heard``.
     :ivar position: number of samples since the start of the stream.
     :ivar waiting: number of queued samples.
@@ -54,7 +54,7 @@ class SoundQueue:
     def add(self, pcm: bytes) -> int:
         """Queue audio.
 
-        :return: number of samples that were dropped because of the limit.
+        :return: number of samples dropped because of the limit.
         """
         if not pcm:  # empty audio must not delay a mark
             return 0
@@ -66,7 +66,7 @@ class SoundQueue:
         return excess
 
     def _drop(self, samples: int) -> None:
-        """Remove the oldest samples. Marks between them are kept at the front of the queue."""
+        """Remove the oldest samples. Any marks among them stay at the front of the queue."""
         marks: list[str] = []
         left = 2 * samples
         while left and self._queue:
@@ -102,7 +102,7 @@ class SoundQueue:
         return marks
 
     def tick(self, samples: int) -> list[str]:
-        """Play the next interval of ``samples`` samples, with silence if the queue runs empty.
+        """Play the next ``samples`` samples, padded with silence if the queue runs out.
 
         :return: the marks that are due now.
         """

@@ -1,7 +1,7 @@
 """Durations of played items. This module does no I/O.
 
 The simulator does not fetch URLs. With :meth:`Simulator.expect_sound <relay_sync.simulator.Simulator.expect_sound>`, a test can
-set the duration of the sound at a URL, or declare that the URL has no playable sound. All other durations are estimates.
+set a sound's duration or declare its URL unplayable. All other durations are estimates.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ RINGTONE = 6.0  # one cycle of the American ringtone: 2 seconds of ringing and 4
 
 
 def estimate(text: str) -> float:
-    """Return the estimated duration of a spoken text in seconds."""
+    """Estimate how long it takes to speak a text, in seconds."""
     return max(0.2, len(text) / CHARACTERS_PER_SECOND)
 
 
 @define(eq=False)
 class Sounds:
-    """Sounds at known URLs. Each has a voice and a duration in seconds, which is ``None`` if the URL cannot be played."""
+    """Sounds at known URLs, each with a voice and a duration in seconds. The duration is ``None`` if the URL cannot be played."""
 
     _known: dict[str, float | None] = field(factory=dict, init=False)
     _voices: dict[str, Voice] = field(factory=dict, init=False, repr=False)
 
     def learn(self, url: str, seconds: float | None, voice: Voice = SILENCE) -> None:
-        """Set the duration and the voice of the sound at a URL."""
+        """Set the duration and voice of a URL's sound."""
         self._known[url] = seconds
         self._voices[url] = voice
 
     def voice(self, item: Played) -> Voice:
-        """Return the voice of an item, or silence if its URL is unknown."""
+        """Return an item's voice, or silence if its URL is unknown."""
         return self._voices.get(item.url, SILENCE)
 
     def item(self, media: Mapping[str, Any]) -> Played | None:

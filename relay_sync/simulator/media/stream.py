@@ -1,19 +1,19 @@
-"""Media stream of a simulated call.
+"""Media streams for simulated calls.
 
-Streams run on the loop thread. The methods for tests may be called from any thread.
+Streams run on the loop thread. Methods intended for tests may be called from any thread.
 
 The following behavior is not documented by the vendor and was chosen for the simulator:
 
 * The ``streaming`` event is sent when the connection is open. The ``finished`` event is sent when the stream ends for any reason.
   If the connection cannot be opened, only ``finished`` is sent. There is no error state.
-* The caller starts to speak when the first stream of the call starts, so the stream contains the complete speech. A second
-  stream joins the speech at its current position. After the speech, silence is sent until the stream ends.
-* With ``media="fast"`` there is no clock. A stream sends the whole speech as fast as the receiver reads it, and then nothing
-  until it is stopped.
+* The caller starts to speak when the call's first stream starts, so that stream contains the complete speech. A second stream
+  joins the speech at its current position. After the speech, silence is sent until the stream ends.
+* With ``media="fast"`` there is no clock. A stream sends the whole speech as fast as the receiver reads it, then sends nothing
+  more until it is stopped.
 * In real time, frames are lost if the receiver does not keep up, as with other carriers. Their sequence numbers are skipped.
 * If the simulator cannot encode the codec, only ``finished`` is sent. ``end_reason`` then starts with ``codec_error``, the error
   name in the vendor's cXML documentation. G.722 and Opus need the ``codecs`` extra.
-* The certificate of a receiver on loopback is verified only if the test has passed an SSL context. Other certificates are always
+* A loopback receiver's certificate is verified only if the test has passed an SSL context. Other certificates are always
   verified.
 """
 
@@ -60,13 +60,13 @@ STATES = ("starting", "streaming", "finished")
 
 
 class StreamedCall(Audible, Protocol):
-    """Protocol of the call that a stream belongs to.
+    """Protocol for the call that a stream belongs to.
 
-    :ivar owner: session that receives the events of the call, if any.
+    :ivar owner: session that receives the call's events, if any.
     :ivar hears: audio that the party hears from the start of the call.
     :ivar hangs_up_after_speaking: whether the party hangs up after its speech.
-    :ivar streams: all streams of the call in order.
-    :ivar board: notifies waiting tests of changes of the call.
+    :ivar streams: all of the call's streams, in order.
+    :ivar board: notifies waiting tests when the call changes.
     """
 
     owner: ServerSession | None
@@ -76,7 +76,7 @@ class StreamedCall(Audible, Protocol):
     board: Noticeboard
 
     def address(self) -> dict[str, Any]:
-        """Return the parameters that every event of the call includes."""
+        """Return the parameters included in each of the call's events."""
 
     def hang_up(self) -> None:
         """Hang up on behalf of the party."""
@@ -86,25 +86,25 @@ class StreamedCall(Audible, Protocol):
 class Stream:
     """A stream from a simulated call to a receiver.
 
-    :param world: internal state of the simulator.
+    :param world: the simulator's internal state.
     :param call: call that the stream belongs to.
     :param token: bearer token for the receiver; ``None`` sends no token.
 
     :ivar control_id: ID that the client chose.
-    :ivar url: URL of the receiver.
+    :ivar url: receiver URL.
     :ivar tracks: ``inbound``, ``outbound`` or both.
-    :ivar format: codec, sample rate and frame duration of the stream.
-    :ivar name: name of the stream, if the client chose one.
+    :ivar format: the stream's codec, sample rate and frame duration.
+    :ivar name: stream name, if the client chose one.
     :ivar custom_parameters: custom parameters for the receiver.
-    :ivar status_url: URL of the status webhook; ``""`` for none.
-    :ivar status_url_method: HTTP method of the status webhook.
+    :ivar status_url: status webhook URL; ``""`` for none.
+    :ivar status_url_method: HTTP method for the status webhook.
     :ivar state: ``starting``, ``streaming`` or ``finished``.
-    :ivar end_reason: reason why the stream finished; ``""`` before.
+    :ivar end_reason: reason the stream finished; ``""`` before.
     :ivar frames_sent: number of frames sent, by track.
-    :ivar lost: number of frame intervals that were skipped because the receiver did not keep up.
+    :ivar lost: number of frame intervals skipped because the receiver did not keep up.
     :ivar error: ``StreamError`` value for status callbacks if the stream never started; ``""`` otherwise.
     :ivar received: last 1000 messages from the receiver. The receiver of a one-way stream should send none.
-    :ivar notices: descriptions of the receiver's mistakes that the platform would not report, by kind.
+    :ivar notices: receiver mistakes that the platform would not report, described by kind.
     """
 
     _world: World = field(repr=False)
@@ -149,7 +149,7 @@ class Stream:
 
     @property
     def sent(self) -> dict[str, bytes]:
-        """Audio sent so far by track, as 16-bit PCM at the sample rate of the stream.
+        """Audio sent so far, by track, as 16-bit PCM at the stream's sample rate.
 
         A receiver that loses no frames decodes the same samples. Only the first ``record_seconds`` seconds (600 by default) are
         kept.
@@ -161,7 +161,7 @@ class Stream:
 
         :param state: ``starting``, ``streaming`` or ``finished``.
         :param timeout: maximum time to wait, in seconds.
-        :raises WaitTimeout: the state was not reached in time, or the stream finished without ``streaming``.
+        :raises WaitTimeout: the state was not reached in time, or the stream finished before it reached ``streaming``.
         :raises InvalidParameter: the state is unknown.
         """
         if state not in STATES:
@@ -181,7 +181,7 @@ class Stream:
         timeout: float = 10.0,
         what: str | Callable[[], str] = "a condition of the stream",
     ) -> None:
-        """Wait until a predicate is true. The predicate is evaluated after every change of the stream, including every frame.
+        """Wait until a predicate is true. The predicate is evaluated whenever the stream changes, including after every frame.
 
         :param predicate: function that is called with the stream.
         :param timeout: maximum time to wait, in seconds.
@@ -200,7 +200,7 @@ class Stream:
         self.wait_for(lambda stream: stream.over or stream._all_sent, timeout, "the end of the speech")
 
     def cut(self, reset: bool = False, timeout: float = 5.0) -> None:
-        """Drop the connection without a ``stop`` message and without a closing handshake. The stream then finishes.
+        """Drop the connection without a ``stop`` message or closing handshake. The stream then finishes.
 
         :param reset: whether to reset the connection instead of closing it.
         :param timeout: maximum time to wait for the simulator, in seconds.
@@ -316,7 +316,7 @@ class Stream:
             self._keep_time()
 
     def _second(self) -> float:
-        """Return the tape position in seconds of audio that starts now. It is the start of a frame that has not been sent."""
+        """Return the tape position, in seconds, for audio that starts now: the start of an unsent frame."""
         since, sent = self._call.speaking_since, self._carrier.seconds_sent
         if self._world.settings.media == "fast" or since is None:
             return sent
@@ -331,7 +331,7 @@ class Stream:
             self._timer = self._world.loop.call_later(0, self._hurry)
 
     def _joined(self, late: float) -> int:
-        """Return the initial position in the speech of a stream that starts ``late`` seconds after the speech.
+        """Return where in the speech a stream begins if it starts ``late`` seconds after the speech.
 
         :return: position in samples, rounded to a whole frame.
         """
@@ -341,7 +341,7 @@ class Stream:
     # -- sending -------------------------------------------------------------------------------------------------------
 
     def _hurry(self) -> None:
-        """Send frames without a clock until the receiver falls behind. ``on_drain`` calls this method when it has caught up."""
+        """Send frames without a clock until the receiver falls behind. ``on_drain`` resumes once the receiver catches up."""
         connection = self._connection
         if self._timer is not None:
             self._timer.cancel()  # on_drain may have called this method before the timer
@@ -419,9 +419,9 @@ class Stream:
         )
 
     def note(self, kind: str, text: str) -> None:
-        """Record and log a mistake of the receiver that the platform would not report. Each kind is recorded once.
+        """Record and log a receiver mistake that the platform would not report. Each kind is recorded once.
 
-        :param kind: kind of mistake, the key in ``notices``.
+        :param kind: kind of mistake, used as the key in ``notices``.
         :param text: description of the mistake.
         """
         if kind in self.notices:
@@ -456,7 +456,7 @@ class Stream:
     def finish(self, reason: str, *, announce: bool = True) -> None:
         """Send ``stop``, close the connection and finish the stream. Idempotent.
 
-        :param reason: reason for ``end_reason``.
+        :param reason: value for ``end_reason``.
         :param announce: whether to send the ``finished`` event.
         """
         if self._finished:
@@ -483,13 +483,13 @@ class Stream:
             self._timer.cancel()
 
     def _show(self, state: str) -> None:
-        """Set ``state``. Called after the event of the state was recorded in the journal."""
+        """Set ``state``. Called after the state's event has been recorded in the journal."""
         if STATES.index(state) > STATES.index(self.state):  # the event of a state may have caused the next state
             self.state = state
         self._board.changed()
 
     def _announce(self, state: str) -> None:
-        """Send the event of a state to the owner of the call and to the status webhook, then set ``state``."""
+        """Send a state's event to the call's owner and the status webhook, then set ``state``."""
         call, world = self._call, self._world
         params = {**call.address(), "control_id": self.control_id, "state": state, "url": self.url}
         if self.name is not None:
@@ -513,7 +513,7 @@ class Stream:
         )
 
     def _form(self, state: str) -> dict[str, Any]:
-        """Return the fields of a cXML status callback. Only this format includes errors."""
+        """Return the fields for a cXML status callback, the only format that includes errors."""
         call = self._call
         sid = self.control_id if self._connection is None else self._carrier.stream_sid
         tracks = "both_tracks" if len(self.tracks) > 1 else f"{self.tracks[0]}_track"
@@ -532,7 +532,7 @@ class Stream:
 
 
 def error_value(error: Exception) -> str:
-    """Return the ``StreamError`` value for a connection that could not be opened. The mapping is not documented."""
+    """Return the ``StreamError`` value for a connection that could not be opened. The vendor does not document this mapping."""
     step = getattr(error, "step", "")
     if step in ("tls", "timeout"):
         return "connection_refused_timeout_or_ssl_error"
@@ -551,15 +551,15 @@ def open_stream(
     tracks: tuple[str, ...],
     **more: Any,
 ) -> _S:
-    """Open a stream with the parameters of a command or of a stream device.
+    """Open a stream with the parameters from a command or stream device.
 
-    :param kind: class of the stream.
-    :param world: internal state of the simulator.
+    :param kind: stream class.
+    :param world: the simulator's internal state.
     :param call: call that the stream belongs to.
-    :param params: parameters of the command or device.
-    :param control_id: ID of the stream.
+    :param params: command or device parameters.
+    :param control_id: stream ID.
     :param tracks: tracks to send.
-    :param more: additional fields of the class.
+    :param more: additional fields for the class.
     """
     stream = kind(
         world=world,

@@ -1,4 +1,4 @@
-"""Speech of the parties on simulated phones. Only :func:`load_voice` and :func:`voice_of` do I/O."""
+"""Speech for the parties on simulated phones. Only :func:`load_voice` and :func:`voice_of` do I/O."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MOST_FILE: Final = 64 * 2**20
 
 @frozen
 class Voice:
-    """Speech of a party, with silence before and after it.
+    """A party's speech, with silence before and after it.
 
     :ivar pcm: 16-bit little-endian mono PCM.
     :ivar rate: sample rate in Hz.
@@ -50,8 +50,8 @@ class Voice:
     def render(self, start: int, count: int, rate: int) -> bytes:
         """Return exactly ``count`` samples as PCM, padded with silence.
 
-        If ``rate`` differs from the rate of the voice, the voice is resampled. Without the ``dsp`` extra it is interpolated
-        instead, which is sufficient for speech recognition.
+        If ``rate`` differs from the voice's rate, the voice is resampled. Without the ``dsp`` extra, it is interpolated
+        instead, which is good enough for speech recognition.
 
         :param start: index of the first sample at the requested rate.
         :param count: number of samples.
@@ -66,7 +66,7 @@ class Voice:
         return _part(resample, self.pcm, (self.rate, rate), start, spoken).ljust(2 * count, b"\0")
 
     def interpolate(self, start: int, count: int, rate: int) -> bytes:
-        """Return samples as :meth:`render` does, resampled in pure Python.
+        """Render samples like :meth:`render`, but resample in pure Python.
 
         The samples are interpolated linearly to a common multiple of both rates and then averaged.
         """
@@ -91,13 +91,13 @@ class Voice:
 
 
 def _part(resample: Resample, pcm: bytes, rates: tuple[int, int], start: int, count: int) -> bytes:
-    """Resample a part of ``pcm``. The result is the same as the part of the completely resampled PCM.
+    """Resample part of ``pcm``. The result matches the same part of the fully resampled PCM.
 
     :param resample: function that resamples PCM.
     :param pcm: the complete PCM.
-    :param rates: sample rates of ``pcm`` and of the result, in Hz.
-    :param start: index of the first sample of the result.
-    :param count: number of samples of the result.
+    :param rates: sample rates of ``pcm`` and the result, in Hz.
+    :param start: index of the result's first sample.
+    :param count: number of samples in the result.
     """
     shared = gcd(*rates)
     down, up = rates[0] // shared, rates[1] // shared
@@ -113,7 +113,7 @@ def _part(resample: Resample, pcm: bytes, rates: tuple[int, int], start: int, co
 
 @cache
 def _resample() -> Resample | None:
-    """Return the function that resamples PCM, or ``None`` if the ``dsp`` extra is not installed."""
+    """Return the resampling function, or ``None`` if the ``dsp`` extra is not installed."""
     try:
         from ...audio.dsp import resample
     except ImportError:
@@ -125,7 +125,7 @@ SILENCE = Voice(b"")
 
 
 def mix(one: bytes, other: bytes) -> bytes:
-    """Mix two pieces of 16-bit PCM of the same length and sample rate. The result is clipped."""
+    """Mix two pieces of 16-bit PCM with the same length and sample rate. The result is clipped."""
     first, second = array("h", one), array("h", other)
     if sys.byteorder == "big":
         first.byteswap()
@@ -139,8 +139,8 @@ def mix(one: bytes, other: bytes) -> bytes:
 def load_voice(what: str | os.PathLike[str] | bytes | Voice | None, name: str) -> Voice:
     """Load speech from a file or from bytes.
 
-    :param what: path of a WAV file (mono at 8, 16, 24 or 48 kHz), content of such a file, or 16-bit PCM at 8 kHz.
-    :param name: name of the parameter, for error messages.
+    :param what: path or content of a WAV file (mono at 8, 16, 24 or 48 kHz), or 16-bit PCM at 8 kHz.
+    :param name: parameter name for error messages.
     :raises InvalidParameter: the audio format is not supported.
     :raises OSError: the file cannot be read.
     """
@@ -167,9 +167,9 @@ def _from_bytes(data: bytes, name: str) -> Voice:
 def voice_of(source: str | os.PathLike[str] | BinaryIO, name: str, shown: object) -> Voice:
     """Load speech from a WAV file.
 
-    :param source: path of the file, or an open binary file.
-    :param name: name of the parameter, for error messages.
-    :param shown: value of the parameter, for error messages.
+    :param source: file path or open binary file.
+    :param name: parameter name for error messages.
+    :param shown: parameter value for error messages.
     :raises InvalidParameter: the audio format is not supported.
     :raises OSError: the file cannot be read.
     """
