@@ -43,7 +43,7 @@ class Decoder:
     G.722 is decoded to 16000 Hz, even if the carrier announces the RTP clock rate of 8000 Hz. Opus is decoded to 48000 Hz.
 
     :ivar name: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``.
-    :ivar sample_rate: sample rate of the PCM in Hz, which may differ from the announced rate.
+    :ivar sample_rate: PCM sample rate in Hz, which may differ from the announced rate.
     :ivar stateful: whether decoding a payload depends on earlier payloads.
     :ivar decode: function that converts a payload to PCM (16-bit signed little-endian mono).
     """
@@ -60,7 +60,7 @@ class Encoder:
 
     :param pack: function that encodes exactly one packet of PCM.
     :ivar name: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``.
-    :ivar sample_rate: sample rate of the PCM in Hz.
+    :ivar sample_rate: PCM sample rate in Hz.
     :ivar ptime: packet duration in milliseconds.
     :ivar stateful: whether a packet depends on earlier packets. If so, the receiver needs every packet, in order.
     :ivar delay: delay that the codec adds to the decoded audio, in samples.
@@ -142,7 +142,7 @@ def encoder_for(
     """Return a new encoder for a codec, the counterpart of :func:`decoder_for`.
 
     :param text: codec name or ``mediaFormat.encoding`` value.
-    :param sample_rate: sample rate of the PCM in Hz, which overrides the rate in ``text``. G.722 accepts 16000, and 8000 (its RTP
+    :param sample_rate: PCM sample rate in Hz, which overrides the rate in ``text``. G.722 accepts 16000, and 8000 (its RTP
         clock rate) as a synonym. Opus accepts 8000, 12000, 16000, 24000 and 48000.
     :param ptime: packet duration in milliseconds, from 5 to 200, which overrides the value in ``text``. The default is 20. G.722
         accepts multiples of 20. Opus accepts 5, 10, 20, 40, 60, 80, 100 and 120.

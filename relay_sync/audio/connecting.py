@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
         :ivar name: name of the stream.
         :ivar status_url: HTTP(S) URL that receives status callbacks for the stream.
-        :ivar status_url_method: HTTP method of the status callbacks, ``POST`` (the default) or ``GET``.
+        :ivar status_url_method: HTTP method for status callbacks, ``POST`` (the default) or ``GET``.
         :ivar extra: additional parameters that this SDK does not define.
         """
 

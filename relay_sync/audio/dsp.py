@@ -1,6 +1,6 @@
 """Sample rate conversion and numpy views of PCM. Requires the ``dsp`` extra.
 
-The resampler is a polyphase FIR filter: a Kaiser-windowed sinc that spans 24 samples of the lower rate on each side. It preserves
+The resampler is a polyphase FIR filter: a Kaiser-windowed sinc that spans 24 lower-rate samples on each side. It preserves
 85 % of the lower rate's bandwidth (3.4 of 4 kHz) and suppresses aliases. The table shows the signal-to-noise ratio in dB,
 including distortion, measured with tones of amplitude 16000. Rounding to 16 bits limits the ratio to 98 dB minus the tone's level
 below full scale.

@@ -66,7 +66,7 @@ class AudioFrame:
     :ivar track: ``inbound`` for the remote party's audio, ``outbound`` for the audio that this party hears.
     :ivar timestamp: time since the start of the stream in seconds, according to the platform's clock.
     :ivar sample_rate: sample rate in Hz.
-    :ivar sequence: sequence number of the platform's message, or ``None`` if the message had none.
+    :ivar sequence: the platform's message sequence number, or ``None`` if the message had none.
     :ivar encoding: ``None`` if the audio was decoded, otherwise the platform's name for the codec.
     """
 
@@ -189,7 +189,7 @@ class FrameBuffer:
     One thread adds frames and is never blocked. Any number of threads can take frames, and each frame is delivered once. When a
     track exceeds its limits, its oldest frames are dropped.
 
-    Adding frames and taking single frames requires no lock, because each change of a shared deque or list is a single atomic
+    Adding frames and taking single frames requires no lock, because each change to a shared deque or list is a single atomic
     call. Frames are stored as tuples, and the reading thread converts them to :class:`AudioFrame`. This saves time on the
     receiving thread and keeps thousands of objects out of the garbage collector. A reader is woken only when enough data is
     available.

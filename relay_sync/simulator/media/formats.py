@@ -6,7 +6,7 @@ packet duration in milliseconds. The modifiers may appear in any order. Names ar
 The following behavior is not documented by the vendor and was chosen for the simulator:
 
 * G.722 is labeled ``audio/G722`` and Opus is labeled ``audio/opus``, which are the registered media types.
-* The sample rate of the audio is always 16000 Hz for G.722 and 48000 Hz for Opus. A rate in the codec name changes only the
+* The audio's sample rate is always 16000 Hz for G.722 and 48000 Hz for Opus. A rate in the codec name changes only the
   announced rate. For example, G.722's RTP clock rate is 8000 Hz.
 * Each message contains one packet.
 """

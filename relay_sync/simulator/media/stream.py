@@ -103,7 +103,7 @@ class Stream:
     :ivar frames_sent: number of frames sent, by track.
     :ivar lost: number of frame intervals skipped because the receiver did not keep up.
     :ivar error: ``StreamError`` value for status callbacks if the stream never started; ``""`` otherwise.
-    :ivar received: last 1000 messages from the receiver. The receiver of a one-way stream should send none.
+    :ivar received: last 1000 messages from the receiver. A one-way stream's receiver should send none.
     :ivar notices: receiver mistakes that the platform would not report, described by kind.
     """
 
