@@ -16,11 +16,10 @@
         sim.expect_phone("+15550101", busy=True)
         agent = sim.expect_phone("+15550102", answers_after=5, hangs_up_after="Goodbye")
 
-The simulator implements the documented protocol. Where the documentation leaves a behavior open, the docstring of the
-responsible module describes what the simulator does.
+The simulator implements the documented protocol. Where the documentation leaves a behavior open, the relevant module's
+docstring describes what the simulator does.
 
-The package is organized in layers. Each layer imports only from the layers listed above it, including imports for type
-checking:
+The package is organized in layers. Each layer imports only from the layers listed above it, even for type checking:
 
 ``core``
     Shared infrastructure: settings, sessions, the frame journal, faults, clocks and schemas.
@@ -29,13 +28,13 @@ checking:
 ``people``
     The telephone network: phones, calls and messages.
 ``methods``
-    Handlers of the RELAY methods, grouped by topic. For example, ``methods.playing`` handles ``calling.play``. The request that
-    a handler receives is defined in ``methods.request``.
+    RELAY method handlers, grouped by topic. For example, ``methods.playing`` handles ``calling.play``. ``methods.request``
+    defines the request object that handlers receive.
 ``relay``, ``http``
     The WebSocket server for RELAY clients, and the HTTP endpoints on the same port (REST commands and recordings).
     ``http.webhooks`` sends status webhooks.
 ``scenario``, ``fault_controls``
-    The methods of :class:`Simulator` that create calls and messages, and the methods that inject faults.
+    :class:`Simulator` methods for creating calls and messages and for injecting faults.
 ``server``
     The :class:`Simulator` class, which assembles the other parts.
 ``http.control``

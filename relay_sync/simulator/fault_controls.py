@@ -1,4 +1,4 @@
-"""Methods of the simulator that wait for clients and inject faults. All methods are thread-safe."""
+"""Simulator methods that wait for clients and inject faults. All methods are thread-safe."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def _check_json(name: str, value: object) -> None:
 
 
 class Controls:
-    """Mixin of :class:`Simulator` with methods that wait for clients and inject faults.
+    """:class:`Simulator` mixin with methods that wait for clients and inject faults.
 
-    The ``times`` parameter of a fault limits how many requests, events or streams it affects. With ``None``, the fault remains
-    active until it is removed.
+    The ``times`` parameter of a fault limits how many requests, events or streams it affects. If it is ``None``, the fault
+    remains active until removed.
     """
 
     journal: Journal
@@ -66,7 +66,7 @@ class Controls:
 
     @property
     def clients(self) -> int:
-        """The number of clients that are connected and authenticated."""
+        """The number of connected and authenticated clients."""
         return len(self._connected())
 
     def _connected(self) -> list[ClientSocket]:
@@ -102,7 +102,7 @@ class Controls:
 
     @property
     def unacknowledged(self) -> list[str]:
-        """The IDs of the events, pings and disconnect requests that await a reply from a connected client."""
+        """The IDs of events, pings and disconnect requests that connected clients have not replied to."""
         return [each for client in self._connected() for each in list(client.pending)]
 
     # -- reply faults --------------------------------------------------------------------------------------------------
@@ -155,9 +155,9 @@ class Controls:
         self.faults.add(RequestFault(kind="hold", method=method), times)
 
     def release(self, method: str | None = None, timeout: float = 5.0) -> int:
-        """Send all held replies, and stop holding further ones.
+        """Send all held replies and stop holding new ones.
 
-        :param method: RELAY method whose replies are released; ``None`` releases the replies of all methods.
+        :param method: RELAY method whose replies to release; ``None`` releases all replies.
         :param timeout: maximum time to wait for the replies to be sent, in seconds.
         :return: number of replies released.
         :raises WaitTimeout: the simulator did not send the replies within ``timeout`` seconds.
@@ -170,7 +170,7 @@ class Controls:
     def wait_for_held(self, method: str | None = None, timeout: float = 5.0) -> None:
         """Wait until at least one reply is held.
 
-        :param method: RELAY method of the reply; ``None`` matches any method.
+        :param method: the reply's RELAY method; ``None`` matches any method.
         :param timeout: maximum time to wait, in seconds.
         :raises WaitTimeout: no reply is held after ``timeout`` seconds.
         """
@@ -181,11 +181,11 @@ class Controls:
     def break_action(self, method: str, details: Mapping[str, Any] | None = None, times: int | None = 1) -> None:
         """Acknowledge requests for a method, but make the resulting action fail.
 
-        The failure is reported in the event that ends the action: a playback ends in state ``error``, a dial in state
-        ``failed``, and a fax is reported as unsuccessful.
+        The event that ends the action reports the failure: a playback ends in state ``error``, a dial in state ``failed``, and
+        a fax is reported as unsuccessful.
 
         :param method: RELAY method that starts an action, such as ``calling.play``.
-        :param details: members that replace parameters of the event. For ``messaging.send``, they apply to the last event, and
+        :param details: event parameters to override. For ``messaging.send``, they apply to the last event, and
             ``message_state`` sets the final state.
         :param times: number of requests affected; ``None`` affects all requests.
         :raises InvalidParameter: the method does not start an action, or the details cannot be serialized to JSON.
@@ -200,7 +200,7 @@ class Controls:
         """Drop events of a type instead of sending them.
 
         :param event_type: event type, such as ``calling.call.play``.
-        :param state: state of the affected events; ``None`` matches any state.
+        :param state: event state to match; ``None`` matches any state.
         :param times: number of events affected; ``None`` affects all events.
         """
         self.faults.add(EventFault(kind="drop", event_type=event_type, state=state), times)
@@ -217,20 +217,20 @@ class Controls:
         """Send additional copies of events of a type.
 
         :param event_type: event type, such as ``calling.call.play``.
-        :param state: state of the affected events; ``None`` matches any state.
+        :param state: event state to match; ``None`` matches any state.
         :param copies: number of additional copies.
-        :param same_id: whether the copies repeat the ID of the original frame. With ``False``, each copy has a new ID.
+        :param same_id: whether the copies reuse the original frame's ID. If ``False``, each copy has a new ID.
         :param times: number of events affected; ``None`` affects all events.
         """
         fault = EventFault(kind="duplicate", event_type=event_type, state=state, copies=copies, same_id=same_id)
         self.faults.add(fault, times)
 
     def delay_event(self, event_type: str, seconds: float, *, state: str | None = None, times: int | None = 1) -> None:
-        """Delay events of a type. Events sent later can overtake them.
+        """Delay events of a type. Later events can overtake them.
 
         :param event_type: event type, such as ``calling.call.play``.
         :param seconds: delay, in seconds.
-        :param state: state of the affected events; ``None`` matches any state.
+        :param state: event state to match; ``None`` matches any state.
         :param times: number of events affected; ``None`` affects all events.
         """
         fault = EventFault(kind="delay", event_type=event_type, state=state, seconds=seconds)
@@ -247,22 +247,22 @@ class Controls:
         error: str = "connection_refused",
         times: int | None = 1,
     ) -> None:
-        """Inject a fault into the audio of the next streams. Several faults can affect the same stream.
+        """Inject an audio fault into the next streams. Several faults can affect the same stream.
 
-        The kinds of faults are:
+        The kinds of fault are:
 
         * ``gap``: skip ``count`` frame intervals. Their sequence numbers are skipped as well.
         * ``duplicate``: send each of ``count`` frame intervals twice.
-        * ``reorder``: send a frame interval after the ``count`` intervals that follow it.
+        * ``reorder``: send a frame interval after the next ``count`` intervals.
         * ``garbage``: send an invalid message before each of ``count`` frame intervals.
         * ``drop``: close the connection without a ``stop`` message and without a closing handshake.
-        * ``reset``: the same as ``drop``, but with a TCP reset.
+        * ``reset``: like ``drop``, but with a TCP reset.
         * ``wrong codec``: encode the audio differently than announced: PCMA and PCMU are swapped, L16 is sent in big-endian
           byte order, and other codecs are replaced by PCMU.
         * ``refuse``: fail to start the stream, with ``error`` as the cause.
 
         :param kind: kind of fault, from the list above.
-        :param at: first frame interval affected, counted from 0. If the stream has less audio, it sends silence until then.
+        :param at: first frame interval affected, counted from 0. A stream with less audio sends silence until this interval.
             ``sim.faults.unused()`` lists faults that were not reached because the stream ended earlier.
         :param count: number of frame intervals, for ``gap``, ``duplicate``, ``reorder`` and ``garbage``.
         :param error: documented ``StreamError`` value, for ``refuse``.
@@ -277,14 +277,13 @@ class Controls:
         self.faults.add(MediaFault(kind=kind, at=at, count=count, error=error), times)
 
     def clear_faults(self) -> None:
-        """Remove all pending faults. Replies that are already held stay held until :meth:`release` is called."""
+        """Remove all pending faults. Held replies stay held until :meth:`release` is called."""
         self.faults.clear()
 
     # -- raw frames, events and pings ----------------------------------------------------------------------------------
 
     def send_raw(self, text: str, timeout: float = 5.0) -> None:
-        """Send text unchanged on all open connections, whether or not they are authenticated. The text is not recorded in the
-        journal.
+        """Send text unchanged on all open connections, authenticated or not. The text is not recorded in the journal.
 
         :param text: text to send.
         :param timeout: maximum time to wait for the text to be sent, in seconds.
@@ -303,13 +302,13 @@ class Controls:
     def send_event(self, event_type: str, params: dict[str, Any], *, timeout: float = 5.0, **members: Any) -> None:
         """Send an event to the clients.
 
-        If ``params`` contains the ``call_id`` of an active call, only the client that controls the call receives the event.
+        If ``params`` contains an active call's ``call_id``, only the client that controls the call receives the event.
         Otherwise, all connected clients receive it.
 
         :param event_type: event type.
-        :param params: parameters of the event.
+        :param params: event parameters.
         :param timeout: maximum time to wait for the event to be sent, in seconds.
-        :param members: members to add to the envelope or to replace in it, such as ``event_channel="..."``.
+        :param members: envelope members to add or replace, such as ``event_channel="..."``.
         :raises InvalidParameter: a value cannot be serialized to JSON, such as NaN or infinity.
         :raises WaitTimeout: the simulator did not send the event within ``timeout`` seconds.
         """
@@ -349,7 +348,7 @@ class Controls:
         """Close all RELAY connections without a closing handshake. Sessions and calls stay alive.
 
         :param reset: whether to reset the TCP connections instead of closing them.
-        :param timeout: maximum time to wait for the connections to be closed by the simulator, in seconds.
+        :param timeout: maximum time to wait for the simulator to close the connections, in seconds.
         :raises WaitTimeout: a connection is still open after ``timeout`` seconds.
         """
         given.yes("reset", reset)
@@ -363,10 +362,10 @@ class Controls:
         self._world.board.wait_for(lambda: not cut & self._world.clients.keys(), timeout, "the sockets to close")
 
     def restart(self, restart: bool = True, *, patience: float = 2.0, timeout: float = 5.0) -> None:
-        """Ask all clients to disconnect with ``signalwire.disconnect``, and close their connections when they reply.
+        """Send ``signalwire.disconnect`` to all clients, and close each client's connection when it replies.
 
-        :param restart: value of the ``restart`` member of the request. With ``True``, the simulator discards the sessions and
-            clients must start new ones.
+        :param restart: value of the request's ``restart`` member. If ``True``, the simulator discards the sessions, and clients
+            must start new ones.
         :param patience: maximum time to wait for a reply before closing the connection, in seconds.
         :param timeout: maximum time to wait for the requests to be sent, in seconds.
         :raises WaitTimeout: the simulator did not send the requests within ``timeout`` seconds.
@@ -445,7 +444,7 @@ class Controls:
             self._server = self._listen()
 
     def stop_reading(self, stop: bool = True, timeout: float = 5.0) -> None:
-        """Stop or resume reading from the open connections, to simulate a server that hangs.
+        """Stop or resume reading from the open connections, to simulate a hung server.
 
         :param stop: whether to stop reading; ``False`` resumes it.
         :param timeout: maximum time to wait for the change to take effect, in seconds.

@@ -1,4 +1,4 @@
-"""RELAY server of the simulator: accepts WebSocket connections, reads frames and dispatches requests to handlers.
+"""The simulator's RELAY server, which accepts WebSocket connections, reads frames and dispatches requests to handlers.
 
 All code in this module runs on the loop thread.
 """
@@ -139,7 +139,7 @@ class RelayServer:
             client.timer = self._world.loop.call_later(self._world.settings.ping_interval, self._ping, client)
 
     def _ping(self, client: ClientSocket) -> None:
-        """Ping a client and disconnect it if it does not reply within ``ping_timeout``, like the platform does."""
+        """Ping a client and disconnect it if it does not reply within ``ping_timeout``, as the platform does."""
         if client.number not in self._world.clients:
             return
         if client.session is None:

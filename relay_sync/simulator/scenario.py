@@ -1,4 +1,4 @@
-"""Methods of the simulator that create inbound calls, messages and tasks, and that configure how phones respond.
+"""Simulator methods that create inbound calls, messages and tasks, and configure how phones respond.
 
 All methods are thread-safe.
 """
@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 
 
 class Story:
-    """Mixin of :class:`Simulator` with methods for calls, phones, sounds and messages."""
+    """:class:`Simulator` mixin with methods for calls, phones, sounds and messages."""
 
     settings: Settings
     _platform: Platform
@@ -55,27 +55,27 @@ class Story:
     ) -> Phone:
         """Place an inbound call to the application.
 
-        The simulator offers the call to one of the clients that receive the context. If no such client is connected, the call
-        waits for one until ``ring_timeout`` expires.
+        The simulator offers the call to one client that receives the context. If no such client is connected, the call waits
+        for one until ``ring_timeout`` expires.
 
         :param to: called number or ``sip:`` address.
         :param from_: caller's number or ``sip:`` address, or ``anonymous``.
-        :param context: context of the call. Only clients that receive this context are offered the call.
-        :param says: caller's speech, sent on the ``inbound`` track of streams: path of a WAV file, PCM16 bytes at 8 kHz, or
-            ``None`` for silence. A list of sentences answers speech prompts instead, one sentence per prompt.
-        :param hears: audio that the caller hears, sent on the ``outbound`` track of streams: path of a WAV file, PCM16 bytes at
-            8 kHz, or ``None`` for silence.
+        :param context: the call's context. Only clients that receive this context are offered the call.
+        :param says: caller's speech, sent on streams' ``inbound`` track: WAV file path, PCM16 bytes at 8 kHz, or ``None`` for
+            silence. A list of sentences answers speech prompts instead, one sentence per prompt.
+        :param hears: audio that the caller hears, sent on streams' ``outbound`` track: WAV file path, PCM16 bytes at 8 kHz, or
+            ``None`` for silence.
         :param presses: digits that the caller presses when the application collects digits. A list contains the digits for each
             prompt in turn.
         :param hangs_up_after: when the caller hangs up. A number is a delay after the answer, in seconds. A string is a cue:
             the caller hangs up after a playback whose text, URL or ringtone name contains it. With ``media="fast"``, the delay
-            passes at the speed of the media while a playback or recording is running.
+            passes at media speed while a playback or recording is running.
         :param hangs_up_after_speaking: whether the caller hangs up when the first stream has sent all of ``says``.
         :param answered_by: who answers, as reported by detectors: ``human``, ``machine``, ``fax`` or ``nobody``.
         :param beep: whether a ``machine`` beeps after its greeting.
-        :param silent: whether the caller never reacts. Timeouts that wait for the caller then expire immediately. The same
-            applies after all digits of ``presses`` or all sentences of ``says`` have been used. Timeouts that wait for another
-            party, such as an agent in a queue, are not shortened.
+        :param silent: whether the caller never reacts. Timeouts that wait for the caller then expire immediately, as they do
+            once all digits in ``presses`` or all sentences in ``says`` have been used. Timeouts that wait for another party,
+            such as an agent in a queue, are not shortened.
         :param timeout: maximum time to wait for the simulator to place the call, in seconds.
         :param ring_timeout: time after which the caller abandons an unanswered call, in seconds.
         :return: the caller's phone.
@@ -133,8 +133,8 @@ class Story:
         By default, a phone rings for one second and then answers, and the callee stays silent. At most one of ``busy``,
         ``no_answer``, ``declines`` and ``unreachable`` may be true.
 
-        :param number: number, ``sip:`` address or other address of the phone, exactly as the application dials it.
-        :param answers_after: ringing time before the phone answers, in seconds. With ``None``, it rings until
+        :param number: the phone's number, ``sip:`` address or other address, exactly as the application dials it.
+        :param answers_after: ringing time before the phone answers, in seconds. If ``None``, it rings until
             :meth:`Phone.answer` or :meth:`Phone.hang_up` is called.
         :param busy: whether the phone is busy.
         :param no_answer: whether the phone rings without being answered.
@@ -144,13 +144,13 @@ class Story:
         :param beep: whether a ``machine`` beeps after its greeting.
         :param presses: digits that the callee presses when the application collects digits. A list contains the digits for each
             prompt in turn.
-        :param says: callee's speech: path of a WAV file, PCM16 bytes at 8 kHz, ``None`` for silence, or a list of sentences,
-            one for each speech prompt.
+        :param says: callee's speech: WAV file path, PCM16 bytes at 8 kHz, ``None`` for silence, or a list of sentences, one for
+            each speech prompt.
         :param hangs_up_after: when the callee hangs up. A number is a delay after the answer, in seconds. A string is a cue:
             the callee hangs up after a playback whose text, URL or ringtone name contains it.
         :param silent: whether the callee never reacts. Timeouts that wait for the callee then expire immediately.
-        :param times: number of calls to which this configuration applies; ``None`` applies it to all calls. Configurations with
-            a limit are used first, in the order in which they were added.
+        :param times: number of calls that use this configuration; ``None`` applies it to all calls. Configurations with a limit
+            are used first, in the order they were added.
         :return: the expected phone, which records the calls that it receives.
         :raises InvalidParameter: a value is invalid.
         """
@@ -174,13 +174,13 @@ class Story:
     # -- sounds --------------------------------------------------------------------------------------------------------
 
     def expect_sound(self, url: str, sound: float | Audio = None) -> None:
-        """Set the duration or the audio of a URL that the application plays.
+        """Set the duration or audio for a URL that the application plays.
 
         The simulator does not download anything. URLs without a configured sound play for three seconds.
 
-        :param url: URL of the sound, exactly as the application plays it.
-        :param sound: duration in seconds, or audio as the path of a WAV file or PCM16 bytes at 8 kHz. With ``None``, playing
-            the URL fails.
+        :param url: the sound's URL, exactly as the application plays it.
+        :param sound: duration in seconds, or audio as a WAV file path or PCM16 bytes at 8 kHz. If ``None``, playing the URL
+            fails.
         :raises InvalidParameter: the duration is not positive, or the audio format is not supported.
         """
         url = given.name_of("url", url)
@@ -209,10 +209,10 @@ class Story:
         :param to: recipient's number.
         :param ends: last state that the simulator reports. The final states are ``delivered``, ``undelivered`` and ``failed``.
             With ``queued``, ``initiated`` or ``sent``, the message stays in that state.
-        :param reason: reason included in the event for the last state; ``""`` omits it.
-        :param before_reply: whether the first state event is sent before the reply to the request. The platform allows this
+        :param reason: reason to include in the last state's event; ``""`` omits it.
+        :param before_reply: whether to send the first state event before replying to the request. The platform allows this
             order.
-        :param times: number of messages to which this outcome applies; ``None`` applies it to all messages.
+        :param times: number of messages that have this outcome; ``None`` applies it to all messages.
         :raises InvalidParameter: the state is unknown, or another value is invalid.
         """
         if given.words("ends", ends) not in WAYS:
@@ -236,15 +236,15 @@ class Story:
     ) -> str:
         """Send an inbound message to the application.
 
-        The simulator delivers the message to one of the clients that receive the context. If no such client is connected, the
-        message waits for one.
+        The simulator delivers the message to one client that receives the context. If no such client is connected, the message
+        waits for one.
 
         :param to: recipient's number.
         :param from_: sender's number or short code.
-        :param body: text of the message.
-        :param media: URLs of media attached to the message.
-        :param tags: tags of the message.
-        :param context: context of the message.
+        :param body: message text.
+        :param media: URLs of the attached media.
+        :param tags: message tags.
+        :param context: message context.
         :param timeout: maximum time to wait for the simulator to accept the message, in seconds.
         :return: the message ID.
         :raises InvalidParameter: a value is invalid.
@@ -268,11 +268,11 @@ class Story:
     def task(self, message: Mapping[str, Any], *, context: str = "default", timeout: float = 5.0) -> None:
         """Send a task to the application, as the REST API does.
 
-        The simulator delivers the task to one of the clients that receive the context. If no such client is connected, the task
-        waits for one.
+        The simulator delivers the task to one client that receives the context. If no such client is connected, the task waits
+        for one.
 
-        :param message: contents of the task, which must be serializable as a JSON object.
-        :param context: context of the task.
+        :param message: task contents, which must be serializable as a JSON object.
+        :param context: task context.
         :param timeout: maximum time to wait for the simulator to accept the task, in seconds.
         :raises InvalidParameter: the message cannot be serialized as a JSON object.
         :raises WaitTimeout: the simulator did not accept the task within ``timeout`` seconds.

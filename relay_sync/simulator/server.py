@@ -85,7 +85,7 @@ bridging.CONNECTORS["stream"] = stream_device.KIND
 
 
 class Credentials(TypedDict):
-    """Keyword arguments of ``RelayClient`` for connecting to a simulator: ``RelayClient(**sim.credentials)``."""
+    """``RelayClient`` keyword arguments for connecting to a simulator: ``RelayClient(**sim.credentials)``."""
 
     project: str
     token: str
@@ -114,27 +114,27 @@ class Simulator(Controls, Story):
     :param ptime: duration of one audio frame, in seconds: a multiple of 0.001 from 0.005 to 0.2.
     :param speed: speed of media, and of timeouts that wait for a party, relative to real time: from 0.001 to 1000000.
     :param media_ssl_context: client-side TLS context for streams to ``wss`` URLs.
-    :param record_seconds: maximum amount of audio to keep for each track of a stream, in seconds.
-    :param dial_timeout: timeout for connecting to the receiver of a stream, in seconds.
+    :param record_seconds: maximum amount of audio to keep for each stream track, in seconds.
+    :param dial_timeout: timeout for connecting to a stream's receiver, in seconds.
     :param refuse_with: response to invalid credentials: ``"error"`` for JSON-RPC error -32002, or ``"result"`` for a result
         with an error code. SignalWire's documentation describes both.
     :param on_bad_resume: response to a resume request with an unknown protocol or an invalid authorization state: ``"refuse"``,
         or ``"fresh"`` for a new session. SignalWire's documentation describes both.
-    :param replay_events: whether events for a disconnected client are kept and sent when it resumes its session. Off by
-        default, because the platform does not guarantee it.
+    :param replay_events: whether to keep a disconnected client's events and send them when it resumes its session. Off by
+        default, because the platform does not guarantee this.
     :param finish_streams: whether streams, recordings and other actions send a ``finished`` event when their call ends. The
-        platform does not guarantee this event; disable it to test how a client copes without it.
-    :param dial_winner: encoding of the flag that marks the answered call of a dial: ``"string"`` for the text ``"true"``, or
+        platform does not guarantee this event. Use ``False`` to test how a client copes without it.
+    :param dial_winner: encoding of the flag that marks a dial's answered call: ``"string"`` for the text ``"true"``, or
         ``"boolean"``. SignalWire's documentation describes both.
-    :param status_dialect: format of status callbacks for streams. ``"relay"`` sends events as JSON and does not report errors.
+    :param status_dialect: format of stream status callbacks. ``"relay"`` sends events as JSON and does not report errors.
         ``"cxml"`` sends the form fields of a ``statusCallback``, including the documented ``StreamError`` values.
     :param signing_key: key for signing status webhooks; ``None`` sends them unsigned.
-    :param strict: whether to reject unknown parameters, including those of nested objects, and to close streams when the
+    :param strict: whether to reject unknown parameters, including those in nested objects, and to close streams when the
         receiver sends data that the platform would drop or garble without an error (see ``Stream.notices``).
     :param allow_remote: whether streams and webhooks may connect to other machines.
     :param ping_interval: interval between pings to each client, in seconds; ``None`` disables pings. The platform's interval is
         not documented.
-    :param ping_timeout: time to wait for the reply to a ping before the client is disconnected, in seconds.
+    :param ping_timeout: time to wait for a ping reply before disconnecting the client, in seconds.
     :param max_frame: maximum size of a received message, in bytes.
     :param max_connections: maximum number of open connections. When it is exceeded, the oldest unauthenticated connection is
         closed.
@@ -143,7 +143,7 @@ class Simulator(Controls, Story):
     :param hosts: additional host names accepted in the ``Host`` header, for a simulator that listens on loopback.
     :raises InvalidParameter: a value is invalid.
 
-    :ivar journal: journal of the frames on all connections.
+    :ivar journal: journal of frames on all connections.
     :ivar webhooks: status webhooks sent by the simulator, with their outcomes.
     """
 
@@ -279,7 +279,7 @@ class Simulator(Controls, Story):
             raise SimulatorClosed("the simulator is not running: it is closed or not started") from None
 
     def close(self, timeout: float = 5.0) -> None:
-        """Close all connections with close code 1001 and stop all threads of the simulator.
+        """Close all connections with close code 1001 and stop all simulator threads.
 
         Active calls end without an event. :meth:`close` is idempotent.
 
@@ -304,12 +304,12 @@ class Simulator(Controls, Story):
 
     @property
     def port(self) -> int:
-        """The port on which the simulator listens."""
+        """The port the simulator listens on."""
         return self._port
 
     @property
     def url(self) -> str:
-        """The WebSocket URL of the simulator, such as ``ws://127.0.0.1:PORT``."""
+        """The simulator's WebSocket URL, such as ``ws://127.0.0.1:PORT``."""
         return f"{'wss' if self.settings.ssl_context else 'ws'}://{url_host(self.settings.host)}:{self._port}"
 
     @property
@@ -323,15 +323,15 @@ class Simulator(Controls, Story):
     def rest_requests(self) -> list[RestEntry]:
         """The most recent HTTP requests, oldest first.
 
-        REST commands and downloads of recordings are included. WebSocket handshakes are not.
+        REST commands and recording downloads are included, but WebSocket handshakes are not.
         """
         return list(self._door.entries)
 
     def add_recording(self, wav: bytes) -> str:
-        """Serve a WAV file at ``/recordings/<id>.wav``, like a recording of a call.
+        """Serve a WAV file at ``/recordings/<id>.wav``, like a call recording.
 
         :param wav: contents of the WAV file.
-        :return: the URL of the recording.
+        :return: the recording's URL.
         :raises InvalidParameter: ``wav`` is not bytes.
         """
         if not isinstance(wav, bytes | bytearray | memoryview):

@@ -1,8 +1,8 @@
-"""Scheduler for the steps of the simulation. Runs on the loop thread.
+"""Scheduler for simulation steps. Runs on the loop thread.
 
-Follow-up steps are scheduled relative to the time when the current step was due, even if it runs late. This preserves the order
-of steps at any :mod:`pace <relay_sync.simulator.core.pace>` when the loop thread falls behind. External input, such as a
-client's command, is timestamped when the loop thread receives it. Simulated time does not advance while the input is handled.
+Follow-up steps are scheduled relative to the current step's due time, even if that step runs late. This preserves the order of
+steps at any :mod:`pace <relay_sync.simulator.core.pace>` when the loop thread falls behind. External input, such as a client's
+command, is timestamped when the loop thread receives it. Simulated time does not advance while the input is handled.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["CallClock", "Clock"]
 
 @define(eq=False)
 class Clock:
-    """Simulation time, based on the clock of the loop."""
+    """Simulation time, based on the loop's clock."""
 
     _loop: Loop = field(repr=False)
     _due: float | None = field(default=None, init=False)
@@ -29,7 +29,7 @@ class Clock:
 
     @property
     def now(self) -> float:
-        """The time when the current step was due or the current input was received. On other threads, the current time."""
+        """The current step's due time, or the time when the current input was received. On other threads, the current time."""
         if not self._loop.on_loop_thread:
             return self._loop.time()
         return max(self._loop.turn_began, self._latest) if self._due is None else self._due
@@ -61,12 +61,11 @@ class _Alarm:
 
 @define(eq=False)
 class CallClock:
-    """Clock of one call, in simulated seconds.
+    """A call's clock, in simulated seconds.
 
-    The clock runs at media speed while at least one operation with a fixed duration, such as a playback, is in progress.
-    Otherwise it runs in real time. For example, a caller who hangs up after two seconds always hears the first two seconds of a
-    prompt, even if the prompt is played 1000 times faster. If nothing is being played, the same caller hangs up after two real
-    seconds.
+    The clock runs at media speed while at least one fixed-duration operation, such as a playback, is in progress. Otherwise it
+    runs in real time. For example, a caller who hangs up after two seconds always hears the first two seconds of a prompt, even
+    if the prompt is played 1000 times faster. If nothing is being played, the same caller hangs up after two real seconds.
     """
 
     _clock: Clock = field(repr=False)
@@ -124,7 +123,7 @@ class CallClock:
             self.cancel(name)
 
     def busy(self, more: int) -> None:
-        """Update the number of operations with a fixed duration that are in progress: 1 when one starts, -1 when it ends."""
+        """Add ``more``, which is 1 or -1, to the number of in-progress fixed-duration operations."""
         if bool(self._busy) == bool(self._busy + more):
             self._busy += more
             return

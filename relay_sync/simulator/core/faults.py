@@ -1,6 +1,6 @@
 """Faults that tests inject into the simulator.
 
-Pending faults are kept in a list. A fault is removed from the list after it has been applied as often as requested.
+Pending faults are kept in a list. A fault is removed once it has been applied as often as requested.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _ORDERS = {"refuse": "refuse", "fail": "fail", "drop": "drop_reply", "hold": "ho
 
 
 def _is_code(value: object) -> bool:
-    """Return whether a value is an integer of at most 15 digits or its decimal representation."""
+    """Return whether a value is an integer of at most 15 digits, as a number or a string."""
     if isinstance(value, str):
         return re.fullmatch("-?[0-9]{1,15}", value) is not None
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -55,7 +55,7 @@ def _at(params: Any, path: tuple[str, ...]) -> Any:
 
 @frozen(kw_only=True)
 class RequestFault:
-    """Fault in the response to requests for a method.
+    """Fault in responses to requests for a method.
 
     :ivar kind: ``refuse`` (reply with an error code in the result), ``fail`` (reply with a JSON-RPC error), ``drop`` (execute
         the request without replying), ``hold`` (execute the request and hold the reply until it is released) or ``break``
@@ -85,12 +85,12 @@ class RequestFault:
 
 @frozen(kw_only=True)
 class EventFault:
-    """Fault in the delivery of events of a type.
+    """Fault in delivering events of a type.
 
     :ivar kind: ``drop``, ``duplicate`` or ``delay``.
-    :ivar state: state of the affected events; ``None`` matches any state.
+    :ivar state: event state to match; ``None`` matches any state.
     :ivar copies: number of additional copies.
-    :ivar same_id: whether copies repeat the ID of the original frame.
+    :ivar same_id: whether copies reuse the original frame's ID.
     :raises InvalidParameter: the event type or the state is misspelled, or another value is invalid.
     """
 
@@ -120,12 +120,12 @@ class EventFault:
 
 @frozen(kw_only=True)
 class MediaFault:
-    """Fault in the audio of a stream.
+    """Fault in a stream's audio.
 
     :ivar kind: kind of fault; see ``Controls.disturb_stream``.
     :ivar at: first frame interval affected, counted from 0.
     :ivar count: number of frame intervals affected.
-    :ivar error: ``StreamError`` value of a refused stream.
+    :ivar error: ``StreamError`` value for a refused stream.
     """
 
     kind: str
@@ -159,8 +159,8 @@ class Faults:
     _lock: threading.Lock = field(factory=lambda: threading.Lock(), init=False, repr=False)
 
     def add(self, fault: RequestFault | EventFault | MediaFault, times: int | None) -> None:
-        """Add a fault that is applied ``times`` times, or always if ``times`` is ``None``. Faults that were added first are
-        applied first.
+        """Add a fault that is applied ``times`` times, or always if ``times`` is ``None``. Faults are applied in the order they
+        were added.
         """
         times = given.times(times)
         with self._lock:
@@ -169,8 +169,7 @@ class Faults:
     def unused(self) -> list[str]:
         """Return descriptions of the faults that were not applied as often as requested.
 
-        Faults that were removed are not included. Tests can assert that the list is empty, to verify that each injected fault
-        occurred.
+        Removed faults are not included. Tests can assert that the list is empty to verify that each injected fault occurred.
         """
         with self._lock:
             return [*filter(None, (rule.unmet() for rule in self._rules)), *self._missed]
@@ -215,7 +214,7 @@ class Faults:
             return [rule.fault for rule in rules if isinstance(rule.fault, MediaFault)]
 
     def lift(self, kind: str, name: str | None = None) -> None:
-        """Remove faults of a kind, either all of them or only those for one method or event type."""
+        """Remove all faults of a kind, or only the faults for one method or event type."""
         with self._lock:
             self._rules = [rule for rule in self._rules if rule.fault.kind != kind or name not in (None, _name(rule))]
 

@@ -1,7 +1,7 @@
 """Serialization and parsing of JSON-RPC 2.0 frames.
 
-The simulator does not share this code with the SDK. Otherwise a mistake in the shared code would go unnoticed, because both
-sides would agree on it.
+The simulator does not share this code with the SDK. A mistake in shared code would go unnoticed, because both sides would agree
+on it.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def number(name: str, value: Any, low: int = 0, high: int = _MOST) -> int:
 
 
 def times(value: Any) -> int | None:
-    """Check the number of times that a setting applies; ``None`` means always."""
+    """Check how many times a setting applies; ``None`` means always."""
     if value is not None and (type(value) is not int or not 1 <= value <= _MOST):
         raise InvalidParameter("times", value, "at least 1, or None for always")
     return value

@@ -1,4 +1,4 @@
-"""Journal of the frames sent and received on RELAY connections."""
+"""Journal of frames sent and received on RELAY connections."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ def masked(value: Any, depth: int = 0) -> Any:
 class Entry:
     """Frame recorded in the journal.
 
-    A frame has the direction ``"lost"`` if it was not sent, because a fault dropped it or because the session was disconnected.
+    A frame's direction is ``"lost"`` if it was not sent because a fault dropped it or the session was disconnected.
 
     :ivar direction: ``"in"`` from a client, ``"out"`` to a client, or ``"lost"``.
     :ivar time: time when the frame was received or sent, from ``time.monotonic()``.
-    :ivar connection: number of the connection, counted from 1; 0 if there was none.
+    :ivar connection: connection number, counted from 1; 0 if there was no connection.
     :ivar frame: parsed JSON, including secrets; ``None`` if the frame is not valid JSON.
     :ivar text: raw text of a frame that is not valid JSON, otherwise empty.
     """
@@ -87,7 +87,7 @@ class Entry:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The parameters of the request. For an event, these are the parameters inside the event. ``{}`` if there are none."""
+        """The request's parameters or, for an event, the parameters inside its envelope. ``{}`` if there are none."""
         params = self.frame.get("params") if isinstance(self.frame, dict) else None
         if self.method == "signalwire.event" and isinstance(params, dict):
             params = params.get("params")
@@ -95,7 +95,7 @@ class Entry:
 
     @property
     def event_type(self) -> str:
-        """The type of the event in the frame; ``""`` if the frame is not an event."""
+        """The event type; ``""`` if the frame is not an event."""
         if self.method != "signalwire.event":
             return ""
         params = self.frame.get("params")
@@ -112,7 +112,7 @@ class Notice:
     :ivar time: time of the notice, from ``time.monotonic()``.
     :ivar call_id: ID of the call.
     :ivar control_id: control ID of the stream or operation.
-    :ivar kind: a kind listed in ``Stream.notices``, ``not carried out``, or ``not opened`` (the stream of a conference).
+    :ivar kind: a kind listed in ``Stream.notices``, ``not carried out``, or ``not opened`` (a conference's stream).
     :ivar text: description of the problem.
     """
 
@@ -127,7 +127,7 @@ class Notice:
 class Reader:
     """Incremental reader that returns each entry of a journal once.
 
-    With a reader, a wait that checks its condition repeatedly examines only new entries instead of the whole journal.
+    A wait that checks its condition repeatedly uses a reader to examine only new entries instead of the whole journal.
     """
 
     _journal: Journal
@@ -176,7 +176,7 @@ class Journal:
         """Record a frame.
 
         :param direction: ``"in"``, ``"out"`` or ``"lost"``; see :class:`Entry`.
-        :param connection: number of the connection; 0 if there is none.
+        :param connection: connection number; 0 if there is no connection.
         :param frame: parsed JSON; ``None`` if the frame is not valid JSON.
         :param text: raw text of a frame that is not valid JSON.
         """
@@ -191,7 +191,7 @@ class Journal:
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """The last 1000 notices about mistakes of audio receivers and about features that the simulator does not implement.
+        """The last 1000 notices about mistakes by audio receivers and about features that the simulator does not implement.
 
         Each kind of mistake is reported once per stream. Tests of a receiver can assert that there are no notices.
         """
@@ -217,7 +217,7 @@ class Journal:
         return len(self._entries)
 
     def requests(self, method: str) -> list[dict[str, Any]]:
-        """Return all requests from clients for a method, as complete frames in the order of arrival.
+        """Return all client requests for a method, as complete frames in order of arrival.
 
         :param method: RELAY method, such as ``calling.play``.
         """
@@ -225,7 +225,7 @@ class Journal:
         return [entry.frame for entry in self if entry.direction == "in" and entry.method == method]
 
     def events(self, event_type: str) -> list[dict[str, Any]]:
-        """Return the parameters of all events of a type that were sent to clients, in order.
+        """Return the parameters of all events of a type sent to clients, in order.
 
         :param event_type: event type, such as ``calling.call.play``.
         """
@@ -244,7 +244,7 @@ class Journal:
         return None
 
     def wait_for(self, predicate: Callable[[Entry], bool], timeout: float = 5.0) -> Entry:
-        """Return the first entry for which ``predicate`` returns true. If there is none, wait for it.
+        """Return the first entry for which ``predicate`` returns true, waiting for it if necessary.
 
         :param predicate: function called with each :class:`Entry`.
         :param timeout: maximum time to wait, in seconds.
@@ -254,12 +254,12 @@ class Journal:
         return Reader(self).wait_for_entry(lambda _, entry: predicate(entry), timeout)
 
     def numbered(self) -> list[tuple[int, Entry]]:
-        """Return all entries with their numbers. The number of an entry is the number of entries recorded before it."""
+        """Return all entries with their numbers. An entry's number is the count of entries recorded before it."""
         with self._lock:
             return list(enumerate(self._entries, self._gone))
 
     def _since(self, number: int) -> tuple[list[tuple[int, Entry]], int]:
-        """Return the entries from a number onward with their numbers, and the number of the next entry to be recorded."""
+        """Return the numbered entries starting at ``number``, and the number that the next new entry will have."""
         with self._lock:
             first = max(number, self._gone)
             found = list(enumerate(itertools.islice(self._entries, first - self._gone, None), first))
@@ -294,5 +294,5 @@ class Journal:
 
 
 def settle_with(journal: Journal, settle: Callable[[], object]) -> None:
-    """Register a function that waits on the journal call before they return; see :class:`Noticeboard`."""
+    """Register a function to call before each wait on the journal returns; see :class:`Noticeboard`."""
     journal._board.settle = settle

@@ -1,23 +1,22 @@
 """RELAY methods with their parameters and acknowledgments.
 
-The table in this module was written from the vendor's JSON schemas and AsyncAPI description. A parameter is
-required if either source requires it. The text of an acknowledgment is copied from AsyncAPI, or from the porting guide if
-AsyncAPI has none. The table is intentionally independent of the SDK. If both shared a definition, a mistake in it would go
-unnoticed.
+The table in this module was written from the vendor's JSON schemas and AsyncAPI description. A parameter is required if either
+source requires it. Acknowledgment texts are copied from AsyncAPI, or from the porting guide if AsyncAPI has none. The table is
+intentionally independent of the SDK, because a mistake in a shared definition would go unnoticed.
 
 Each entry has the form ``name | acknowledgment | scope | parameters``. Indented lines continue the previous line.
 
 * The scope is ``call`` for methods that are addressed to a call. They require ``node_id`` and ``call_id``, which the table does
   not repeat, and their reply echoes ``call_id`` and ``control_id``. The scope ``mute`` is the same, except that the documented
-  reply echoes neither. The scope of other methods is empty.
+  reply echoes neither. Other methods have an empty scope.
 * A parameter consists of its name, ``!`` if it is required, ``:`` and a type, ``?`` if it is nullable, the allowed values
-  ``{a,b}``, and limits ``[low..high]``, or ``(low..high]`` to exclude the lower limit. Limits apply to the value of a number
-  and to the length of a string or list.
+  ``{a,b}``, and limits ``[low..high]``, or ``(low..high]`` to exclude the lower limit. Limits apply to a number's value and to
+  the length of a string or list.
 * The types are ``s`` string, ``d`` string of decimal digits, ``i`` integer (``1.0`` is read as ``1``, see ``frames``), ``n``
   number, ``b`` boolean, ``o`` object, ``a`` list, ``as`` list of strings, ``ao`` list of objects, ``aao`` list of lists of
   objects and ``x`` any type. ``a|o|s`` is a union.
 
-Parameters that are not in the table are accepted, because the schemas are open, unless the simulator was started with
+Because the schemas are open, parameters that are not in the table are accepted unless the simulator was started with
 ``strict=True``.
 """
 
@@ -162,7 +161,7 @@ def _is_object(value: Any) -> bool:
     return isinstance(value, dict)
 
 
-# Types by their code in the table: a predicate, and the name of the type in error messages. JSON booleans are not numbers,
+# Types by their code in the table: a predicate, and the type's name in error messages. JSON booleans are not numbers,
 # although bool is a subclass of int in Python.
 _TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "s": (_is_text, "a string"),
@@ -181,7 +180,7 @@ _TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 @frozen(kw_only=True)
 class Parameter:
-    """Parameter of a method and the constraints on its value."""
+    """A method's parameter and the constraints on its value."""
 
     name: str
     types: tuple[str, ...]
@@ -222,7 +221,7 @@ class Parameter:
 class Method:
     """RELAY method and its parameters.
 
-    :ivar message: text of the acknowledgment.
+    :ivar message: acknowledgment text.
     :ivar on_call: whether the method is addressed to a call.
     :ivar echoes: whether the acknowledgment echoes ``call_id`` and ``control_id``.
     """
@@ -235,7 +234,7 @@ class Method:
 
     @property
     def schema_error(self) -> str:
-        """The message of the error for malformed parameters.
+        """The error message for malformed parameters.
 
         Only ``Invalid CallTapParams`` is documented. The messages for other methods follow the same pattern.
         """
@@ -246,7 +245,7 @@ class Method:
     def malformed(self, params: Mapping[str, Any], *, strict: bool = False) -> list[str]:
         """Return error messages for parameters that are missing or have the wrong type.
 
-        With ``strict``, unknown parameters are reported as well, with the most similar known name as a suggestion.
+        If ``strict`` is set, unknown parameters are also reported, with the most similar known name as a suggestion.
         """
         problems = [
             f"{name} is required" for name, wanted in self.parameters.items() if wanted.required and name not in params

@@ -1,4 +1,4 @@
-"""Validation of the names of methods, events and states that tests pass to a simulator.
+"""Validation of method, event and state names that tests pass to a simulator.
 
 Misspelled names are rejected, because a fault or a wait with such a name would never match anything.
 """
@@ -110,7 +110,7 @@ BREAKABLE: Final = (ACTIVITIES - {"calling.bind_digit"}) | {"calling.dial", "mes
 
 
 def check_breakable(value: str) -> str:
-    """Return the name of a method if its action can be made to fail.
+    """Return a method name if the method's action can be made to fail.
 
     :raises InvalidParameter: the method is unknown, or its action cannot be made to fail.
     """
@@ -126,15 +126,15 @@ def check_breakable(value: str) -> str:
 
 
 def check_method(value: str, name: str = "method") -> str:
-    """Return the name of a method. Unknown names are accepted unless they appear to be misspelled.
+    """Check and return a method name. Unknown names are accepted unless they appear to be misspelled.
 
-    :raises InvalidParameter: the name is unknown and resembles the name of a RELAY method.
+    :raises InvalidParameter: the name is unknown and resembles a RELAY method name.
     """
     return _check(value, name, METHODS)
 
 
 def check_event(value: str, name: str = "event_type") -> str:
-    """Return an event type. Unknown types are accepted unless they appear to be misspelled.
+    """Check and return an event type. Unknown types are accepted unless they appear to be misspelled.
 
     :raises InvalidParameter: the type is unknown and resembles a known event type.
     """
@@ -142,10 +142,10 @@ def check_event(value: str, name: str = "event_type") -> str:
 
 
 def check_state(value: str | None, event_type: str) -> None:
-    """Check the state of events of a type. ``None`` matches any state. Unknown states are accepted unless they appear to be
+    """Check a state name for an event type. ``None`` matches any state. Unknown states are accepted unless they appear to be
     misspelled.
 
-    :raises InvalidParameter: the state is unknown and resembles a known one, or only events of other types have it.
+    :raises InvalidParameter: the state is unknown and resembles a known one, or only other event types have it.
     """
     if value is None:
         return
@@ -161,9 +161,9 @@ def check_state(value: str | None, event_type: str) -> None:
 
 
 def check_activity(value: str, name: str = "method") -> str:
-    """Return the name of a method that can appear in ``Phone.activities``.
+    """Check and return the name of a method that can appear in ``Phone.activities``.
 
-    :raises InvalidParameter: the method cannot appear there. For streams, use :meth:`Phone.wait_for_stream`.
+    :raises InvalidParameter: the method cannot appear in ``Phone.activities``. For streams, use :meth:`Phone.wait_for_stream`.
     """
     if not isinstance(value, str):
         raise InvalidParameter(name, value, f"one of {', '.join(sorted(ACTIVITIES))}")

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 __all__ = ["NOT_CARRIED_OUT", "not_carried_out"]
 
-#: Kind of the notices in the journal.
+#: Kind of notice in the journal.
 NOT_CARRIED_OUT: Final = "not carried out"
 
 _TABLE: Final = """

@@ -22,7 +22,7 @@ SLICE: Final = 0.5
 
 
 def seconds_to_wait(value: float, name: str = "timeout") -> float:
-    """Validate the timeout of a wait. With 0 or less, the condition is checked once without waiting.
+    """Validate a wait timeout. If it is 0 or less, the condition is checked once without waiting.
 
     :raises InvalidParameter: the timeout is not a number of seconds.
     """
@@ -33,17 +33,17 @@ def seconds_to_wait(value: float, name: str = "timeout") -> float:
 class Noticeboard:
     """Condition variable that the loop thread uses to wake waiting test threads.
 
-    This class uses a ``Bell`` instead of a :class:`threading.Condition`. Ctrl-C can leave the lock of a ``Condition`` held, and
-    the loop thread would then block forever.
+    This class uses a ``Bell`` instead of a :class:`threading.Condition`. Ctrl-C can leave a ``Condition``'s lock held, and the
+    loop thread would then block forever.
     """
 
-    #: Called when the condition becomes true. It waits until the loop thread finishes its current step. When a test has waited
-    #: for a state, the journal therefore already contains the event that reports this state, and vice versa.
+    #: Called when the condition becomes true. It waits until the loop thread finishes its current step. After a test has waited
+    #: for a state, the journal therefore contains the event that reports this state, and vice versa.
     settle: Callable[[], object] = field(default=lambda: None, repr=False)
     _bell: Bell = field(factory=Bell, init=False, repr=False)
 
     def changed(self) -> None:
-        """Wake all waiting threads, which then check their conditions again. Must be called after the change. Never blocks."""
+        """Wake all waiting threads, which then recheck their conditions. Must be called after the change. Never blocks."""
         self._bell.ring()
 
     def wait_for(
@@ -54,8 +54,9 @@ class Noticeboard:
         Exceptions raised by ``look`` are propagated.
 
         :param timeout: maximum time to wait, in seconds.
-        :param what: description of the condition for the error message, or a function that returns it when the timeout expires.
-        :param every: maximum time between two checks, in seconds, for conditions that can become true without a call to
+        :param what: description of the condition for the error message, or a function called to create it when the timeout
+            expires.
+        :param every: maximum time between checks, in seconds, for conditions that can become true without a call to
             :meth:`changed`.
         :raises WaitTimeout: the timeout expired.
         """

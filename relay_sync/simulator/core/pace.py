@@ -1,15 +1,15 @@
 """Conversion of simulated time to real time.
 
-Simulated time applies to media, ringing and the scripted behavior of phones. With ``media="fast"``, a simulated second takes
-one millisecond. The order of events does not change.
+Simulated time applies to media, ringing and phones' scripted behavior. With ``media="fast"``, a simulated second takes one
+millisecond. The order of events does not change.
 
 Test time applies to timeouts that wait for a phone controlled by the test
 (:meth:`Phone.press <relay_sync.simulator.Phone.press>`) or for another party, such as an agent in a queue. These timeouts are
-shortened only by ``speed`` and, on request, by ``relay_time``. Otherwise the result of a test could depend on how quickly the
-test presses a digit.
+shortened only by ``speed`` and, on request, by ``relay_time``. Otherwise, a test's result could depend on how quickly the test
+presses a digit.
 
-The clock of a call, ``CallClock``, switches between the two. It measures
-``max_duration``, ``hangs_up_after`` and the length of recordings.
+A call's clock, ``CallClock``, switches between the two. It measures ``max_duration``, ``hangs_up_after`` and the length of
+recordings.
 """
 
 from __future__ import annotations

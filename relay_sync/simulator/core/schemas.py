@@ -1,9 +1,9 @@
-"""Schemas of objects in parameters, such as media, devices and collectors.
+"""Schemas for objects in parameters, such as media, devices and collectors.
 
-The table has the same format as the table in ``method_table``; its first column contains the name of the object. Objects are
-validated like the parameters of a method: missing members and wrong types cause error -32602, and invalid values are refused
-with code 400. Unknown members are accepted unless the simulator is strict. Objects whose contents are defined by the client,
-such as custom parameters and AI prompts, have no schema.
+The table has the same format as the table in ``method_table``; its first column contains the object's name. Objects are
+validated like method parameters: missing members and wrong types cause error -32602, and invalid values are refused with code
+400. Unknown members are accepted unless the simulator is strict. Objects with client-defined contents, such as custom
+parameters and AI prompts, have no schema.
 """
 
 from __future__ import annotations
@@ -83,11 +83,11 @@ PARTIES: Mapping[str, Mapping[str, tuple[Callable[[str], bool], str]]] = {
 
 @define
 class Findings:
-    """Problems found in the parameters of a request. Falsy if there are none.
+    """Problems found in a request's parameters. Falsy if there are none.
 
     :ivar strict: whether unknown members are reported.
     :ivar malformed: error messages for schema violations.
-    :ivar impossible: error messages for invalid values, by path of the value.
+    :ivar impossible: error messages for invalid values, by path.
     """
 
     strict: bool = False
@@ -101,7 +101,7 @@ class Findings:
     def look(self, shape: str, value: Any, where: str = "") -> bool:
         """Validate an object against a schema.
 
-        :param where: path of the object for error messages; ``""`` for the parameters of the request.
+        :param where: the object's path for error messages; ``""`` for the request's parameters.
         :return: whether the members have the right types, so that the caller can validate them further.
         """
         if not isinstance(value, Mapping):
@@ -131,7 +131,7 @@ class Findings:
     def look_at_one_of(self, shapes: Mapping[str, str] | Iterable[str], value: Any, where: str) -> bool:
         """Validate an object with the members ``type`` and ``params``. The schema of ``params`` depends on the type.
 
-        :param shapes: names of the schemas by type, or a list of types whose schemas have the same name.
+        :param shapes: schema names by type, or a list of types, which are also the schema names.
         :return: same as for :meth:`look`.
         """
         known = shapes if isinstance(shapes, Mapping) else {name: name for name in shapes}
@@ -151,7 +151,7 @@ class Findings:
             self.look_at_one_of(("tts", "audio", "silence", "ringtone"), item, f"{where}[{index}]")
 
     def look_at_devices(self, groups: Sequence[Sequence[Any]], kinds: Iterable[str]) -> None:
-        """Validate a list of groups of devices."""
+        """Validate a list of device groups."""
         for number, group in enumerate(groups):
             for index, device in enumerate(group):
                 self.look_at_one_of(kinds, device, f"devices[{number}][{index}]")

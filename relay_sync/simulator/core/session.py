@@ -27,11 +27,11 @@ def _authorization_state() -> str:
 
 @define(eq=False)
 class ClientSocket:
-    """Connection of a client.
+    """A client's connection.
 
-    :ivar number: number of the connection, counted from 1, as used in the journal.
+    :ivar number: connection number, counted from 1, as used in the journal.
     :ivar leaving: whether the client was asked to disconnect. Such a client is not offered new calls.
-    :ivar pending: callbacks for the replies to requests sent by the simulator, by request ID.
+    :ivar pending: reply callbacks for the simulator's requests, by request ID.
     """
 
     number: int
@@ -44,9 +44,10 @@ class ClientSocket:
 
 @define(eq=False, kw_only=True)
 class ServerSession:
-    """Authenticated session of a client, which can survive the loss of its connection.
+    """A client's authenticated session, which can outlive its connection.
 
-    Events for a disconnected session are lost, or stored until the client resumes the session if ``replay_events`` is set.
+    Events for a disconnected session are lost by default. If ``replay_events`` is set, they are stored until the client resumes
+    the session.
 
     :ivar protocol: protocol string that identifies the session; also its event channel.
     :ivar contexts: contexts that the session receives.
@@ -71,7 +72,7 @@ class ServerSession:
 
 @define(eq=False)
 class ServerSessions:
-    """Sessions that can be resumed, by protocol."""
+    """Resumable sessions, by protocol."""
 
     _known: OrderedDict[str, ServerSession] = field(factory=OrderedDict, init=False, repr=False)
 

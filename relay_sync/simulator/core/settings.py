@@ -1,4 +1,4 @@
-"""Settings of a simulator."""
+"""Simulator settings."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _context(_: object, attribute: Attribute[Any], value: Any) -> None:
 
 @frozen(kw_only=True)
 class Settings:
-    """Validated parameters of :class:`relay_sync.simulator.Simulator`, which documents their meaning."""
+    """Validated parameters for :class:`relay_sync.simulator.Simulator`, which documents them."""
 
     host: str = field(default="127.0.0.1", validator=_host)
     port: int = field(default=0, validator=_whole(0, 65535))
@@ -118,9 +118,9 @@ class Settings:
     node: str = field(factory=lambda: f"{uuid.uuid4()}@sim")
 
     def page_refusal(self, request: HttpRequest) -> str | None:
-        """Return the reason to refuse a request without valid credentials, or ``None`` if it is allowed.
+        """Return the reason to refuse a request without valid credentials, or ``None`` if the request is allowed.
 
-        Requests from web pages of other sites are refused; see :mod:`relay_sync.hosts.origins`.
+        Requests from other sites' web pages are refused; see :mod:`relay_sync.hosts.origins`.
         """
         return refusal(
             request.headers.get("origin"),

@@ -30,14 +30,14 @@ SETTLED = 1.0  # maximum time to wait for a step of the loop, in seconds
 
 
 class StatusWebhooks(Protocol):
-    """Sender of status webhooks. Implemented in :mod:`relay_sync.simulator.http.webhooks`."""
+    """Status webhook sender. Implemented in :mod:`relay_sync.simulator.http.webhooks`."""
 
     def send(self, lane: str, url: str, method: str, body: dict[str, Any], *, form: bool = False) -> None:
-        """Queue a webhook for delivery and return immediately. Webhooks of the same lane are delivered in order."""
+        """Queue a webhook for delivery and return immediately. Webhooks in the same lane are delivered in order."""
 
 
 def _nothing(_: dict[str, Any]) -> None:
-    """Ignore a reply. Default callback for acknowledgments of events."""
+    """Ignore a reply. Default callback for event acknowledgments."""
 
 
 @define(eq=False)
@@ -46,7 +46,7 @@ class World:
 
     :ivar pace: conversion of simulated seconds to real seconds.
     :ivar clock: scheduler of simulation steps.
-    :ivar board: condition variable for connections, sessions and acknowledgments. Calls and streams have separate ones.
+    :ivar board: condition variable for connections, sessions and acknowledgments. Calls and streams have their own.
     :ivar clients: open connections by number.
     """
 
@@ -113,7 +113,7 @@ class World:
             old.connection.close(1000, "replaced by a newer connection")
 
     def catch_up(self, session: ServerSession) -> None:
-        """Send the events that were stored while a session was disconnected."""
+        """Send the events stored while a session was disconnected."""
         while session.missed and session.client is not None:
             self.request(session.client, session.missed.popleft())
 
@@ -165,14 +165,14 @@ class World:
         self.write(client, frame)
 
     def replied(self, client: ClientSocket, frame: dict[str, Any]) -> None:
-        """Pass a client's reply to the callback of the request."""
+        """Pass a client's reply to the request's callback."""
         client.pending.pop(str(frame.get("id")), _nothing)(frame)
         self.board.changed()
 
     def emit(self, session: ServerSession | None, event_type: str, params: dict[str, Any], **members: Any) -> None:
         """Send an event to a session and apply pending faults. If ``session`` is ``None``, do nothing.
 
-        :param members: members to add to the envelope or to replace in it; ``None`` removes a member.
+        :param members: envelope members to add or replace; ``None`` removes a member.
         """
         if session is None:
             return
@@ -205,5 +205,5 @@ class World:
             self.journal.add("lost", 0, frame)
 
     def announce(self, session: ServerSession) -> None:
-        """Send the authorization state to the client of a session, when the session is created and when the state changes."""
+        """Send a session's authorization state to its client. Called when the session is created and when the state changes."""
         self.emit(session, "signalwire.authorization.state", {"authorization_state": session.authorization_state})

@@ -1,7 +1,7 @@
-"""Storage of finished recordings, served at ``/recordings/<id>.wav`` with support for range requests.
+"""Storage for finished recordings, served at ``/recordings/<id>.wav`` with support for range requests.
 
-The URL of a recording is derived from its ID, so it is known before the recording finishes. Downloads require no credentials.
-As on the platform, recordings are protected only by their unguessable URLs.
+A recording's URL is derived from its ID, so it is known before the recording finishes. Downloads require no credentials. As on
+the platform, recordings are protected only by their unguessable URLs.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Recordings:
         return str(uuid.uuid4())
 
     def url(self, recording_id: str) -> str:
-        """Return the URL of a finished or unfinished recording."""
+        """Return a recording's URL, whether or not the recording has finished."""
         return f"{self.base}{PLACE}{recording_id}.wav"
 
     def add(self, recording_id: str, wav: bytes) -> str:

@@ -5,10 +5,10 @@ Commands are executed by the same handlers as RELAY requests. The documented res
 
 * If a call does not exist or has ended, or an action is not running, the response is 404. If RELAY refuses the command with
   another code, such as 409, the response is 422 and the error contains that code.
-* ``dial`` calls the phone configured with ``Simulator.expect_phone``. The events of the call are not sent to any client, and
-  the document in ``url`` or ``swml`` is not executed. ``update`` ends the call if it contains a ``status``; a document has no
+* ``dial`` calls the phone configured with ``Simulator.expect_phone``. The call's events are not sent to any client, and the
+  document in ``url`` or ``swml`` is not executed. ``update`` ends the call if it contains a ``status``; a document has no
   effect.
-* Faults for a RELAY method also apply to the REST command. If the reply is dropped or held, the response is 504.
+* Faults for a RELAY method also apply to the corresponding REST command. If the reply is dropped or held, the response is 504.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class _Command(CommandRequest):
 
     @property
     def session(self) -> ServerSession:
-        """The session that controls the call, or a placeholder if no session does."""
+        """The session that controls the call, or a placeholder if there is none."""
         settings = self.world.settings
         return self.call.owner or ServerSession(project=settings.project, protocol="rest", identity="rest")
 
@@ -92,7 +92,7 @@ class _Command(CommandRequest):
 
 @define(eq=False)
 class Rest:
-    """Handler of requests to the REST API. Runs on the loop thread."""
+    """Handler for REST API requests. Runs on the loop thread."""
 
     _platform: Platform = field(repr=False)
 
@@ -118,7 +118,7 @@ class Rest:
             raise Refusal(401, "Unauthorized", code="unauthorized")
 
     def knows_credentials(self, request: http.HttpRequest) -> bool:
-        """Return whether a request contains valid credentials, which are the project ID and the token."""
+        """Return whether a request contains valid credentials: the project ID and token."""
         settings = self._world.settings
         wanted = base64.b64encode(f"{settings.project}:{settings.token}".encode()).decode()
         kind, _, given = request.headers.get("authorization", "").partition(" ")
@@ -223,7 +223,7 @@ def _check_document(params: Mapping[str, Any]) -> None:
 
 
 def _described(call: NetworkCall) -> dict[str, Any]:
-    """Return the call object of the REST API. Durations and charges are placeholders."""
+    """Return a call as a REST API object. Durations and charges are placeholders."""
     numbers = call.device["params"]
     return {
         "id": call.call_id,

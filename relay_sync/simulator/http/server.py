@@ -1,4 +1,4 @@
-"""Handler of HTTP requests on the RELAY port.
+"""Handler for HTTP requests on the RELAY port.
 
 Recordings and REST commands are served here. Other requests are passed on to the WebSocket server. Requests from web pages are
 refused, because any page in a developer's browser can connect to servers on the same machine.
@@ -25,7 +25,7 @@ __all__ = ["Door", "RestEntry"]
 
 @frozen(kw_only=True)
 class RestEntry:
-    """HTTP request and the status of its response.
+    """HTTP request and its response status.
 
     :ivar authorized: whether the request had an ``Authorization`` header.
     :ivar body: parsed JSON body, including secrets; ``None`` if there was none.
@@ -45,14 +45,14 @@ class RestEntry:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The parameters of the command; ``{}`` if there are none."""
+        """The command's parameters; ``{}`` if there are none."""
         value = self.body.get("params") if isinstance(self.body, dict) else None
         return value if isinstance(value, dict) else {}
 
 
 @define(eq=False, kw_only=True)
 class Door:
-    """Handler of HTTP requests on the RELAY port. Runs on the loop thread.
+    """Handler for HTTP requests on the RELAY port. Runs on the loop thread.
 
     :ivar refusing: whether all requests are refused with status 503, as set by ``Simulator.refuse_connections()``.
     :ivar entries: most recent requests other than WebSocket handshakes, oldest first.

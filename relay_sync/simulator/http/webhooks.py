@@ -1,15 +1,15 @@
 """Delivery of status webhooks, which report events over HTTP.
 
-The body of a ``POST`` request is the envelope of the event as JSON, without the JSON-RPC frame, as documented. The encoding of
-``GET`` requests is not documented. The simulator sends the members of the envelope and of its ``params`` as query parameters,
-and encodes all values except strings as JSON.
+The body of a ``POST`` request is the event's envelope as JSON, without the JSON-RPC frame, as documented. The encoding of
+``GET`` requests is not documented. The simulator sends the members of the envelope and its ``params`` as query parameters, and
+encodes all values except strings as JSON.
 
 Requests bypass proxies. Unless remote hosts are allowed, they are sent only to loopback addresses. Webhooks in the same lane,
-such as all webhooks of a stream, are delivered in order. Lanes are independent of each other.
+such as all webhooks for a stream, are delivered in order. Lanes are independent of each other.
 
 If a signing key is set, requests have an ``X-SignalWire-Signature`` header with the hex-encoded HMAC-SHA1 of the URL and the
 body. For ``GET``, the signature covers the URL with its query. For forms (cXML), the header contains the base64-encoded
-HMAC-SHA1 of the URL followed by the name and value of each field, sorted by name. The vendor does not document which status
+HMAC-SHA1 of the URL followed by each field's name and value, sorted by name. The vendor does not document which status
 callbacks the platform signs.
 """
 
@@ -50,10 +50,10 @@ MOST_WAITING = 10_000
 class Delivery:
     """Webhook and the outcome of its delivery.
 
-    :ivar body: envelope of the event, or the fields of a form.
+    :ivar body: the event's envelope, or form fields.
     :ivar form: whether the body is a form.
-    :ivar status: HTTP status of the response; ``None`` if there was no response.
-    :ivar error: reason for a missing response; ``""`` if there was a response.
+    :ivar status: HTTP response status; ``None`` if there was no response.
+    :ivar error: reason why there was no response; ``""`` if there was one.
     """
 
     url: str = field(repr=place)
@@ -138,7 +138,7 @@ class WebhookSender:
     def send(self, lane: str, url: str, method: str, body: dict[str, Any], *, form: bool = False) -> None:
         """Queue a webhook for delivery and return immediately.
 
-        :param lane: name of the lane. Webhooks in the same lane are sent in order.
+        :param lane: lane name. Webhooks in the same lane are sent in order.
         :param form: whether to send the body as form fields instead of JSON.
         """
         item = Delivery(url=url, method=method, body=body, form=form)

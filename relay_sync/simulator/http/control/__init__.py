@@ -1,1 +1,1 @@
-"""Control API of ``relay-sync simulate``, which exposes a simulator over HTTP."""
+"""Control API for ``relay-sync simulate``, which exposes a simulator over HTTP."""

@@ -1,4 +1,4 @@
-"""Request bodies of the control API. Members are validated and converted to arguments of the simulator's methods."""
+"""Control API request bodies. Members are validated and converted to arguments for the simulator's methods."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ Check = Callable[[str, Any], Any]
 
 @frozen
 class Member:
-    """Schema of one member of a request. Omitted members are not passed to the simulator.
+    """Schema of one request member. Omitted members are not passed to the simulator.
 
     :ivar check: function that validates and converts the value.
-    :ivar name: name of the simulator's parameter, if it differs from the name of the member.
+    :ivar name: the simulator's parameter name, if it differs from the member's name.
     :ivar required: whether the member must be present.
     :ivar nullable: whether the member can be ``null``, which is converted to ``None``.
     """
@@ -118,7 +118,7 @@ _SPEECHES: Final = {"caller": speech.caller, "greeting": speech.greeting}
 
 
 def _sound(name: str, value: Any) -> Any:
-    """Check a sound: the path of a WAV file on the simulator's machine, a base64-encoded WAV file, or one of the built-in speech
+    """Check a sound: a WAV file path on the simulator's machine, a base64-encoded WAV file, or one of the built-in speech
     samples.
     """
     if isinstance(value, str) and value:

@@ -1,4 +1,4 @@
-"""Response bodies of the control API."""
+"""Control API response bodies."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def stream(one: Stream) -> dict[str, Any]:
 def entry(number: int, one: Entry) -> dict[str, Any]:
     """Serialize a journal entry with secrets hidden.
 
-    :param number: number of the entry, as returned by ``Journal.numbered()``.
+    :param number: the entry's number, as returned by ``Journal.numbered()``.
     """
     return {
         "number": number,
@@ -73,7 +73,7 @@ def delivery(one: Delivery) -> dict[str, Any]:
 
 
 def rest_request(one: RestEntry) -> dict[str, Any]:
-    """Serialize a REST request and the status of its response."""
+    """Serialize a REST request and its response status."""
     return {
         "method": one.method,
         "path": one.path,

@@ -1,4 +1,4 @@
-"""Routes of the control API and their handlers."""
+"""Control API routes and their handlers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Refused(Exception):
 
 
 class Desk:
-    """Handler of requests to the control API. Thread-safe."""
+    """Handler for control API requests. Thread-safe."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._sim = simulator
@@ -63,7 +63,7 @@ class Desk:
         self._table = [(method, re.compile(path), work) for method, path, work in table]
 
     def work(self, method: str, path: str, query: Mapping[str, str], body: Any) -> Reply:
-        """Handle a request, and return the status and the body of the response.
+        """Handle a request and return the response status and body.
 
         :raises Refused: the path, the method or the call is unknown.
         :raises InvalidParameter: the query or the body is invalid.

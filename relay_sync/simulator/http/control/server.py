@@ -1,4 +1,4 @@
-"""HTTP server of the control API, which lets tests in any language control a simulator.
+"""HTTP server for the control API, which lets tests in any language control a simulator.
 
 The design is deliberately simple. Bodies are JSON, clients authenticate with one bearer token, and each connection is served by
 its own thread, because many requests block. The paths are documented in ``docs/simulate.md``. Each path corresponds to a method
@@ -152,7 +152,7 @@ class _Server(ThreadingHTTPServer):
         )
 
     def drop_oldest_stranger(self) -> bool:
-        """Close the oldest connection that has not sent a complete, authorized request. Return whether there was one."""
+        """Close the oldest connection that has not sent a complete, authorized request. Return whether one was closed."""
         with self._lock:
             oldest = next(iter(self._strangers), None)
             if oldest is None:
