@@ -1,10 +1,10 @@
 """Parse and build the JSON messages of a media stream.
 
-Each text frame contains one JSON object with an ``event`` member. SignalWire sends counters as strings, no top-level
-``streamSid``, marks without a sequence number, and ``stop`` without a body. The parser also accepts the dialects of other
-carriers: Twilio, Telnyx (snake case), Plivo (integers, ``extra_headers``, ``playedStream``), Exotel (snake case, raw audio)
-and jambonz (one JSON text without ``event``, followed by binary L16). It ignores unknown members and returns unknown events
-as :class:`Unknown`.
+Each text frame contains one JSON object with an ``event`` member. SignalWire sends counters as strings, omits the
+top-level ``streamSid``, and sends marks without a sequence number and ``stop`` without a body. The parser also accepts other
+carriers' dialects: Twilio, Telnyx (snake case), Plivo (integers, ``extra_headers``, ``playedStream``), Exotel (snake case,
+raw audio) and jambonz (one JSON text without ``event``, followed by binary L16). Unknown members are ignored, and unknown
+events are returned as :class:`Unknown`.
 
 Messages are built in the exact form that SignalWire documents. Nothing in this module performs I/O.
 """
@@ -76,7 +76,7 @@ class BadMessage(ValueError):
 
 @frozen
 class MediaFormat:
-    """The audio format of a stream.
+    """A stream's audio format.
 
     :ivar encoding: the carrier's name for the codec, such as ``audio/x-mulaw``.
     :ivar sample_rate: sample rate in Hz; 0 if the carrier does not announce it.
@@ -90,7 +90,7 @@ class MediaFormat:
 
 @frozen
 class Connected:
-    """A ``connected`` message, the first on a connection."""
+    """A ``connected`` message, the first message on a connection."""
 
     protocol: str = ""
     version: str = ""
@@ -103,7 +103,7 @@ class Start:
     :ivar tracks: the streamed tracks: ``inbound``, ``outbound`` or both.
     :ivar custom_parameters: the values passed to ``call.stream``.
     :ivar binary: number of channels in binary frames; 0 if audio arrives in JSON messages.
-    :ivar ids: all IDs of the stream, and all IDs of the call.
+    :ivar ids: all of the stream's IDs, and all of the call's IDs.
     """
 
     stream_id: str = ""
@@ -119,7 +119,7 @@ class Start:
 
 @define
 class Media:
-    """A ``media`` message with audio of one track.
+    """A ``media`` message, which contains audio from one track.
 
     :ivar timestamp: milliseconds since the start of the stream; ``None`` if the carrier sends no timestamp.
     :ivar chunk: number of the message within its track; ``None`` if the carrier sends no number.
@@ -147,14 +147,14 @@ class Dtmf:
 
 @frozen
 class Mark:
-    """A ``mark`` message. The carrier returns it after the preceding audio was played or discarded."""
+    """A ``mark`` message. The carrier returns it once the preceding audio has been played or discarded."""
 
     name: str
 
 
 @frozen
 class Stop:
-    """A ``stop`` message, the last of a stream."""
+    """A ``stop`` message, the last message of a stream."""
 
 
 @frozen
@@ -176,7 +176,7 @@ def parse_message(text: str | bytes, *, audio_follows: bool = False, of: Start |
 
     :param text: the payload of a text or binary frame.
     :param audio_follows: accept any JSON object without ``event`` as the start of a jambonz stream.
-    :param of: the ``start`` message of this stream. Messages that name a different stream or call are rejected.
+    :param of: this stream's ``start`` message. Messages that name a different stream or call are rejected.
     :raises BadMessage: the message is invalid.
     """
     if not isinstance(text, str):
@@ -307,7 +307,7 @@ def _integer(value: object) -> int | None:
 
 
 def _text(source: Mapping[str, Any], *names: str) -> str:
-    """Return the first non-empty text or integer among the members ``names``, as text."""
+    """Return the first non-empty string or integer among the members ``names``, as a string."""
     for name in names:
         value = source.get(name)
         if isinstance(value, str) and value:
@@ -403,7 +403,7 @@ def _parameters(both: dict[str, Any]) -> dict[str, Any]:
 
 
 def _jambonz(fields: dict[str, Any]) -> Start:
-    """Parse the initial text of a jambonz ``listen``, which describes the call and the format of the binary frames."""
+    """Parse the first message of a jambonz ``listen`` session, which describes the call and the binary frames' format."""
     rate = _integer(fields.get("sampleRate", fields.get("sample_rate")))
     stereo = fields.get("mixType") == "stereo"
     return Start(
@@ -480,7 +480,7 @@ def start_message(
     custom_parameters: Mapping[str, Any] | None = None,
     sequence: int = 1,
 ) -> str:
-    """Return the ``start`` message. It contains ``customParameters`` only if there are any."""
+    """Return the ``start`` message. If there are no custom parameters, ``customParameters`` is omitted."""
     start: dict[str, Any] = {
         "streamSid": stream_id,
         "accountSid": account_id,
@@ -519,7 +519,7 @@ def dtmf_message(*, sequence: int, digit: str, duration: int = 2000, stream_id: 
     :param sequence: number of the message within the stream.
     :param digit: the key.
     :param duration: duration in milliseconds, sent as a JSON number.
-    :param stream_id: ID of the stream; used on two-way streams only.
+    :param stream_id: the stream ID; used on two-way streams only.
     """
     fields: dict[str, Any] = {"event": "dtmf", "sequenceNumber": str(sequence)}
     if stream_id is not None:
@@ -528,12 +528,12 @@ def dtmf_message(*, sequence: int, digit: str, duration: int = 2000, stream_id: 
 
 
 def mark_message(*, name: str, stream_id: str) -> str:
-    """Return the ``mark`` message that returns a mark on a two-way stream. It has no sequence number."""
+    """Return a ``mark`` message, which echoes a mark on a two-way stream. It has no sequence number."""
     return _line({"event": "mark", "streamSid": stream_id, "mark": {"name": name}})
 
 
 def stop_message(*, sequence: int) -> str:
-    """Return the ``stop`` message, the last of a stream."""
+    """Return the ``stop`` message, the last message of a stream."""
     return f'{{"event":"stop","sequenceNumber":"{sequence}"}}'
 
 

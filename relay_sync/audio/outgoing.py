@@ -18,7 +18,7 @@ def media_line(stream_id: str, payload: bytes) -> str:
 
 
 def mark_line(stream_id: str, name: str) -> str:
-    """Return a ``mark`` message. The carrier returns the mark after the preceding audio was played or discarded."""
+    """Return a ``mark`` message. The carrier returns it once the preceding audio has been played or discarded."""
     return f'{{"event":"mark","streamSid":{json.dumps(stream_id)},"mark":{{"name":{json.dumps(name)}}}}}'
 
 

@@ -99,7 +99,7 @@ def _mulaw_codes() -> bytes:
     """Return a table of mu-law codes, indexed by the sample as an unsigned 16-bit number.
 
     The table is built from run lengths. Magnitudes have 14 bits and a bias of 33, and each of the 16 steps in segment ``s`` is
-    ``2 << s`` wide. As in G.191, the magnitude of a negative sample is its one's complement, so -1 has the magnitude of 0.
+    ``2 << s`` wide. As in G.191, the magnitude of a negative sample is its one's complement, so -1 has magnitude 0.
     """
     runs = b"".join(bytes([segment << 4 | step]) * (2 << segment) for segment in range(8) for step in range(16))
     magnitudes = runs[1:] + b"\x7f" * 33  # runs start at 32, but biased magnitudes at 33; clip from 8159
@@ -110,7 +110,7 @@ def _mulaw_codes() -> bytes:
 
 @cache
 def _alaw_codes() -> bytes:
-    """Return a table of A-law codes, indexed like that of :func:`_mulaw_codes`.
+    """Return a table of A-law codes, indexed like the mu-law table.
 
     Magnitudes have 12 bits and no bias. Steps are two wide in the first two segments and twice as wide in each later one.
     """
@@ -173,7 +173,7 @@ class Codec:
     :ivar sample_rate: sample rate in Hz.
     :ivar bytes_per_sample: size of an encoded sample in bytes.
     :ivar silence: one encoded sample of silence.
-    :ivar decode: converts a payload to 16-bit little-endian PCM. An odd last byte of L16 is discarded.
+    :ivar decode: converts a payload to 16-bit little-endian PCM. In L16, a trailing odd byte is discarded.
     :ivar encode: converts PCM to a payload. The number of bytes must be even.
     """
 
@@ -207,7 +207,7 @@ def parse_codec(text: str) -> CodecName:
     The accepted forms are ``NAME[@<hz>h][@<ms>i][@<n>c]`` with modifiers in any order,
     ``audio/NAME[;rate=..][;channels=..]``, and ``NAME/<hz>[/<channels>]`` as in SDP.
 
-    :raises InvalidParameter: the text has none of these forms.
+    :raises InvalidParameter: the text matches none of these forms.
     """
     head, *parameters = text.strip().upper().split(";")
     name, *modifiers = head.split("@")
@@ -237,7 +237,7 @@ def codec_for(text: str, sample_rate: int | None = None, *, l16_byteorder: ByteO
     """Return the PCMU, PCMA or L16 codec.
 
     :param text: name of the codec, or a ``mediaFormat.encoding``.
-    :param sample_rate: sample rate in Hz, which overrides the rate in ``text``. By default the codec's usual rate.
+    :param sample_rate: sample rate in Hz; overrides the rate in ``text``. If neither is given, the codec's usual rate is used.
     :param l16_byteorder: byte order of L16. SignalWire sends little-endian; RFC 2586 and other carriers use big-endian.
     :raises UnsupportedCodec: the codec is not PCMU, PCMA or L16, or has more than one channel.
     :raises InvalidParameter: ``text`` is not a codec name.
@@ -254,7 +254,7 @@ def codec_for(text: str, sample_rate: int | None = None, *, l16_byteorder: ByteO
 
 
 def why_raw(encoding: str) -> str:
-    """Explain why payloads of an encoding are delivered without decoding, and what to do about it."""
+    """Explain why an encoding's payloads are delivered undecoded, and what to do about it."""
     try:
         base = parse_codec(encoding).base
     except InvalidParameter:

@@ -23,7 +23,7 @@ Excerpt = Callable[[int, int], bytes]
 
 
 def peaks_of(excerpt: Excerpt, samples: int, channels: int, columns: int = _COLUMNS) -> list[list[int]]:
-    """Return the peak amplitudes of each channel: one value per column.
+    """Return each channel's peak amplitudes, one per column.
 
     :param excerpt: function that reads interleaved PCM, given the first sample and the number of samples.
     :param samples: number of samples per channel.
@@ -46,7 +46,7 @@ def peaks_of(excerpt: Excerpt, samples: int, channels: int, columns: int = _COLU
 
 
 def svg_waveform(peaks: Sequence[Sequence[int]], labels: Sequence[str], seconds: float) -> str:
-    """Return a waveform as inline SVG, with one band per channel and a time axis. All channels have the same scale."""
+    """Return a waveform as inline SVG, with one band per channel and a time axis. All channels use the same scale."""
     loudest = max([_QUIET, *(peak for channel in peaks for peak in channel)])
     width = max([1, *(len(channel) for channel in peaks)])
     height = _HEIGHT * max(1, len(peaks))
@@ -70,7 +70,7 @@ def svg_waveform(peaks: Sequence[Sequence[int]], labels: Sequence[str], seconds:
 def html_picture(excerpt: Excerpt, *, samples: int, channels: int, sample_rate: int, labels: Sequence[str] = ()) -> str:
     """Return HTML with a player and a waveform.
 
-    If the recording is longer than a minute, the player contains the first minute and a note mentions ``save()``.
+    If the recording is longer than a minute, the player contains only the first minute, and a note mentions ``save()``.
     """
     seconds = samples / sample_rate
     played = min(samples, round(PLAYED * sample_rate))

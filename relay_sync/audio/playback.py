@@ -1,4 +1,4 @@
-"""Playback state of audio on a two-way stream: how much was sent, and how much the remote party heard."""
+"""Track how much audio was sent on a two-way stream, and how much of it the remote party heard."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ AHEAD = 1.0  # seconds of audio to read from an iterable before they are sent
 class PlaybackResult:
     """The result of a playback: how much audio the remote party heard.
 
-    The numbers are exact if the platform confirmed that all audio was played. Otherwise they are calculated from the last
-    returned mark and the time since then. If the platform returns no marks, they are estimated from the time alone.
+    The numbers are exact if the platform confirmed that all audio was played. Otherwise, they are calculated from the last
+    returned mark and the time elapsed since. If the platform returns no marks, they are estimated from elapsed time alone.
 
     :ivar samples: number of samples heard.
     :ivar sample_rate: sample rate in Hz.
@@ -113,8 +113,8 @@ class Piece:
     def feed(self, pieces: list[tuple[bytes, int]], samples: int) -> None:
         """Add payloads.
 
-        :param pieces: payloads with their numbers of samples.
-        :param samples: number of samples of the source audio, which excludes padding from the encoder.
+        :param pieces: payloads, each with its number of samples.
+        :param samples: number of samples in the source audio, not counting the encoder's padding.
         """
         self._length += samples
         for piece in pieces:
@@ -222,13 +222,13 @@ class Playback:
         return known.seconds if known else piece.estimate(piece.time(), piece.sent) / piece.sample_rate
 
     def wait(self, timeout: float | None = None) -> PlaybackResult:
-        """Wait until the playback finishes: the audio was heard or cleared, or the stream ended.
+        """Wait until the audio has been heard or cleared, or the stream has ended.
 
-        If reading the audio from an iterable failed, its exception is raised here.
+        An exception raised by the audio iterable is re-raised here.
 
         :param timeout: maximum time to wait, in seconds; ``None`` waits indefinitely.
         :return: how much was heard.
-        :raises WaitTimeout: the playback is still active. It continues.
+        :raises WaitTimeout: the playback is still active, and continues.
         :raises StreamFailed: the remote end is not reading data.
         :raises Forked: the playback belongs to the parent process.
         """

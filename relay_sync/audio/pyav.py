@@ -2,8 +2,8 @@
 
 PyAV is part of the ``codecs`` extra and is imported on first use. The code depends on the following behavior:
 
-* An empty packet signals the end of the stream. The decoder cannot be used after it.
-* The buffer of a frame may be longer than its samples.
+* An empty packet signals the end of the stream. The decoder cannot be used afterward.
+* A frame's buffer may be larger than its samples.
 * A one-byte Opus packet is valid. It stands for audio that was not transmitted because of silence.
 * An invalid packet raises an error and does not affect later packets.
 * libopus always decodes to 48 kHz.
@@ -72,7 +72,7 @@ def check_available(base: str) -> None:
 def decoding(base: str) -> tuple[Callable[[bytes], bytes], int]:
     """Create a decoder.
 
-    :return: a function that decodes a payload to PCM, and the sample rate of the PCM in Hz.
+    :return: a function that decodes a payload to PCM, and the PCM's sample rate in Hz.
     :raises UnsupportedCodec: PyAV is not installed or was built without the codec.
     """
     av, context = _context(base, "r")

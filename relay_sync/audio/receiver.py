@@ -1,4 +1,4 @@
-"""Process the messages of one media stream on the loop thread: parse, reorder, place, decode, record and deliver."""
+"""Process one media stream's messages on the loop thread: parse, reorder, place, decode, record and deliver them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _LAG = 60.0  # seconds; a frame with a larger delay means that the carrier's clo
 class ReceiverSettings:
     """Settings shared by all connections of a server.
 
-    :ivar make_file: creates the file for the audio of a stream; called on the disk thread. ``None`` disables recording.
+    :ivar make_file: creates the file for a stream's audio; called on the disk thread. ``None`` disables recording.
     :raises InvalidParameter: a setting is invalid.
     """
 
@@ -68,9 +68,9 @@ class ReceiverSettings:
 
 @define(eq=False)
 class _Decoding:
-    """Decoding state of a stream, created when its ``start`` message arrives.
+    """A stream's decoding state, created when the ``start`` message arrives.
 
-    :ivar default_track: track of media messages that do not name one.
+    :ivar default_track: track assumed for media messages that do not name a track.
     :ivar binary: number of channels in binary frames; 0 if audio arrives in JSON messages.
     """
 
@@ -86,9 +86,9 @@ class Receiver:
     """Receiver of one media stream.
 
     :param waking: wakes the threads that read the stream.
-    :param on_stream: called with the stream and its core when ``start`` has arrived.
+    :param on_stream: called with the stream and its core once ``start`` has arrived.
     :param on_end: called once, when the stream has ended.
-    :param two_way: whether the carrier plays audio sent on this connection. Its messages do not announce this.
+    :param two_way: whether the carrier plays audio sent on this connection, which its messages do not announce.
     :param realtime: whether the carrier was asked to play audio with minimal delay.
     :param sample_rate: sample rate of the delivered frames in Hz; ``None`` uses the codec's rate.
     """
@@ -140,7 +140,7 @@ class Receiver:
     # -- messages ------------------------------------------------------------------------------------------------------
 
     def _on_text(self, text: bytes) -> bool:
-        """Process a media message without parsing JSON, if it has the form that SignalWire documents.
+        """Process a media message without parsing JSON, if it has SignalWire's documented form.
 
         :return: whether the message was processed. Otherwise, the connection passes it to :meth:`_on_message`.
         """
@@ -187,7 +187,7 @@ class Receiver:
                 self._core.on_mark(message.name)
 
     def _binary(self, data: bytes, channels: int) -> None:
-        """Process a binary frame with L16 from jambonz. If it has two channels, the first is the caller's."""
+        """Process a binary L16 frame from jambonz. If there are two channels, the first is the caller's."""
         if channels == 1:
             self._media(Media("inbound", data))
             return
@@ -324,7 +324,7 @@ class Receiver:
                 self._await_missing(self._reorder)
 
     def _take_all(self, sound: _Decoding, frames: Iterable[Media]) -> None:
-        """Process frames from the reorder buffer. If one of them fails, the others are still processed."""
+        """Process frames from the reorder buffer. If a frame fails, the others are still processed."""
         net = Net()
         for each in frames:
             with net:
@@ -398,7 +398,7 @@ class Receiver:
         self._tell(kind, message, *args)
 
     def _measure(self, sound: _Decoding, at: float) -> None:
-        """Update the delay statistic: the delay of this frame relative to the fastest frame so far."""
+        """Update the delay statistic, which is this frame's delay relative to the fastest frame so far."""
         lag = self._last_heard - at
         anchor = sound.anchor
         if anchor is None or lag < anchor or lag > anchor + _LAG:
@@ -510,9 +510,9 @@ class Receiver:
 
 
 def _teller(troubles: RateLimitedLog, remote: str) -> Callable[..., None]:
-    """Return a function that logs problems of one connection.
+    """Return a function that logs one connection's problems.
 
-    The function is stored by objects that belong to the receiver. A bound method would create a reference cycle.
+    The receiver's own objects store the function, so a bound method would create a reference cycle.
     """
 
     def tell(kind: str, message: str, *args: object) -> None:

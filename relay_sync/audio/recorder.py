@@ -1,6 +1,6 @@
 """Record a stream to a WAV file that is valid at any time.
 
-The receiving thread only copies samples into memory. Twice a second, the thread of a :class:`Disk` appends them to the file
+The receiving thread only copies samples into memory. Twice a second, a :class:`Disk` thread appends them to the file
 and then updates the sizes in the header. If the process is killed, the file is still playable, and less than a second of audio
 is lost. Long silence is not written; most file systems store it as a hole. Saving uses a separate file descriptor, so a slow
 copy does not delay the recording.
@@ -52,14 +52,14 @@ class RecorderThread(Protocol):
 
 
 class Recorder:
-    """The recording of one stream.
+    """One stream's recording.
 
-    :param file: an empty, unbuffered binary file, open for reading and writing, which the recorder closes. Alternatively a
-        function that creates the file, called by the first :meth:`flush`. If it fails, only the recording is lost.
+    :param file: an empty, unbuffered binary file, open for reading and writing, which the recorder closes; or a function that
+        creates such a file, called by the first :meth:`flush`. If the function fails, only the recording is lost.
     :param sample_rate: sample rate in Hz.
     :param channels: 1 or 2.
     :param on_room: called on the disk thread after a write, if :meth:`add` reported a full buffer before.
-    :param tell: logs that the file could not be created, such as ``RateLimitedLog.warning``; ``None`` logs directly.
+    :param tell: logs a failure to create the file, such as ``RateLimitedLog.warning``; ``None`` logs directly.
     :param owner: description of the call, for log messages.
     """
 
@@ -254,7 +254,7 @@ class Recorder:
     # -- for the disk thread -------------------------------------------------------------------------------------------
 
     def flush(self) -> None:
-        """Write the buffered audio. An error ends this recording: it is stored in ``error`` and logged once."""
+        """Write the buffered audio. An error ends the recording, and is stored in ``error`` and logged once."""
         with self._file_lock:
             with self._lock:
                 self._started = number = self._started + 1
@@ -315,7 +315,7 @@ class Recorder:
         self._adopt(file, growing, channels, 0)
 
     def _adopt(self, file: BinaryIO, growing: Growing, channels: int, size: int) -> None:
-        """Make ``file`` the file of this recording, and close the previous one."""
+        """Make ``file`` the recording's file, and close the previous file."""
         before = self._finalizer
         with self._swap_lock:
             self._file, self._file_channels, self._size, self._growing = file, channels, size, growing
@@ -360,7 +360,7 @@ class Recorder:
         self._write_at(0, wav_header(self.sample_rate, channels, self._size))
 
     def _keep_part(self, offset: int, length: int, width: int) -> None:
-        """Count the part of a piece that was written before the disk was full."""
+        """Count the part of a piece that was written before the disk filled up."""
         there = min(os.fstat(self._file.fileno()).st_size - HEADER_SIZE, offset + length)
         if there > offset:
             self._size = max(self._size, there // width * width)
@@ -452,14 +452,14 @@ def _stereo(pcm: bytes, channel: int) -> bytes:
 
 
 def _name_of(file: BinaryIO) -> str | None:
-    """Return the name of a file, or ``None`` for a temporary file, which also has a name on Windows."""
+    """Return a file's name, or ``None`` for a temporary file, which has a name on Windows too."""
     name = getattr(file, "name", None)
     return name if isinstance(name, str) and not hasattr(file, "delete") else None
 
 
 @contextmanager
 def _growing(file: BinaryIO) -> Iterator[Growing]:
-    """Register a new file as being recorded to. Remove the file if the block raises an exception."""
+    """Register a new file as a recording in progress. Remove the file if the block raises an exception."""
     growing = Growing(file)
     try:
         yield growing

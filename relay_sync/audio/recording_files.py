@@ -1,4 +1,4 @@
-"""Create the files of recordings."""
+"""Create recording files."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def check_pattern(pattern: Any) -> str:
 
 
 def _safe(value: str) -> str:
-    """Make an ID usable in a file name. IDs are untrusted: they may contain path separators or be very long."""
+    """Make an ID safe for use in a file name. IDs are untrusted: they may contain path separators or be very long."""
     return _UNSAFE.sub("_", value)[:100].lstrip(".") or "unknown"
 
 
@@ -99,9 +99,9 @@ def files_for(
 ) -> Callable[[Start], BinaryIO] | None:
     """Return a function that creates the file for a stream's audio, or ``None`` if audio is not kept.
 
-    :param record_to: pattern of the file's path; ``None`` if streams are not recorded to named files.
-    :param spool: use a temporary file without ``record_to``, and if the named file cannot be created.
-    :param tell: logs that the named file could not be created.
+    :param record_to: pattern for the file's path; ``None`` if streams are not recorded to named files.
+    :param spool: use a temporary file if there is no ``record_to``, or if the named file cannot be created.
+    :param tell: logs a failure to create the named file.
     """
 
     def make(start: Start) -> BinaryIO:

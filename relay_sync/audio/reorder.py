@@ -1,7 +1,7 @@
 """Reorder frames that arrive out of order.
 
-Telnyx documents that frames may arrive out of order. Frames of each track are sorted by chunk number. A frame that arrives too
-early is held until the missing frames arrive, or until the window has elapsed. Late frames and frames without a chunk number
+Telnyx documents that frames may arrive out of order. Each track's frames are sorted by chunk number. A frame that arrives too
+early is held until the missing frames arrive or the window has elapsed. Late frames and frames without a chunk number
 are delivered immediately.
 """
 
@@ -27,7 +27,7 @@ class _Queue:
 
 @define(eq=False)
 class Reorder:
-    """Reorder buffer of one stream.
+    """Reorder buffer for one stream.
 
     :param window: maximum time to hold a frame, in seconds.
     """
@@ -38,7 +38,7 @@ class Reorder:
 
     @property
     def next_due(self) -> float | None:
-        """The earliest deadline of a held frame, at which to call :meth:`due`; ``None`` if no frame is held."""
+        """When to call :meth:`due`: the earliest deadline among the held frames; ``None`` if no frame is held."""
         return min((entry[2] for queue in self._queues.values() for entry in queue.early), default=None)
 
     def push(self, media: Media, now: float) -> list[Media]:

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from ..observing.observers import Observers
 
     class StreamOptions(TypedDict, total=False):
-        """Options of ``listen`` that are passed to ``call.stream``.
+        """Options that ``listen`` passes to ``call.stream``.
 
         :ivar name: name of the stream, included in its events.
         :ivar status_url: HTTP(S) URL that receives status callbacks for the stream.
@@ -83,14 +83,14 @@ _LAST_WORD = 2.0  # maximum seconds that close() waits for observers
 
 
 class StreamableCall(Protocol):
-    """Protocol of a call whose audio can be streamed, such as :class:`relay_sync.Call`."""
+    """Protocol for calls whose audio can be streamed, such as :class:`relay_sync.Call`."""
 
     def stream(self, *args: Any, **kwargs: Any) -> StreamingAction:
         """Start a stream with ``url``, ``track``, ``codec``, ``authorization_bearer_token`` and ``custom_parameters``."""
 
 
 class AudioServer(Connecting):
-    """A WebSocket server that receives the audio of ``call.stream()`` and of two-way streams.
+    """A WebSocket server that receives audio from ``call.stream()`` and two-way streams.
 
     The server starts when it is first used: as a context manager, by iteration, or through :meth:`start`, ``listen``,
     ``connect``, ``device``, ``accept``, ``url`` or ``port``. A server that was started before a fork raises
@@ -99,29 +99,29 @@ class AudioServer(Connecting):
     :param host: address to listen on: ``0.0.0.0`` for all IPv4 addresses, ``::`` or ``""`` for IPv4 and IPv6. If it is a host
         name, the server listens on all of its addresses; ``localhost`` means 127.0.0.1 and ::1. ``repr`` shows the addresses.
     :param port: port to listen on; 0 selects a free port, available as ``port``.
-    :param public_url: ``wss://`` URL at which the platform reaches this server, such as that of a proxy or tunnel. By default,
+    :param public_url: ``wss://`` URL at which the platform reaches this server, such as a proxy's or tunnel's URL. By default,
         the URL contains this machine's own address, which only the simulator can reach.
     :param path: the only path that accepts streams; by default the path of ``public_url``, or ``/audio``.
     :param token: bearer token that the platform must send (``authorization_bearer_token`` of ``call.stream``). It is checked
         before the upgrade. ``listen`` creates a separate token for each stream. ``None`` accepts streams without a token. A
-        server that other machines can reach (through ``public_url`` or its ``host``) accepts them only if ``on_stream``,
-        ``origins`` or ``hosts`` is given, or after :meth:`accept` was called.
+        server that other machines can reach (through ``public_url`` or its ``host``) accepts such streams only if
+        ``on_stream``, ``origins`` or ``hosts`` is given, or after :meth:`accept` was called.
     :param ssl_context: TLS context; the server then accepts ``wss://`` connections directly.
-    :param record_to: path of a WAV file to which each stream is recorded while it is received, with the placeholders
+    :param record_to: path of the WAV file to which each stream is recorded as it arrives, with the placeholders
         ``{call_id}``, ``{stream_id}`` and ``{account_id}``. Missing directories are created. Existing files are not overwritten:
         ``-2``, ``-3`` ... is appended to the name. If an unannounced second track arrives, the mono file becomes stereo.
     :param on_stream: handler for streams that ``listen`` and ``connect`` did not request. Each stream has its own thread and is
         closed when the handler returns. Exceptions are logged to ``relay_sync.callbacks``.
     :param max_connections: maximum number of connections. At the limit, or when the process runs out of file descriptors,
-        the server closes the oldest connection that has neither presented a token nor sent ``start``. If there is none, it
-        rejects the new connection with 503.
+        the server closes the oldest connection that has neither presented a token nor sent ``start``. If there is no
+        such connection, it rejects the new one with 503.
     :param max_message: maximum size of a message in bytes.
     :param start_timeout: maximum time to wait for ``start`` on a new connection, in seconds.
     :param idle_timeout: close a stream after this many seconds without a message. ``None`` (the default) disables the timeout,
         because calls on hold may be silent; TCP keep-alive detects a lost peer in about a minute.
-    :param send_timeout: maximum time that data for the remote end of a two-way stream may remain unread, in seconds. After that,
+    :param send_timeout: maximum time that the remote end of a two-way stream may leave data unread, in seconds. After that,
         sending fails.
-    :param two_way: whether the streams of ``accept`` and ``on_stream`` are two-way. Set it for streams opened by
+    :param two_way: whether streams from ``accept`` and ``on_stream`` are two-way. Set it for streams opened by
         ``<Connect><Stream>``, SWML ``connect`` or another client; the carrier does not announce the direction. Audio sent on a
         one-way stream is not heard.
     :param buffer_seconds: size of the read buffer in seconds. If a reader falls further behind, the oldest frames are dropped.
@@ -206,7 +206,7 @@ class AudioServer(Connecting):
         watch(self)
 
     def _renew(self) -> None:
-        """Create the state that belongs to one process, such as locks and the disk thread."""
+        """Create per-process state, such as locks and the disk thread."""
         self._generation = generation()
         self._loop: Loop | None = None  # set as soon as start() begins, so that after_fork() finds it
         self._server: WebSocketServer | None = None
@@ -335,7 +335,7 @@ class AudioServer(Connecting):
         logs.flush()
 
     def at_exit(self, timeout: float) -> None:
-        """Close the server when the interpreter exits, which completes its recordings.
+        """Close the server at interpreter exit, which completes its recordings.
 
         :param timeout: maximum time to wait, in seconds.
         """
@@ -368,7 +368,7 @@ class AudioServer(Connecting):
 
     @property
     def url(self) -> str:
-        """The URL to pass to ``call.stream``: ``public_url``, or one with this machine's address. Starts the server."""
+        """The URL to pass to ``call.stream``: ``public_url``, or a URL with this machine's address. Starts the server."""
         self.start()
         return self._address.url
 
@@ -402,7 +402,7 @@ class AudioServer(Connecting):
     def accept(self, timeout: float | None = None) -> AudioStream:
         """Wait for the next stream that :meth:`listen` and :meth:`connect` did not request.
 
-        At most 256 streams wait to be accepted. If there are more, the oldest is closed.
+        Up to 256 streams can wait to be accepted. If another stream arrives, the oldest is closed.
 
         :param timeout: maximum time to wait, in seconds; ``None`` waits until a stream arrives or the server is closed.
         :return: the stream.
@@ -453,7 +453,7 @@ class AudioServer(Connecting):
         custom_parameters: Mapping[str, Any] | None = None,
         **stream_options: Unpack[StreamOptions],
     ) -> AudioStream:
-        """Stream the audio of a call to this server with ``call.stream()``, and wait until the stream starts.
+        """Stream a call's audio to this server with ``call.stream()``, and wait until the stream starts.
 
         The server identifies the stream by a one-time token, which expires when this method returns.
 
@@ -463,7 +463,7 @@ class AudioServer(Connecting):
         :param codec: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``, with modifiers as in ``L16@16000h``. Decoding G722 and
             OPUS requires the ``codecs`` extra; without it, ``frame.data`` contains the raw payload.
         :param timeout: maximum time to wait for the ``start`` message after sending the command, in seconds.
-        :param sample_rate: sample rate of the frames in Hz; overrides the ``sample_rate`` of the server.
+        :param sample_rate: sample rate of the frames in Hz; overrides the server's ``sample_rate``.
         :param custom_parameters: values of your own, available as ``stream.custom_parameters``.
         :param stream_options: additional parameters for ``call.stream``, such as ``name`` or ``status_url``.
         :return: the stream. Its ``action`` is the result of ``call.stream``; closing the stream stops the action.

@@ -1,4 +1,4 @@
-"""The address of an audio server, for the platform and for error messages."""
+"""An audio server's address, for the platform and for error messages."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ __all__ = ["ServerAddress", "check_path", "check_public_url"]
 
 @define(eq=False)
 class ServerAddress:
-    """Address and state of an :class:`AudioServer`.
+    """An :class:`AudioServer`'s address and state.
 
-    The attributes can be read at any time. Unlike those of the server, they do not start it and raise no exceptions, because
-    error messages are built from them.
+    The attributes can be read at any time. Unlike the server's own attributes, they never start the server or
+    raise exceptions, because error messages are built from them.
 
     :ivar host: the address to listen on.
     :ivar wanted_port: the requested port; 0 for any free port.
     :ivar path: the path that accepts streams.
-    :ivar public_url: the URL at which the platform reaches the server; ``None`` if it is the server's own address.
+    :ivar public_url: the URL at which the platform reaches the server; ``None`` for the server's own address.
     :ivar tls: whether the server accepts ``wss://`` connections directly.
     :ivar port: the port that the server listens on; ``None`` before it is started.
     :ivar closed: whether the server was closed.
@@ -42,7 +42,7 @@ class ServerAddress:
 
     @property
     def url(self) -> str:
-        """The URL for the platform: ``public_url``, or one with the server's own address."""
+        """The URL for the platform: ``public_url``, or a URL with the server's own address."""
         if self.public_url is not None:
             return self.public_url
         port = self.wanted_port if self.port is None else self.port
@@ -50,7 +50,7 @@ class ServerAddress:
 
     @property
     def why_silent(self) -> str:
-        """The reason why the server is not listening, as part of a sentence; ``""`` if it is listening."""
+        """Why the server is not listening, as a sentence fragment; ``""`` if it is listening."""
         if self.closed:
             return "is closed"
         return "" if self.port is not None else "is not started: use its url, or call start()"
@@ -73,7 +73,7 @@ def check_public_url(url: Any) -> str:
     """Validate a ``public_url``.
 
     :return: the URL.
-    :raises InvalidParameter: the URL is invalid, or uses ``ws://`` without being on this machine.
+    :raises InvalidParameter: the URL is invalid, or is a ``ws://`` URL for another machine.
     """
     accepted = "wss://host[:port]/path without query, credentials or fragment (ws:// for this machine only)"
     try:

@@ -17,7 +17,7 @@ _pread: Callable[[int, int, int], bytes] | None = getattr(os, "pread", None)
 
 
 class Snapshot:
-    """The contents of a recording's file at a point in time.
+    """The contents of a recording file at a point in time.
 
     A snapshot has its own file descriptor and does not include audio written later. It needs a lock only on platforms without
     ``pread``. Use it as a context manager to close the descriptor.

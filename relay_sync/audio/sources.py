@@ -132,7 +132,7 @@ def _bytes_of(rate: int) -> Callable[[Chunk], bytes]:
 
 
 def _without_header(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the chunks unchanged, but reject files. The header of a file would be heard as noise.
+    """Yield the chunks unchanged, but reject files. A file header would be heard as noise.
 
     :raises InvalidParameter: the audio starts with a file header, or a later chunk is text or a file.
     """
@@ -150,7 +150,7 @@ def _without_header(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _of_chunks(chunks: Iterator[Chunk], rate: int, sample_rate: int | None) -> Iterator[bytes]:
-    """Yield PCM at ``rate`` in whole samples, even if samples are split between chunks.
+    """Yield PCM at ``rate`` in whole samples, even if samples are split across chunks.
 
     An unsupported sample rate raises an exception immediately, before the first chunk is read.
     """

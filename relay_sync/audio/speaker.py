@@ -4,12 +4,11 @@ Any thread may submit audio, but only the loop thread sends it. The loop thread 
 remote end stops reading, sending pauses at ``MOST_UNREAD`` buffered bytes, and the queued audio fails after ``send_timeout``
 seconds.
 
-The speaker measures progress with internal marks, which it sends after every half second of audio and at the end of a piece.
-Between marks, progress is estimated from the clock. Clearing the queue makes the carrier return all pending marks, so these
+The speaker measures progress with internal marks, which it sends after every half second of audio and at the end of each piece.
+Between marks, progress is estimated from the clock. Clearing the queue makes the carrier return all pending marks, so they
 do not count as heard. If the carrier returns no marks, a piece ends when its duration has elapsed.
 
-Submitting audio acquires no lock and always wakes the loop. If Ctrl-C interrupts it at any point, later callers are not
-affected.
+Submitting audio acquires no lock and always wakes the loop. Pressing Ctrl-C at any point does not affect later callers.
 """
 
 from __future__ import annotations
@@ -46,14 +45,14 @@ _OURS = "relay-sync:"  # prefix of the names of internal marks
 
 
 class Speaker:
-    """Audio sender of a two-way stream. Pieces of audio are played in the order of submission.
+    """Audio sender for a two-way stream. Pieces of audio are played in the order they were submitted.
 
-    :param loop: the loop whose thread sends.
-    :param connection: the connection of the stream.
-    :param stream_id: the carrier's ID of the stream.
-    :param sample_rate: sample rate of the codec in Hz.
+    :param loop: the loop whose thread sends the audio.
+    :param connection: the stream's connection.
+    :param stream_id: the carrier's ID for the stream.
+    :param sample_rate: the codec's sample rate in Hz.
     :param encoding: creates an encoder for a piece of audio.
-    :param send_timeout: maximum time that buffered data may remain unread by the remote end, in seconds.
+    :param send_timeout: maximum time that the remote end may leave buffered data unread, in seconds.
     """
 
     def __init__(
@@ -121,7 +120,7 @@ class Speaker:
         self._hand_over(submit, piece.held)
 
     def nudge(self, piece: Piece) -> None:
-        """Continue to send a piece after payloads were added or the piece was closed."""
+        """Resume sending a piece after payloads were added or the piece was closed."""
         if piece.hungry:
             self._loop.call_soon(self._look)
 
@@ -196,8 +195,8 @@ class Speaker:
     def _hand_over(self, act: Callable[[], object], size: int = 0) -> None:
         """Run ``act`` on the loop thread.
 
-        If the stream has ended, ``act`` runs on the calling thread, because the loop may have stopped. It then only notifies
-        waiting threads.
+        If the stream has ended, ``act`` runs on the calling thread, because the loop may have stopped. In that case,
+        ``act`` only notifies waiting threads.
         """
         self._inbox.append((act, size))
         self._loop.call_soon(self._look)
@@ -372,7 +371,7 @@ class Speaker:
     # -- missing marks -------------------------------------------------------------------------------------------------
 
     def _await_marks(self) -> None:
-        """Schedule a check for the time at which the next mark will be overdue."""
+        """Schedule a check for when the next mark becomes overdue."""
         if self._pending and not self._over:
             due = max(self._pending[0].due, self._last_echo) + self._patience
             self._overdue_timer = self._loop.call_at(due, self._look_for_marks)
@@ -428,7 +427,7 @@ class Speaker:
 
         :param at: time at which playback stopped.
         :param by: result of the affected playbacks.
-        :param error: exception for the affected playbacks instead of a result; ``None`` if there is none.
+        :param error: exception for the affected playbacks; ``None`` if they return a result.
         """
         limits: dict[int, int] = {}
         for mark in self._pending:
@@ -456,7 +455,7 @@ class Speaker:
                 piece.finish(by, heard, estimated=self._deaf)
 
     def end(self) -> None:
-        """Finish all playbacks and wake waiting threads, because the stream has ended."""
+        """Finish all playbacks and wake waiting threads when the stream has ended."""
         if self._over:
             return
         self._over = True

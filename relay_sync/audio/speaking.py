@@ -30,7 +30,7 @@ _MOST_DIGITS = 256
 
 
 class Speaking:
-    """The methods of two-way streams. On one-way streams they raise :class:`StreamIsOneWay`.
+    """Methods for two-way streams. On one-way streams, they raise :class:`StreamIsOneWay`.
 
     The platform queues audio and plays it in order. The end of a stream is not an error, because the caller may hang up at any
     time: ``play`` returns how much was heard until then, ``wait_for_mark`` returns ``False``, and other methods do nothing.
@@ -89,7 +89,7 @@ class Speaking:
         :param sample_rate: sample rate of the PCM in Hz; by default ``stream.sample_rate``. Audio at a rate other than the
             codec's is resampled, which requires the ``dsp`` extra.
         :return: how much was heard: all audio, or less if ``clear()`` was called or the stream ended. If the platform returns no
-            marks, the playback ends a few seconds after its expected end and is ``estimated``; this is logged once.
+            marks, the playback ends a few seconds later than expected and is ``estimated``; this is logged once.
         :raises WaitTimeout: the audio is still being played. Playback continues, except for unread items of an iterable.
         :raises InvalidParameter: the audio cannot be played.
         :raises UnsupportedCodec: the stream's codec cannot be encoded.
@@ -172,7 +172,7 @@ class Speaking:
     def clear(self) -> None:
         """Discard all audio that has not been heard yet, and all pending marks.
 
-        Active ``play`` calls return. Audio that is played later is not affected.
+        Active ``play`` calls return. Audio played later is not affected.
 
         :raises StreamIsOneWay: the stream is not two-way.
         """
@@ -226,7 +226,7 @@ def _in_background(speaker: Speaker, piece: Piece, source: Iterator[bytes], enco
 
 
 def _feed(speaker: Speaker, piece: Piece, source: Iterator[bytes], encode: Encode, deadline: Deadline) -> None:
-    """Read audio from an iterable and add it to a piece, at most a second ahead of sending.
+    """Read audio from an iterable and add it to a piece, staying at most a second ahead of sending.
 
     This runs user code, so it must not be called on the loop thread.
     """

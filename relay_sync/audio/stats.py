@@ -14,7 +14,7 @@ class StreamStats:
     """Statistics of a stream. ``print(stats)`` prints a table.
 
     :ivar frames: number of valid media messages.
-    :ivar bytes: total size of their payloads in bytes.
+    :ivar bytes: total size of the payloads in bytes.
     :ivar gaps: number of gaps in the tracks, not counting gaps that late frames have filled.
     :ivar missing: total duration of the gaps in seconds.
     :ivar late: number of frames that arrived after later frames.

@@ -1,4 +1,4 @@
-"""The public interface for reading the audio of a call."""
+"""The public interface for reading a call's audio."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ GRACE = 1.0  # seconds to wait for the platform's last messages after its action
 
 
 class StreamingAction(Protocol):
-    """The part of the result of ``call.stream()`` that this module needs."""
+    """The part of a ``call.stream()`` result that this module needs."""
 
     @property
     def is_done(self) -> bool: ...
@@ -54,7 +54,7 @@ class StreamingAction(Protocol):
 
 
 class CallStreamAction(StreamingAction, Protocol):
-    """The result of ``call.stream()``. For calls of this SDK, it is a :class:`relay_sync.StreamAction`."""
+    """The result of ``call.stream()``. For this SDK's calls, it is a :class:`relay_sync.StreamAction`."""
 
     @property
     def control_id(self) -> str:
@@ -108,11 +108,11 @@ class CallStreamAction(StreamingAction, Protocol):
 class AudioStream(Speaking):
     """A stream of audio from a call. Streams are created by :class:`AudioServer`.
 
-    Iterate over the stream, or use :meth:`read`, :meth:`read_frame` or :meth:`tracks`. Each frame is delivered once, in the
-    order of arrival. If a reader falls behind by more than the server's ``buffer_seconds``, the oldest frames of the track are
-    dropped (``stats.dropped``); recordings and saved files still contain them. Reading finishes when the platform stops the
-    stream, its connection closes, or your code closes it. Leaving the ``with`` block closes the stream. Audio received until
-    then can still be read and saved.
+    Iterate over the stream, or use :meth:`read`, :meth:`read_frame` or :meth:`tracks`. Each frame is delivered once, in
+    order of arrival. If a reader falls behind by more than the server's ``buffer_seconds``, the track's oldest frames are
+    dropped (``stats.dropped``); recordings and saved files still contain them. Reading ends when the platform stops the
+    stream, the connection closes, or your code closes the stream. Leaving the ``with`` block closes the stream. Audio received
+    until then can still be read and saved.
 
     On two-way streams, :meth:`play` and :meth:`send_dtmf` send audio to the remote party, and :meth:`mark` and :meth:`clear`
     control the platform's playback queue. On one-way streams, these methods raise :class:`StreamIsOneWay`.
@@ -121,14 +121,14 @@ class AudioStream(Speaking):
     :param core: the state shared with the receiver.
     :param decodable: whether the codec can be decoded.
     :param recorder: the recorder; ``None`` if audio is not kept.
-    :ivar stream_id: the platform's ID of the stream.
-    :ivar call_id: the ID of the call.
+    :ivar stream_id: the platform's ID for the stream.
+    :ivar call_id: the call ID.
     :ivar account_id: the project ID.
     :ivar custom_parameters: the values passed to ``call.stream``.
     :ivar media_format: the audio format announced by the platform.
     :ivar sample_rate: sample rate of the frames in Hz. Saved files always have the codec's rate.
     :ivar announced_tracks: ``("inbound",)``, ``("outbound",)`` or both.
-    :ivar action: the result of ``call.stream`` for streams of ``AudioServer.listen``; otherwise ``None``.
+    :ivar action: the result of ``call.stream`` for streams from ``AudioServer.listen``; otherwise ``None``.
     """
 
     def __init__(
@@ -192,7 +192,7 @@ class AudioStream(Speaking):
 
     @property
     def end_reason(self) -> EndReason | None:
-        """The reason why the stream ended; ``None`` while it is active.
+        """Why the stream ended; ``None`` while it is active.
 
         ``stopped``: the platform sent ``stop``. ``closed``: your code or the platform closed the connection, which also happens
         when a call ends normally. ``dropped``: the connection was lost. ``timed out``: the server's ``idle_timeout`` expired.
@@ -201,7 +201,7 @@ class AudioStream(Speaking):
 
     @property
     def recorded_to(self) -> str | None:
-        """The path of the file to which this stream is recorded.
+        """The path of the file that this stream is recorded to.
 
         ``None`` if the server has no ``record_to``, or if the file could not be created. At the start of a stream, reading this
         property waits up to 5 seconds for the file to be created.
@@ -216,7 +216,7 @@ class AudioStream(Speaking):
     def recording_error(self) -> OSError | None:
         """The error that interrupted or prevented the recording, such as a full disk; ``None`` if there was none.
 
-        After the stream has ended, the value is final once :meth:`wait` has returned.
+        The value is final once the stream has ended and :meth:`wait` has returned.
         """
         return None if self._recorder is None else self._recorder.error
 
@@ -246,7 +246,7 @@ class AudioStream(Speaking):
         """Iterate over the frames of one track.
 
         :param track: ``inbound`` or ``outbound``.
-        :raises InvalidParameter: the track was not announced, and no frame of it has arrived.
+        :raises InvalidParameter: the track was not announced, and none of its frames have arrived.
         """
         return self._frames(self._known(track))
 
@@ -255,7 +255,7 @@ class AudioStream(Speaking):
             yield frame
 
     def _known(self, track: str) -> str:
-        """Normalize the name of a track: ignore case, and remove the suffix ``_track``.
+        """Normalize a track name by ignoring case and removing the ``_track`` suffix.
 
         :raises InvalidParameter: the stream has no such track.
         """
@@ -411,8 +411,8 @@ class AudioStream(Speaking):
         If the stream was requested by ``listen``, its action is stopped first. Audio received until then can still be read and
         saved. In a forked child, this method does nothing.
 
-        :param timeout: maximum time to wait for the stream and its recording, in seconds. Waiting for the reply to the stop
-            command is not included.
+        :param timeout: maximum time to wait for the stream and its recording, in seconds, not counting the wait for the
+            reply to the stop command.
         :raises InvalidParameter: ``timeout`` is invalid.
         """
         timeout = values.timeout(timeout, optional=False)

@@ -1,4 +1,4 @@
-"""Internal state of a stream, shared by its receiver, the server and the public class."""
+"""A stream's internal state, shared by the receiver, the server and the public class."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class DtmfEvent:
 class StreamCore:
     """Internal part of an :class:`AudioStream`, used by the receiver, the gate and the server.
 
-    The stream has a reference to its core, but the core has none to the stream. This avoids a reference cycle.
+    The stream refers to its core, but the core does not refer to the stream, which avoids a reference cycle.
 
     :param hang_up: closes the connection, or aborts it if the argument is ``True``. Safe to call from any thread.
     :ivar buffer: frames that have not been read yet.

@@ -1,4 +1,4 @@
-"""Decode the payloads of a stream, and check the byte order of L16."""
+"""Decode a stream's payloads, and check the byte order of L16."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class StreamDecoder:
     :ivar encoding: ``None`` if the codec is supported, otherwise the carrier's name for it.
     :ivar name: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``; ``""`` if the codec is not supported.
     :ivar sample_rate: sample rate of the PCM in Hz.
-    :ivar l16_byteorder: byte order in which L16 is currently decoded.
+    :ivar l16_byteorder: byte order currently used to decode L16.
     """
 
     def __init__(self, form: MediaFormat, l16_byteorder: Literal["little", "big", "auto"], tell: Tell) -> None:

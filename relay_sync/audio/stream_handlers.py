@@ -1,4 +1,4 @@
-"""Run the ``on_stream`` handler of a server in a separate thread for each stream."""
+"""Run a server's ``on_stream`` handler in a separate thread for each stream."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class StreamHandlers:
 
         :param stream: the stream to pass to the handler.
         :param core: the stream's core, which is closed if no thread is available.
-        :param raised: called with the ID of the call and the exception if the handler fails.
+        :param raised: called with the call ID and the exception if the handler fails.
         """
 
         def run() -> None:
@@ -78,9 +78,9 @@ class StreamHandlers:
             core.hang_up(False)
 
     def join(self, deadline: Deadline) -> None:
-        """Wait until all handlers have returned, except a handler that calls this method itself.
+        """Wait for all handlers to return, except a handler that calls this method itself.
 
-        Each handler that is still running at the deadline is logged once. At interpreter exit, the server waits for it again.
+        Each handler still running at the deadline is logged once. At interpreter exit, the server waits again.
 
         :param deadline: when to stop waiting.
         """

@@ -16,12 +16,12 @@ _AHEAD = 3600.0  # maximum seconds by which the recorded audio may exceed the el
 
 
 class StreamRecording:
-    """Recording of one stream. The receiver adds audio on the loop thread.
+    """One stream's recording. The receiver adds audio on the loop thread.
 
     :param make_file: creates the file; called on the disk thread.
     :param sample_rate: sample rate in Hz.
     :param tracks: the announced tracks.
-    :param connection: connection of the stream. Reading from it pauses while the disk is too slow.
+    :param connection: the stream's connection. Reading from it pauses while the disk is too slow.
     :param disk: the disk thread.
     :param tell: logs a problem, such as ``RateLimitedLog.warning``.
     :param owner: description of the call, for log messages.
@@ -84,7 +84,7 @@ class StreamRecording:
         self._disk.finish(self.recorder)
 
     def _has_time_for(self, elapsed: float) -> bool:
-        """Return whether the amount of audio is plausible for the elapsed time. Otherwise stop recording.
+        """Return whether the amount of audio is plausible for the elapsed time. If it is not, stop recording.
 
         Without this limit, a peer that sends faster than real time could fill the disk.
         """

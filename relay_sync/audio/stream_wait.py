@@ -1,4 +1,4 @@
-"""Wait for a requested stream, and explain why it did not arrive."""
+"""Wait for a requested stream, and report the reason if it does not arrive."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _POLL = 0.05  # seconds between checks whether the action has ended
 def wait_for_stream(
     expected: Expected, action: StreamingAction, timeout: float, codec: str, address: ServerAddress, gate: Gate
 ) -> AudioStream:
-    """Wait until the stream of an action starts.
+    """Wait until an action's stream starts.
 
     :param expected: state of the expected connection.
     :param action: the action that starts the stream.
     :param timeout: maximum time to wait, in seconds.
     :param codec: the requested codec.
-    :param address: address of the server.
+    :param address: the server's address.
     :param gate: the server's gate, which counts rejected connections.
     :raises StreamFailed: the stream did not start. The message contains the likely reason.
     :raises CommandRefused: the platform refused the action.
@@ -72,7 +72,7 @@ def _codec_hint(codec: object) -> str:
 
 
 def _what_it_needs(codec: object) -> str:
-    """Return what has to be installed to decode the codec, in parentheses; ``""`` if nothing is missing."""
+    """Return what must be installed to decode the codec, in parentheses; ``""`` if nothing is missing."""
     try:
         if isinstance(codec, str):
             check_available(codec)

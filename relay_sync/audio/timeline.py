@@ -1,11 +1,10 @@
 """Compute the position of each frame, and detect duplicates, gaps, late frames and clock changes.
 
-Positions are sample offsets from the first frame of the stream, with a common origin for all tracks. Timestamps and chunk
-numbers come from the carrier and may be missing or wrong. Frames with wrong numbers are still placed, because no audio should
-be lost.
+Positions are sample offsets from the stream's first frame, with a common origin for all tracks. Timestamps and chunk numbers
+come from the carrier and may be missing or wrong. Frames with wrong numbers are still placed, so that no audio is lost.
 
 A frame is a duplicate if a recent frame of the same track had the same chunk, timestamp and payload. The payload is compared
-because a carrier may restart its counters in the middle of a stream.
+because a carrier may restart its counters mid-stream.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ class Placed:
     :ivar position: position of the first sample.
     :ivar hole: number of missing samples directly before the frame.
     :ivar late: whether the frame arrived after later frames.
-    :ivar filled: number of samples of an earlier gap that the frame fills.
+    :ivar filled: number of samples that the frame fills in an earlier gap.
     :ivar holes: change in the number of gaps.
     """
 
@@ -57,11 +56,11 @@ class _Hole:
 
 
 class _Recent:
-    """The most recent frames of a track, for the detection of duplicates.
+    """A track's most recent frames, used to detect duplicates.
 
-    It stores the chunk, timestamp, payload hash and sequence number of each frame, and a fingerprint of the first three for
-    older frames. The data is in arrays, which need a sixth of the memory of objects and cause no work for the garbage collector.
-    ``-1`` represents a missing value.
+    It stores each frame's chunk, timestamp, payload hash and sequence number. Older frames are recognized by a fingerprint of
+    the first three. The data is in arrays, which use a sixth of the memory that objects would need and create no work for the
+    garbage collector. ``-1`` represents a missing value.
     """
 
     __slots__ = ("_chunks", "_count", "_fingerprints", "_marks", "_sequences", "_timestamps")
@@ -102,7 +101,7 @@ class _Recent:
                 yield self._marks[index], self._sequences[index]
 
     def had(self, chunk: int, timestamp: float, mark: int) -> bool:
-        """Return whether the fingerprints contain a frame with this chunk, timestamp and payload hash."""
+        """Return whether the fingerprints include a frame with this chunk, timestamp and payload hash."""
         return self._fingerprints[chunk % _FINGERPRINTS] == hash((chunk, timestamp, mark)) & 0xFFFFFFFF
 
 
@@ -124,7 +123,7 @@ class _Track:
 
 @define(eq=False)
 class Timeline:
-    """The timeline of one stream.
+    """One stream's timeline.
 
     :ivar sample_rate: sample rate in Hz.
     :ivar conflicts: number of frames with the same chunk and timestamp as an earlier frame but different audio.
@@ -303,8 +302,9 @@ class Timeline:
     def _clock(self, track: _Track, timestamp: float, samples: int, tolerance: int, longest: int) -> float:
         """Return the clock that fits a timestamp, which is usually the track's current clock.
 
-        Recent clocks are kept for two reasons. A single wrong timestamp looks like a clock change, and the next frame must
-        return to the previous clock. A real change is detected in one track first, and the other track must adopt the new clock.
+        Recent clocks are kept for two reasons. First, a single wrong timestamp looks like a clock change, and the next frame
+        must return to the previous clock. Second, a real change is detected in one track first, and the other track must adopt
+        the new clock.
         """
         clocks, end = self._clocks, track.end
         if not clocks:
@@ -330,7 +330,7 @@ class Timeline:
         return zero
 
     def _behind(self, track: _Track, timestamp: float, samples: int, behind: int, late: bool) -> Placed:
-        """Append a frame whose timestamp is in the past and does not fit into a gap. Its audio would be lost otherwise."""
+        """Append a frame whose timestamp is in the past and fits no gap. Otherwise, its audio would be lost."""
         rate, end = self.sample_rate, track.end
         if behind > _JITTER * rate and not (late and behind < 2 * _JITTER * rate):
             # The carrier's clock was set back. Only the local clock shows how much time has passed.
@@ -356,7 +356,7 @@ def _gap_for(track: _Track, wanted: int, samples: int, tolerance: int) -> int | 
 
 
 def _fill(track: _Track, wanted: int, samples: int, tolerance: int) -> Placed | None:
-    """Place a late frame in an earlier gap. Return ``None`` if it does not fit into one."""
+    """Place a late frame in an earlier gap. Return ``None`` if no gap has room for it."""
     index = _gap_for(track, wanted, samples, tolerance)
     if index is None:
         return None

@@ -30,14 +30,14 @@ _KINDS: Final = (
 def part_beside(path: str) -> str:
     """Return a unique name for a temporary file in the same directory.
 
-    It does not contain the name of the file, because the result might exceed the maximum length of a name.
+    The file's own name is left out, because the result might exceed the maximum name length.
     """
     return os.path.join(os.path.dirname(path), f".{secrets.token_hex(8)}.part")
 
 
 @contextmanager
 def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a temporary file that replaces ``path`` at the end of the block.
+    """Open a temporary file that replaces ``path`` when the block ends.
 
     If the block raises an exception, the temporary file is removed and ``path`` is not changed. If ``path`` is a symbolic link,
     its target is replaced. Pipes and devices are written to directly.
@@ -74,7 +74,7 @@ def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 def read_file(path: str | os.PathLike[str], most: int = MAX_FILE) -> bytes:
     """Read a regular file.
 
-    Other files are rejected before they are opened, because opening a pipe may block and reading a device may never end.
+    Other kinds of files are rejected before they are opened, because opening a pipe may block and reading a device may never end.
 
     :param path: the file to read.
     :param most: maximum size in bytes.
@@ -114,7 +114,7 @@ def _found(path: str | os.PathLike[str]) -> os.stat_result:
 
 
 def _all_of(read: Callable[[int], bytes | None], name: str, most: int) -> bytes:
-    """Read to the end of a file, in chunks. The size reported by the file is not reliable, for example in ``/proc``."""
+    """Read to the end of a file, in chunks. The reported file size is not reliable, for example in ``/proc``."""
     data = bytearray()
     while piece := read(_PIECE):
         data += piece

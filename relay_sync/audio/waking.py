@@ -21,19 +21,19 @@ _PAUSE, _LONGEST_PAUSE = 2.0, 32.0  # seconds of suspension: the initial and the
 
 
 class Waking:
-    """Scheduler that wakes the readers of a server's streams at the end of each turn of the loop.
+    """Scheduler that wakes a server's stream readers at the end of each loop iteration.
 
     Only one thread at a time can hold the GIL. If a hundred readers are woken at once, each of them wakes a CPU core, finds the
-    GIL taken and sleeps again. Instead, the loop wakes one reader, and each reader wakes the next one when it is done, by
+    GIL taken and sleeps again. Instead, the loop wakes one reader, and each reader wakes the next when it is done, by
     calling :meth:`next`. The loop sleeps until the last reader is awake, because each of its system calls would release the GIL
     to a reader. If a reader is too slow to wake the next one, the loop wakes the remaining readers.
 
     This chain saves CPU time with many streams on a lightly loaded machine. If other threads or processes compete for the GIL or
-    the CPUs, each step of the chain may be delayed. The readers are then woken all at once for a while.
+    the CPUs, each step of the chain may be delayed. In that case, all readers are woken at once for a while.
 
     Call :meth:`add` and :meth:`rest` on the loop thread only. :meth:`next` may be called on any thread.
 
-    :ivar patient: whether readers are woken in a chain. A reader should then let the thread that woke it finish first.
+    :ivar patient: whether readers are woken in a chain. If so, a reader should let the thread that woke it finish first.
     """
 
     def __init__(self, loop: Loop) -> None:
@@ -53,7 +53,7 @@ class Waking:
         loop.call_soon(loop.host, self)
 
     def add(self, ear: Any) -> None:
-        """Wake the reader that sleeps on a lock, at the end of this turn of the loop."""
+        """At the end of this loop iteration, wake the reader that sleeps on the given lock."""
         self._ears.append(ear)
         if not self._due:
             self._due = True

@@ -1,6 +1,6 @@
 """Read and write WAV files.
 
-Audio is always 16-bit PCM in memory. Files with 8-bit PCM, mu-law or A-law are converted when they are read.
+In memory, audio is always 16-bit PCM. Files with 8-bit PCM, mu-law or A-law are converted when read.
 """
 
 from __future__ import annotations
@@ -122,11 +122,11 @@ def write_wav(path: str | os.PathLike[str], pcm: bytes, sample_rate: int, channe
 def read_wav(source: str | os.PathLike[str] | BinaryIO, *, most: int = MAX_FILE) -> WavAudio:
     """Read a WAV file with 8- or 16-bit PCM, mu-law or A-law, and any number of channels.
 
-    If the header contains invalid sizes, as in interrupted or streamed files, the actual size of the audio is used. If the file
+    If the header contains invalid sizes, as in interrupted or streamed files, the audio's actual size is used. If the file
     contains several WAVs, their audio is joined; some speech services send one WAV per sentence.
 
     :param source: path of a regular file, or an open binary file.
-    :param most: maximum size of the file in bytes, by default 512 MiB.
+    :param most: maximum file size in bytes; 512 MiB by default.
     :raises ValueError: the file is not a supported WAV file. The message describes the problem.
     :raises OSError: the file cannot be read.
     """

@@ -27,9 +27,9 @@ def draw_waveform(
     labels: Sequence[str] | None = None,
     ascii: bool = False,
 ) -> str:
-    """Draw the waveform of audio with block characters, followed by a line with the duration.
+    """Draw an audio waveform with block characters, followed by a line with the duration.
 
-    Each column shows the peak amplitude of its time span. All channels have the same square-root scale, so that quiet speech
+    Each column shows the peak amplitude of its time span. All channels use the same square-root scale, so that quiet speech
     remains visible.
 
     :param source: a WAV file, its path, or mono 16-bit little-endian PCM.
