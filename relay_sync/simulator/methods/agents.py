@@ -2,12 +2,12 @@
 
 The simulator has no language model. The following behavior is not documented by SignalWire and may differ on the real platform:
 
-* An agent responds to the party's speech with the text ``You said: ...``. It responds to messages with the role ``user`` in the
-  same way, speaks messages with the role ``assistant``, and ignores messages with the role ``system``.
+* An agent responds to the party's speech with the text ``You said: ...``. It responds to ``user`` messages in the same way,
+  speaks ``assistant`` messages, and ignores ``system`` messages.
 * An agent on hold ignores speech. If the client specifies a ``timeout``, the hold ends after that many seconds.
 * When an agent ends, the client receives ``calling.ai.stop``, then ``post_prompt`` if it was requested, and finally
-  ``calling.call.ai``. The last event is not sent for Bedrock agents.
-* Commands to an agent fail with code 404 if the call has no agent.
+  ``calling.call.ai``. Bedrock agents do not send the last event.
+* Agent commands fail with code 404 if the call has no agent.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Agent(NetworkOperation):
             self.after("answer", estimate(text) + REACTION, self.say, f"You said: {text}")
 
     def say(self, text: str) -> None:
-        """Speak a text to the party."""
+        """Speak text to the party."""
         self.report("response", response=text)
         self.report("begin_speaking")
         self.report("response_utterance", utterance=text)
@@ -129,7 +129,7 @@ class BedrockAgent(Agent):
 
 @define(eq=False, kw_only=True)
 class Sidecar(NetworkOperation):
-    """An AI observer that follows a call without speaking."""
+    """An AI observer that listens to a call without speaking."""
 
     event_type = "calling.ai.sidecar"
     _ticks: int = field(default=0, init=False)

@@ -6,8 +6,8 @@ requested ``tag`` and the ``parent`` call.
 
 The following behavior is not documented by SignalWire and may differ on the real platform:
 
-* A call is busy while it is being connected or is on either side of a bridge. A connect command for a busy call fails with code
-  409. So does a command whose devices are all busy calls. If only some devices are busy calls, these devices fail with ``busy``.
+* A call is busy while it is being connected or is in a bridge or conference. A connect command fails with code 409 if its call is
+  busy or all of its devices are busy calls. If only some devices are busy calls, those devices fail with ``busy``.
 * Connecting a call removes it from its queue or conference.
 * The bridge ends when either side ends. If the peer was dialed for the bridge, it ends too. The original call continues.
 * ``calling.disconnect`` can be sent for either side.
@@ -41,7 +41,7 @@ class Peer(Attempt):
     """The other side of a bridge.
 
     :meth:`begin` tries to reach the device and eventually calls :meth:`answered` or :meth:`failed`. :meth:`abandon` cancels a
-    pending attempt, and :meth:`release` disconnects the peer at the end of the bridge. If the peer ends first, it calls
+    pending attempt, and :meth:`release` disconnects the peer when the bridge ends. If the peer ends first, it calls
     :meth:`Bridge.disconnected`.
     """
 
@@ -178,8 +178,8 @@ class QueuedPeer(LivePeer):
 class Kind:
     """A device type that ``calling.connect`` supports.
 
-    :ivar make: creates the :class:`Peer`; receives ``platform``, ``bridge`` and ``device``.
-    :ivar check: returns errors by parameter name, for rules that the schemas do not cover; ``None`` if there are no such rules.
+    :ivar make: factory for the :class:`Peer`; called with ``platform``, ``bridge`` and ``device``.
+    :ivar check: validator that returns errors by parameter name, for rules not covered by the schemas; ``None`` if not needed.
     """
 
     make: Callable[..., Peer]
@@ -196,7 +196,7 @@ CONNECTORS: dict[str, Kind] = {
 
 @define(eq=False, kw_only=True)
 class Bridge(NetworkOperation):
-    """A call that is connected to another device, or is being connected."""
+    """A call that is connected, or being connected, to another device."""
 
     event_type = "calling.call.connect"
     failure: ClassVar[Mapping[str, Any]] = {"connect_state": "failed", "failed_reason": "error"}
@@ -218,7 +218,7 @@ class Bridge(NetworkOperation):
         self.hunt.begin()
 
     def _ring_back(self, items: list[Played]) -> None:
-        """Play a list of ringback items to the party."""
+        """Play ringback items to the party, one after another."""
         if items:
             self.play_to_party("ringback", items[0], partial(self._ring_back, items[1:]))
 
@@ -276,7 +276,7 @@ class Bridge(NetworkOperation):
         elif self.world.settings.finish_streams:
             self.disconnected()
         elif peer is not None:
-            self.cancel_steps()  # mark the operation as ended, so that the end of the peer does not send an event
+            self.cancel_steps()  # mark the operation as ended, so that no event is sent when the peer ends
             peer.release(hang_up=True)
         self.drop()
 
@@ -291,7 +291,7 @@ def _remove(call: NetworkCall) -> None:
 
 
 def _is_busy(call: NetworkCall) -> bool:
-    """Return whether a call is busy, that is, in a bridge or conference or being connected."""
+    """Return whether a call is being connected or is already in a bridge or conference."""
     return bool(engaged(call) or running(call, Bridge))
 
 

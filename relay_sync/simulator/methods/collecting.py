@@ -1,20 +1,20 @@
 """Collection of digits and speech: ``calling.collect`` and ``calling.play_and_collect``.
 
 By default, a collector sends exactly one event, which has no ``state`` and no ``final`` member. With ``partial_results`` or
-``continuous``, result events have both members. ``calling.play_and_collect`` supports neither option. Of its ``collect`` object,
-the simulator uses only ``digits``, ``speech`` and ``initial_timeout``.
+``continuous``, result events have both members. ``calling.play_and_collect`` supports neither option. The simulator uses only
+``digits``, ``speech`` and ``initial_timeout`` from its ``collect`` object.
 
 The following behavior is not documented by SignalWire and may differ on the real platform:
 
-* The ``initial_timeout`` of ``calling.collect`` starts immediately if ``start_input_timers`` is true. Otherwise, it starts with
-  the command ``calling.collect.start_input_timers``. For ``calling.play_and_collect``, it starts at the end of the prompt.
-* Input during a prompt ends the prompt. The ``finished`` event of the prompt is sent before the input is processed.
+* For ``calling.collect``, the ``initial_timeout`` starts immediately if ``start_input_timers`` is true. Otherwise, the command
+  ``calling.collect.start_input_timers`` starts it. For ``calling.play_and_collect``, it starts when the prompt ends.
+* Input during a prompt ends the prompt. The prompt's ``finished`` event is sent before the input is processed.
 * When a collector is stopped, it sends a result of type ``finished``. If the prompt is still playing, the prompt sends its own
   ``finished`` event first.
-* If the prompt cannot be played, the client receives only the ``error`` event of the prompt.
-* Unintelligible speech produces the result ``no_match``. For ``calling.play_and_collect``, so does input of fewer than ``min``
+* If the prompt cannot be played, the client receives only the prompt's ``error`` event.
+* Unintelligible speech produces a ``no_match`` result. For ``calling.play_and_collect``, so does entering fewer than ``min``
   digits.
-* A collector without the option ``digits`` ignores digits, and a collector without ``speech`` ignores speech.
+* A collector without the ``digits`` option ignores digits, and a collector without the ``speech`` option ignores speech.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ class Collector(NetworkOperation):
 
 @define(eq=False, kw_only=True)
 class _Prompt(Playback):
-    """The prompt of a collector. It is a playback with the same ``control_id``."""
+    """A collector's prompt, which is a playback with the same ``control_id``."""
 
     collector: PromptedCollector
 
@@ -193,7 +193,7 @@ class _Prompt(Playback):
 
 @define(eq=False, kw_only=True)
 class PromptedCollector(Collector):
-    """A collector that plays a prompt first. Input is accepted during the prompt as well."""
+    """A collector that first plays a prompt. It accepts input during the prompt as well."""
 
     _prompt: _Prompt = field(init=False)
 
@@ -231,7 +231,7 @@ class PromptedCollector(Collector):
         super().finish(**members)
 
     def volume(self, request: CommandRequest) -> None:
-        """Change the volume of the prompt."""
+        """Change the prompt's volume."""
         request.accept()
         self._prompt.params["volume"] = request.params["volume"]
 

@@ -9,12 +9,12 @@ The following behavior is not documented by SignalWire and may differ on the rea
   document, and the names ``start``, ``end``, ``join``, ``leave``, ``mute``, ``hold``, ``modify``, ``speaker``, ``announcement``
   and ``record`` from other SignalWire products. By default, the client receives all events.
 * The default ``region`` is ``us``.
-* The first call starts the conference. It ends when the last call leaves, or when a call with ``end_on_exit`` leaves.
+* The first call starts the conference, which ends when the last call or any call with ``end_on_exit`` leaves.
 * Joining a full conference fails with code 409.
 * If the first call requests ``record``, the whole conference is recorded.
-* A ``stream`` is a two-way stream of the joining call and ends when that call leaves. Its events are sent only to its
+* The ``stream`` option opens a two-way stream, which ends when the joining call leaves. The stream's events are sent only to its
   ``status_url``. If the stream cannot be opened, the error is recorded in ``Journal.notices``.
-* A client with a call in a room receives the events ``joined`` and ``leave``.
+* A client with a call in a room receives ``joined`` and ``leave`` events.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Conference:
         """Send an event to the participants that subscribed to it.
 
         :param about: participant that the event describes; it receives the event even if it has already left.
-        :param others: further participants that have left and still receive the event.
+        :param others: other participants that have already left but still receive the event.
         """
         members = {
             "conference_id": self.conference_id,
@@ -104,7 +104,7 @@ class Conference:
     def leave(self, one: Participant) -> None:
         """Remove a participant.
 
-        The conference ends if the participant was the last one or had joined with ``end_on_exit``.
+        The conference ends if no participants remain or if this participant joined with ``end_on_exit``.
         """
         self._part(one)
         self.send_event("participant-leave", one)
@@ -118,7 +118,7 @@ class Conference:
             part(one.call, other.call)
 
     def end(self, last: Participant, reason: str) -> None:
-        """End the conference. All remaining calls leave, and then their clients receive ``conference-end``."""
+        """End the conference. After all remaining calls have left, their clients receive ``conference-end``."""
         self.over = True
         rest = list(self.people)
         if self.recording is not None:
@@ -140,7 +140,7 @@ class Conference:
 
 
 class Conferences(dict[str, Conference]):
-    """The running conferences by name."""
+    """Running conferences by name."""
 
 
 def _check_join(findings: Findings, params: Mapping[str, Any]) -> None:
@@ -174,7 +174,7 @@ class Participant(NetworkOperation):
             self.world.journal.notice(self.call.call_id, stream.control_id, "not opened", text)
 
     def hear(self, status: str, members: Mapping[str, Any], about: Participant | None) -> None:
-        """Send a conference event to the client of this call if the client subscribed to it."""
+        """Send a conference event to this call's client if the client subscribed to such events."""
         given = self.params
         if given.get("status_callback_event_type") != "relay":
             return

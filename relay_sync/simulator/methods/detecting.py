@@ -3,13 +3,14 @@
 A detector sends an event for each result, followed by ``finished``. The following behavior is not documented by SignalWire and
 may differ on the real platform:
 
-* A person is detected after one second, and the detector finishes.
-* A machine is also detected after one second. At the end of its greeting, the detector reports ``READY``, with ``beep`` if the
+* A person is detected after one second. The detector then finishes.
+* A machine is also detected after one second. When the greeting ends, the detector reports ``READY``, with ``beep`` if the
   machine plays a beep. If ``detect_message_end`` is false, the detector does not wait for the greeting.
 * Any other party is reported as ``UNKNOWN`` after ``initial_timeout``, which defaults to 4.5 seconds.
-* A fax machine sends the tone ``CED`` when it is called, and ``CNG`` when it is the caller. A detector configured for the other
-  tone finds nothing.
-* A digit detector reports each requested digit until it is stopped or its ``timeout`` expires. The default is 30 seconds.
+* A fax machine sends a ``CED`` tone when it is called, and a ``CNG`` tone when it is the caller. A detector configured for the
+  other tone finds nothing.
+* A digit detector reports each requested digit until it is stopped or its ``timeout`` expires. The timeout defaults to 30
+  seconds.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Outbound calls: ``calling.dial`` and its obsolete predecessor ``calling.begin``.
 
-As documented, the acknowledgment has no ``call_id``. The ``dialing`` event comes first. It is followed by the state events of the
-legs, which contain the tag of the dial and the ``call_id`` of the leg. The ``answered`` event of the winning leg precedes the
-``answered`` event of the dial. The remaining legs then end.
+As documented, the acknowledgment has no ``call_id``. The ``dialing`` event comes first, followed by each leg's state events,
+which contain the dial's tag and the leg's ``call_id``. The winning leg's ``answered`` event precedes the dial's ``answered``
+event. The remaining legs then end.
 
 Events of an answered leg contain ``dial_winner``. Its value is the string ``"true"``, as in AsyncAPI. With
 ``Simulator(dial_winner="boolean")``, it is a boolean, as in the porting guide.
@@ -70,7 +70,7 @@ class NetworkDial:
         self.hunt.begin()
 
     def send_event(self, state: str, /, **more: Any) -> None:
-        """Send an event with a new state of the dial."""
+        """Send an event with the dial's new state."""
         members = {"node_id": self.world.settings.node, "tag": self.tag, "dial_state": state, **more}
         self.world.emit(self.session, "calling.call.dial", members)
 

@@ -4,7 +4,7 @@ The following behavior is not documented by SignalWire and may differ on the rea
 
 * A fax has two pages. Each page takes five seconds.
 * The transmission succeeds if the party is a fax machine (``answered_by="fax"``). Otherwise, it fails after ten seconds.
-* A transmission that is stopped fails. It also fails if the call ends.
+* A transmission fails if it is stopped or the call ends.
 """
 
 from __future__ import annotations

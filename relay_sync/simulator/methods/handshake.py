@@ -37,8 +37,7 @@ def _welcome(request: CommandRequest, authentication: Mapping[str, Any]) -> bool
 def _unauthorized(request: CommandRequest) -> None:
     """Reject the credentials with the error configured by ``refuse_with``.
 
-    The error is either the JSON-RPC error -32002, which the real servers send, or a result with code 401, as described in
-    AsyncAPI.
+    The error is either JSON-RPC error -32002, which the real servers send, or a result with code 401, as described in AsyncAPI.
     """
     if request.world.settings.refuse_with == "result":
         request.refuse(401, "Unauthorized")
@@ -108,7 +107,7 @@ def _admit(request: CommandRequest) -> None:
 def _resumed(request: CommandRequest) -> ServerSession | None:
     """Return the session to resume, or ``None`` if the protocol is unknown or the ``authorization_state`` does not match.
 
-    A known protocol without an ``authorization_state`` is accepted. SignalWire's own test server does the same.
+    A known protocol is accepted without an ``authorization_state``, as on SignalWire's own test server.
     """
     params = request.params
     session = request.world.sessions.find(params.get("protocol", ""))
@@ -151,7 +150,7 @@ def _unreceive(request: CommandRequest) -> None:
 
 
 def _reauthenticate(request: CommandRequest) -> None:
-    """Accept a new JWT for a connected session. The result has the format defined in SignalWire's schema."""
+    """Accept a new JWT for a connected session. The result follows SignalWire's schema."""
     findings = request.findings()
     if not findings.look("connect.authentication", request.params["authentication"], "authentication"):
         request.reject_if_invalid(findings)

@@ -1,12 +1,13 @@
-"""Sequential and parallel dialing: groups of devices are tried in sequence, and the devices of a group in parallel.
+"""Sequential and parallel dialing: groups of devices are tried in sequence, and the devices in each group in parallel.
 
 All code in this module runs on the loop's thread. The following behavior is not documented by SignalWire and may differ on the
 real platform:
 
-* A leg starts ringing 0.1 seconds after it is created. It rings for the ``timeout`` of its device, which defaults to 30 seconds.
+* A leg starts ringing 0.1 seconds after it is created. It rings for its device's ``timeout``, which defaults to 30 seconds.
 * A busy leg fails after 0.5 seconds without ringing. An unreachable leg fails immediately with ``notFound``.
 * When a leg is answered, all other legs end with ``cancel``.
-* A group fails when all of its legs have failed. If the last group fails, the dial fails with the reason of the last failed leg.
+* A group fails when all of its legs have failed. If the last group fails, the dial fails for the same reason as its last failed
+  leg.
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ class Leg(Attempt):
         self.platform.network.end(self.call, reason, self.call.far_side)
 
     def _moved(self, call: NetworkCall) -> None:
-        """Report the result of the attempt when the call is answered or ends."""
+        """Report the attempt's result when the call is answered or ends."""
         if self._over or call.state not in ("answered", "ended"):
             return
         self._finish()
@@ -157,7 +158,7 @@ class Leg(Attempt):
 class Hunt:
     """Tries groups of devices until one device answers.
 
-    :ivar won: callback for success, called with the attempt that was answered.
+    :ivar won: callback for success, called with the answered attempt.
     :ivar lost: callback for failure, called with the reason when no device has answered.
     """
 
@@ -189,7 +190,7 @@ class Hunt:
         self.lost(reason)
 
     def answered(self, attempt: Attempt) -> None:
-        """End the hunt successfully. The other attempts are canceled."""
+        """End the hunt successfully and cancel the other attempts."""
         if self.over:
             attempt.abandon()
             return
@@ -200,7 +201,7 @@ class Hunt:
             each.abandon()
 
     def failed(self, attempt: Attempt, reason: str) -> None:
-        """Handle a failed attempt. If it was the last one of its group, try the next group."""
+        """Handle a failed attempt. If it was the last in its group, try the next group."""
         if self.over or attempt not in self._trying:
             return
         self._trying.remove(attempt)

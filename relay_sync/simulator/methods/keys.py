@@ -7,7 +7,7 @@ The following behavior is not documented by SignalWire and may differ on the rea
 * Sending a digit takes 0.2 seconds. Only the pauses are documented: ``w`` takes 0.5 seconds, and ``W`` takes one second.
 * A binding is triggered when the most recent digits match its digits.
 * All methods that operate on a call can be bound, except ``calling.answer``, ``calling.pass`` and the two binding methods.
-* The reply of a bound method is discarded. Its events are sent as usual.
+* A bound method's reply is discarded, but its events are sent as usual.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _NOT_BOUND = frozenset({"calling.answer", "calling.pass", "calling.bind_digit", 
 
 @define(eq=False, kw_only=True)
 class SendDigits(NetworkOperation):
-    """A sequence of digits that is being sent to the party."""
+    """A digit sequence being sent to the party."""
 
     event_type = "calling.call.send_digits"
 
@@ -68,9 +68,9 @@ class _Bound(CommandRequest):
 
 @define(eq=False, kw_only=True)
 class Binding(NetworkOperation):
-    """A sequence of digits that triggers a method.
+    """A digit sequence that triggers a method.
 
-    It sends no events. It ends when it is cleared, when it reaches ``max_triggers``, or when the call ends.
+    A binding sends no events. It ends when it is cleared, when it reaches ``max_triggers``, or when the call ends.
     """
 
     counts_as_running = False

@@ -14,7 +14,7 @@ __all__ = ["HANDLERS"]
 
 
 def _send(request: CommandRequest) -> None:
-    """Accept a message, reply with its ID, and start its delivery. As documented, a message needs a body or media."""
+    """Accept a message, reply with its ID, and start delivering it. As documented, a message needs a body or media."""
     post, params = request.platform.post, request.params
     if not params.get("body") and not params.get("media"):
         request.refuse(400, "body or media is required", {"body": "body or media is required"})

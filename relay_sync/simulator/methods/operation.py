@@ -39,7 +39,7 @@ class _Step:
     """A scheduled step of an operation.
 
     :ivar then: callback that executes the step.
-    :ivar at_media_speed: whether the clock of the call runs at media speed while the step is pending.
+    :ivar at_media_speed: whether the call's clock runs at media speed while the step is pending.
     :ivar length: duration of one simulated second, in seconds of the simulator's clock.
     :ivar timer: pending timer, or ``None`` while the step is paused.
     :ivar left: remaining time while the step is paused, in seconds of the simulator's clock.
@@ -56,11 +56,11 @@ class _Step:
 class NetworkOperation:
     """An operation, from its acknowledgment to its last event.
 
-    :cvar event_type: type of the events that the operation sends.
+    :cvar event_type: type of the operation's events.
     :cvar failure: members of the last event if the operation fails.
     :cvar counts_as_running: whether :meth:`Phone.wait_until_idle` waits for the operation.
     :ivar over: whether the operation has ended. An operation that has ended sends no events.
-    :ivar engaged_error: error message for bridge and conference commands during the operation; ``""`` allows them.
+    :ivar engaged_error: error message for bridge and conference commands while the operation is running; ``""`` allows them.
     """
 
     event_type: ClassVar[str] = ""
@@ -90,7 +90,7 @@ class NetworkOperation:
     # -- methods to override --------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Start the operation. Called after the request was acknowledged."""
+        """Start the operation. Called after the request has been acknowledged."""
         raise NotImplementedError
 
     def in_reply(self) -> dict[str, Any]:
@@ -132,12 +132,12 @@ class NetworkOperation:
         """Handle speech from the party. An empty string is unintelligible speech."""
 
     def on_silence(self) -> None:
-        """Handle silence: the party will give no further input, so timeouts that wait for it expire immediately."""
+        """Handle silence. The party gives no further input, so timeouts waiting for input expire immediately."""
 
     # -- events ---------------------------------------------------------------------------------------------------------
 
     def send_event(self, /, **members: Any) -> None:
-        """Send an event to the client that owns the call, and to the ``status_url`` if the client specified one."""
+        """Send an event to the client that owns the call, and to the ``status_url`` if specified."""
         address = {"control_id": self.control_id} if self.control_id else {}
         params = {**self.call.address(), **address, **self.in_events(), **members}
         self.world.emit(self.call.owner, self.event_type, params)
@@ -181,22 +181,21 @@ class NetworkOperation:
     ) -> None:
         """Schedule a step that takes a fixed time, such as playback.
 
-        :param name: name of the step. A pending step of the same name is replaced.
+        :param name: name of the step. A pending step with the same name is replaced.
         :param seconds: delay in simulated seconds.
-        :param at_media_speed: whether the clock of the call runs at media speed until then. See
-            ``CallClock``.
+        :param at_media_speed: whether the call's clock runs at media speed until then. See ``CallClock``.
         """
         self._set(name, seconds, self.world.pace.media(1.0), at_media_speed, partial(then, *args))
 
     def await_party(self, name: str, seconds: float, then: Callable[..., object], *args: Any) -> None:
-        """Schedule a timeout that waits for input from the party. It takes no real time if the party is silent."""
+        """Schedule a timeout for the party's input. It takes no real time if the party is silent."""
         if self.call.party.silent:
             self.after(name, seconds, then, *args)
         else:
             self.await_others(name, seconds, then, *args)
 
     def await_others(self, name: str, seconds: float, then: Callable[..., object], *args: Any) -> None:
-        """Schedule a timeout that does not depend on the party. It has the same length whether or not the party is silent."""
+        """Schedule a timeout whose length does not depend on whether the party is silent."""
         self._set(name, seconds, self.world.pace.timeout(1.0), False, partial(then, *args))
 
     def play_to_party(
@@ -204,8 +203,8 @@ class NetworkOperation:
     ) -> None:
         """Play an item to the party, and then call ``then``.
 
-        When playback ends, the item is recorded as heard by the party. If playback is interrupted, only the part played so far is
-        recorded.
+        When playback ends, the item is recorded as heard by the party. If playback is interrupted, only the part already played
+        is recorded.
 
         :param again: whether the operation has already played the item; if so, only its repeat count is incremented.
         """
@@ -273,7 +272,7 @@ class NetworkOperation:
             try:
                 step.then()
             finally:
-                # Only after the next step has been scheduled, so that the clock of the call stays at media speed.
+                # Only after the next step has been scheduled, so that the call's clock stays at media speed.
                 self._count_busy(step, -1)
 
         step.timer = self.world.clock.after(delay, due)
@@ -349,13 +348,13 @@ def running(call: NetworkCall, kind: type[_O], control_id: str | None = None) ->
 
 
 def engaged(call: NetworkCall) -> str:
-    """Return an error message if a call is already in a bridge or conference, and ``""`` otherwise."""
+    """Return an error message if a call is already in a bridge or conference, or ``""`` otherwise."""
     found = next((each.engaged_error for each in call.operations if each.engaged_error), "")
     return found or ("Call is already in a bridge" if call.bridge is not None else "")
 
 
 def launch(request: CommandRequest, operation: NetworkOperation) -> None:
-    """Acknowledge a request, and start its operation. An injected fault makes the operation fail instead."""
+    """Acknowledge a request and start its operation, or make the operation fail if a fault is injected."""
     request.accept(**operation.in_reply())
     operation.call.operations.append(operation)
     operation.call.board.changed()
@@ -408,7 +407,7 @@ def start(
 def control(kind: type[_O], act: Callable[[_O, CommandRequest], object]) -> Handler:
     """Return a handler for a method that controls a running operation.
 
-    The handler ignores subclasses of ``kind``. For example, ``calling.play.stop`` does not stop the prompt of a collector.
+    The handler ignores subclasses of ``kind``. For example, ``calling.play.stop`` does not stop a collector's prompt.
 
     :param act: function that replies to the request and performs the command.
     """

@@ -1,14 +1,14 @@
 """Card payments: ``calling.pay``. The simulator does not charge cards and never sends a request to the payment connector.
 
-As documented, progress events contain the requested field (``for``) and the number of the ``attempt``. After invalid input, they
-also contain an ``error_type``. The last event contains the ``result``.
+As documented, progress events contain the requested field (``for``) and the ``attempt`` number. After invalid input, they also
+contain an ``error_type``. The last event contains the ``result``.
 
 The following behavior is not documented by SignalWire and may differ on the real platform:
 
-* The party is asked for the card number, expiration date, security code and postal code, in this order. The last two questions
+* The party is asked for the card number, expiration date, security code and postal code, in that order. The last two questions
   can be disabled.
-* Each answer ends with ``#``. Without an answer, the attempt times out. The party can press ``*`` to cancel the payment. A test
-  can prepare the answers with ``presses=["4111...", "1229", ...]``.
+* Each answer ends with ``#``. If the party does not answer, the attempt times out. The party can press ``*`` to cancel the
+  payment. A test can prepare the answers with ``presses=["4111...", "1229", ...]``.
 * A card number is valid if its check digit is correct. An expiration date has four digits and starts with a month. A security
   code has three or four digits.
 * After ``max_attempts`` failed attempts, the result is ``too-many-failed-attempts``. The default is one attempt.
@@ -34,7 +34,7 @@ _TYPES = {"4": "visa", "5": "mastercard", "3": "amex", "6": "discover"}
 
 
 def _is_card(digits: str) -> bool:
-    """Return whether the length and the Luhn check digit of a card number are valid."""
+    """Return whether a card number has a valid length and Luhn check digit."""
     if not digits.isdigit() or not 12 <= len(digits) <= 19:
         return False
     total = 0

@@ -1,9 +1,10 @@
 """Media playback: ``calling.play`` and its control methods.
 
-A playback sends ``playing`` when it starts or resumes, ``paused`` when it is paused, and ``finished`` at the end. If an item
+A playback sends ``playing`` when it starts or resumes, ``paused`` when it is paused, and ``finished`` when it ends. If an item
 cannot be played, it sends ``error``. Pausing a paused playback or resuming a running one is acknowledged and has no effect.
 
-SignalWire does not document whether the party hears media played with the direction ``speak``. In the simulator, it does not.
+SignalWire does not document whether the party hears media played with the direction ``speak``. In the simulator, the party does
+not hear it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ __all__ = ["HANDLERS", "Playback"]
 
 @define(eq=False, kw_only=True)
 class Playback(NetworkOperation):
-    """A list of media items that is played to a party once, several times or endlessly."""
+    """A list of media items played to a party once, several times or endlessly."""
 
     event_type = "calling.call.play"
     paused: bool = field(default=False, init=False)
@@ -47,7 +48,7 @@ class Playback(NetworkOperation):
             self.break_down({})
             return
         self._position += 1
-        # An endless playback has no duration, so it must not switch the clock of the call to media speed.
+        # An endless playback has no duration, so it must not switch the call's clock to media speed.
         endless = not self._rounds
         if self.params.get("direction", "listen") == "speak":
             self.after("item", item.duration, self._next, at_media_speed=not endless)
@@ -69,7 +70,7 @@ class Playback(NetworkOperation):
         self.send_event(state="paused")
 
     def resume(self, request: CommandRequest) -> None:
-        """Resume the playback at the position where it was paused."""
+        """Resume the playback from where it was paused."""
         request.accept()
         if not self.paused:
             return

@@ -59,7 +59,7 @@ class Queue:
 
 
 class Queues(dict[str, Queue]):
-    """The call queues by name."""
+    """Call queues by name."""
 
 
 @define(eq=False, kw_only=True)
@@ -97,14 +97,14 @@ class Waiting(NetworkOperation):
         }
 
     def report(self, status: str) -> None:
-        """Send an event with the current position of the call."""
+        """Send an event with the call's current position."""
         self.send_event(**self._body(status))
 
     def depart(self, status: str, /, **members: Any) -> None:
         """Leave the queue and send the last event.
 
         :param status: ``"dequeue"`` or ``"leave"``.
-        :param members: members of the event to add or replace.
+        :param members: event members to add or replace.
         """
         if self.over:
             return

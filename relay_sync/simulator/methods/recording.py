@@ -1,14 +1,14 @@
 """Call recording: ``calling.record`` and its control methods, and ``calling.transcribe``.
 
-The default options are those of AsyncAPI: no time limits, and the terminator ``#``. The porting guide lists different defaults.
+As in AsyncAPI, there are no time limits by default, and ``#`` is the terminator. The porting guide lists different defaults.
 
 The following behavior is not documented by SignalWire and may differ on the real platform:
 
 * The simulator serves finished WAV recordings over HTTP, as 16-bit PCM at 8 kHz. A recording contains the audio set with ``says``
   and ``hears``, and everything else that the party hears. See :mod:`relay_sync.simulator.media.hearing`.
 * MP3 and MP4 recordings have a URL but no file. Their reported size is 4000 bytes per second.
-* Speech and sounds during a pause are not recorded. They are not delayed either: after the pause, the recording continues with
-  the audio of that time.
+* Speech and sounds during a pause are not recorded. They are not postponed either: when the pause ends, the recording continues
+  with the audio at that moment.
 * If the party does not speak within ``initial_timeout``, the recording ends with ``no_input``.
 * If the party stops speaking for ``end_silence_timeout`` seconds, the recording ends.
 """
@@ -62,12 +62,12 @@ def _size(seconds: float, audio: Mapping[str, Any]) -> int:
 
 @define(eq=False, kw_only=True)
 class _FileRecording(NetworkOperation):
-    """An operation that produces an audio file. It tracks the duration of the file."""
+    """An operation that produces an audio file and tracks its duration."""
 
     recording_id: str = field(factory=lambda: str(uuid.uuid4()), init=False)
     paused: bool = field(default=False, init=False)
     _began: float = field(default=0.0, init=False)
-    _since: float = field(default=0.0, init=False)  # start of the current section, on the clock of the call
+    _since: float = field(default=0.0, init=False)  # start of the current section, on the call's clock
     _recorded: float = field(default=0.0, init=False)  # simulated seconds recorded before the current section
 
     @property
@@ -77,29 +77,29 @@ class _FileRecording(NetworkOperation):
 
     @property
     def url(self) -> str:
-        """The URL of the file, even if the file does not exist."""
+        """The file's URL, even if the file does not exist."""
         if self.format["format"] == "wav":
             return self.platform.recordings.url(self.recording_id)
         return f"{FILES_URL}/{self.recording_id}.{self.format['format']}"
 
     @property
     def _runs(self) -> bool:
-        """Whether the duration of the file is increasing."""
+        """Whether the file's duration is increasing."""
         return not self.paused
 
     def start_clock(self) -> None:
-        """Start or resume measuring the duration of the file."""
+        """Start or resume measuring the file's duration."""
         self._since = self.call.clock.elapsed
         if not self._began:
             self._began = time.time()
 
     def stop_clock(self) -> None:
-        """Stop measuring the duration of the file."""
+        """Stop measuring the file's duration."""
         self._recorded += self.call.clock.elapsed - self._since
 
     @property
     def duration(self) -> float:
-        """Duration of the file in simulated seconds, rounded to hundredths."""
+        """The file's duration in simulated seconds, rounded to hundredths."""
         return round(self._seconds, 2)
 
     @property
@@ -126,10 +126,10 @@ class Recording(_FileRecording):
     event_type = "calling.call.record"
     failure: ClassVar[Mapping[str, Any]] = {"state": "no_input"}
     _skips: bool = field(default=False, init=False)  # whether the last pause was omitted from the file
-    _speech: Tape = field(factory=Tape, init=False, repr=False)  # the recorded speech of the party
+    _speech: Tape = field(factory=Tape, init=False, repr=False)  # the party's recorded speech
     _ear: Ear = field(init=False, repr=False)
     _pieces: list[Piece] = field(factory=list, init=False, repr=False)  # the current section of the configured audio
-    _origin: float = field(default=0.0, init=False)  # start of the recording, on the clock of the call
+    _origin: float = field(default=0.0, init=False)  # start of the recording, on the call's clock
 
     @_ear.default
     def _listening(self) -> Ear:
@@ -171,7 +171,7 @@ class Recording(_FileRecording):
             self.ask_party(keys=False, words=True)
 
     def _listen(self, position: float, passed: float) -> None:
-        """Record the audio of the call.
+        """Record the call's audio.
 
         :param position: current position in the file, in seconds.
         :param passed: simulated seconds since the start of the recording, including pauses.
@@ -230,7 +230,7 @@ class Recording(_FileRecording):
         self.close(**{"state": "finished", **outcome, **members})
 
     def _wav(self, seconds: float) -> bytes:
-        """Return the contents of the WAV file."""
+        """Return the WAV file's contents."""
         count = _samples(min(seconds, self.world.settings.record_seconds))
         says, hears = (tape.render(0, count, TELEPHONE) for tape in (self._speech, self._ear.tape))
         if self.format["stereo"]:
@@ -242,7 +242,7 @@ class Recording(_FileRecording):
     def pause(self, request: CommandRequest) -> None:
         """Pause the recording. Pausing a paused recording has no effect.
 
-        With the behavior ``silence``, the file contains silence for the duration of the pause. With ``skip``, the pause is
+        If the behavior is ``silence``, the file contains silence for the duration of the pause. If it is ``skip``, the pause is
         omitted.
         """
         request.accept()

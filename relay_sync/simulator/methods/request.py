@@ -1,4 +1,4 @@
-"""Requests from clients, the replies to them, and the platform that handlers use."""
+"""Client requests, replies to them, and the platform that handlers use."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RecordingStore(Protocol):
         """Return an ID for a new recording."""
 
     def url(self, recording_id: str) -> str:
-        """Return the URL of a recording, even if the recording has not finished."""
+        """Return a recording's URL, even if the recording has not finished."""
 
     def add(self, recording_id: str, wav: bytes) -> str:
         """Store a finished recording and return its URL."""
@@ -42,7 +42,7 @@ class Platform:
     """The simulated platform. Its methods must be called on the loop's thread.
 
     :ivar world: shared state of the simulator.
-    :ivar handlers: handlers by method name, for RELAY and REST. Methods without a handler are validated and acknowledged only.
+    :ivar handlers: handlers by method name, for RELAY and REST. Methods without a handler are only validated and acknowledged.
     :ivar recordings: store for finished recordings.
     :ivar network: simulated telephone network.
     :ivar directory: phones that tests have set up, by number.
@@ -65,7 +65,7 @@ class Platform:
         self.post = Post(self.world, self.network)
 
     def shared(self, kind: type[_T]) -> _T:
-        """Return the shared instance of a class, such as :class:`Queues`. It is created on first use."""
+        """Return the shared instance of a class such as :class:`Queues`, creating it on first use."""
         if kind not in self._shared:
             self._shared[kind] = kind()
         found: _T = self._shared[kind]
@@ -86,8 +86,8 @@ class Platform:
 class CommandRequest:
     """A well-formed request from a client. If its method requires a call, the call exists and has not ended.
 
-    A handler replies exactly once, using one of the methods below, and only then performs the command. The acknowledgment is
-    therefore sent before the events.
+    A handler replies exactly once, using one of the methods below, before performing the command. The acknowledgment is therefore
+    sent before any events.
 
     :ivar addressed: the call that the request refers to, or ``None``.
     """
@@ -108,7 +108,7 @@ class CommandRequest:
 
     @property
     def session(self) -> ServerSession:
-        """The session of the client that sent the request."""
+        """The session that sent the request."""
         assert self.client.session is not None
         return self.client.session
 
@@ -127,7 +127,7 @@ class CommandRequest:
 
         The result contains the code ``"200"``, a message, and the IDs that the method echoes.
 
-        :param message: message to use instead of the default message of the method.
+        :param message: message to use instead of the method's default.
         :param more: additional members of the result.
         """
         for text in not_carried_out(self.spec.name, self.params):
@@ -144,7 +144,7 @@ class CommandRequest:
         self.reply(result if data is None else {**result, "data": data})
 
     def findings(self) -> Findings:
-        """Return an empty collection of validation errors for nested objects. Pass it to :meth:`reject_if_invalid`."""
+        """Return an empty collection for validation errors in nested objects. Pass it to :meth:`reject_if_invalid`."""
         return Findings(strict=self.world.settings.strict)
 
     def reject_if_invalid(self, findings: Findings) -> bool:

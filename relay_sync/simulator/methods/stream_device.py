@@ -2,7 +2,7 @@
 
 The following behavior is not documented by SignalWire and may differ on the real platform:
 
-* The stream is not a leg and has no ``call_id``. Events describe it in ``peer``, without its secrets.
+* The stream is not a leg and has no ``call_id``. Events describe it in ``peer`` and omit its secrets.
 * If the stream cannot be opened, the connect operation fails with ``error``.
 * The bridge ends when the endpoint closes the socket.
 * The client receives only ``calling.call.connect`` events. The ``status_url`` receives the same webhooks as for

@@ -3,8 +3,8 @@
 SignalWire documents the error codes 400 and 409, but not when they are used. Like the platform, the simulator requires ``wss://``
 URLs. It also accepts ``ws://`` URLs for loopback hosts.
 
-The codec parameter is freeform, so unknown codecs are accepted. The simulator cannot encode them. Such a stream ends immediately
-with the state ``finished``. The same happens with G.722 and Opus if the ``codecs`` extra is not installed.
+The codec parameter is freeform, so unknown codecs are accepted. The simulator cannot encode them, and the stream ends immediately
+with the state ``finished``. So does a G.722 or Opus stream if the ``codecs`` extra is not installed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TRACKS = {
 def url_problem(name: str, url: str, schemes: tuple[str, ...]) -> str | None:
     """Return an error message if a URL is invalid, or ``None``.
 
-    :param name: name of the parameter, for the message.
+    :param name: parameter name to use in the message.
     :param url: URL to validate.
     :param schemes: allowed schemes.
     """

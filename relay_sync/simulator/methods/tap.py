@@ -1,7 +1,7 @@
 """Call tapping: ``calling.tap``, which sends a copy of the call's audio to another device.
 
-The simulator sends no audio. It only sends the events ``tapping`` at the start and ``finished`` when the tap is stopped or the
-call ends. The ``source_device`` of the reply describes the source of the audio. For RTP, it is a port on this machine.
+The simulator sends no audio, only a ``tapping`` event when the tap starts and a ``finished`` event when it is stopped or the call
+ends. The reply's ``source_device`` describes the audio source, which is a port on this machine for RTP.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SOURCE_PORT = 30_000
 
 @define(eq=False, kw_only=True)
 class Tap(NetworkOperation):
-    """A tap on the audio of a call."""
+    """A tap on a call's audio."""
 
     event_type = "calling.call.tap"
     failure: ClassVar[Mapping[str, Any]] = {"state": "finished"}

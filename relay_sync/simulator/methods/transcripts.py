@@ -8,8 +8,9 @@ The following behavior is not documented by SignalWire and may differ on the rea
 * Only text from :meth:`Phone.say` is transcribed. Utterance events are sent only if ``live_events`` is true. The default is
   false.
 * Text is not really translated. The "translation" is the target language followed by the original text, in brackets.
-* The conversation log is sent at the end. It contains a summary if ``ai_summary`` is set.
-* ``start`` fails with code 409 if an operation of the same type is running. Other actions fail with code 404 if none is running.
+* The conversation log is sent when the operation ends. It contains a summary if ``ai_summary`` is set.
+* ``start`` fails with code 409 if an operation of the same type is already running. Other actions fail with code 404 if there is
+  no such operation.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ PARTY = "remote-caller"
 
 
 def call_info(world: World, call: NetworkCall) -> dict[str, Any]:
-    """Return the ``call_info`` object of AI events."""
+    """Return the ``call_info`` object for AI events."""
     return {
         "call_id": call.call_id,
         "content_type": "text/swaig",
@@ -47,7 +48,7 @@ def call_info(world: World, call: NetworkCall) -> dict[str, Any]:
 
 
 def channel_data(world: World, call: NetworkCall) -> dict[str, Any]:
-    """Return the ``channel_data`` object of AI events."""
+    """Return the ``channel_data`` object for AI events."""
     return {
         "SWMLCall": {},
         "SWMLVars": {},
@@ -71,14 +72,14 @@ class LiveTranscription(NetworkOperation):
     _log: list[dict[str, Any]] = field(factory=list, init=False)
 
     def report(self, name: str, **members: Any) -> None:
-        """Send an AI event of the transcription."""
+        """Send an AI event for the transcription."""
         about = {"call_info": call_info(self.world, self.call), "channel_data": channel_data(self.world, self.call)}
         params = {**self.call.address(), **about, **members}
         self.world.emit(self.call.owner, f"calling.ai.{name}", params)
 
     @property
     def language(self) -> str:
-        """The language of the party."""
+        """The party's language."""
         return str(self.options["lang"])
 
     def begin(self) -> None:
@@ -113,7 +114,7 @@ class LiveTranscription(NetworkOperation):
         self.report("transcribe.live_summarize", conversation_log=self._log, conversation_summary=SUMMARY)
 
     def log(self) -> None:
-        """Send the log of the whole conversation."""
+        """Send the full conversation log."""
         words = sum(len(entry["content"].split()) for entry in self._log)
         metrics = {
             "total_utterances": len(self._log),

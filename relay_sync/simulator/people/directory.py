@@ -1,6 +1,6 @@
 """Phones that tests set up for the application to dial. Safe to use from any thread.
 
-A number without a setup rings for one second and is then answered by a person who says nothing.
+A number that no test has set up rings for one second and is then answered by a person who says nothing.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ __all__ = ["Directory", "ExpectedPhone"]
 
 @define(eq=False)
 class ExpectedPhone:
-    """A phone that a test has set up for a number, and the calls that it has received. Safe to use from any thread.
+    """A phone that a test has set up for a number, and the calls it has received. Safe to use from any thread.
 
     Instances are returned by :meth:`Simulator.expect_phone`.
 
-    :param left: number of further calls that this setup applies to; ``None`` means all calls.
+    :param left: number of calls to which this setup still applies; ``None`` means all calls.
 
-    :ivar number: number or address of the phone.
-    :ivar behavior: behavior of the phone when it is called.
+    :ivar number: the phone's number or address.
+    :ivar behavior: the phone's behavior when it is called.
     """
 
     number: str
@@ -47,7 +47,7 @@ class ExpectedPhone:
 
         :param index: index of the call, starting at 0.
         :param timeout: maximum time to wait, in seconds.
-        :return: the phone of the callee in this call.
+        :return: the callee's phone in this call.
         :raises WaitTimeout: the phone did not receive this call within ``timeout`` seconds.
         """
         timeout = seconds_to_wait(timeout)
@@ -68,7 +68,7 @@ class ExpectedPhone:
 class Directory:
     """The phones that tests have set up.
 
-    A wait for a call returns once ``settle`` has returned. See :class:`Noticeboard`.
+    After a call arrives, waiting tests continue once ``settle`` has returned. See :class:`Noticeboard`.
     """
 
     _settle: Callable[[], object] = field(default=lambda: None, repr=False)
@@ -78,8 +78,8 @@ class Directory:
     def add(self, number: str, behavior: Behavior, times: int | None) -> ExpectedPhone:
         """Set up a phone at a number.
 
-        If several setups exist for a number, those with a limited number of calls apply first, in the order in which they were
-        added. Adding a setup without a limit replaces the previous setup without a limit.
+        If a number has several setups, those with a call limit apply first, in the order in which they were added. Adding an
+        unlimited setup replaces the previous unlimited setup.
         """
         phone = ExpectedPhone(number, behavior, times)
         phone._board.settle = self._settle

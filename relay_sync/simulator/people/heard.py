@@ -1,4 +1,4 @@
-"""The sequence of items played to a simulated party, for use in assertions."""
+"""Items played to a simulated party, for use in assertions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class PlayedSoFar(Sequence[Played]):
     The sequence grows during the call. Calling it with a text returns whether that text was played.
 
     :param look: function that returns the items played so far.
-    :param wait: function that waits until an item containing a text has been played; it receives the text and a timeout in
+    :param wait: function that waits until an item containing a text has been played; called with the text and a timeout in
         seconds.
     """
 

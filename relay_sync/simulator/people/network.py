@@ -7,11 +7,12 @@ that sends ``calling.pass`` declines the offer, and the call is offered to anoth
 
 The following behavior is not documented by SignalWire and may differ on the real platform:
 
-* A call is offered to the client whose last offer was longest ago. If no client is available, calls wait in order of arrival.
+* A call is offered to the client that received an offer least recently. If no client is available, calls wait in order of
+  arrival.
 * The state changes to ``ringing`` immediately after the offer. If a call is offered again, the ``calling.call.receive`` event has
   the state ``ringing``.
-* After passing a call, a client is not offered the call again. Its commands for the call fail with code 404.
-* If the client of an unanswered call loses its socket, the call is offered to the next client that connects. If the original
+* A client that passes a call is not offered the call again, and its commands for the call fail with code 404.
+* If a client loses its connection before answering a call, the call is offered to the next client that connects. If the original
   client resumes its session first, it keeps the call.
 * The caller gives up after ``ring_timeout`` seconds. The end reason is ``noAnswer`` if a client has the call. Otherwise, it is
   ``abandoned``.
@@ -49,7 +50,7 @@ _NUMBERS = {"phone": ("from_number", "to_number"), "sip": ("from", "to")}
 
 
 def device(to: str, from_: str) -> dict[str, Any]:
-    """Return the ``device`` object of events. Its type is ``sip`` if either address is a SIP address, and ``phone`` otherwise."""
+    """Return the ``device`` object for events. Its type is ``sip`` if either address is a SIP address, or ``phone`` otherwise."""
     kind = "sip" if to.startswith(("sip:", "sips:")) or from_.startswith(("sip:", "sips:")) else "phone"
     origin, target = _NUMBERS[kind]
     return {"type": kind, "params": {origin: from_, target: to}}
@@ -81,7 +82,7 @@ class Activity(Protocol):
 
     @property
     def engaged_error(self) -> str:
-        """Error message for bridge and conference commands during the operation; ``""`` allows them."""
+        """Error message for bridge and conference commands while the operation is running; ``""`` allows them."""
 
     def hearing(self) -> list[Played]:
         """Return the items now playing to the party, cut at the current position."""
@@ -96,7 +97,7 @@ class Activity(Protocol):
         """Handle speech from the party."""
 
     def on_silence(self) -> None:
-        """Handle silence: the party will give no further input."""
+        """Handle silence. The party gives no further input."""
 
     def stop(self) -> None:
         """Stop the operation at the client's request."""
@@ -111,25 +112,25 @@ class NetworkCall:
 
     :ivar state: current state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``.
     :ivar reached: all states that the call has been in.
-    :ivar owner: session that receives the events of the call, or ``None``.
-    :ivar passed: protocols of the sessions that have passed the call.
+    :ivar owner: session that receives the call's events, or ``None``.
+    :ivar passed: protocols of sessions that have passed the call.
     :ivar says: audio from the party on this leg (the inbound track).
     :ivar hears: prepared audio that the party hears (the outbound track).
-    :ivar hangs_up_after_speaking: whether the party hangs up after a stream has sent all of its speech.
-    :ivar streams: all streams of the call in order, including finished streams.
+    :ivar hangs_up_after_speaking: whether the party hangs up after a stream has sent all of the party's speech.
+    :ivar streams: all of the call's streams in order, including finished streams.
     :ivar party: party at the far end.
     :ivar operations: operations running on the call.
     :ivar parent: the call for which this leg was dialed, as included in events.
-    :ivar bridge: bridge operation of another call that includes this call, or ``None``.
+    :ivar bridge: another call's bridge operation that includes this call, or ``None``.
     :ivar others: calls whose parties can be heard on this call.
     :ivar ears: recorders of the audio that the party hears. See :mod:`relay_sync.simulator.media.hearing`.
     :ivar features: enabled features: ``on hold``, ``denoised``.
     :ivar transferred: whether the call is being transferred to another context.
     :ivar watchers: callbacks for state changes; each is called with this call.
-    :ivar winner: value of ``dial_winner`` in events, or ``None`` if the call is not the answered leg of a dial.
-    :ivar speaking_since: clock time at which the party started to speak on the first stream, or ``None`` before.
-    :ivar clock: clock of the call. Set when the network adds the call.
-    :ivar network: network of the call. Set when the network adds the call.
+    :ivar winner: value of ``dial_winner`` in events, or ``None`` if the call is not a dial's answered leg.
+    :ivar speaking_since: clock time at which the party started to speak on the first stream, or ``None`` before it does.
+    :ivar clock: the call's clock, set when the network adds the call.
+    :ivar network: the call's network, set when it adds the call.
     """
 
     node_id: str
@@ -174,33 +175,33 @@ class NetworkCall:
 
     @property
     def far_side(self) -> str:
-        """The value of ``end_source`` if the party ends the call."""
+        """The ``end_source`` value if the party ends the call."""
         return self.direction
 
     @property
     def near_side(self) -> str:
-        """The value of ``end_source`` if the application ends the call."""
+        """The ``end_source`` value if the application ends the call."""
         return "outbound" if self.direction == "inbound" else "inbound"
 
     @property
     def number(self) -> str:
-        """Number or address of the party."""
+        """The party's number or address."""
         return self._address(self.direction == "inbound")
 
     @property
     def our_number(self) -> str:
-        """Number or address of the application's side of the call."""
+        """The number or address on the application's side of the call."""
         return self._address(self.direction != "inbound")
 
     @property
     def on_offer(self) -> bool:
-        """Whether a client can receive the call: it is an unanswered inbound call, or a call transferred to a context."""
+        """Whether the call can be offered to clients, as an unanswered inbound call or a call transferred to a context."""
         ringing = self.direction == "inbound" and self.state in ("created", "ringing")
         return ringing or (self.transferred and not self.over)
 
     @property
     def numbers(self) -> tuple[str, str]:
-        """Addresses of the caller and the callee."""
+        """The caller's and the callee's addresses."""
         return self._address(True), self._address(False)
 
     def _address(self, caller: bool) -> str:
@@ -209,12 +210,12 @@ class NetworkCall:
         return str(next((params[name] for name in names if name in params), ""))
 
     def address(self) -> dict[str, Any]:
-        """Return the members that identify the call in all of its events."""
+        """Return the members that identify the call in its events."""
         found = {"node_id": self.node_id, "call_id": self.call_id, "segment_id": self.segment_id}
         return {**found, "tag": self.tag} if self.tag else found
 
     def body(self, state: str = "") -> dict[str, Any]:
-        """Return the parameters of a ``calling.call.state`` event. Times are in epoch milliseconds, 0 if not reached.
+        """Return the parameters of a ``calling.call.state`` event. Times are in epoch milliseconds, or 0 if unset.
 
         :param state: state to report; defaults to the current state.
         """
@@ -245,7 +246,7 @@ class NetworkCall:
         self.network.end(self, "hangup", self.far_side)
 
     def speak(self) -> float:
-        """Start the party's speech if it has not started. Return the simulated seconds since its start."""
+        """Start the party's speech if necessary, and return the simulated seconds since it started."""
         now = self.clock.now
         if self.speaking_since is None:
             self.speaking_since = now
@@ -260,7 +261,7 @@ class NetworkCall:
         return [item for operation in list(self.operations) for item in operation.hearing()]
 
     def flowing(self, control_id: str) -> Stream | None:
-        """Return the unfinished stream with a control ID, or ``None``."""
+        """Return the unfinished stream with the given control ID, or ``None``."""
         return next((each for each in self.streams if each.control_id == control_id and not each.over), None)
 
 
@@ -282,7 +283,7 @@ class Network:
     def find(self, call_id: str, node_id: str, session: ServerSession) -> NetworkCall | None:
         """Return an active call, or ``None`` if the call is unknown or the session may not control it.
 
-        A session may control all calls of its project except calls that it has passed.
+        A session may control any call in its project except calls that it has passed.
         """
         call = self.calls.get(call_id)
         if call is None or call.over or call.node_id != node_id or session.protocol in call.passed:
@@ -300,7 +301,7 @@ class Network:
     def ring(self, call: NetworkCall, patience: float) -> None:
         """Place an inbound call and offer it to a client.
 
-        :param patience: simulated seconds after which the caller gives up.
+        :param patience: simulated seconds until the caller gives up.
         """
         self._add(call)
         call.clock.set("patience", patience, call.clock.second, self._give_up, call)
@@ -350,7 +351,7 @@ class Network:
             _log.warning("%s is waiting: %s", what, reason)
 
     def next_one(self, candidates: Iterable[ServerSession]) -> ServerSession | None:
-        """Return the candidate whose last offer was longest ago, and record that it receives an offer now."""
+        """Return the candidate that received an offer least recently, and record a new offer to it."""
         session = min(candidates, key=lambda each: each.offered_at, default=None)
         if session is not None:
             session.offered_at = next(self._turns)
@@ -364,7 +365,7 @@ class Network:
                 self._offer(call)
 
     def pass_on(self, call: NetworkCall, session: ServerSession) -> None:
-        """Handle a client's decision to pass a call, and offer the call to another client."""
+        """Record that a client has passed a call, and offer the call to another client."""
         call.passed.add(session.protocol)
         if call.owner is session:
             self._offer(call)
@@ -403,7 +404,7 @@ class Network:
         self.move(call, "created")
 
     def ringing(self, call: NetworkCall) -> None:
-        """Change the state of an outbound call to ``ringing``."""
+        """Change an outbound call's state to ``ringing``."""
         if call.state == "created":
             self.move(call, "ringing")
 
@@ -417,7 +418,7 @@ class Network:
     # -- states --------------------------------------------------------------------------------------------------------
 
     def move(self, call: NetworkCall, state: str) -> None:
-        """Change the state of a call and notify its owner."""
+        """Change a call's state and notify its owner."""
         self._world.emit(call.owner, "calling.call.state", call.body(state))
         call.state = state  # changed after the event, so that tests waiting for the state find the event in the journal
         call.reached.add(state)
@@ -461,7 +462,7 @@ class Network:
     # -- actions of the party ------------------------------------------------------------------------------------------
 
     def press(self, call: NetworkCall, digits: str) -> None:
-        """Press digits on behalf of the party. All open streams and running operations of the call receive them."""
+        """Press digits on behalf of the party. The call's open streams and running operations receive them."""
         for digit in digits:
             for stream in call.streams:
                 stream.dtmf(digit)
@@ -470,19 +471,19 @@ class Network:
                     operation.on_key(digit)
 
     def say(self, call: NetworkCall, text: str) -> None:
-        """Say a text on behalf of the party. All running operations of the call receive it."""
+        """Say a text on behalf of the party. The call's running operations receive it."""
         for operation in list(call.operations):
             if not operation.over:
                 operation.on_words(text)
 
     def keep_silent(self, call: NetworkCall) -> None:
-        """Make the party silent for the rest of the call. Timeouts that wait for its input expire immediately."""
+        """Make the party silent for the rest of the call. Timeouts waiting for its input expire immediately."""
         call.party.silent = True
         for operation in list(call.operations):
             if not operation.over:
                 operation.on_silence()
 
     def listened(self, call: NetworkCall, item: Played) -> None:
-        """Hang up if the party was waiting for an item that has just been played to its end."""
+        """Hang up if the party was waiting to hear an item that has just finished playing."""
         if call.state == "answered" and call.party.has_heard_enough(item):
             call.hang_up()

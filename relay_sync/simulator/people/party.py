@@ -1,9 +1,9 @@
-"""The party at the far end of a call: its configured behavior, and what it has heard. This module performs no I/O.
+"""The party at the far end of a call, with its configured behavior and the items that it has heard. This module performs no I/O.
 
 The simulator applies the following rules to all parties:
 
-* An operation that starts to wait for digits or speech gets the next entry of ``presses`` or ``says``. A tap, a transcription and
-  a recording without ``initial_timeout`` and ``end_silence_timeout`` do not wait for input, so they do not use an entry.
+* An operation that starts to wait for digits or speech gets the next entry of ``presses`` or ``says``. Taps, transcriptions, and
+  recordings without ``initial_timeout`` and ``end_silence_timeout`` do not wait for input, so they use no entries.
 * A party reacts after half a second.
 * A party with entries in ``presses`` or ``says`` does nothing else. Timeouts that wait for such a party take no real time.
 """
@@ -72,7 +72,7 @@ class Memory:
         self.add(item)
 
     def since(self, number: int) -> tuple[list[Played], int]:
-        """Return the items added since a position, and the position to pass to the next call."""
+        """Return the items added since a position, and the position to use in the next call."""
         fresh: list[Played] = []
         entries, following = list(self._entries), self._next
         for at, item in reversed(entries):
@@ -86,14 +86,14 @@ class Memory:
 class Behavior:
     """The configured behavior of a party. See :meth:`Simulator.expect_phone <relay_sync.simulator.Simulator.expect_phone>`.
 
-    :ivar refuses: end reason of a call that the party does not answer (``busy``, ``noAnswer``, ...); ``""`` if the party answers.
+    :ivar refuses: end reason if the party does not answer a call (``busy``, ``noAnswer``, ...); ``""`` if the party answers.
     :ivar answers_after: ringing time in seconds; ``None`` means that the phone rings until the test answers it.
-    :ivar answered_by: what a detector finds: ``human``, ``machine``, ``fax`` or ``nobody``.
+    :ivar answered_by: type of party that a detector finds: ``human``, ``machine``, ``fax`` or ``nobody``.
     :ivar beep: whether an answering machine plays a beep after its greeting.
     :ivar presses: digits to press, one entry for each operation that asks for digits.
     :ivar sentences: sentences to say, one for each operation that asks for speech.
-    :ivar voice: audio of the party.
-    :ivar hangs_up_after: seconds after the answer, or words to hear, before the party hangs up; ``None`` if it does not hang up.
+    :ivar voice: the party's audio.
+    :ivar hangs_up_after: seconds after answering, or words to hear, before the party hangs up; ``None`` if it does not hang up.
     :ivar silent: whether the party never gives any input.
     """
 
@@ -165,7 +165,7 @@ def behavior(
     silent: bool = False,
     **ends: bool,
 ) -> Behavior:
-    """Validate the settings of a party and return its behavior.
+    """Validate a party's settings and return its behavior.
 
     :raises InvalidParameter: a value is invalid.
     """

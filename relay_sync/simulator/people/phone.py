@@ -38,7 +38,7 @@ class Phone:
 
     :param world: internal state of the simulator.
     :param network: the simulated telephone network.
-    :param call: the call that this phone takes part in.
+    :param call: this phone's call.
 
     :ivar call_id: ID of the call, as sent to clients.
     :ivar node_id: ID of the node that handles the call.
@@ -61,21 +61,19 @@ class Phone:
 
     @property
     def end_reason(self) -> str:
-        """Reason for the end of the call, as reported in events (``hangup``, ``busy``, ``noAnswer``, ...). Empty until the call
-        ends.
-        """
+        """Reason the call ended, as reported in events (``hangup``, ``busy``, ``noAnswer``, ...). Empty until the call ends."""
         return self._call.end_reason if self._call.over else ""
 
     @property
     def streams(self) -> list[Stream]:
-        """All streams of the call, including finished streams, in the order in which they were requested."""
+        """All of the call's streams, including finished streams, in the order in which they were requested."""
         return list(self._call.streams)
 
     @property
     def heard_audio(self) -> bytes:
         """The audio that the party heard on two-way streams, as 16-bit PCM without the pauses.
 
-        Each stream has its own sample rate. ``TwoWayStream.heard`` has the position of each piece of audio.
+        Each stream has its own sample rate. ``TwoWayStream.heard`` contains the position of each piece of audio.
         """
         return b"".join(stream.heard_audio for stream in self.streams if isinstance(stream, TwoWayStream))
 
@@ -104,7 +102,7 @@ class Phone:
         call.board.wait_for(look, timeout, lambda: f"the call to be {state} (it is {call.state}){self._why}")
 
     def wait_for_stream(self, index: int = 0, timeout: float = 10.0) -> Stream:
-        """Wait until a client has requested a stream of the call.
+        """Wait until a client has requested a stream for the call.
 
         :param index: index of the stream, starting at 0.
         :param timeout: maximum time to wait, in seconds.
@@ -125,9 +123,9 @@ class Phone:
         return call.board.wait_for(look, timeout, lambda: f"stream {index} of the call{self._why}")
 
     def wait_for_two_way_stream(self, index: int = 0, timeout: float = 10.0) -> TwoWayStream:
-        """Wait until a client has requested a two-way stream of the call.
+        """Wait until a client has requested a two-way stream for the call.
 
-        :param index: index among the two-way streams of the call, starting at 0.
+        :param index: index among the call's two-way streams, starting at 0.
         :param timeout: maximum time to wait, in seconds.
         :return: the stream.
         :raises CallEnded: the call ended before this stream was requested.
@@ -149,7 +147,7 @@ class Phone:
         return call.board.wait_for(look, timeout, lambda: f"two-way stream {index} of the call{self._why}")
 
     def hang_up(self, reason: str = "hangup", timeout: float = 5.0) -> None:
-        """Hang up, and wait until the call has ended. Do nothing if the call is already over.
+        """Hang up, and wait until the call has ended. Do nothing if the call is over.
 
         :param reason: reason to report in events, such as ``hangup`` or ``busy``.
         :param timeout: maximum time to wait, in seconds.
@@ -186,7 +184,7 @@ class Phone:
         later.
 
         :param digits: digits to press: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``.
-        :param timeout: maximum time to wait for the delivery of the digits, in seconds.
+        :param timeout: maximum time to wait for the digits to be delivered, in seconds.
         :raises CallEnded: the call is over.
         :raises CommandRefused: the call is not answered (code 409).
         :raises WaitTimeout: the simulator did not deliver the digits within ``timeout`` seconds.
@@ -199,7 +197,7 @@ class Phone:
         Running operations that recognize speech receive it. Speech is not stored for operations that start later.
 
         :param text: words to say; ``""`` is unintelligible noise.
-        :param timeout: maximum time to wait for the delivery of the words, in seconds.
+        :param timeout: maximum time to wait for the words to be delivered, in seconds.
         :raises CallEnded: the call is over.
         :raises CommandRefused: the call is not answered (code 409).
         :raises WaitTimeout: the simulator did not deliver the words within ``timeout`` seconds.
@@ -207,7 +205,7 @@ class Phone:
         self._act(self._network.say, given.words("text", text), states=("answered",), timeout=timeout)
 
     def keep_silent(self, timeout: float = 5.0) -> None:
-        """Stay silent for the rest of the call. Timeouts that wait for input from this party then expire immediately.
+        """Stay silent for the rest of the call. Timeouts waiting for this party's input then expire immediately.
 
         :param timeout: maximum time to wait for the change to take effect, in seconds.
         :raises CallEnded: the call is over.
@@ -233,14 +231,14 @@ class Phone:
 
     @property
     def number(self) -> str:
-        """Number or address of this phone."""
+        """This phone's number or address."""
         return self._call.number
 
     @property
     def heard(self) -> PlayedSoFar:
         """The items that were played to the party, in order. Typical use: ``assert phone.heard("Welcome")``.
 
-        If playback was interrupted, the item ends at the interruption. Interrupted text contains only the words spoken before it.
+        If playback was interrupted, the item ends at that point, and its text contains only the words spoken by then.
 
         The sequence holds the last 1000 items. Repeated items are removed first, and endlessly repeated media is listed once.
         """
@@ -248,7 +246,7 @@ class Phone:
 
     @property
     def waits_because(self) -> str:
-        """Reason that the call has not been offered to a client, or ``""`` if it is not waiting for a client.
+        """Reason why the call has not been offered to a client, or ``""`` if it is not waiting for a client.
 
         A call waits if no client has subscribed to its context. The text lists the contexts that clients have subscribed to.
         """
@@ -256,7 +254,7 @@ class Phone:
 
     @property
     def _why(self) -> str:
-        """The text of :attr:`waits_because` in parentheses, for the message of a failed wait."""
+        """The :attr:`waits_because` text in parentheses, for error messages about failed waits."""
         return f" ({self.waits_because})" if self.waits_because else ""
 
     def sent(self, method: str, *, within: float = 5.0, **params: Any) -> Sent:
@@ -267,7 +265,7 @@ class Phone:
         :param method: RELAY method of the command.
         :param within: maximum time to wait for the command, in seconds. The wait also stops when the call ends.
         :param params: parameters that the command must have. Other parameters are ignored.
-        :return: an object that is true if the command was sent. In a failed assertion, its repr lists the commands that were
+        :return: an object that is true if the command was sent. If an assertion fails, its repr lists the commands that were
             sent.
         :raises InvalidParameter: the method does not exist.
         """
@@ -277,7 +275,7 @@ class Phone:
         return Sent(found, method, params, commands=lambda: self.commands, why=lambda: self._why)
 
     def _is_about(self, given: Mapping[str, Any]) -> bool:
-        """Return whether the parameters of a command refer to this call."""
+        """Return whether a command's parameters refer to this call."""
         call = self._call
         return bool(given.get("call_id") == call.call_id or (call.tag and given.get("tag") == call.tag))
 
@@ -321,7 +319,7 @@ class Phone:
 
     @property
     def activities(self) -> list[str]:
-        """The methods that started the operations now running on the call (``calling.record``, ...), in order."""
+        """The methods that started the call's running operations (``calling.record``, ...), in order."""
         return [operation.method for operation in list(self._call.operations)]
 
     @property
@@ -381,8 +379,8 @@ class Phone:
         self._call.board.wait_for(lambda: not running(), timeout, lambda: f"the end of {', '.join(running())}")
 
     def wait_until_doing(self, method: str, timeout: float = 10.0) -> None:
-        """Wait until an operation started by ``method`` is running on the call. It then receives the digits and speech of this
-        party.
+        """Wait until an operation started by ``method`` is running on the call. The operation then receives this party's digits
+        and speech.
 
         :param method: RELAY method, as in :attr:`activities`.
         :param timeout: maximum time to wait, in seconds.

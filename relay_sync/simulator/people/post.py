@@ -1,12 +1,11 @@
 """Delivery of messages and tasks. Methods must be called on the loop's thread unless noted otherwise.
 
-As documented, the envelope of a message event has a ``context`` but no ``event_channel``, and task events have no nested
-``params``. The ``context`` of an outbound message determines which client receives its events. If the context is the protocol of
-a client, that client receives them. Otherwise a subscriber of the context receives them, preferably the sender.
+As documented, a message event's envelope has a ``context`` but no ``event_channel``, and task events have no nested ``params``.
+An outbound message's ``context`` determines which client receives its events. If the context is a client's protocol, that client
+receives them. Otherwise, a subscriber to the context receives them, preferably the sender.
 
-Some details are not documented by SignalWire. In the simulator, the state of a message changes every 0.1 seconds. Inbound
-messages and tasks wait until a client subscribes to their context. A text of more than 160 characters is split into segments of
-153 characters.
+Some details are not documented by SignalWire. In the simulator, a message's state changes every 0.1 seconds. Inbound messages and
+tasks wait until a client subscribes to their context. Text longer than 160 characters is split into 153-character segments.
 """
 
 from __future__ import annotations
@@ -73,14 +72,14 @@ class Post:
     _waiting: deque[tuple[str, str, dict[str, Any]]] = field(factory=lambda: deque(maxlen=MOST_WAITING), init=False)
 
     def expect(self, number: str, plan: MessagePlan, times: int | None) -> None:
-        """Configure the delivery of messages to a number. May be called from any thread."""
+        """Configure how messages to a number are delivered. May be called from any thread."""
         with self._lock:
             if times is None:
                 self._rules = [rule for rule in self._rules if rule.number != number or rule.left is not None]
             self._rules.append(_Rule(number, plan, times))
 
     def plan_for(self, number: str) -> MessagePlan:
-        """Return the delivery plan for the next message to a number. Without a matching rule, the message is delivered."""
+        """Return the delivery plan for the next message to a number. If no rule matches, the message is delivered."""
         with self._lock:
             found = [rule for rule in self._rules if rule.number == number and rule.left != 0]
             found.sort(key=lambda rule: rule.left is None)
@@ -93,7 +92,7 @@ class Post:
     # -- outbound messages ---------------------------------------------------------------------------------------------
 
     def send(self, sender: ServerSession, params: dict[str, Any], message_id: str, plan: MessagePlan) -> None:
-        """Start the delivery of an outbound message. The first state is sent immediately, later states on a timer."""
+        """Start delivering an outbound message. The first state is sent immediately, and later states are sent on a timer."""
         about = {
             "message_id": message_id,
             "context": params.get("context", CONTEXT),

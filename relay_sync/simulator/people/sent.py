@@ -15,7 +15,7 @@ MOST_SHOWN = 20
 class Sent:
     """The result of :meth:`Phone.sent`. It is true and equal to ``True`` if the command was sent.
 
-    The repr lists the commands that were sent, with secrets masked, to explain a failed assertion.
+    To explain failed assertions, the repr lists the commands that were sent, with secrets masked.
 
     :param found: whether the command was sent.
     :param method: method of the command.
@@ -57,7 +57,7 @@ class Sent:
 
 
 def _shown(method: str, params: Mapping[str, Any]) -> str:
-    """Format a command as one line, without the IDs of its node, call and operation."""
+    """Format a command as one line, without its node, call and control IDs."""
     members = (
         f"{name}={value!r}" for name, value in params.items() if name not in ("node_id", "call_id", "control_id")
     )
