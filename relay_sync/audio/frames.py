@@ -75,13 +75,13 @@ class AudioFrame:
     track: Direction | str
     """Track: ``inbound`` (audio from the party on this call) or ``outbound`` (audio played to that party)."""
     timestamp: float
-    """Time since the start of the stream in seconds, by the carrier's clock."""
+    """Time since the start of the stream in seconds, by the platform's clock."""
     sample_rate: int
     """Sample rate in Hz."""
     sequence: int | None = None
-    """Sequence number of the carrier's message, or ``None`` if the message had none."""
+    """Sequence number of the platform's message, or ``None`` if the message had none."""
     encoding: str | None = None
-    """Encoding of ``data``: ``None`` if the audio was decoded, otherwise the carrier's name of the codec."""
+    """Encoding of ``data``: ``None`` if the audio was decoded, otherwise the platform's name for the codec."""
 
     @property
     def pcm(self) -> bytes:

@@ -141,7 +141,7 @@ class AudioStream(Speaking):
         recorder: Recorder | None,
     ) -> None:
         self.stream_id: str = start.stream_id
-        """ID that the carrier assigned to the stream."""
+        """ID that the platform assigned to the stream."""
         self.call_id: str = start.call_id
         """ID of the call."""
         self.account_id: str = start.account_id
@@ -149,7 +149,7 @@ class AudioStream(Speaking):
         self.custom_parameters: dict[str, Any] = start.custom_parameters
         """Custom parameters passed to ``call.stream``."""
         self.media_format: MediaFormat = start.media_format
-        """Format of the audio, as announced by the carrier."""
+        """Format of the audio, as announced by the platform."""
         self.announced_tracks: tuple[str, ...] = start.tracks
         """Announced tracks: ``("inbound",)``, ``("outbound",)`` or both."""
         self.sample_rate = sample_rate
