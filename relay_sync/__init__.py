@@ -327,7 +327,7 @@ _HOMES: Final = (
     "events",
 )
 
-#: Modules of public names that few programs use. They are imported when that name is accessed. The same applies to event classes.
+#: Modules with public names that few programs use, each imported when its name is accessed. The same applies to event classes.
 _LATER: Final = {"CallRecord": "observing", "Observer": "observing"}
 
 #: Public names of submodules, for the error message when they are imported from the package itself.
@@ -410,7 +410,7 @@ if not TYPE_CHECKING:  # otherwise type checkers accept any name
             message = f"{__name__} has no {name}: did you mean {_SUGGESTIONS[name]}?"
         else:
             message = f"{name} is in {__name__}.{home}: from {__name__}.{home} import {name}"
-        # In "from relay_sync import name", Python replaces an AttributeError by its own ImportError without this message.
+        # In "from relay_sync import name", Python replaces an AttributeError with its own ImportError without this message.
         if sys._getframe(1).f_code.co_name == "_handle_fromlist":
             raise ImportError(message, name=__name__)
         raise AttributeError(message)

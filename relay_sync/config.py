@@ -1,4 +1,4 @@
-"""Configuration of a client, read from arguments, environment variables and defaults, in this order."""
+"""Client configuration, read from arguments, environment variables and defaults, in this order."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def _contexts(value: Any) -> tuple[str, ...]:
 
 @frozen(kw_only=True)
 class Config:
-    """Validated configuration of a client. Its repr does not include secrets."""
+    """Validated client configuration. Its repr does not include secrets."""
 
     address: Address
     project: str = field(
@@ -158,14 +158,14 @@ class Config:
 
     @property
     def authentication(self) -> dict[str, str]:
-        """Parameter ``authentication`` of ``signalwire.connect``: the project and the token, or the JWT."""
+        """The ``authentication`` parameter of ``signalwire.connect``: the project and the token, or the JWT."""
         if self.jwt_token:
             return {"jwt_token": self.jwt_token}
         return {"project": self.project, "token": self.token}
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Strings to mask in logs and errors: the credentials of the client, and passwords in proxy URLs."""
+        """Strings to mask in logs and errors: the client's credentials, and passwords in proxy URLs."""
         proxies = (
             [self.proxy] if self.proxy else [os.environ[name] for name in os.environ if name.lower().endswith("_proxy")]
         )

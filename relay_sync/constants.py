@@ -108,7 +108,7 @@ CALL_STATE_RINGING: Final = "ringing"
 CALL_STATE_ANSWERED: Final = "answered"
 CALL_STATE_ENDING: Final = "ending"
 CALL_STATE_ENDED: Final = "ended"
-#: States of a call in order. A call may skip any of them.
+#: Call states in order. A call may skip any of them.
 CALL_STATES: Final = (
     CALL_STATE_CREATED,
     CALL_STATE_RINGING,

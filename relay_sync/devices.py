@@ -62,9 +62,9 @@ def phone(
 
     Invisible characters in a copied number are removed. Spaces, dashes and parentheses are rejected.
 
-    :param to: telephone number to call: ``+`` and digits, as in E.164 format, or digits, ``*`` and ``#``. The client checks
-        only this form.
-    :param from_: caller ID to show, a telephone number in the same form.
+    :param to: telephone number to call: ``+`` followed by digits, as in E.164, or a string of digits, ``*`` and ``#``. Only this
+        format is checked.
+    :param from_: caller ID to show, a telephone number in the same format.
     :param timeout: ring timeout in whole seconds. The platform defaults to 30.
     :param confirm: document to execute for the callee before the call is connected, as an HTTP or HTTPS URL or a list of steps.
     :param confirm_timeout: time for the callee to confirm, in whole seconds.
@@ -96,7 +96,7 @@ def fabric(
     call_state_events: Iterable[CallbackState | str] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Device:
-    """Return a device for the address of a Call Fabric resource.
+    """Return a device for a Call Fabric resource.
 
     :param to: address to call, such as ``/public/desk``.
     :param from_: caller ID to show, a Call Fabric address.
@@ -149,8 +149,8 @@ def sip(
     :param codecs: codecs in order of preference: ``PCMU``, ``PCMA``, ``OPUS``, ``G729``, ``G722``, ``AMR-WB``, ``VP8``, ``H264``.
     :param encryption: encryption of the media: ``forbidden``, ``mandatory`` or ``optional``.
     :param webrtc_media: whether to send media in WebRTC format.
-    :param username: user name for authentication at the SIP server.
-    :param password: password for authentication at the SIP server.
+    :param username: user name for the SIP server.
+    :param password: password for the SIP server.
     :param session_timeout: interval of the SIP session timer, in whole seconds.
     :param confirm: document to execute for the callee before the call is connected, as an HTTP or HTTPS URL or a list of steps.
     :param confirm_timeout: time for the callee to confirm, in whole seconds.

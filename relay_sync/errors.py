@@ -9,8 +9,8 @@
       ConnectError                   (ConnectionError) the client could not connect; .fatal
         ConnectTimeout               (TimeoutError) the client could not connect before the timeout; the cause is chained
       ConnectionLost                 (ConnectionError) the connection closed while a command was in progress; .sent
-        NotConnected                 the session of the call is lost and cannot be restored; nothing was sent
-      ClientClosed                   the client was closed by disconnect(), stop() or the exit of the process
+        NotConnected                 the call's session is lost and cannot be restored; nothing was sent
+      ClientClosed                   the client was closed by disconnect(), stop() or process exit
       QueueFull                      the queue of unsent commands or unread events is full
       Forked                         the object was created in the parent process
       WrongThread                    a blocking method was called on the thread that receives its reply
@@ -247,7 +247,7 @@ class ConnectionLost(_Explained, ConnectionError):
 
 
 class NotConnected(ConnectionLost):
-    """The session of the call is lost and cannot be restored. Nothing was sent to the server.
+    """The call's session is lost and cannot be restored. Nothing was sent to the server.
 
     :param message: error message.
     """
@@ -417,7 +417,7 @@ class DownloadFailed(_Explained):
     """A recording could not be downloaded or saved.
 
     :param message: error message.
-    :ivar url: URL of the recording, without the query and credentials.
+    :ivar url: URL of the recording, without its query and credentials.
     """
 
     def __init__(self, message: str, *, url: str = "") -> None:

@@ -1,8 +1,8 @@
-"""HTML for the display of clients, calls, actions and streams in notebooks.
+"""HTML for displaying clients, calls, actions and streams in notebooks.
 
-The output consists of HTML and inline SVG without scripts. It must be readable in light and dark themes. Text has the text color
-of the page, except for white text on bars. The colors of bars and lines have a contrast ratio of at least 3 to white and to a
-dark background, and at least 4.5 to the white text.
+The output consists of HTML and inline SVG without scripts. It must be readable in light and dark themes. Text uses the page's
+text color, except for white text on bars. Bar and line colors have a contrast ratio of at least 3 against white and against a
+dark background, and at least 4.5 against the white text.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _MOST_TICKS: Final = 5
 
 
 class Moment(NamedTuple):
-    """Event in the timeline of a call.
+    """Event in a call's timeline.
 
     :ivar at: time of the event, in seconds since the epoch.
     :ivar what: type of the event.
@@ -59,7 +59,7 @@ class Moment(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Type of the event without the common prefix."""
+        """Event type without the common prefix."""
         return self.what.removeprefix("calling.").removeprefix("call.")
 
 
@@ -133,7 +133,7 @@ def _time(seconds: float) -> str:
 
 
 def timeline(moments: Sequence[Moment], *, now: float, over: bool) -> str:
-    """Return the timeline of a call as an SVG image, followed by a table of its events.
+    """Return a call's timeline as an SVG image, followed by a table of its events.
 
     The image shows the states of the call in the first row, and its actions below.
 

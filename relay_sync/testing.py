@@ -40,7 +40,7 @@ __all__ = ["HandlerErrors", "RaisedError", "environment_of", "faster", "handler_
 
 #: Maximum time to wait for handlers at the end of a test, in seconds.
 HANDLER_PATIENCE: Final = 1.0
-#: Names of the threads that run handlers for calls and streams.
+#: Names of the threads that run call and stream handlers.
 _HANDLERS: Final = re.compile(r"relay-call-|relay-audio-\d+-stream-")
 
 #: Environment variables that would prevent a client from connecting to the simulator.
@@ -213,7 +213,7 @@ def collected() -> Iterator[HandlerErrors]:
 
 
 def _handlers() -> list[threading.Thread]:
-    """Return the threads that run handlers for calls and streams. The threads that run callbacks are not included."""
+    """Return the threads that run call and stream handlers. The threads that run callbacks are not included."""
     here = threading.current_thread()
     return [each for each in threading.enumerate() if _HANDLERS.match(each.name) and each is not here]
 

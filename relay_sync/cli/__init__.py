@@ -2,8 +2,8 @@
 
 ================  ==================================================================================================
 ``__init__``      entry points, which install signal handlers before they import other modules
-``early``         handling of signals during startup and shutdown
-``ending``        handling of signals while a command runs
+``early``         signal handling during startup and shutdown
+``ending``        signal handling while a command runs
 ``command``       selects and runs a command, and determines the exit code
 ``arguments``     command-line options and their help
 ``mistakes``      exceptions that are reported as a single line
@@ -33,8 +33,8 @@ Exit codes:
 * 2: invalid argument or configuration.
 * 130, 143, 129: interrupted by SIGINT (Ctrl-C), SIGTERM or SIGHUP.
 
-If the reader of the output exits early, as in ``relay-sync demo | head -1``, the command continues and the exit code stays the
-same.
+If the program that reads the output exits early, as in ``relay-sync demo | head -1``, the command continues and the exit code
+stays the same.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ __all__ = ["entry", "main"]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
-    :param argv: the arguments, without the program name. Defaults to the arguments of the process.
+    :param argv: the arguments, without the program name. Defaults to the process's arguments.
     :return: the exit code.
     :raises SystemExit: for ``--help``, ``--version`` and unknown arguments.
     """

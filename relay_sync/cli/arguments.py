@@ -2,8 +2,8 @@
 
 This module imports only argparse. As a result, ``--help`` is fast and works without optional dependencies.
 
-Each command has a function in this module that defines its options, and a module of its own that is imported when the command
-runs. The ``run(arguments)`` function of that module returns the exit code.
+For each command, a function in this module defines the options. The command itself is in a separate module, which is imported
+when the command runs. That module's ``run(arguments)`` function returns the exit code.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _no_secret(value: str) -> None:
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser.
 
-    The parsed arguments include ``command``, and ``module``, the name of the module in this package that implements it.
+    The parsed arguments include ``command``, and ``module``, the name of the module in this package that implements the command.
     """
     parser = argparse.ArgumentParser(
         prog="relay-sync",

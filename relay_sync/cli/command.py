@@ -20,7 +20,7 @@ __all__ = ["run"]
 def run(argv: Sequence[str] | None, early: Early) -> int:
     """Parse the arguments, run the command and return its exit code.
 
-    :param argv: the arguments, without the program name. Defaults to the arguments of the process.
+    :param argv: the arguments, without the program name. Defaults to the process's arguments.
     :param early: signal handlers installed at startup.
     """
     with standard_streams():

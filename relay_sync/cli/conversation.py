@@ -34,7 +34,7 @@ _NAMES: Final = {"inbound": "caller", "outbound": "callee"}
 class Scene:
     """Parameters of the call.
 
-    :ivar says: speech of the caller.
+    :ivar says: the caller's speech.
     :ivar hears: speech played to the caller.
     :ivar track: track to stream: ``inbound``, ``outbound`` or ``both``.
     :ivar codec: the codec, as accepted by ``call.stream``.
@@ -66,8 +66,8 @@ class Outcome:
     """Result of the call.
 
     :ivar sent: audio sent by the simulator for each track, as PCM decoded from the sent frames.
-    :ivar stats: statistics of the receiver.
-    :ivar end_reason: receiver's reason for the end of the stream.
+    :ivar stats: the receiver's statistics.
+    :ivar end_reason: why the stream ended, according to the receiver.
     """
 
     sent: dict[str, bytes] = field(repr=False)
@@ -146,7 +146,7 @@ def converse(scene: Scene, timeline: MomentLog, progress: Progress) -> Outcome:
     """Make the call, then close the client, the receiver and the simulator.
 
     :param scene: parameters of the call.
-    :param timeline: log for the steps of the call.
+    :param timeline: log of the call's steps.
     :param progress: progress display.
     :raises Unsuccessful: a step failed. The original exception is chained.
     """

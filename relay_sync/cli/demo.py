@@ -133,7 +133,7 @@ def _target(text: str) -> Path:
 
 
 def _drawn(recorded: WavAudio, labels: list[str]) -> str:
-    """Draw the waveform, limited to the width of the terminal and the characters that its encoding supports."""
+    """Draw the waveform to fit the terminal's width, using only characters that the encoding supports."""
     width = max(10, min(100, shutil.get_terminal_size().columns) - _BESIDE)
     drawn = draw_waveform(recorded, width=width, labels=labels)
     return drawn if can_show(drawn) else draw_waveform(recorded, width=width, labels=labels, ascii=True)

@@ -46,11 +46,11 @@ def diagnose(
     arguments: argparse.Namespace,
     origins: Callable[[], Mapping[str, str]] = dict,
 ) -> int:
-    """Check a client and print the findings. The framework integrations use this function, too.
+    """Check a client and print the findings. The framework integrations also use this function.
 
     :param make: function that returns the client.
     :param arguments: options of ``relay-sync doctor``.
-    :param origins: function that returns the source of each parameter that comes from the settings of a framework.
+    :param origins: function that returns the source of each parameter from a framework's settings.
     :return: the exit code, which is 0 if no problem was found and 1 otherwise.
     :raises Mistake: an argument is invalid.
     :raises Unsuccessful: the client cannot be loaded.
@@ -107,7 +107,7 @@ def examine(
 
     :param client: the client.
     :param arguments: options of ``relay-sync doctor``.
-    :param origins: source of each parameter that comes from the settings of a framework.
+    :param origins: source of each parameter from a framework's settings.
     :param receiver: receiver for the test call, or ``None`` to make no test call.
     :return: the exit code, which is 0 if no problem was found and 1 otherwise.
     """

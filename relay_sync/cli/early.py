@@ -1,4 +1,4 @@
-"""Handling of signals that arrive during startup, while modules are imported, and during shutdown.
+"""Signal handling during startup, while modules are imported, and during shutdown.
 
 This module is imported before all others, so it must be cheap to import.
 """
@@ -33,8 +33,8 @@ class Interrupted(KeyboardInterrupt):
 class Early:
     """Context manager that records signals instead of raising an exception.
 
-    An exception raised during an import could be swallowed by the imported module. The handlers of signals that are ignored, or
-    that the program handles itself, are not replaced. Outside the main thread, this context manager does nothing.
+    An exception raised during an import could be swallowed by the imported module. Signals that are ignored, or that the program
+    handles itself, keep their handlers. Outside the main thread, this context manager does nothing.
 
     :ivar code: exit code of the finished command. If it is set, a signal exits the process immediately.
     """
@@ -90,7 +90,7 @@ class Early:
 
     @contextmanager
     def lifted(self) -> Iterator[None]:
-        """Restore the previous signal handlers inside the ``with`` block. A recorded signal is raised again at its start."""
+        """Restore the previous signal handlers inside the ``with`` block. A recorded signal is raised again on entry."""
         self.__exit__(None, None, None)
         try:
             if self._noted:

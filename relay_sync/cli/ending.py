@@ -1,4 +1,4 @@
-"""Handling of SIGINT, SIGTERM and SIGHUP while a command runs.
+"""Signal handling (SIGINT, SIGTERM and SIGHUP) while a command runs.
 
 Signals that were ignored when the command started, for example by ``nohup``, stay ignored. ``relay-sync run`` does not use this
 module, because ``client.run()`` handles signals.

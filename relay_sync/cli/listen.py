@@ -74,7 +74,7 @@ class _Listening:
 
     @property
     def meters(self) -> list[Meter]:
-        """Level meters of the open streams."""
+        """Level meters for the open streams."""
         with self._lock:
             return list(self._meters)
 

@@ -43,7 +43,7 @@ def bar(level: float) -> str:
 
 @define(eq=False)
 class Meter:
-    """Level meter of one stream. The stream's thread updates it, and the main thread displays it."""
+    """Level meter for one stream. The stream's thread updates it, and the main thread displays it."""
 
     stream: AudioStream
     _levels: dict[str, tuple[float, float]] = field(factory=dict, init=False)  # (level in dB, monotonic time) by track
@@ -73,7 +73,7 @@ class Meter:
         return self.stream.call_id or self.stream.stream_id or "a stream"
 
     def numbers(self) -> str:
-        """Return the statistics of the stream as one line of text."""
+        """Return the stream's statistics as one line of text."""
         stats = self.stream.stats
         more = [
             f"{count} {what}"
@@ -111,7 +111,7 @@ class Display(Protocol):
     ) -> None: ...
 
     def show(self, meters: Iterable[Meter]) -> None:
-        """Show the meters of the open streams."""
+        """Show the open streams' meters."""
 
     def say(self, line: str) -> None:
         """Print a line of text above the meters. Thread-safe."""

@@ -34,7 +34,7 @@ class Mistake(Exception):
         """Convert an :class:`InvalidParameter` error raised by the library.
 
         :param error: original error.
-        :param options: names of the options whose names differ from the parameters.
+        :param options: option names, for options that are not named like the parameter.
         """
         option = options.get(error.parameter, f"--{error.parameter.replace('_', '-')}")
         value = error.value if error.value == "<hidden>" else repr(error.value)

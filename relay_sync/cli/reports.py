@@ -21,7 +21,7 @@ _PIECE: Final = 65536
 
 
 class Reporter:
-    """Sender of reports in the child process. Without a supervisor, reports are discarded.
+    """Sender of reports in the child process. If there is no supervisor, reports are discarded.
 
     :ivar supervised: whether the process has a supervisor.
     :ivar is_ready: whether :meth:`ready` was called.
@@ -69,7 +69,7 @@ class Reporter:
 
 @define(eq=False)
 class Reports:
-    """Receiver of the reports of one child process.
+    """Receiver of one child process's reports.
 
     :ivar reading: file descriptor for reading, used by the supervisor.
     :ivar writing: file descriptor for writing, inherited by the child process.

@@ -45,7 +45,7 @@ def serve(
 ) -> int:
     """Run a client until it is stopped, in this process or in several child processes.
 
-    The framework integrations use this function, too.
+    The framework integrations also use this function.
 
     :param make: function that returns the client.
     :param again: command line to start a child process.
@@ -54,7 +54,7 @@ def serve(
     :param log_level: minimum level of log messages, unless the program configures logging.
     :return: the exit code.
     :raises Mistake: an option is invalid.
-    :raises WrongConfiguration: the configuration of the client is invalid, or the server rejects it.
+    :raises WrongConfiguration: the client's configuration is invalid, or the server rejects it.
     :raises Unsuccessful: the client cannot connect, or lost its session and cannot restore it.
     """
     if processes < 1:

@@ -85,7 +85,8 @@ def _check(arguments: argparse.Namespace) -> None:
 def _setting(name: str) -> str | None:
     """Return the value of an environment variable, or ``None`` if it is not set.
 
-    :raises Mistake: the value contains spaces or unprintable characters. The command prints it as a shell assignment.
+    :raises Mistake: the value contains spaces or unprintable characters, which are not allowed in the shell assignment that is
+        printed.
     """
     value = os.environ.get(name) or None
     if value is not None and (not value.isprintable() or " " in value):
@@ -158,7 +159,7 @@ def _written(path: str | None, simulator: Simulator, control: ControlServer) -> 
 def _write_privately(file: Path, text: str) -> None:
     """Write a file atomically, with read permission for the current user only.
 
-    An existing file is replaced only if it was written by a simulator. Such a file remains if a simulator is killed.
+    An existing file is replaced only if it was written by a simulator. A simulator that is killed leaves its file behind.
 
     :raises OSError: the file cannot be written, or a file exists that was not written by a simulator.
     """

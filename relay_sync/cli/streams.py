@@ -1,7 +1,7 @@
 """Handling of standard streams that are missing, closed or not writable.
 
-If the reader of the output exits early, the command discards further output, completes its work and exits with the same code. Any
-other write error, such as a full disk, is reported when the command exits.
+If the program that reads the output exits early, the command discards further output, completes its work and exits with the same
+code. Any other write error, such as a full disk, is reported when the command exits.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Output:
             self._lose(error)
 
     def _lose(self, error: Exception) -> None:
-        if isinstance(error, UnicodeError):  # The text is invalid. This is an error of the caller.
+        if isinstance(error, UnicodeError):  # The text is invalid. This is the caller's error.
             raise error
         self.error = self.error or error
         # Redirect the stream to the null device. Otherwise, flushing the buffer would fail again when the interpreter exits.
@@ -102,7 +102,7 @@ def is_lost() -> bool:
 
 
 def can_show(text: str) -> bool:
-    """Return whether the encoding of standard output supports all characters in the text."""
+    """Return whether standard output's encoding supports all characters in the text."""
     encoding = getattr(sys.stdout, "encoding", None)
     try:
         text.encode(encoding or "utf-8")
@@ -134,7 +134,7 @@ def _null_device(mode: str) -> TextIO:
 
 
 def _fill_descriptors() -> None:
-    """Open the null device for each of the file descriptors 0 to 2 that is closed.
+    """Open the null device for any closed file descriptor from 0 to 2.
 
     Otherwise, the next socket could get one of these descriptors and receive output meant for the terminal.
     """

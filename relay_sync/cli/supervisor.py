@@ -1,4 +1,4 @@
-"""Start, monitor and stop several processes of one command."""
+"""Start, monitor and stop several processes that run the same command."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ class Supervisor:
     """Supervisor that keeps several child processes running until SIGTERM or Ctrl-C.
 
     Each child process is a new interpreter with its own connection. The platform distributes calls among the connections. Child
-    processes do not receive Ctrl-C from the terminal. The supervisor sends them SIGTERM instead. After a second Ctrl-C it sends
-    SIGTERM again, which causes them to hang up their calls and exit immediately.
+    processes do not receive Ctrl-C from the terminal. The supervisor sends them SIGTERM instead. After a second Ctrl-C, it sends
+    SIGTERM again, and the child processes hang up their calls and exit immediately.
 
     A child process reports when it is ready, when its configuration is invalid, and when the user's program raises an exception.
     Before the first child is ready, the supervisor stops if a child reports an error or after five consecutive failed starts.
@@ -79,7 +79,7 @@ class Supervisor:
     count: int
     patience: float = field(kw_only=True)
     _children: dict[int, Child] = field(factory=dict, init=False)
-    _due: dict[int, float] = field(factory=dict, init=False)  # Monotonic time of the next start by number.
+    _due: dict[int, float] = field(factory=dict, init=False)  # Monotonic time of each child's next start.
     _failed_in_a_row: dict[int, int] = field(factory=dict, init=False)
     _ending: bool = field(default=False, init=False)
     _hurry: int = field(default=0, init=False)  # Signal received while the child processes were stopping, or 0.
@@ -194,7 +194,7 @@ class Supervisor:
         return ended
 
     def _listen(self) -> None:
-        """Read the reports of the child processes. Stop all of them after an error, unless one was ready before."""
+        """Read the child processes' reports. If one reports an error, stop all of them, unless a child was already ready."""
         wrong = self._read_reports()
         if wrong is None or self._ending:
             return
@@ -204,7 +204,7 @@ class Supervisor:
             self._end_all()
 
     def _read_reports(self) -> Unsuccessful | None:
-        """Read the pending reports of all child processes.
+        """Read all child processes' pending reports.
 
         :return: the first reported error, or ``None``.
         """
@@ -255,7 +255,7 @@ class Supervisor:
 def _is_graceful(child: Child) -> bool:
     """Return whether a child process stopped gracefully.
 
-    A child that is killed by SIGTERM before it is ready counts as graceful, because it has not installed its handlers.
+    A child that SIGTERM kills before it is ready counts as gracefully stopped, because it has not installed its handlers.
     """
     code = child.process.returncode
     return code == 0 or (code == -signal.SIGTERM and not child.reports.ready)

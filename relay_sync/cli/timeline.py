@@ -1,4 +1,4 @@
-"""Log of the steps of the demo, with the time and thread of each."""
+"""Log of the demo's steps, each with its time and thread."""
 
 from __future__ import annotations
 

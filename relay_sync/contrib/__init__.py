@@ -3,8 +3,8 @@
 The integrations are independent of each other. ``import relay_sync`` does not import any of them.
 
 ============  ======================================================================================================
-``hosting``   code shared by the integrations: creates, starts and stops the client of an application
-``targets``   reconstructs the original URL of a request, which signatures cover
+``hosting``   code shared by the integrations: creates, starts and stops an application's client
+``targets``   reconstructs a request's original URL, which signatures cover
 ``flask``     Flask extension: handlers, the ``flask relay`` command, webhooks and a health view
 ``django``    Django application: handlers, ``manage.py relay``, signals, webhooks and a health view
 ``gunicorn``  gunicorn hooks that start and stop the client in each worker

@@ -73,7 +73,7 @@ class Relay:
     """Flask extension. One instance can serve several applications, each with its own client.
 
     The client's parameters are read from ``options``, then from ``app.config["RELAY_SYNC"]``, then from the environment. The
-    configuration also accepts the key ``webhooks``, a mapping of the parameters of :class:`relay_sync.webhooks.Webhooks`.
+    configuration also accepts the key ``webhooks``, a mapping of :class:`relay_sync.webhooks.Webhooks` parameters.
 
     :param app: application to initialize, unless you call :meth:`init_app` later.
     :param options: parameters of :class:`relay_sync.RelayClient`.
@@ -91,7 +91,7 @@ class Relay:
     def init_app(self, app: Flask) -> None:
         """Initialize an application for use with this extension.
 
-        The configuration of the application is read when the client is first used.
+        The application's configuration is read when the client is first used.
 
         :param app: the application.
         :raises RuntimeError: the application was already initialized with a :class:`Relay`.
@@ -104,7 +104,7 @@ class Relay:
 
     @property
     def client(self) -> RelayClient:
-        """Client of the current application.
+        """The current application's client.
 
         :raises RuntimeError: there is no app context, or the application was not initialized with :meth:`init_app`.
         :raises InvalidParameter: the configuration is invalid.
@@ -172,9 +172,9 @@ class Relay:
     def start(self, app: Flask | None = None) -> bool:
         """Start receiving calls in this process and return immediately. Calling this method again has no effect.
 
-        Call this method after any fork, in the process that serves requests. Under the reloader of ``flask run``, two processes
-        load the application. This method does nothing in the parent process, which only watches files. It does not detect the
-        reloader of ``app.run(debug=True)``; use ``app.run(debug=True, use_reloader=False)`` instead.
+        Call this method after any fork, in the process that serves requests. Under the ``flask run`` reloader, two processes load
+        the application. This method does nothing in the parent process, which only watches files. It does not detect the
+        ``app.run(debug=True)`` reloader; use ``app.run(debug=True, use_reloader=False)`` instead.
 
         :param app: the application. Defaults to the current application.
         :return: whether this process receives calls.
@@ -242,7 +242,7 @@ class Relay:
 
 
 class _Served:
-    """State of the extension for one application."""
+    """The extension's state for one application."""
 
     def __init__(self, relay: Relay, app: Flask) -> None:
         self.relay = relay

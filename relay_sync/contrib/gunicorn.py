@@ -63,7 +63,7 @@ def _asks_for_gevent() -> bool:
 
 
 def _report_missing_packaging() -> None:
-    """Print an error if the gevent worker requires the packaging package and it is not installed.
+    """Print an error if the gevent worker requires the packaging package but it is not installed.
 
     gunicorn's own traceback does not say which package to install.
     """
@@ -85,8 +85,8 @@ _exit_requested_at: float | None = None
 def _watch_for_exit(worker: Any) -> None:
     """Record the time at which gunicorn asks the worker to exit.
 
-    gunicorn's signal handlers clear the worker's ``alive`` attribute. This function replaces the class of the worker with a
-    subclass that intercepts the assignment.
+    gunicorn's signal handlers clear the worker's ``alive`` attribute. This function replaces the worker's class with a subclass
+    that intercepts the assignment.
     """
     global _exit_requested_at
     _exit_requested_at = None
@@ -113,7 +113,7 @@ def post_worker_init(worker: Any) -> None:
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    """Wait for live calls to end, then stop the clients of this worker.
+    """Wait for live calls to end, then stop this worker's clients.
 
     gunicorn calls this hook after the worker has completed its requests. Most of the remaining ``graceful_timeout`` is available
     to live calls.

@@ -1,6 +1,6 @@
-"""Client of a web application, shared by the framework integrations.
+"""Manage a web application's client. The framework integrations share this module.
 
-The client is created from the settings of the application on first use. It is started in each process that receives calls, and
+The client is created from the application's settings on first use. It is started in each process that receives calls, and
 stopped when that process exits.
 """
 
@@ -41,7 +41,7 @@ _log = logs.get("relay_sync").later
 #: Valid keys in the settings: the parameters of :class:`RelayClient`, except for callbacks.
 OPTIONS: Final = frozenset(inspect.signature(RelayClient).parameters) - {"on_state", "on_error"}
 
-#: Handlers that an application can register, with the parameter name of each one.
+#: Handlers that an application can register, with their parameter names.
 TAKES: Final = {"on_call": "call", "on_message": "message", "on_task": "task"}
 
 _HOOKS: Final = frozenset(inspect.signature(Webhooks).parameters)
@@ -50,7 +50,7 @@ _HOOKS: Final = frozenset(inspect.signature(Webhooks).parameters)
 RETRY_AFTER: Final = 10.0
 #: Maximum time that :meth:`Hosted.stop` waits for a connection attempt to end, in seconds.
 STARTER_PATIENCE: Final = 2.0
-#: Maximum time for all clients of a process to disconnect after draining, in seconds.
+#: Maximum time for a process's clients to disconnect after draining, in seconds.
 STOP_PATIENCE: Final = 10.0
 #: Environment variables that the reloaders of Django and Werkzeug set in the process that serves requests.
 _RELOADED: Final = ("RUN_MAIN", "WERKZEUG_RUN_MAIN")
@@ -61,11 +61,11 @@ _hosted: Living[Hosted] = Living()
 def merge(
     settings: object, given: Mapping[str, Any], *, where: str, others: frozenset[str] = frozenset()
 ) -> dict[str, Any]:
-    """Return the parameters of the client. Arguments override settings.
+    """Return the client's parameters. Arguments override settings.
 
-    The client reads parameters that are missing from the result from the environment.
+    The client reads any missing parameters from the environment.
 
-    :param settings: settings of the application.
+    :param settings: the application's settings.
     :param given: arguments passed by the application.
     :param where: name of the settings in error messages.
     :param others: additional valid keys, which are not parameters of the client.
@@ -79,7 +79,7 @@ def merge(
 def origins(settings: Mapping[str, Any], given: Mapping[str, Any], *, where: str, argument: str = "") -> dict[str, str]:
     """Return the source of each parameter, for diagnostic output.
 
-    :param settings: settings of the application.
+    :param settings: the application's settings.
     :param given: arguments passed by the application.
     :param where: name of the settings.
     :param argument: name of the callable that received the arguments.
@@ -91,7 +91,7 @@ def origins(settings: Mapping[str, Any], given: Mapping[str, Any], *, where: str
 def make_webhooks(settings: Mapping[str, Any], *, where: str) -> Webhooks:
     """Create the parser for status callbacks from the ``webhooks`` key of the settings.
 
-    :param settings: settings of the application.
+    :param settings: the application's settings.
     :param where: name of the settings in error messages.
     :raises InvalidParameter: a value is invalid, or a key is unknown.
     """
@@ -114,7 +114,7 @@ def _checked(settings: object, known: frozenset[str], *, where: str, accepted: s
 
 
 class Hooks:
-    """Parser for status callbacks of one application, created on first use.
+    """Parser for an application's status callbacks, created on first use.
 
     All threads get the same parser, because it keeps track of the callbacks that were already handled.
 
@@ -138,7 +138,7 @@ class Hooks:
 
 
 class Hosted:
-    """Client of one application, created on first use.
+    """An application's client, created on first use.
 
     :param make: function that creates the client and registers the handlers. Called once.
     """
@@ -242,7 +242,7 @@ class Hosted:
 
 
 def health(client: RelayClient | None) -> tuple[dict[str, Any], int]:
-    """Return the JSON body and the status of the health view.
+    """Return the health view's JSON body and status.
 
     The status is 200 if the client is connected or was not started, and 503 otherwise.
     """
@@ -297,15 +297,15 @@ class Unheard:
 
 
 def start_all() -> None:
-    """Start the clients of all applications in this process. Server hooks call this function in each worker."""
+    """Start every application's client in this process. Server hooks call this function in each worker."""
     for hosted in _hosted:
         hosted.start()
 
 
 def stop_all(drain: float) -> None:
-    """Stop the clients of all applications in this process concurrently.
+    """Stop all applications' clients in this process, concurrently.
 
-    :param drain: maximum time to wait for the live calls of all clients, in seconds.
+    :param drain: maximum time to wait for all live calls, in seconds.
     """
     end = time.monotonic() + drain
     stopping, others = [], []

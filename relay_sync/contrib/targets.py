@@ -1,7 +1,7 @@
-"""Reconstruct the original URL of a request, for signature verification.
+"""Reconstruct a request's original URL, for signature verification.
 
-The signature of a callback covers the URL exactly as the sender wrote it. Web frameworks decode the path of a request and may
-encode it differently when they build the URL.
+A callback's signature covers the URL exactly as the sender wrote it. Web frameworks decode the request path and may encode it
+differently when they rebuild the URL.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _KEPT: Final = ("/", "/!$&'()*+,;=:@", "/!$&'()*+,;=:@|{}[]^`\"<>\\")
 
 
 def of_wsgi(environ: Mapping[str, Any], site: str, path: str, shown: str) -> list[str]:
-    """Return the possible original URLs of a WSGI request, in order of likelihood.
+    """Return the possible original URLs of a WSGI request, most likely first.
 
     :param environ: WSGI environment.
     :param site: scheme and host, such as ``https://example.com``.
@@ -32,7 +32,7 @@ def of_wsgi(environ: Mapping[str, Any], site: str, path: str, shown: str) -> lis
 
 
 def of_asgi(scope: Mapping[str, Any], site: str, path: str, shown: str) -> list[str]:
-    """Return the possible original URLs of an ASGI request, in order of likelihood.
+    """Return the possible original URLs of an ASGI request, most likely first.
 
     :param scope: ASGI scope.
     :param site: scheme and host, such as ``https://example.com``.

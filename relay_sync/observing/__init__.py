@@ -1,4 +1,4 @@
-"""Observers of clients and audio servers.
+"""Observers for clients and audio servers.
 
 =============  =====================================================================================================
 ``observer``   the base class for observers

@@ -29,10 +29,11 @@ class Lane:
     """Queue of jobs that run in order on the ``relay-observers`` thread. Thread-safe.
 
     The thread starts when the first user joins and exits when the last user leaves. It must not exit earlier, because Python
-    cannot start threads while the process exits. If there are no users, a new job starts the thread until the queue is empty.
+    cannot start threads while the process exits. If there are no users, a new job starts the thread, which exits when the queue
+    is empty.
 
     This class has its own queue in front of :class:`Lanes` to prevent a deadlock. A signal handler may interrupt a thread that
-    holds the lock of :class:`Lanes` and then wait for an IO thread that has to queue a notification. Therefore, a thread sets
+    holds the :class:`Lanes` lock and then wait for an IO thread that needs to queue a notification. Therefore, a thread sets
     ``_called`` before it acquires the lock, and the other threads do not acquire the lock while the flag is set.
     """
 
@@ -49,7 +50,7 @@ class Lane:
         #: Logger for warnings about observers. Created again in a child process.
         self.warnings: RateLimitedLog = RateLimitedLog(_log)
         self._jobs: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
-        # Whether a run of _work() is scheduled that has not checked the queue.
+        # Whether a scheduled run of _work() has yet to check the queue.
         self._called = False
 
     def join(self, user: object) -> None:

@@ -14,7 +14,7 @@ __all__ = ["Observer"]
 
 
 class Observer:
-    """Base class for observers of a client or an audio server. Create a subclass and override the methods that you need.
+    """Base class for observers of a client or audio server. Subclass it and override the methods that you need.
 
     ::
 
@@ -33,7 +33,7 @@ class Observer:
     and exception type, and have no other effect.
 
     The notifications for a call arrive in this order: ``call_offered``, ``call_started``, events, ``call_ended``. There are three
-    exceptions. When you dial, events of a leg may arrive before ``call_started``, because that notification is sent when the leg
+    exceptions. When you dial, a leg's events may arrive before ``call_started``, because that notification is sent when the leg
     is answered. A handler may start before ``call_started`` is delivered. If a call ends while a command is pending,
     ``command_done`` may arrive after ``call_ended``.
 
@@ -63,7 +63,7 @@ class Observer:
         """
 
     def call_event(self, call: Any, event: Any) -> None:
-        """Called after the state of a call has been updated from an event.
+        """Called after an event has updated a call's state.
 
         :param call: the :class:`Call`.
         :param event: the :class:`RelayEvent`.
@@ -114,7 +114,7 @@ class Observer:
         """
 
     def connection_changed(self, old: str, new: str) -> None:
-        """Called when the state of the client changes.
+        """Called when the client's state changes.
 
         :param old: previous value of ``client.state``.
         :param new: new value of ``client.state``.
@@ -123,7 +123,7 @@ class Observer:
     # -- context managers ------------------------------------------------------------------------------------------------
 
     def around_handler(self, call: Any) -> AbstractContextManager[object]:
-        """Return a context manager to run the ``on_call`` handler in. It is entered in the thread and context of the handler.
+        """Return a context manager that wraps the ``on_call`` handler. It is entered in the handler's thread and context.
 
         :param call: the :class:`Call`.
         """

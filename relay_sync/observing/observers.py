@@ -1,6 +1,6 @@
 """Registry of the observers of one client or audio server.
 
-A client or audio server creates its :class:`Observers` object on the first call of ``observe()``. Before that, its reference is
+A client or audio server creates its :class:`Observers` object on the first call to ``observe()``. Until then, the reference is
 ``None``, so a notification costs only a comparison. The methods that send notifications have the same names as the methods of
 :class:`Observer`.
 """
@@ -30,7 +30,7 @@ __all__ = ["ObservedMessage", "ObservedStream", "Observers"]
 _log = logs.get("relay_sync.callbacks").later
 #: Number of recently ended calls to remember, so that their late events are ignored.
 MOST_OVER: Final = 1000
-#: Names of the methods of an observer.
+#: Names of an observer's methods.
 _ALL: Final = tuple(name for name, value in vars(Observer).items() if inspect.isfunction(value))
 
 
@@ -72,7 +72,7 @@ _Entries = tuple[_Entry, ...]
 
 
 class Observers:
-    """Registry of the observers of one client or audio server. Thread-safe."""
+    """Observers registered with one client or audio server. Thread-safe."""
 
     def __init__(self) -> None:
         self._entries: _Entries = ()
@@ -81,8 +81,8 @@ class Observers:
         self.after_fork()
 
     def after_fork(self) -> None:
-        """Discard the records of calls in a child process, because the calls belong to the parent. Observers stay registered."""
-        # Protects the recorders and the order of notifications about calls. Reentrant because signal handlers may use it.
+        """Discard call records in a child process, because the calls belong to the parent. Observers stay registered."""
+        # Protects the recorders and the order of call notifications. Reentrant because signal handlers may use it.
         self._lock = threading.RLock()
         self._recorders: dict[str, CallRecorder] = {}
         # IDs of the most recently ended calls.
@@ -185,7 +185,7 @@ class Observers:
             self._notify("call_event", call, event)
 
     def call_ended(self, call: ObservedCall, end_reason: str) -> None:
-        """Notify observers of the end of a call. Only the first notification for a call is delivered."""
+        """Notify observers that a call has ended. Only the first notification for a call is delivered."""
         with self._lock:
             recorder = self._recorders.pop(call.call_id, None)
             if recorder is not None:
@@ -225,7 +225,7 @@ class Observers:
     # -- context managers --------------------------------------------------------------------------------------------
 
     def handle(self, call: ObservedCall, handler: Callable[[Any], object]) -> None:
-        """Run a handler inside the context managers returned by ``around_handler`` of the observers."""
+        """Run a handler inside the context managers returned by the observers' ``around_handler`` methods."""
         with self._around("around_handler", call):
             handler(call)
 
@@ -330,7 +330,7 @@ class _Around:
 class _Commanding:
     """Context manager for sending a command.
 
-    It counts the command, enters the context managers of observers, and notifies observers when the command is done.
+    It counts the command, enters the observers' context managers, and notifies the observers when the command is done.
     """
 
     __slots__ = ("_about", "_around", "_began", "_observers", "_params")

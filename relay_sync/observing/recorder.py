@@ -1,4 +1,4 @@
-"""Collect the data for the record of a call while the call is live.
+"""Collect the data for a call record while the call is live.
 
 All data comes from commands and events. The recorder does not access actions.
 """
@@ -40,7 +40,7 @@ Keep = frozenset[str]
 
 
 class ObservedCall(Protocol):
-    """Interface of a call, as far as the recorder uses it."""
+    """The part of a call's interface that the recorder uses."""
 
     @property
     def call_id(self) -> str: ...
@@ -57,7 +57,7 @@ class ObservedCall(Protocol):
 
 
 class ObservedEvent(Protocol):
-    """Interface of an event, as far as the recorder uses it."""
+    """The part of an event's interface that the recorder uses."""
 
     @property
     def event_type(self) -> str: ...
@@ -99,7 +99,7 @@ class _Recording:
 
 
 class CallRecorder:
-    """Collector of the data of one call.
+    """Collector of one call's data.
 
     Any thread may report commands. Events and the end of the call must be reported by one thread at a time.
 
@@ -111,7 +111,7 @@ class CallRecorder:
         self._answered_at: datetime | None = None
         self._streams: dict[str, _Stream] = {}
         self._recordings: dict[str, _Recording] = {}
-        # Protects the counter of commands. The IO thread must not acquire it, because its holder may wait for the IO thread.
+        # Protects the command counter. The IO thread must not acquire it, because its holder may wait for the IO thread.
         self._counting = threading.RLock()
         self._commands = 0
         self._errors: list[str] = []
@@ -168,7 +168,7 @@ class CallRecorder:
         if recording is None:
             return
         recording.state = _text(event.params.get("state")) or recording.state
-        # The platform sends these members in different places. The attributes of the event cover all of them.
+        # The platform sends these members in different places. The event's attributes cover all of them.
         recording.url = _text(getattr(event, "url", "")) or recording.url
         recording.duration = getattr(event, "duration", 0.0) or recording.duration
         recording.size = getattr(event, "size", 0) or recording.size
@@ -264,7 +264,7 @@ def _shown(url: str, keep: Keep) -> str:
 
 
 def _readable(query: str) -> str:
-    """Return a query string with the values of secret parameters hidden."""
+    """Return a query string with secret values hidden."""
     members = [each.partition("=") for each in query.split("&")]
     return "&".join(
         f"{name}={HIDDEN}" if equals and unquote(name).lower() in SECRET_NAMES else f"{name}{equals}{value}"
@@ -275,7 +275,7 @@ def _readable(query: str) -> str:
 def _without_secrets(name: str, value: Any) -> Any:
     """Return a copy of a value with secrets hidden.
 
-    Secrets are recognized by the name of a member, and by comparison with the secrets registered in this process.
+    Secrets are recognized by member name, and by comparison with the secrets registered in this process.
     """
     if name.lower() in SECRET_NAMES:
         return HIDDEN

@@ -98,8 +98,8 @@ class RecordingRecord(_Plain):
 class CallRecord(_Plain):
     """Summary of a call that has ended.
 
-    A record does not contain tokens, spoken text, message bodies or exception messages. Custom parameters and the query strings
-    of URLs are included only if the ``keep`` argument of ``observe`` selects them. A record lists at most the first 100 streams,
+    A record does not contain tokens, spoken text, message bodies or exception messages. Custom parameters and URL query strings
+    are included only if the ``keep`` argument of ``observe`` selects them. A record lists at most the first 100 streams,
     recordings and errors.
 
     If the platform did not report why the call ended, ``end_reason`` has one of the following values:
@@ -122,7 +122,7 @@ class CallRecord(_Plain):
     :ivar end_reason: reason reported by the platform, such as ``hangup`` or ``busy``, or one of the values above.
     :ivar streams: audio streams of the call.
     :ivar recordings: recordings made by the platform.
-    :ivar commands: number of commands sent for the call, not counting commands that were sent without waiting for a reply.
+    :ivar commands: number of commands sent for the call, not counting those sent without waiting for a reply.
     :ivar errors: errors without their messages, such as ``calling.play: CommandRefused 404``.
     """
 

@@ -22,12 +22,12 @@ To receive calls in a separate process, run ``manage.py relay``. To receive them
 :mod:`relay_sync.contrib.gunicorn`. Views can use :func:`get_client`, for example to dial. The client connects on first use.
 
 ==============  ====================================================================================================
-``handlers``    registers handlers, and creates the client of the project
+``handlers``    registers handlers, and creates the project's client
 ``signals``     signals for calls and status callbacks
 ``settings``    reads ``settings.RELAY_SYNC``
 ``checks``      system checks for the settings
 ``views``       views for status callbacks and health
-``urls``        URL patterns of the views
+``urls``        URL patterns for the views
 ``management``  the ``manage.py relay`` and ``manage.py relay_doctor`` commands
 ==============  ====================================================================================================
 """

@@ -1,4 +1,4 @@
-"""Handlers and client of a Django project."""
+"""A Django project's handlers and client."""
 
 from __future__ import annotations
 
@@ -148,12 +148,12 @@ def _make() -> RelayClient:
     return client
 
 
-#: Client of the project in this process.
+#: The project's client in this process.
 hosted: Final = Hosted(_make)
 
 
 def get_client() -> RelayClient:
-    """Return the client of the project. It connects on first use.
+    """Return the project's client, which connects on first use.
 
     :raises InvalidParameter: ``settings.RELAY_SYNC`` is invalid, or credentials are missing.
     """

@@ -1,9 +1,9 @@
 """Access to ``settings.RELAY_SYNC``.
 
-The setting is a mapping of the parameters of :class:`relay_sync.RelayClient`. It accepts two additional keys:
+The setting is a mapping of :class:`relay_sync.RelayClient` parameters. It accepts two additional keys:
 
 ``webhooks``
-    Mapping of the parameters of :class:`relay_sync.webhooks.Webhooks`.
+    Mapping of :class:`relay_sync.webhooks.Webhooks` parameters.
 ``runserver``
     Whether the development server receives calls. Defaults to ``False``.
 """
@@ -32,7 +32,7 @@ def _all() -> Mapping[str, Any]:
 
 
 def client_options() -> dict[str, Any]:
-    """Return the client parameters from the settings.
+    """Return the client parameters that the settings contain.
 
     :raises InvalidParameter: the settings are invalid.
     """

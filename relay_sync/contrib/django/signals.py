@@ -3,11 +3,10 @@
 Receivers may block. If a receiver raises, the exception is logged and the other receivers still run.
 
 ``call_received``
-    Sent when an inbound call arrives, with the argument ``call``. Receivers run in the thread of the call's handler, before the
-    handler.
+    Sent when an inbound call arrives, with the argument ``call``. Receivers run in the handler's thread, before the handler.
 ``call_ended``
-    Sent when the platform reports the end of an inbound call, with the arguments ``call`` and ``event``. Receivers run in an
-    event listener of the call. The signal is not sent if the call was returned to the platform, if the session was lost, or if
+    Sent when the platform reports the end of an inbound call, with the arguments ``call`` and ``event``. Receivers run in one of
+    the call's event listeners. The signal is not sent if the call was returned to the platform, if the session was lost, or if
     the client was closed, because the platform does not report the end in these cases.
 
 These signals are not sent for outbound calls. Use :meth:`relay_sync.Call.on` instead. They are also not sent for inbound calls
@@ -55,7 +54,7 @@ _log = logs.get("relay_sync").later
 
 
 class _Signal(Signal):
-    """Signal that logs exceptions of receivers to the ``relay_sync`` logger instead of Django's."""
+    """Signal that logs receivers' exceptions to the ``relay_sync`` logger instead of Django's."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""URL patterns of the ``status`` and ``health`` views.
+"""URL patterns for the ``status`` and ``health`` views.
 
 Add them to a project with ``include("relay_sync.contrib.django.urls")``.
 """

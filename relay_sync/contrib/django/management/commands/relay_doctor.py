@@ -28,7 +28,7 @@ class Command(BaseCommand):
         doctor_options(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Diagnose the client of the project.
+        """Diagnose the project's client.
 
         :raises CommandError: an option is invalid.
         :raises SystemExit: the diagnosis found a problem.
