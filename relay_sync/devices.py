@@ -1,4 +1,4 @@
-"""Functions that create devices to dial or to connect a call to.
+"""Functions that create devices for dialing and connecting calls.
 
 A device is a dictionary in the format of the RELAY protocol. ``RelayClient.dial`` and ``Call.connect`` accept a list of lists of
 devices. The inner lists are tried in order, and the devices in an inner list ring at the same time::
@@ -234,7 +234,7 @@ def stream(
     custom_parameters: Mapping[str, Any] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Device:
-    """Return a device for a WebSocket server that receives the audio of a call and sends audio to it. Only for ``connect``.
+    """Return a device for a WebSocket server that receives a call's audio and sends audio to the call. Only for ``connect``.
 
     To only receive audio, use ``Call.stream``.
 

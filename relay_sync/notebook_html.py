@@ -28,7 +28,7 @@ BARS: Final[Mapping[str, str]] = {
     "ending": "#b3541e",
     "ended": "#6b7280",
 }
-#: Colors for actions, and for the tracks of a stream.
+#: Colors for actions and for stream tracks.
 LINES: Final = ("#2a6fbb", "#b85c12")
 _MOST_TICKS: Final = 5
 
@@ -49,7 +49,7 @@ class Moment(NamedTuple):
 
     @classmethod
     def of(cls, at: float, what: str, params: Mapping[str, Any]) -> Moment:
-        """Create a moment from the parameters of an event."""
+        """Create a moment from an event's parameters."""
         state = params.get("state") or params.get("call_state") or params.get("connect_state")
         control_id = params.get("control_id")
         if not isinstance(state, str):
@@ -80,7 +80,7 @@ def _table(rows: Iterable[str]) -> str:
 
 
 def _cell(tag: str, value: object, side: str = "left") -> str:
-    # By default, notebooks align cells to the right and do not wrap text, so long IDs would exceed the width of the page.
+    # By default, notebooks align cells to the right and do not wrap text, so long IDs would exceed the page width.
     wraps = "white-space:nowrap" if tag == "th" else "white-space:normal;overflow-wrap:anywhere"
     style = f"text-align:{side};vertical-align:top;padding:1px 10px 1px 0;{wraps}"
     return f'<{tag} style="{style}">{_escape(str(value))}</{tag}>'
@@ -135,9 +135,9 @@ def _time(seconds: float) -> str:
 def timeline(moments: Sequence[Moment], *, now: float, over: bool) -> str:
     """Return a call's timeline as an SVG image, followed by a table of its events.
 
-    The image shows the states of the call in the first row, and its actions below.
+    The first row of the image shows the call's states. The rows below show its actions.
 
-    :param moments: the events of the call.
+    :param moments: the call's events.
     :param now: current time in seconds since the epoch, where the image ends if the call is live.
     :param over: whether the call has ended.
     """

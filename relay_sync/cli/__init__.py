@@ -11,7 +11,7 @@
 ``demo``          ``relay-sync demo``: makes a simulated call and verifies its audio
 ``conversation``  runs the simulator, the client and the receiver for the demo
 ``check``         compares the saved audio with the sent audio
-``timeline``      logs the steps of the demo, with time and thread
+``timeline``      logs the demo's steps, with time and thread
 ``progress``      progress bar, with or without rich
 ``run``           ``relay-sync run``: runs a client in one or more processes
 ``supervisor``    starts, monitors and stops the processes

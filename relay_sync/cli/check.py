@@ -13,7 +13,7 @@ def differences(recorded: WavAudio, sent: Mapping[str, bytes]) -> list[str]:
     """Describe the differences between a recording and the sent audio, sample by sample.
 
     :param recorded: the recording.
-    :param sent: sent audio for each track, as 16-bit PCM. The tracks are in the order of the channels.
+    :param sent: sent audio for each track, as 16-bit PCM. The tracks are in channel order.
     :return: descriptions of the differences. The list is empty if the audio is identical.
     """
     if recorded.channels != len(sent):

@@ -40,7 +40,7 @@ class Scene:
     :ivar codec: the codec, as accepted by ``call.stream``.
     :ivar out: WAV file to save.
     :ivar fast: whether to send audio as fast as possible.
-    :ivar voices: speech for each streamed track, in the order of the channels in the file.
+    :ivar voices: speech for each streamed track, in the file's channel order.
     """
 
     says: Voice

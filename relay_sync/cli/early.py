@@ -71,7 +71,8 @@ class Early:
     def to_the_end(self) -> Early:
         """Record signals until the process exits.
 
-        At the end of its shutdown, the interpreter restores the default handlers. Signals are ignored from then on.
+        Once all other exit functions have run, signals are ignored. Otherwise, the interpreter would restore the default
+        handlers.
         """
         atexit.register(self._ignore)  # Exit functions run in reverse order, so this one runs last.
         return self.__enter__()

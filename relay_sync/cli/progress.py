@@ -25,7 +25,7 @@ _BESIDE: Final = 30
 
 
 class Progress(Protocol):
-    """Context manager that shows the progress of a stream."""
+    """Context manager that shows a stream's progress."""
 
     def __enter__(self) -> Progress: ...
 
@@ -52,7 +52,7 @@ def level(pcm: bytes) -> str:
 
 
 def _bar_width() -> int:
-    """Return the width of the bar. The line must fit the terminal, because a wrapped line cannot be overwritten."""
+    """Return the bar's width. The line must fit the terminal, because a wrapped line cannot be overwritten."""
     return max(4, min(_WIDTH, shutil.get_terminal_size().columns - _BESIDE))
 
 

@@ -191,7 +191,7 @@ def _place(temporary: str, file: Path) -> None:
 
 
 def _is_ours(file: Path) -> bool:
-    """Return whether the file was written by a simulator of this user.
+    """Return whether one of this user's simulators wrote the file.
 
     It must be a regular file owned by the user, and contain a JSON object with exactly the expected keys.
     """

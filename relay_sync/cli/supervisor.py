@@ -27,7 +27,7 @@ _log = logs.get("relay_sync")
 
 #: Environment variable that contains a file descriptor, which reaches the end of file when the supervisor exits.
 LIFELINE: Final = "RELAY_SYNC_LIFELINE"
-#: Environment variable that contains the index of the child process, starting at 0.
+#: Environment variable that contains the child process's index, starting at 0.
 PROCESS: Final = "RELAY_PROCESS"
 #: A child process that exits within this time has failed to start, in seconds.
 SOON: Final = 5.0

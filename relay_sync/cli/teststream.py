@@ -1,4 +1,4 @@
-"""Test call made by ``relay-sync doctor``, to check that the audio of a call arrives."""
+"""Test call made by ``relay-sync doctor`` to check that call audio arrives."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def merge(
     :param settings: the application's settings.
     :param given: arguments passed by the application.
     :param where: name of the settings in error messages.
-    :param others: additional valid keys, which are not parameters of the client.
+    :param others: additional valid keys, which are not client parameters.
     :raises InvalidParameter: the settings are not a mapping, or a key is unknown.
     """
     checked = _checked(settings, OPTIONS | others, where=where, accepted="a mapping of RelayClient's parameters")

@@ -1,4 +1,4 @@
-"""Registry of the observers of one client or audio server.
+"""Registry of observers for one client or audio server.
 
 A client or audio server creates its :class:`Observers` object on the first call to ``observe()``. Until then, the reference is
 ``None``, so a notification costs only a comparison. The methods that send notifications have the same names as the methods of

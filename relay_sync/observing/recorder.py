@@ -117,7 +117,7 @@ class CallRecorder:
         self._errors: list[str] = []
 
     def command(self, method: str, params: Mapping[str, Any]) -> None:
-        """Count a command that is about to be sent. Add a stream or recording to the record if the command starts one."""
+        """Count a command that is about to be sent. If it starts a stream or recording, add that to the record."""
         with self._counting:
             self._commands += 1
         if method == _STREAM:
@@ -223,7 +223,7 @@ def _text(value: object) -> str:
 
 
 def _entry(table: dict[str, K], params: Mapping[str, Any], make: Callable[[], K]) -> K | None:
-    """Return the entry for the ``control_id`` of a command or event, or ``None`` if it has none or the table is full."""
+    """Return the entry for a command's or event's ``control_id``, or ``None`` if there is no ID or the table is full."""
     control_id = _text(params.get("control_id"))
     if not control_id or (control_id not in table and len(table) >= MOST):
         return None
