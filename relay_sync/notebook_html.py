@@ -113,7 +113,7 @@ def axis(seconds: float, top: int) -> str:
 def _step(seconds: float) -> float:
     """Return the interval between ticks in seconds.
 
-    It is 1, 2 or 5 times a power of ten, or a round number of seconds, minutes or hours if the axis is long.
+    The interval is 1, 2 or 5 times a power of ten. On a long axis, it is a round number of seconds, minutes or hours.
     """
     least = seconds / _MOST_TICKS
     if least <= 0:

@@ -1,6 +1,6 @@
 """Registry of the audio receivers in this process.
 
-It is used to explain why a stream could not be opened, if its URL belongs to a receiver in the same process.
+It explains why a stream could not be opened if the stream's URL belongs to a receiver in the same process.
 """
 
 from __future__ import annotations

@@ -276,7 +276,7 @@ class _Served:
         return origins(self.settings, self.relay._options, where=where, argument="Relay(...)")
 
     def attach(self, client: RelayClient, what: str, handler: Callable[..., object]) -> None:
-        """Register a handler with the client and run it inside the app context."""
+        """Register a handler with the client. The handler runs inside the app context."""
 
         @functools.wraps(handler)
         def inside(subject: Any) -> object:

@@ -55,7 +55,7 @@ def _check(make: Callable[[], object]) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def check_webhooks(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Check that the signatures of status callbacks are verified in production."""
+    """Check that status callback signatures are verified in production."""
     try:
         strict = webhooks().strict
     except InvalidParameter:  # check_settings() reports this error.
