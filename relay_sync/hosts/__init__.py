@@ -1,4 +1,4 @@
-"""Host names, proxies, certificates and origins, with the same rules for all clients and servers of this package.
+"""Host names, proxies, certificates and origins, with the same rules for all clients and servers in this package.
 
 ===============  ==============================================================================
 ``names``        host names, addresses and ports, and whether they refer to this machine

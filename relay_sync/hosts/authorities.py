@@ -25,10 +25,10 @@ _OPENSSL: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 def trusting(ca_file: str | None) -> ssl.SSLContext:
     """Return a TLS context that verifies certificates and host names.
 
-    By default, the context trusts the authorities of the system. ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` replace
-    OpenSSL's default files, as everywhere in Python. ``REQUESTS_CA_BUNDLE``, or otherwise ``CURL_CA_BUNDLE``, replaces
-    all authorities except those of ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``. If the system has no authorities, the
-    context uses those of the certifi package.
+    By default, the context trusts the system's authorities. ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` replace OpenSSL's
+    default files, as everywhere in Python. ``REQUESTS_CA_BUNDLE`` (or ``CURL_CA_BUNDLE`` if it is not set) replaces all
+    authorities except those from ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``. If the system has no authorities, the context
+    uses the certifi package's.
 
     :param ca_file: file with an additional authority to trust.
     :raises Unusable: one of these files cannot be read.
@@ -54,8 +54,8 @@ def trusting(ca_file: str | None) -> ssl.SSLContext:
 def begin_tls(context: ssl.SSLContext, sock: socket.socket, server_hostname: str | None = None) -> ssl.SSLSocket:
     """Wrap a socket in TLS without performing the handshake. The socket must not be used again, even after an error.
 
-    Wrapping fails if the peer has reset the connection. Python 3.11 then leaves the descriptor to the garbage
-    collector, in an object that only the traceback refers to. This function closes it.
+    Wrapping fails if the peer has reset the connection. Python 3.11 then leaves the descriptor open in an object that
+    only the traceback references. This function closes the descriptor.
 
     :param context: TLS context.
     :param sock: connected socket.
@@ -78,7 +78,7 @@ def begin_tls(context: ssl.SSLContext, sock: socket.socket, server_hostname: str
 
 
 def trust_variables() -> tuple[str, ...]:
-    """Return the names of the environment variables that are set and determine which authorities are trusted."""
+    """Return the names of all set environment variables that determine which authorities are trusted."""
     return tuple(name for name in (*_OPENSSL, *_BUNDLES) if os.environ.get(name))
 
 

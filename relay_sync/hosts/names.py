@@ -39,7 +39,7 @@ class Place(NamedTuple):
 
     :ivar scheme: scheme in lowercase.
     :ivar host: host as returned by :func:`bare`.
-    :ivar port: the port; the default is the port of the scheme.
+    :ivar port: the port; the default is the scheme's port.
     """
 
     scheme: str
@@ -48,7 +48,7 @@ class Place(NamedTuple):
 
 
 def is_localhost(host: str) -> bool:
-    """Return whether a host is the name ``localhost``, in upper or lower case, with or without a trailing dot."""
+    """Return whether a host is ``localhost``, ignoring case and a trailing dot."""
     return host.lower() in ("localhost", "localhost.")
 
 
@@ -57,7 +57,7 @@ def is_loopback(host: str | None) -> bool:
 
     The result is true for 127.0.0.0/8 in dotted decimal notation, ``::1``, ``::ffff:127.0.0.0/104``, and ``localhost``
     with or without a trailing dot. It is false for subdomains of ``localhost``, because some resolvers look them up in
-    the DNS.
+    DNS.
 
     :param host: host without a port. An IPv6 address may be in brackets.
     """
@@ -91,7 +91,7 @@ def literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def unbracketed(host: str) -> str:
-    """Return a host without the brackets of an IPv6 address, as sockets and resolvers expect it."""
+    """Return a host without IPv6 brackets, as sockets and resolvers expect it."""
     return host[1:-1] if host.startswith("[") and host.endswith("]") else host
 
 
@@ -101,7 +101,7 @@ def bracketed(host: str) -> str:
 
 
 def bare(host: str) -> str:
-    """Return a host in a normalized form: lowercase, no brackets, no trailing dot, and IPv6 in its short form."""
+    """Return a host in normalized form: lowercase, no brackets, no trailing dot, and IPv6 in its short form."""
     inner = unbracketed(host)
     if ":" in inner and (address := literal(inner)) is not None:
         return str(address).lower()
@@ -127,10 +127,10 @@ def split_authority(text: str) -> tuple[str, int | None]:
 
 
 def split_port(text: str) -> tuple[str, int | None]:
-    """Split the same forms as :func:`split_authority`, and also accept an IPv6 address without brackets.
+    """Split an authority like :func:`split_authority`, but also accept an IPv6 address without brackets.
 
-    Lists of hosts may contain such addresses. A string with two or more colons and no brackets is therefore parsed as
-    an IPv6 address.
+    Host lists may contain such addresses. A string with two or more colons and no brackets is therefore parsed as an
+    IPv6 address.
 
     :raises ValueError: the text does not have one of these forms.
     """
@@ -162,7 +162,7 @@ def look_up(host: str, port: int | None, within: float, *, flags: int = 0) -> li
     :param host: the host, with or without brackets.
     :param port: the port.
     :param within: maximum time to wait, in seconds.
-    :param flags: flags of ``getaddrinfo``.
+    :param flags: flags for ``getaddrinfo``.
     :raises TimeoutError: the lookup took too long.
     :raises OSError: (gaierror) the name does not exist.
     :raises UnicodeError: the host is not a valid name.

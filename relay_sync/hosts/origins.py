@@ -1,9 +1,9 @@
 """Check which web pages may connect to a server without a token.
 
-A page in a developer's browser can reach every server on the developer's machine. The browser sends the origin of the
-page in the ``Origin`` header, which the page cannot change. A page can make its own host name resolve to 127.0.0.1 (DNS
-rebinding). Its origin then matches ``Host``, but ``Host`` is not a name of this machine. Clients other than browsers
-send no ``Origin`` and are accepted.
+A page in a developer's browser can reach every server on the developer's machine. The browser sends the page's origin
+in the ``Origin`` header, which the page cannot change. A page can make its own host name resolve to 127.0.0.1 (DNS
+rebinding). Its origin then matches ``Host``, but ``Host`` does not name this machine. Non-browser clients send no
+``Origin`` and are accepted.
 
 Connections with a valid token are not checked. A web page does not have the token, and a proxy in front of the server
 may rewrite both headers.
@@ -39,7 +39,7 @@ def refusal(
     :param origin: ``Origin`` header, or ``None``.
     :param host: ``Host`` header, or ``None``.
     :param on_loopback: whether the server listens on loopback addresses only.
-    :param public_url: public address of the server, if known.
+    :param public_url: the server's public address, if known.
     :param origins: additional accepted origins, as returned by :func:`read_origin`.
     :param hosts: additional accepted host names, as returned by :func:`read_host`.
     :return: one sentence for the log, with both header values and the parameter that would allow the request.
@@ -108,7 +108,7 @@ def _origin(text: str) -> _Origin | None:
 
 
 def _origin_of(url: str) -> _Origin | None:
-    """Return the origin of the web pages at a ``wss://`` or ``https://`` address."""
+    """Return the origin of web pages at a ``wss://`` or ``https://`` address."""
     place = place_of(url)
     scheme = None if place is None else _WEB.get(place.scheme)
     return None if place is None or scheme is None else (scheme, place.host, place.port)

@@ -1,8 +1,8 @@
 """Find the HTTP proxy for a connection.
 
-The environment variables are the same as for requests and curl. ``https_proxy`` applies to TLS and ``http_proxy`` to
-plain connections; ``all_proxy`` is the fallback for both. The names may be in lower or upper case. ``no_proxy`` lists
-hosts to connect to directly. If no such variable is set, the system settings of Windows and macOS apply.
+The environment variables match those of requests and curl. ``https_proxy`` applies to TLS and ``http_proxy`` to plain
+connections; ``all_proxy`` is the fallback for both. The names may be lowercase or uppercase. ``no_proxy`` lists hosts
+to connect to directly. If none of these variables is set, the Windows or macOS system settings apply.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Unusable(ValueError):
 class Proxy:
     """An HTTP proxy. Its ``str`` and ``repr`` omit the credentials and are safe to show.
 
-    This class is not a tuple, because tools such as error reporters show the items of tuples.
+    This class is not a tuple, because error reporters and similar tools show a tuple's items.
 
-    :ivar host: host of the proxy.
-    :ivar port: port of the proxy.
+    :ivar host: the proxy's host.
+    :ivar port: the proxy's port.
     :ivar source: name of the variable or parameter that specifies the proxy.
     :ivar user: user name, or ``""``.
     :ivar password: the password, or ``""``.
@@ -91,8 +91,8 @@ class Proxy:
         """Return an error message for the proxy's response to ``CONNECT``.
 
         :param target: host and port that the client connects to.
-        :param status: HTTP status of the response.
-        :param reason: reason phrase of the response. It is shortened for the message.
+        :param status: the response's HTTP status.
+        :param reason: the response's reason phrase, which is shortened for the message.
         :return: the message, and whether the failure is permanent.
         """
         words = "".join(filter(str.isprintable, reason)).strip()[:100]
@@ -113,9 +113,9 @@ def find_proxy(
     :param host: host to connect to.
     :param port: port to connect to.
     :param secure: whether the connection uses TLS.
-    :param given: argument ``proxy``: ``""`` for no proxy, ``None`` for the proxy of the environment.
-    :param environ: the environment; the default is the environment of the process.
-    :raises Unusable: the setting that applies has an unsupported form.
+    :param given: the ``proxy`` argument: ``""`` for no proxy, ``None`` for the proxy from the environment.
+    :param environ: environment variables; the default is the process's environment.
+    :raises Unusable: the applicable setting has an unsupported form.
     """
     if is_loopback(host):
         return None

@@ -13,7 +13,7 @@ __all__ = ["check_hosts", "check_origins"]
 
 
 def check_origins(value: Iterable[str], name: str = "origins") -> frozenset[str]:
-    """Return the accepted origins in a normalized form.
+    """Return the accepted origins in normalized form.
 
     :raises InvalidParameter: an item is not a valid origin.
     """
@@ -22,7 +22,7 @@ def check_origins(value: Iterable[str], name: str = "origins") -> frozenset[str]
 
 
 def check_hosts(value: Iterable[str], name: str = "hosts") -> frozenset[str]:
-    """Return the accepted host names in a normalized form.
+    """Return the accepted host names in normalized form.
 
     :raises InvalidParameter: an item is not a valid host name.
     """

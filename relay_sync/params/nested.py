@@ -1,8 +1,7 @@
 """Validation of nested parameters, which describe media, recordings, taps, input, detectors, devices and payments.
 
-Known keys of an object are checked with the functions in :mod:`.values`. Unknown keys are accepted, because the
-platform may support more than this SDK. Unknown types are accepted as well, unless they look like a misspelling of a
-known type.
+An object's known keys are checked with the functions in :mod:`.values`. Unknown keys are accepted, because the platform
+may support more than this SDK. Unknown types are accepted as well, unless they look like a misspelling of a known type.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ __all__ = [
 if TYPE_CHECKING:
 
     class AudioParams(TypedDict):
-        """Parameters of an audio file.
+        """Audio file parameters.
 
         :ivar url: HTTP(S) URL of the file.
         """
@@ -66,12 +65,12 @@ if TYPE_CHECKING:
         params: AudioParams
 
     class TTSParams(TypedDict):
-        """Parameters of text-to-speech.
+        """Text-to-speech parameters.
 
         :ivar text: text to speak.
         :ivar language: language of the text, such as ``en-US``.
         :ivar gender: ``female`` or ``male``.
-        :ivar voice: name of the voice.
+        :ivar voice: voice name.
         """
 
         text: str
@@ -80,13 +79,13 @@ if TYPE_CHECKING:
         voice: NotRequired[str]
 
     class TTSMedia(TypedDict):
-        """The speech to play, as text."""
+        """Text to play as speech."""
 
         type: Literal["tts"]
         params: TTSParams
 
     class SilenceParams(TypedDict):
-        """Parameters of silence.
+        """Silence parameters.
 
         :ivar duration: duration in seconds.
         """
@@ -100,7 +99,7 @@ if TYPE_CHECKING:
         params: SilenceParams
 
     class RingtoneParams(TypedDict):
-        """Parameters of a ringtone.
+        """Ringtone parameters.
 
         :ivar name: country code of the ringtone, such as ``us``.
         :ivar duration: duration in seconds.
@@ -151,7 +150,7 @@ class RecordAudio(TypedDict, total=False):
 class DigitsOptions(TypedDict, total=False):
     """Digit collection options.
 
-    :ivar max: maximum number of digits. This option is required.
+    :ivar max: maximum number of digits (required).
     :ivar min: minimum number of digits after a prompt.
     :ivar digit_timeout: maximum time between two digits, in seconds.
     :ivar terminators: digits that end the input.
@@ -183,10 +182,10 @@ class SpeechOptions(TypedDict, total=False):
 
 
 class CollectOptions(TypedDict, total=False):
-    """The input that ``play_and_collect`` collects: digits, speech, or both.
+    """The input for ``play_and_collect`` to collect: digits, speech, or both.
 
-    :ivar digits: options of digit collection.
-    :ivar speech: options of speech recognition.
+    :ivar digits: digit collection options.
+    :ivar speech: speech recognition options.
     :ivar initial_timeout: maximum time to wait for the first input, in seconds.
     """
 
@@ -199,7 +198,7 @@ class DetectOptions(TypedDict, total=False):
     """A detector.
 
     :ivar type: type of detector: ``machine``, ``fax`` or ``digit``.
-    :ivar params: options of the detector.
+    :ivar params: the detector's options.
     """
 
     type: Literal["machine", "fax", "digit"] | str
@@ -256,7 +255,7 @@ def _whole(low: int) -> Check:
 
 
 def _kind(*known: str, elsewhere: Collection[str] = ()) -> Check:
-    """Return a function that checks the type of an object, ignoring case.
+    """Return a function that checks an object's type, ignoring case.
 
     A type that is not similar to any known type is accepted, because the platform may have added new types.
 
@@ -278,7 +277,7 @@ def _kind(*known: str, elsewhere: Collection[str] = ()) -> Check:
 
 
 def _shape(name: str, value: Any, members: Mapping[str, Check], *, optional: bool = False) -> dict[str, Any] | None:
-    """Check the known keys of a mapping, and remove the keys whose value is ``None``."""
+    """Check a mapping's known keys, and remove keys whose value is ``None``."""
     given = values.json_object(name, value, optional=optional)
     if given is None:
         return None
@@ -322,7 +321,7 @@ def media(name: str, value: Any, *, optional: bool = False) -> list[dict[str, An
 
 
 def media_item(kind: str, **params: Any) -> dict[str, Any]:
-    """Create an item for ``play`` from the arguments of a shortcut. Errors name the argument of the shortcut."""
+    """Create a ``play`` item from a shortcut's arguments. Errors name the shortcut's argument."""
     return _from_arguments(_MEDIA, kind, params)
 
 
@@ -357,7 +356,7 @@ _RECORD: Final[dict[str, Check]] = {
 
 
 def record(name: str, value: Any) -> dict[str, Any]:
-    """Check the options of a recording."""
+    """Check recording options."""
     return _shape(name, {} if value is None else value, _RECORD) or {}
 
 
@@ -386,7 +385,7 @@ _TAP_DEVICES: Final[dict[str, dict[str, Check]]] = {
 
 
 def tap_device(name: str, value: Any) -> dict[str, Any]:
-    """Check the target of a tap: ``rtp`` with ``addr`` and ``port``, or ``ws`` with ``uri``."""
+    """Check a tap's target: ``rtp`` with ``addr`` and ``port``, or ``ws`` with ``uri``."""
     return _typed(name, value, _TAP_DEVICES)
 
 
@@ -409,17 +408,17 @@ _SPEECH: Final[dict[str, Check]] = {
 
 
 def digits(name: str, value: Any) -> dict[str, Any] | None:
-    """Check the options of digit collection."""
+    """Check digit collection options."""
     return _shape(name, value, _DIGITS, optional=True)
 
 
 def speech(name: str, value: Any) -> dict[str, Any] | None:
-    """Check the options of speech recognition."""
+    """Check speech recognition options."""
     return _shape(name, value, _SPEECH, optional=True)
 
 
 def collect(name: str, value: Any) -> dict[str, Any]:
-    """Check the input that ``play_and_collect`` collects: digits, speech, or both."""
+    """Check the input for ``play_and_collect`` to collect: digits, speech, or both."""
     found = _shape(name, value, {"digits": digits, "speech": speech, "initial_timeout": _seconds}) or {}
     if "digits" not in found and "speech" not in found:
         raise InvalidParameter(name, value, "a mapping with 'digits', 'speech' or both")
@@ -442,7 +441,7 @@ _DETECT: Final[dict[str, dict[str, Check]]] = {
 
 
 def detect(name: str, value: Any) -> dict[str, Any]:
-    """Check the type and the options of a detector."""
+    """Check a detector's type and options."""
     found = _shape(name, value, {"type": _one_of("machine", "fax", "digit")}) or {}
     members = _DETECT[found.get("type", "machine")]
     inner = _shape(f"{name}.params", found.get("params"), members, optional=True)
@@ -450,7 +449,7 @@ def detect(name: str, value: Any) -> dict[str, Any]:
 
 
 def detector(kind: str, **params: Any) -> dict[str, Any]:
-    """Create a value for ``detect`` from the arguments of a shortcut. Errors name the argument of the shortcut."""
+    """Create a ``detect`` value from a shortcut's arguments. Errors name the shortcut's argument."""
     return _from_arguments(_DETECT, kind, params)
 
 
@@ -466,7 +465,7 @@ def _codec_of_stream(name: str, value: Any) -> str | None:
 
 
 def _confirm(name: str, value: Any) -> Any:
-    """Check the ``confirm`` option of a device, which is the URL of a document or a list of steps."""
+    """Check a device's ``confirm`` option, which is a document URL or a list of steps."""
     return value if isinstance(value, list) else values.http_url(name, value)
 
 
@@ -554,7 +553,7 @@ def _one_device(name: str, value: Any, kinds: Collection[str]) -> dict[str, Any]
 
 
 def refer_device(name: str, value: Any) -> dict[str, Any]:
-    """Check the target of a SIP REFER, which must be a SIP device."""
+    """Check a SIP REFER target, which must be a SIP device."""
     return _one_device(name, value, ("sip",))
 
 
@@ -563,7 +562,7 @@ def device_groups(name: str, value: Any, kinds: Collection[str]) -> list[list[di
 
     The inner lists are tried in turn, and the devices in one inner list ring at the same time.
 
-    :param name: name of the parameter, for error messages.
+    :param name: parameter name, for error messages.
     :param value: list of lists.
     :param kinds: accepted keys of :data:`DEVICES`.
     """
@@ -581,7 +580,7 @@ def _is_list(value: Any) -> bool:
 
 
 def stream_device(name: str, value: Any) -> dict[str, Any] | None:
-    """Check the params of a stream device. A complete device is accepted as well."""
+    """Check a stream device's params. A complete device is also accepted."""
     if isinstance(value, Mapping) and value.get("type") == "stream" and isinstance(value.get("params"), Mapping):
         name, value = f"{name}.params", value["params"]
     return _shape(name, value, DEVICES["stream"], optional=True)
@@ -610,7 +609,7 @@ objects: Final[Check] = _each(lambda name, value: values.json_object(name, value
 
 
 def reset(name: str, value: Any) -> dict[str, Any] | None:
-    """Check the reset options of an AI agent."""
+    """Check an AI agent's reset options."""
     return _shape(name, value, _RESET, optional=True)
 
 
@@ -618,7 +617,7 @@ def reset(name: str, value: Any) -> dict[str, Any] | None:
 
 
 def destination(name: str, value: Any) -> str | dict[str, Any]:
-    """Check the target of a transfer: a URL, a SWML document as a string or an object, or ``context:<name>``."""
+    """Check a transfer target: a URL, a SWML document as a string or an object, or ``context:<name>``."""
     if isinstance(value, Mapping) and value:
         return values.json_object(name, value) or {}
     accepted = "a URL, a SWML document or 'context:<name>'"
@@ -660,7 +659,7 @@ TRANSLATION: Final[dict[str, dict[str, Check]]] = {
 
 
 def live_action(name: str, value: Any, accepted: Mapping[str, Mapping[str, Check]]) -> str | dict[str, Any]:
-    """Check ``stop``, ``summarize``, or an object with an action of :data:`TRANSCRIPTION` or :data:`TRANSLATION`."""
+    """Check ``stop``, ``summarize``, or an object with an action from :data:`TRANSCRIPTION` or :data:`TRANSLATION`."""
     if isinstance(value, str):
         return values.choice(name, value, ("stop", "summarize")) or ""
     action = values.json_object(name, value, optional=False) or {}
@@ -675,7 +674,7 @@ def live_action(name: str, value: Any, accepted: Mapping[str, Mapping[str, Check
 
 
 def own_event(name: str, value: Any) -> Any:
-    """Check the content of ``user_event``, which is an object or a string. The vendor's documentation mentions both."""
+    """Check the ``user_event`` content, which is an object or a string. The vendor's documentation mentions both."""
     if value is None:
         raise InvalidParameter(name, value, "a mapping with string keys and JSON values, or a string")
     return values.text(name, value) if isinstance(value, str) else values.json_object(name, value)

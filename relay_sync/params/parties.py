@@ -1,7 +1,7 @@
 """Phone numbers, SIP addresses and sender names.
 
-Numbers are dialed exactly as given. Numbers with dashes or parentheses are rejected, because such a number does not
-show which digits to dial from abroad.
+Numbers are dialed exactly as given. Numbers with dashes or parentheses are rejected, because they do not show which
+digits to dial from abroad.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def is_caller(value: str) -> bool:
 
 
 def is_sender(value: str) -> bool:
-    """Return whether ``value`` is a phone number or the name of a message sender."""
+    """Return whether ``value`` is a phone number or a message sender's name."""
     named = any(map(str.isalpha, value)) and all(sign.isalnum() or sign in " -_.&" for sign in value)
     return named or is_phone_number(value)
 

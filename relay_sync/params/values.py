@@ -1,7 +1,7 @@
 """Validation of single values, such as strings, numbers, choices, times, phone numbers, URLs, codecs, JSON and handlers.
 
 Each function returns the value in the form that the server expects. It raises ``InvalidParameter`` if the value is
-invalid. With ``optional``, it accepts ``None``, which means that the parameter is omitted.
+invalid. If ``optional`` is true, it also accepts ``None``, which means that the parameter is omitted.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ def codec(value: Any, name: str = "codec", *, others: bool = True) -> str | None
     """Check a codec with optional modifiers, and return it with the name in uppercase.
 
     :param value: codec to check.
-    :param name: name of the parameter, for error messages.
+    :param name: parameter name, for error messages.
     :param others: whether to accept an uncommon codec with a warning.
     """
     if value is None:
@@ -283,7 +283,7 @@ def http_url(name: str, value: Any, *, optional: bool = True) -> str | None:
 
 
 def status_callback(prefix: str, url: Any, event: Any, event_type: Any, method: Any) -> dict[str, Any]:
-    """Check the four parameters of a conference's status callback."""
+    """Check the four parameters of a conference status callback."""
     return {
         prefix: http_url(prefix, url),
         f"{prefix}_event": text(f"{prefix}_event", event),
@@ -345,8 +345,8 @@ def timeout(value: Any, *, name: str = ..., optional: Literal[True] = ...) -> fl
 def timeout(value: Any, *, name: str = "timeout", optional: bool = True) -> float | None:
     """Check a timeout in seconds, and return a value that clocks and locks accept.
 
-    A timeout of 0 or less, such as the remaining time of an expired deadline, means not to wait. ``None``, if it is
-    allowed, and infinity wait without a limit.
+    A timeout of 0 or less, such as the remaining time of an expired deadline, means not to wait. ``None`` (if allowed)
+    and infinity wait indefinitely.
     """
     if value is None and optional:
         return None

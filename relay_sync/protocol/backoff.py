@@ -17,7 +17,7 @@ def retry_delay(failures: int, random: float) -> float:
     The first retry is almost immediate. It is delayed by up to 50 ms of jitter, so that many clients do not reconnect
     at the same instant. Later retries use full jitter with an upper limit that doubles with each failure, up to 30 s.
 
-    :param failures: failed attempts since the last stable session; 0 right after a session was lost.
+    :param failures: failed attempts since the last stable session; 0 right after losing a session.
     :param random: random number in [0, 1).
     """
     if failures <= 0:
@@ -26,13 +26,13 @@ def retry_delay(failures: int, random: float) -> float:
 
 
 def failures_after(failures: int, held: float) -> int:
-    """Return the failure count to continue with after a session is lost.
+    """Return the failure count to use after losing a session.
 
-    On a network that breaks every few seconds, the delay should not exceed the lifetime of a session. Sessions shorter
-    than two seconds do not reduce the count. Otherwise, the client would reconnect more and more often to a server that
+    On a network that breaks every few seconds, the delay should not exceed a session's lifetime. Sessions shorter than
+    two seconds do not reduce the count. Otherwise, the client would reconnect more and more often to a server that
     drops every session.
 
     :param failures: count before the session.
-    :param held: duration of the session, in seconds.
+    :param held: the session's duration, in seconds.
     """
     return failures if held < 2 else min(failures, 1 + int(math.log2(held)))

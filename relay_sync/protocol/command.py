@@ -43,11 +43,11 @@ class Command:
     :ivar text: serialized frame, which has been validated.
     :ivar deadline: time after which the command is no longer sent.
     :ivar patience: maximum time to wait for the reply, in seconds, counted from the last byte written.
-    :ivar moved_at: time at which the last byte was written, on the monotonic clock. Until then, the time at which the
-        outbox last made progress.
+    :ivar moved_at: monotonic time at which the last byte was written or, before that, at which the outbox last made
+        progress.
     :ivar idempotent: whether the command may be sent again if the session is lost before the reply.
-    :ivar only_in: number of the session in which the command is valid, usually the session of its call; ``None`` means
-        any session.
+    :ivar only_in: number of the session in which the command is valid, usually its call's session; ``None`` means any
+        session.
     :ivar promised: whether the command is kept until the server has replied, even if no caller waits for it; see
         :mod:`.promises`.
     :ivar abandoned: whether the caller has stopped waiting.
@@ -121,9 +121,9 @@ class Command:
 def loosely(function: Callable[..., object], *held: object) -> Callable[[Any, int], object]:
     """Return a callback for :attr:`Command.late` that does not keep its arguments alive while the session waits for the reply.
 
-    :param function: function to call with ``held``, the outcome, and the number of the session.
-    :param held: leading arguments of the function, held by weak references. If one of them no longer exists, the reply
-        is ignored.
+    :param function: function to call with ``held``, the outcome, and the session number.
+    :param held: the function's leading arguments, which are weakly referenced. If one of them no longer exists, the
+        reply is ignored.
     """
     return partial(_if_held, function, tuple(map(weakref.ref, held)))
 

@@ -1,4 +1,4 @@
-"""Effects, which are actions that the session requests from the IO thread.
+"""Actions that the session requests from the IO thread.
 
 Effects are not attrs classes, because each attrs class adds 0.2 ms to the import time. Effects that are needed for
 every frame use ``__slots__``, which makes them faster to create.
@@ -100,7 +100,7 @@ class SessionOver(NamedTuple):
     """Report that the server-side session and its calls are permanently lost.
 
     :ivar error: error that ended the session.
-    :ivar session: number of the session.
+    :ivar session: session number.
     """
 
     error: RelayError
@@ -110,7 +110,7 @@ class SessionOver(NamedTuple):
 class Trouble(NamedTuple):
     """Log a warning.
 
-    :ivar kind: short string from a fixed set, used as the key of the rate limit.
+    :ivar kind: short string from a fixed set, used as the rate-limiting key.
     :ivar detail: additional text for the log.
     """
 

@@ -55,7 +55,7 @@ class Malformed(ValueError):
 
 
 class _Frame:
-    """Base class of all frames. It does not use attrs, which would add as much import time as nine modules."""
+    """Base class for all frames. It does not use attrs, which would add as much import time as nine modules."""
 
     __slots__: tuple[str, ...] = ()
 
@@ -95,7 +95,7 @@ class Reply(_Frame):
 class Failure(_Frame):
     """An error reply to a request from the client.
 
-    :ivar id: ID of the request, or ``None`` if the peer could not read it.
+    :ivar id: the request's ID, or ``None`` if the peer could not read it.
     :ivar code: error code, or ``None`` if it is missing or not a number.
     :ivar message: error message.
     :ivar data: additional data of any type.
@@ -155,7 +155,7 @@ def _failure(frame_id: FrameId | None, error: Any) -> Failure:
 
 
 def whole_code(code: object) -> int | None:
-    """Return a code as an integer. ``200``, ``"200"``, ``200.0`` and ``"200.0"`` are accepted; other values return ``None``."""
+    """Return a code such as ``200``, ``"200"`` or ``"200.0"`` as an integer. Return ``None`` if it is not an integer."""
     if isinstance(code, int) and not isinstance(code, bool):
         return code
     if isinstance(code, float) and code.is_integer() and abs(code) < 1e9:
@@ -229,7 +229,7 @@ def echo(params: object) -> dict[str, Any]:
 def mask(value: Any, hidden: Hide = hide) -> Any:
     """Return a copy of a parsed frame with its secrets masked.
 
-    Fields with secret names are masked, and so are the secrets that the process knows.
+    Fields with secret names are masked, and so are all secrets known to the process.
 
     :param value: frame, or part of it.
     :param hidden: function that masks the known secrets in a string.

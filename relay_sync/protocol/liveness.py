@@ -1,4 +1,4 @@
-"""Decide when to send a ping and when to drop a connection that is dead.
+"""Decide when to send a ping and when to drop a dead connection.
 
 Incoming data shows that the server can reach the client, but not that the client can reach the server. A middlebox may
 pass data in only one direction. Only replies show that both directions work. The client therefore sends a ping after
@@ -6,8 +6,8 @@ pass data in only one direction. Only replies show that both directions work. Th
 
 * No data arrives within ``timeout`` of a ping. The connection is dead.
 * Other data arrives, but :data:`MOST_UNANSWERED` consecutive pings, sent ``interval`` apart, get no reply. The
-  connection is half-dead. A single ping is not enough, because its reply may be queued behind other data. Pings are
-  counted instead of seconds so that a process that was suspended can read its backlog first.
+  connection is half-dead. A single ping is not enough, because its reply may be queued behind other data. Counting
+  pings instead of seconds lets a process that was suspended read its backlog first.
 
 A ping that is queued behind a long command has not been sent yet, so the client sends no pings while the outbox holds
 data. Each write shows that the server is reading, and all timers start with the last byte written. If nothing could be
@@ -17,7 +17,7 @@ A long message from the server delays replies in the same way. If parts of a mes
 counts as unanswered.
 
 Some servers never answer pings. An unanswered ping therefore counts only if the server has answered a ping before, or
-if :data:`COMMANDS` commands are unanswered as well. A single unanswered command is not sufficient.
+if :data:`COMMANDS` commands are also unanswered. A single unanswered command is not sufficient.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ REMEMBERED_PINGS: Final = 8
 class Liveness:
     """Tracks whether a session's current connection is alive. All times are seconds on one monotonic clock.
 
-    :param interval: how long the client waits without a reply before it sends a ping, in seconds.
+    :param interval: time without a reply after which the client sends a ping, in seconds.
     :param timeout: time to wait for the reply to a ping, in seconds.
     """
 
@@ -55,7 +55,7 @@ class Liveness:
         self.begin(0.0)
 
     def begin(self, now: float) -> None:
-        """Restart the timers because a reply arrived. The reply to ``signalwire.connect`` counts as well."""
+        """Restart the timers after a reply, including the reply to ``signalwire.connect``."""
         self._answered = now
         self._asked = -math.inf
         #: Whether no data has arrived since the last ping.
@@ -67,8 +67,8 @@ class Liveness:
     def shift(self, by: float) -> None:
         """Adjust the timers after a clock jump.
 
-        After a jump of more than ``timeout``, the age of a ping is unknown. The client then sends another ping and
-        waits for its reply.
+        After a jump of more than ``timeout``, a ping's age is unknown. The client then sends another ping and waits for
+        its reply.
 
         :param by: seconds that the clock advanced beyond the elapsed time; negative if it advanced less.
         """
@@ -90,11 +90,11 @@ class Liveness:
             self._unanswered = 0
 
     def outbox(self, now: float, *, empty: bool, moved: bool) -> None:
-        """Record the state of the outbox while it holds data and when it becomes empty.
+        """Record the outbox's state while it holds data and when it empties.
 
         :param now: current time.
         :param empty: whether all of the data has been written.
-        :param moved: whether some of the data was written just now.
+        :param moved: whether some of the data has just been written.
         """
         if moved or not self._behind:
             self._moved = now
@@ -104,7 +104,7 @@ class Liveness:
         """Record a reply to a command or a ping, including late replies.
 
         :param now: current time.
-        :param answer_id: ID of the reply.
+        :param answer_id: the reply's ID.
         :param ping: whether this is the reply to a ping sent by the user.
         :return: whether this is the reply to a ping sent by the user or the client.
         """
@@ -117,7 +117,7 @@ class Liveness:
         """Record that the client sent a ping.
 
         :param now: current time.
-        :param ping: ID of the ping.
+        :param ping: the ping's ID.
         """
         self._pings.append(ping)
         self._asked = now

@@ -18,15 +18,15 @@ class SessionOptions:
     :ivar secrets: secrets to mask in logs. The session adds the secrets issued by the server.
     :ivar contexts: contexts to receive calls and messages from.
     :ivar connect_patience: maximum time to wait for the reply to ``signalwire.connect``, in seconds.
-    :ivar ping_interval: how long the client waits without a reply before it sends a ping, in seconds.
+    :ivar ping_interval: time without a reply after which the client sends a ping, in seconds.
     :ivar ping_timeout: time to wait for the reply to a ping, in seconds.
     :ivar max_queue: maximum number of commands that wait for a session.
     :ivar holds_after: how long a session must last to be considered stable, in seconds. Losing a stable session resets
         the backoff.
-    :ivar farewell_patience: maximum time to wait for pending replies before the client acknowledges the server's
-        disconnect announcement, in seconds.
-    :ivar leaving_patience: time that the server then has to close the connection before the client closes it, in
-        seconds.
+    :ivar farewell_patience: maximum time to wait for pending replies before acknowledging the server's disconnect
+        announcement, in seconds.
+    :ivar leaving_patience: time to wait for the server to close the connection after acknowledging its disconnect
+        announcement, in seconds.
     """
 
     # Not an attrs class, which would add half a millisecond to the import.

@@ -59,12 +59,12 @@ class Promises:
         return True
 
     def sent(self, now: float, command: Command) -> None:
-        """Record that a command was sent. If it is a promise, this starts the time to wait for its reply."""
+        """Record that a command was sent. If the command is a promise, the wait for its reply starts now."""
         if command.id in self._open:
             self._sent_at = now
 
     def moved(self, now: float) -> None:
-        """Record progress of the outbox, which may still hold promises."""
+        """Record outbox progress. The outbox may still hold promises."""
         self._sent_at = max(self._sent_at, now) if self._open else self._sent_at
 
     def shift(self, by: float) -> None:

@@ -9,7 +9,7 @@ __all__ = ["Seen"]
 
 
 class Seen:
-    """A record of the most recent items by id. It also compares the content, because a server may reuse an id.
+    """A record of the most recent items by ID. Their content is compared as well, because a server may reuse an ID.
 
     :param most: maximum number of items to keep.
     """
@@ -21,8 +21,8 @@ class Seen:
     def again(self, name: object, said: Hashable) -> bool:
         """Record an item and return whether it is a duplicate.
 
-        :param name: ID of the item.
-        :param said: content of the item.
+        :param name: the item's ID.
+        :param said: the item's content.
         :return: whether the same item was recorded before.
         """
         content = hash(said)
@@ -34,5 +34,5 @@ class Seen:
         return False
 
     def clear(self) -> None:
-        """Discard all items, because a new session may reuse the ids."""
+        """Discard all items, because a new session may reuse their IDs."""
         self._said.clear()

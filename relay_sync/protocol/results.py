@@ -69,9 +69,9 @@ def result_or_error(
     becomes ``{"raw": result}``, and ``null`` becomes ``{}``.
 
     :param result: result from the reply.
-    :param method: method of the command.
-    :param call_id: ID of the call, or ``""``.
-    :param sent: params of the command. Secrets in them are masked if the server repeats them.
+    :param method: the command's method.
+    :param call_id: the call's ID, or ``""``.
+    :param sent: the command's params. Any secrets in them are masked if the server repeats them.
     """
     if not isinstance(result, dict):
         return {} if result is None else {"raw": result}
@@ -91,7 +91,7 @@ def result_or_error(
 
 
 def failure_to_error(failure: Failure, *, method: str, call_id: str = "", sent: object = None) -> CommandRefused:
-    """Return the exception for a JSON-RPC error. The other parameters are described at :func:`result_or_error`.
+    """Return the exception for a JSON-RPC error. For the other parameters, see :func:`result_or_error`.
 
     :param failure: JSON-RPC error.
     """
@@ -100,9 +100,9 @@ def failure_to_error(failure: Failure, *, method: str, call_id: str = "", sent: 
 
 
 def read_reply(reply: object, *, method: str, call_id: str = "", sent: object = None) -> Outcome:
-    """Return the outcome of a command. The other parameters are described at :func:`result_or_error`.
+    """Return a command's outcome. For the other parameters, see :func:`result_or_error`.
 
-    :param reply: result or a JSON-RPC error.
+    :param reply: a result or a JSON-RPC error.
     """
     if type(reply) is dict and reply.get("code") == "200":  # nearly always the case
         return reply
@@ -181,9 +181,9 @@ def says_gone(reply: object) -> bool:
 
 
 def call_goes_on(error: CommandRefused) -> CommandRefused:
-    """Return a copy of an error, with a message that says that the call itself is live.
+    """Return a copy of an error whose message says that the call itself is live.
 
-    This is used when the call is known to exist, so that another object named by the command must be missing.
+    This is used when the call is known to exist, which means that another object named by the command must be missing.
     """
     message = error.message.removesuffix(f"; {_NOT_THERE}")
     text = f"{message}; the call itself is live: check the queue, agent, conference, control_id, ... that the command names"
@@ -219,7 +219,7 @@ def _details(data: object, hidden: Hide) -> str:
 
 
 def _hide(sent: object) -> Hide:
-    """Return a function that masks the secrets known to the process and the secrets in this command."""
+    """Return a function that masks this command's secrets and all secrets known to the process."""
     custom = Secrets(*custom_values(sent))
 
     def hidden(text: str, *, theirs: bool = False) -> str:
@@ -242,7 +242,7 @@ _ENDED: Final[dict[str, CallEnded]] = {}
 
 
 def call_ended(end_reason: str) -> CallEnded:
-    """Return the error for operations that are interrupted by the end of a call.
+    """Return the error for operations interrupted because the call ended.
 
     Calls share this object, so raise a :meth:`RelayError.fresh` copy of it.
 
@@ -264,7 +264,7 @@ def client_closed() -> ClientClosed:
 
 
 def session_replaced() -> ConnectionLost:
-    """Return the error for operations that belong to a session that the server did not resume."""
+    """Return the error for operations of a session that the server did not resume."""
     return ConnectionLost(
         "the server started a new session instead of resuming the old one; calls of the old session can no longer be controlled, "
         "new calls arrive as usual",
@@ -278,7 +278,7 @@ def never_sent(command: Command) -> RequestTimeout:
 
 
 def too_late(command: Command) -> ConnectionLost:
-    """Return the error for a command whose deadline passed without a connection, before it could be sent or sent again."""
+    """Return the error for a command whose deadline passed without a connection, before it could be sent or resent."""
     if command.sent:
         return ConnectionLost(
             f"{command.method} was sent, but the connection closed before the reply and the timeout has passed; "

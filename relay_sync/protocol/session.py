@@ -83,7 +83,7 @@ OF_LEGS: Final = (EVENT_CALL_DIAL, EVENT_CALL_STATE)
 
 
 class Session:
-    """The state machine of one client.
+    """One client's state machine.
 
     The owner reads :attr:`phase`, and processes :meth:`effects` after every method call.
     """
@@ -145,7 +145,7 @@ class Session:
         return out
 
     def next_wake(self) -> float | None:
-        """Return the time of the next call to :meth:`tick`, or ``None``."""
+        """Return when to call :meth:`tick` next, or ``None``."""
         wake = self._liveness.next_wake() if self.phase is Phase.READY and self._wake is None else self._wake
         if not self.parting:
             return wake
@@ -199,8 +199,9 @@ class Session:
         """Close the session permanently. Pending commands fail with :class:`ClientClosed` immediately.
 
         :param now: current time.
-        :param patience: maximum time to keep open promises, in seconds. The client reconnects for them if necessary. If
-            the promises expect legs that must be hung up, the session still processes events for legs during this time.
+        :param patience: maximum time to wait for open promises, in seconds. The client reconnects to keep them if
+            necessary. If legs that must be hung up are expected, the session still processes events for legs during
+            this time.
         """
         if self.phase in (Phase.CLOSED, Phase.FAILED) or self.parting:
             return
@@ -255,7 +256,7 @@ class Session:
         """Back off or fail after the transport failed to connect.
 
         :param now: current time.
-        :param error: error of the attempt.
+        :param error: the attempt's error.
         :param fatal: whether a retry would fail in the same way, as with an unknown host name or an untrusted
             certificate.
         :param refused: whether the peer replied and rejected the connection.
@@ -272,7 +273,7 @@ class Session:
         """Reconnect or fail after the transport was closed.
 
         :param now: current time.
-        :param reason: reason for the closure.
+        :param reason: why the transport was closed.
         :param refused: whether the server rejected the session by closing the connection.
         """
         if self.phase is Phase.AUTHENTICATING and refused and self._refused_enough():
@@ -282,11 +283,11 @@ class Session:
             self._lost(now, self._scrubbed(reason))
 
     def outbox(self, now: float, *, empty: bool, moved: bool) -> None:
-        """Record the state of the outbox while it holds data and when it becomes empty.
+        """Record the outbox's state while it holds data and when it empties.
 
         :param now: current time.
         :param empty: whether all of the data has been written.
-        :param moved: whether some of the data was written just now.
+        :param moved: whether some of the data has just been written.
         """
         self._liveness.outbox(now, empty=empty, moved=moved)
         if moved:
@@ -318,8 +319,8 @@ class Session:
     def shift(self, by: float) -> None:
         """Adjust the timers after a clock jump.
 
-        All timers of the session follow the elapsed time. The exception is a forward jump while backing off, which
-        makes the next connection attempt due. Deadlines of commands belong to the callers and follow the clock.
+        All session timers follow the elapsed time, except that a forward jump while backing off makes the next
+        connection attempt due. Command deadlines belong to the callers and follow the clock.
 
         :param by: seconds that the clock advanced beyond the elapsed time; negative if it advanced less.
         """
@@ -501,7 +502,7 @@ class Session:
             self._back_off(now, error)
 
     def _refused_enough(self, *, ours: bool = False) -> bool:
-        """Count a rejection. After the first session, only rejections of the credentials count.
+        """Count a rejection. After the first session, only rejected credentials count.
 
         :param ours: whether the server rejected the credentials.
         :return: whether to stop connecting.

@@ -1,4 +1,4 @@
-"""The order of call and message states. It is used to detect events that arrive out of order."""
+"""The order of call and message states, used to detect out-of-order events."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OF_MESSAGES: Final = {
 
 
 class Standing:
-    """The progress of a call or a message through its states.
+    """A call's or message's progress through its states.
 
     :param order: rank of each state.
     :param state: initial state, or ``""``.
@@ -53,7 +53,7 @@ class Standing:
 
 
 def reaches(seen: str, state: str) -> bool:
-    """Return whether a call that was in the state ``seen`` has reached the state ``state``."""
+    """Return whether a call last seen in the state ``seen`` has reached ``state``."""
     if seen == state:
         return True
     # A later state implies the earlier ones, except that a call may end without being answered.

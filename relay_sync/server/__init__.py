@@ -1,7 +1,6 @@
-"""A small WebSocket server and client loop, shared by ``relay_sync.audio`` and ``relay_sync.simulator``.
+"""A small WebSocket server, client and event loop, shared by ``relay_sync.audio`` and ``relay_sync.simulator``.
 
-One thread with a selector runs the listening servers, the dialed connections and the timers. There is no thread per
-connection.
+A single selector thread runs all listening servers, dialed connections and timers.
 
 ==================  ====================================================================================================
 ``loop``            the loop thread: selector, timers, calls from other threads (:class:`Loop`, :class:`Timer`)

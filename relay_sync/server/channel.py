@@ -1,7 +1,7 @@
 """Non-blocking I/O on one socket, plain or TLS.
 
-Data written during one turn of the loop is sent in a single write at the end of the turn. Data that the socket does not
-accept is buffered, up to a limit. All methods run on the loop thread.
+Data written during one loop iteration is sent in a single write at the end of the iteration. Data that the socket does
+not accept is buffered, up to a limit. All methods run on the loop thread.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TLS_ROUNDS = 4  # rounds of recv per turn; TLS returns one record of at most 16 
 def tune(sock: socket.socket) -> None:
     """Make ``sock`` non-blocking, disable Nagle's algorithm, and enable keep-alive.
 
-    Where the platform supports it, the keep-alive probes detect a vanished peer within about a minute.
+    On platforms that support it, keep-alive probes detect a vanished peer within about a minute.
     """
     sock.setblocking(False)
     options = [(socket.IPPROTO_TCP, "TCP_NODELAY", 1), (socket.SOL_SOCKET, "SO_KEEPALIVE", 1)]
@@ -48,9 +48,9 @@ class Channel:
 
     All callbacks run on the loop thread.
 
-    :ivar on_ready: called when the connection can transfer data, which is after the TLS handshake if TLS is used.
+    :ivar on_ready: called when the connection is ready for data (with TLS, after the handshake).
     :ivar on_data: called with the bytes that were received.
-    :ivar on_end: called once when the peer disconnects, with the error, or ``None`` at an orderly end of stream.
+    :ivar on_end: called once when the peer disconnects, with the error, or ``None`` after an orderly shutdown.
     :ivar on_overflow: called when more than ``max_buffer`` bytes are waiting to be sent.
     :ivar on_drain: called when the buffered data falls to ``low_water`` or below after exceeding it.
     """
@@ -114,7 +114,7 @@ class Channel:
 
     @property
     def buffered(self) -> int:
-        """Number of bytes that the operating system has not accepted yet."""
+        """Number of bytes not yet accepted by the operating system."""
         return self._pending + len(self._out)
 
     def open(self) -> None:
@@ -126,7 +126,7 @@ class Channel:
             self.on_ready()
 
     def write(self, data: bytes) -> None:
-        """Send ``data`` at the end of this turn of the loop."""
+        """Send ``data`` at the end of the current loop iteration."""
         if self._closed or self._finishing:
             return
         self._chunks.append(data)
@@ -146,7 +146,7 @@ class Channel:
             self._flush()
 
     def pause(self) -> None:
-        """Stop reading, so that TCP flow control slows the peer down. While paused, the end of the connection is not detected."""
+        """Stop reading, so that TCP flow control slows the peer down. While paused, disconnects are not detected."""
         self._paused = True
         self._watch()
 
@@ -158,7 +158,7 @@ class Channel:
             self._loop.call_soon(self._receive)
 
     def drop(self, *, reset: bool = False) -> None:
-        """Close the socket immediately. If ``reset`` is true, send a TCP reset instead of closing in an orderly way."""
+        """Close the socket immediately. If ``reset`` is true, send a TCP reset instead of closing gracefully."""
         if self._closed:
             return
         if not reset:

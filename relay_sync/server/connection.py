@@ -1,8 +1,8 @@
 """An open WebSocket connection, either accepted or dialed.
 
-The sans-I/O layer of ``websockets`` implements the protocol, and a ``Channel``
-transfers the bytes. This module connects the two: it assembles messages from frames, enforces limits, and runs the
-closing handshake with its timeout. Callbacks run on the loop thread and must not block.
+``websockets`` provides the sans-I/O protocol implementation, and a ``Channel`` transfers the bytes. This module
+connects the two: it assembles messages from frames, enforces limits, and runs the closing handshake with its timeout.
+Callbacks run on the loop thread and must not block.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ CLOSE_TIMEOUT = 2.0  # seconds to wait for the peer's close frame
 class CloseInfo:
     """Information about how a connection was closed.
 
-    :ivar code: the close code of the side that closed first, or ``None`` if neither side sent a close frame. 1005 means
-        that the close frame had no code.
+    :ivar code: the close code sent by the side that closed first, or ``None`` if neither side sent a close frame. 1005
+        means that the close frame had no code.
     :ivar reason: the reason sent with the code, or a description of the failure.
     :ivar clean: whether both sides sent a close frame.
     """
@@ -53,10 +53,10 @@ def _ignore_close(_info: CloseInfo) -> None:
 class Connection:
     """One open WebSocket connection.
 
-    :ivar path: the path of the request, without the query.
+    :ivar path: the request path, without the query.
     :ivar query: the query string, or ``""``.
     :ivar headers: the request headers of an accepted connection, or the response headers of a dialed one.
-    :ivar remote: the address of the peer, as ``address:port``.
+    :ivar remote: the peer's address, as ``address:port``.
     :ivar on_message: called with each message: ``str`` for text, ``bytes`` for binary. Set it in ``on_open``.
     :ivar on_text: called before ``on_message`` with the raw bytes of most text messages, which may not be valid UTF-8.
         If it returns true, ``on_message`` is not called.
@@ -65,8 +65,8 @@ class Connection:
 
     Pings are answered automatically. Compression is not offered. The connection closes with code 1007 if a text message
     is not valid UTF-8, with code 1009 if a message exceeds the size limit, and with code 1002 on other protocol errors.
-    A message that is too large is rejected before it is buffered. If more than ``max_buffer`` bytes are waiting to be
-    sent, the connection is dropped because the peer is too slow.
+    Oversized messages are rejected before they are buffered. If more than ``max_buffer`` bytes are waiting to be sent,
+    the connection is dropped because the peer is too slow.
     """
 
     __slots__ = (
@@ -146,7 +146,7 @@ class Connection:
 
     @property
     def remote(self) -> str:
-        """The address of the peer, as ``address:port``."""
+        """The peer's address, as ``address:port``."""
         return self._channel.remote
 
     @property
@@ -156,7 +156,7 @@ class Connection:
 
     @property
     def buffered(self) -> int:
-        """Number of bytes accepted by :meth:`send` that the operating system has not accepted yet."""
+        """Number of bytes passed to :meth:`send` that the operating system has not accepted yet."""
         return self._channel.buffered + self._inbox_bytes
 
     @property
@@ -171,11 +171,9 @@ class Connection:
     def send(self, text: str) -> bool:
         """Send a text message without blocking.
 
-        Messages sent during one turn of the loop are combined into one write. Messages sent by one thread keep their
-        order.
+        Messages sent during one loop iteration are combined into one write. Messages sent by one thread stay in order.
 
-        :return: ``False`` if the message cannot be sent because the connection is closed or is being dropped as too
-            slow.
+        :return: ``False`` if the connection is closed, or is being dropped because the peer is too slow.
         """
         data = text.encode()
         size = len(data)
@@ -213,8 +211,8 @@ class Connection:
     def pause_reading(self) -> None:
         """Stop delivering messages until :meth:`resume_reading` is called. TCP flow control slows the peer down.
 
-        When called on the loop thread, this takes effect with the next message. While paused, the end of the connection
-        is not detected. :meth:`close` and :meth:`abort` work as usual.
+        When called on the loop thread, this takes effect with the next message. While paused, disconnects are not
+        detected. :meth:`close` and :meth:`abort` work as usual.
         """
         if self._loop.on_loop_thread:
             self._set_paused(True)
@@ -222,13 +220,13 @@ class Connection:
             self._loop.call_soon(self._set_paused, True)
 
     def resume_reading(self) -> None:
-        """Resume delivering messages. Messages received while paused are delivered in a later turn of the loop."""
+        """Resume delivering messages. Messages received while paused are delivered in a later loop iteration."""
         self._loop.call_soon(self._set_paused, False)
 
     # -- for the loop thread only --------------------------------------------------------------------------------------
 
     def prove(self) -> None:
-        """Mark the peer as legitimate. A server that is full does not close this connection to make room for another."""
+        """Mark the peer as legitimate, so that a full server does not close this connection to make room for another."""
         if self._on_proven is not None:
             self._on_proven(self)
 
@@ -245,7 +243,7 @@ class Connection:
         self.dismiss(1001, "going away")
 
     def start(self, data: bytes, frames: list[Frame]) -> None:
-        """Process data and frames that arrived together with the upgrade."""
+        """Process data and frames that arrived along with the upgrade."""
         for frame in frames:
             self._on_frame(frame)
         if data:

@@ -53,11 +53,11 @@ def dial(
     max_message: int = 2**20,
     max_buffer: int = MAX_BUFFER,
 ) -> None:
-    """Open a client connection to a ``ws`` or ``wss`` ``url`` and return immediately.
+    """Start opening a client connection to a ``ws`` or ``wss`` URL, and return immediately.
 
-    The loop thread calls either ``on_open`` with the connection or ``on_failed`` with an :class:`OpenFailed`. Proxies are
-    not used. Host names are resolved in a short-lived thread, except ``localhost``, for which 127.0.0.1 is tried first
-    and then ``::1``.
+    The loop thread calls either ``on_open`` with the connection or ``on_failed`` with an :class:`OpenFailed`. Proxies
+    are not used. Host names are resolved in a short-lived thread, except ``localhost``, which is tried as 127.0.0.1 and
+    then as ``::1``.
 
     :param headers: additional headers for the upgrade request.
     :param ssl_context: TLS context for ``wss``; the default verifies the server's certificate.

@@ -1,7 +1,7 @@
 """Minimal HTTP for a WebSocket server: request and response heads, and complete responses.
 
-``websockets`` performs the upgrade. This module parses the request before the upgrade, and builds the responses to
-requests that are refused or are not upgrades, such as health checks. It performs no I/O.
+``websockets`` performs the upgrade. This module parses the request before the upgrade, and builds responses to refused
+requests and to non-WebSocket requests such as health checks. It performs no I/O.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _NO_PROXY_PROTOCOL = (
 
 
 class BadRequest(ValueError):
-    """A request or response head that is invalid or not supported. The message does not include any data from the peer.
+    """An invalid or unsupported request or response head. The message contains no data from the peer.
 
     :ivar status: the HTTP status of the response.
     :ivar kind: a fixed short name for this kind of problem.
@@ -87,7 +87,7 @@ class HttpRequest:
     :ivar path: the percent-encoded path, without the query.
     :ivar query: the part after the question mark, or ``""``.
     :ivar headers: the header fields.
-    :ivar remote: the address of the peer, as ``address:port``.
+    :ivar remote: the peer's address, as ``address:port``.
     :ivar version: ``HTTP/1.1`` or ``HTTP/1.0``.
     :ivar on_loopback: whether the request arrived at an address that only this machine can reach.
     :ivar body: the request body, if the server accepts bodies; see ``WebSocketServer``.
@@ -110,7 +110,7 @@ class HttpRequest:
 
 @frozen
 class Response:
-    """A complete HTTP response. The connection closes after it."""
+    """A complete HTTP response, after which the connection closes."""
 
     status: int
     headers: Mapping[str, str] = field(factory=dict)
@@ -159,9 +159,9 @@ def head_end(data: bytes | bytearray) -> int:
 
 
 def parse_request(head: bytes, remote: str = "", *, on_loopback: bool = False) -> HttpRequest:
-    """Parse the head of a request, including the blank line.
+    """Parse a request head, including the blank line.
 
-    :param remote: the address of the peer.
+    :param remote: the peer's address.
     :param on_loopback: whether the request arrived at a loopback address.
     :raises BadRequest: the head is not a valid HTTP request.
     """
@@ -230,7 +230,7 @@ def check_upgrade(request: HttpRequest) -> None:
 
 
 def _listed(value: str) -> list[str]:
-    """Return the elements of a comma-separated header value in lowercase."""
+    """Split a comma-separated header value into lowercase elements."""
     return [each.strip().lower() for each in value.split(",")]
 
 
@@ -242,7 +242,7 @@ def _is_key(value: str) -> bool:
 
 
 def upgrade_head(request: HttpRequest, subprotocols: Collection[str]) -> bytes:
-    """Return the head of an upgrade request, reduced to the fields that WebSocket needs.
+    """Return an upgrade request's head, reduced to the fields that WebSocket needs.
 
     Other headers are left out, because an empty, malformed or very long header must not make the ``websockets`` package
     refuse the upgrade. The request must have passed :func:`check_upgrade`.
@@ -264,9 +264,9 @@ def upgrade_head(request: HttpRequest, subprotocols: Collection[str]) -> bytes:
 
 
 def body_length(request: HttpRequest, most: int) -> int:
-    """Return the length of the request body in bytes. It is 0 if there is no body or the request is an upgrade.
+    """Return the length of the request body in bytes, or 0 if there is no body or the request is an upgrade.
 
-    :param most: maximum length of a body, in bytes.
+    :param most: maximum body length, in bytes.
     :raises BadRequest: the body is too long (413), its length is missing (411), or its length is invalid (400).
     """
     if request.is_upgrade:
@@ -282,7 +282,7 @@ def body_length(request: HttpRequest, most: int) -> int:
 
 
 def parse_status(head: bytes) -> tuple[int, Headers]:
-    """Return the status code and header fields of a response head.
+    """Parse a response head, and return its status code and header fields.
 
     :raises BadRequest: the head is not a valid HTTP response.
     """

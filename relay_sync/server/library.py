@@ -1,4 +1,4 @@
-"""Import the ``websockets`` package in one place, so that a missing package causes one clear error."""
+"""Import the ``websockets`` package in one place, so that a missing package raises one clear error."""
 
 from __future__ import annotations
 

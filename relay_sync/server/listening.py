@@ -1,4 +1,4 @@
-"""Listening sockets for all addresses of a host."""
+"""Listening sockets for all of a host's addresses."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def listen(host: str, port: int) -> list[socket.socket]:
     """Open listening sockets on all addresses of ``host``, using the same port for all of them.
 
     The hosts ``::``, ``*`` and ``""`` stand for all IPv6 and IPv4 addresses, and ``0.0.0.0`` for all IPv4 addresses.
-    ``localhost`` stands for 127.0.0.1 and ::1. Any other name is resolved to all of its addresses. Address families
-    that this machine does not support are skipped.
+    ``localhost`` stands for 127.0.0.1 and ::1. Any other name is resolved to all of its addresses. Address families not
+    supported by this machine are skipped.
 
     :param port: the port to listen on; 0 chooses a free port.
     :raises OSError: an address is in use, no address belongs to this machine, or the name could not be resolved in
@@ -48,7 +48,7 @@ def shown_address(address: tuple[Any, ...]) -> str:
 
 
 def url_host(host: str) -> str:
-    """Return the host part of the URL of a local server that listens on ``host``."""
+    """Return the URL host for a local server that listens on ``host``."""
     if is_everywhere(host):
         return "[::1]" if ":" in host else "127.0.0.1"
     return bracketed(_inner(host))
@@ -81,7 +81,7 @@ def _places(host: str) -> tuple[_Place, ...]:
 
 
 def _needed(host: str) -> int | None:
-    """Return the address family that must be available for this host, or ``None`` if any family is enough."""
+    """Return the address family that this host requires, or ``None`` if any family is enough."""
     return socket.AF_INET6 if host == "::" else None
 
 

@@ -77,7 +77,7 @@ class Timer:
 
 @define(eq=False)
 class Awaited:
-    """A function that runs on another thread while the caller waits for the result."""
+    """A function that runs on another thread while the caller waits for its result."""
 
     fn: Callable[..., Any]
     args: tuple[Any, ...]
@@ -130,10 +130,10 @@ class Loop:
     Callbacks queued before :meth:`start` run once the loop has started. Callbacks queued after :meth:`stop` are
     discarded. A stopped loop cannot be restarted.
 
-    :param name: the name of the thread, which is a daemon thread.
-    :param gather: minimum interval between the starts of two turns, in seconds; a few milliseconds at most. Under load,
-        each turn then serves several sockets, which costs less CPU and adds up to this much latency. A message that
-        arrives while the loop is idle is not delayed.
+    :param name: the name of the loop's daemon thread.
+    :param gather: minimum interval between the starts of two loop iterations, in seconds; a few milliseconds at most.
+        Under load, each iteration then serves several sockets, which saves CPU time and adds up to this much latency.
+        Messages that arrive while the loop is idle are not delayed.
     """
 
     def __init__(self, name: str, *, gather: float = 0.0) -> None:
@@ -185,11 +185,11 @@ class Loop:
 
     @property
     def busy(self) -> bool:
-        """Whether the loop thread is in the middle of a turn, which means that its state may be inconsistent."""
+        """Whether the loop thread is in the middle of an iteration, which means that its state may be inconsistent."""
         return self._busy
 
     def time(self) -> float:
-        """Return the current time for timers, in seconds. This is ``time.monotonic()``, corrected for stalls and jumps."""
+        """Return the time that timers use, in seconds: ``time.monotonic()``, corrected for stalls and jumps."""
         now = time.monotonic() - self.ahead
         return now if now < self._latest else self._latest
 
@@ -234,7 +234,7 @@ class Loop:
                 _log.warning("%s did not stop within %g s: one of its callbacks is blocking", self.name, timeout)
 
     def after_fork(self) -> None:
-        """Close the child's copies of the sockets after a fork, without sending anything, and mark the loop as stopped.
+        """In a forked child, close the copied sockets without sending anything, and mark the loop as stopped.
 
         The loop thread does not exist in the child process, and the connections still belong to the parent.
         """
@@ -258,9 +258,9 @@ class Loop:
     def call_at(self, when: float, fn: Callable[..., object], *args: Any) -> Timer:
         """Run ``fn(*args)`` once :meth:`time` reaches ``when``.
 
-        Timers run in order of time. If ``when`` is infinite, the timer never runs.
+        Timers run in chronological order. If ``when`` is infinite, the timer never runs.
 
-        :raises ValueError: ``when`` is NaN, which would break the order of the timers.
+        :raises ValueError: ``when`` is NaN, which would break the timer order.
         """
         if math.isnan(when):
             raise ValueError(_NAN)
@@ -332,16 +332,16 @@ class Loop:
     def fault(self, what: str) -> None:
         """Log the exception that is being handled.
 
-        Exceptions of one kind are rate limited, because a peer may cause them repeatedly.
+        Exceptions are rate limited by kind, because a peer may trigger them repeatedly.
         """
         self._repeated.fault(what)
 
     def warn(self, kind: str, message: str, *args: object) -> None:
-        """Log a warning. Warnings of one ``kind`` are rate limited."""
+        """Log a warning. Warnings are rate limited by ``kind``."""
         self._repeated.warning(kind, message, *args)
 
     def at_turn_end(self, fn: Callable[[], object]) -> None:
-        """Run ``fn`` once, at the end of this turn of the loop."""
+        """Run ``fn`` once, at the end of the current loop iteration."""
         self._turn_end.append(fn)
 
     # -- the loop thread -----------------------------------------------------------------------------------------------
@@ -408,7 +408,7 @@ class Loop:
             self._faults = 0
 
     def _amend(self, by: float) -> None:
-        """Correct the clock, which advanced by ``by`` seconds more (or less) than the elapsed time."""
+        """Correct the clock after it advanced ``by`` seconds more than the elapsed time (less if negative)."""
         self.ahead += by
         self._longest = SLICE if by <= 0 else LONGEST_SLEEP
 
@@ -423,7 +423,7 @@ class Loop:
         self._run_turn_end()
 
     def _patience(self) -> float | None:
-        """Return the number of seconds until the next work is due, or ``None`` if there is none."""
+        """Return the number of seconds until the next work is due, or ``None`` if no work is scheduled."""
         if self._ready or self._turn_end or self._stopping:
             return 0.0
         if not self._timers:

@@ -1,9 +1,9 @@
 """Extract complete messages from received bytes, without a general frame parser where possible.
 
 Nearly every frame that a server receives is a complete text message: masked, unfragmented and short. Such a frame can
-be recognized from the first bytes of its header (RFC 6455, section 5.2) at a tenth of the cost of a general parser. All
-other data is passed to the protocol library unchanged and in order: control frames, fragments, long messages, and
-frames that are unusual or invalid. The library alone therefore enforces the protocol's rules and limits.
+be recognized from the first bytes of its header (RFC 6455, section 5.2) at a tenth of a general parser's cost. All
+other data (control frames, fragments, long messages, and unusual or invalid frames) is passed to the protocol library
+unchanged and in order. The library alone therefore enforces the protocol's rules and limits.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _USUAL = b"\x81\xfe"  # a masked text frame of 126 to 65,535 bytes
 
 
 class Splitter:
-    """Splitter for the bytes that one client sends to a server.
+    """Message extractor for the bytes that one client sends to a server.
 
-    :param longest: maximum size of a message to extract, in bytes.
+    :param longest: maximum size of an extracted message, in bytes.
     """
 
     __slots__ = ("_fragmented", "_longest", "_owed", "_rest")
@@ -36,7 +36,7 @@ class Splitter:
     def whole_text(self, data: bytes) -> bytes | None:
         """Return the text if ``data`` is exactly one complete text message of the usual size, otherwise ``None``.
 
-        If the result is ``None``, the state of the splitter has not changed.
+        If the result is ``None``, the splitter's state has not changed.
         """
         if data[:2] != _USUAL or len(data) != 8 + int.from_bytes(data[2:4], "big"):
             return None
@@ -70,7 +70,7 @@ class Splitter:
             yield 0, data[start:end]
 
     def _frame(self, data: bytes, position: int, length: int) -> tuple[int, int, int]:
-        """Return the kind of the frame and the start and end of its payload.
+        """Return the frame's kind and where its payload starts and ends.
 
         If the header is incomplete, the returned end lies beyond the data, as for any incomplete frame.
         """
@@ -93,7 +93,7 @@ class Splitter:
         return (first & 0x0F if whole else 0), begin, begin + size
 
     def _follow(self, first: int) -> None:
-        """Update whether the next frame continues a fragmented message."""
+        """Record whether the next frame continues a fragmented message."""
         opcode, final = first & 0x0F, first & 0x80
         if opcode in (1, 2):
             self._fragmented = not final

@@ -49,29 +49,29 @@ _NOT_TLS = ("HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER")
 
 
 class WebSocketServer:
-    """A WebSocket server that starts listening when it is created. The loop must be running.
+    """A WebSocket server that starts listening when created. The loop must be running.
 
-    :param host: host to listen on. If it has several addresses, the server listens on all of them; see
+    :param host: host to listen on. If the host has several addresses, the server listens on all of them; see
         ``listen``.
     :param port: the port to listen on; 0 chooses a free port.
     :param ssl_context: TLS context for ``wss://``. The TLS handshake runs in the loop.
     :param on_request: called with each request before the upgrade. If it returns a :class:`Response`, such as a refusal
-        or the reply to a health check, the server sends it. If it returns ``None``, the server accepts an upgrade,
+        or a health check reply, the server sends that response. If it returns ``None``, the server accepts an upgrade,
         answers any other GET with 426, and answers any other method with 405.
     :param on_open: called with each new connection; it sets the connection's ``on_message`` and ``on_close``.
-    :param max_message: maximum size of a message, in bytes. A longer message closes its connection with code 1009
-        before it is buffered.
+    :param max_message: maximum message size, in bytes. A larger message is not buffered, and its connection closes with
+        code 1009.
     :param max_connections: maximum number of connections; ``None`` means no limit. At the limit, the server closes the
-        oldest connection that has not proven itself (:meth:`Connection.prove`) with code 1013. If all connections have
-        proven themselves, it calls ``on_request`` and answers the upgrade with 503. The server also
-        closes an unproven connection when the process runs out of file descriptors.
+        oldest unproven connection (see :meth:`Connection.prove`) with code 1013. If all connections are proven, it
+        calls ``on_request`` and answers the upgrade with 503. The server also closes an unproven connection when the
+        process runs out of file descriptors.
     :param open_timeout: maximum time from accepting the socket to completing the upgrade, in seconds.
     :param on_refused: called for each peer that the server itself refuses or drops, with the peer's address, a short
-        name for the problem, and a sentence that describes it. It is not called for responses of ``on_request``.
-    :param subprotocols: supported subprotocols. Other offers are ignored.
+        name for the problem, and a sentence that describes it. It is not called for responses from ``on_request``.
+    :param subprotocols: supported subprotocols. Any others that a client offers are ignored.
     :param max_buffer: maximum number of unsent bytes; a peer that exceeds it is dropped as too slow.
-    :param max_body: maximum size of a request body, in bytes. With 0, bodies are not read, and ``on_request`` does not
-        receive them. Otherwise, ``on_request`` is called once the body is complete, and a longer body is refused.
+    :param max_body: maximum request body size, in bytes. If it is 0, bodies are neither read nor passed to
+        ``on_request``. Otherwise, ``on_request`` is called once the body is complete, and larger bodies are refused.
     :raises OSError: the address is already in use or not available.
     :raises LoopStopped: the loop is not running.
     """
@@ -135,7 +135,7 @@ class WebSocketServer:
 
         It returns before the connections have finished closing.
 
-        :raises TimeoutError: the loop did not start to close the connections within ``timeout`` seconds.
+        :raises TimeoutError: the loop did not start closing the connections within ``timeout`` seconds.
         """
         try:
             self._loop.call(self._close, code, reason, timeout=timeout)
@@ -216,7 +216,7 @@ class WebSocketServer:
                 _log.debug("a connection closed before it was established: %s", error)
 
     def _free_descriptor(self, why: str) -> bool:
-        """Close a connection to free a file descriptor, and return whether there was one to close.
+        """Free a file descriptor by closing a connection, and return whether a connection was closed.
 
         The server prefers a peer that already has its response, then the oldest unproven peer, upgraded or not, and
         finally a peer that is still receiving its response.
@@ -236,7 +236,7 @@ class WebSocketServer:
         return True
 
     def _drop_oldest(self, why: str) -> None:
-        """Drop the oldest socket without a complete request."""
+        """Drop the oldest socket that has not sent a complete request."""
         oldest = next(iter(self._opening))
         self._refused(
             oldest.remote,
@@ -388,7 +388,7 @@ class _Opening:
 
     @property
     def remote(self) -> str:
-        """The address of the peer, as ``address:port``."""
+        """The peer's address, as ``address:port``."""
         return self._channel.remote
 
     @property
@@ -466,8 +466,7 @@ class _Opening:
     def _refuse(self, answer: bytes) -> None:
         """Send a response and close the connection.
 
-        A long response is sent in slices, so that the timeout applies to each slice and does not affect a peer that
-        reads slowly.
+        A long response is sent in slices, so that the timeout applies to each slice and does not affect slow readers.
         """
         self._refused = True
         answering = self._server._answering

@@ -17,10 +17,10 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def apart(error: BaseException, handled: BaseException | None) -> None:
-    """Remove the exception that the caller is handling from the causes of another exception.
+    """Remove the exception being handled from another exception's causes.
 
-    A program may use the client inside an ``except`` block, for example to announce the error on a call. Python then
-    links the two exceptions although they are unrelated.
+    A program may use the client inside an ``except`` block, for example to announce the error on a call. If the client
+    then raises another exception, Python links the two even though they are unrelated.
 
     :param error: exception to change.
     :param handled: value of ``sys.exception()`` before the operation started.

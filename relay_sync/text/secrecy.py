@@ -1,8 +1,8 @@
-"""Mask secrets in logs and errors by their values.
+"""Mask secrets in logs and errors by value.
 
-A server may repeat a secret anywhere: in an error message, in any field of a frame, or in the reason of a close frame.
-Masking fields with secret names is therefore not enough. Each client keeps its secrets in a :class:`Secrets`. The
-function :func:`hide` searches for the secrets of all clients, including their URL, JSON, HTML and base64 encodings.
+A server may repeat a secret anywhere: in an error message, in any field of a frame, or in a close frame's reason.
+Masking fields with secret names is therefore not enough. Each client keeps its secrets in a :class:`Secrets` object.
+:func:`hide` searches for all clients' secrets, including their URL, JSON, HTML and base64 encodings.
 
 No work is done until something is logged or raised.
 """
@@ -145,14 +145,14 @@ def _spellings(letter: str) -> str:
 
 
 def _base64_cores(data: bytes) -> Iterator[str]:
-    """Yield the part of the base64 encoding that is independent of the surrounding bytes, for each of the three alignments."""
+    """For each of the three alignments, yield the part of the base64 encoding that does not depend on surrounding bytes."""
     for shift in range(3):
         written = binascii.b2a_base64(bytes(shift) + data + bytes(2), newline=False).decode()
         yield written[-(-8 * shift // 6) : 8 * (shift + len(data)) // 6]
 
 
 def _without_run(text: str, start: int, size: int) -> str:
-    """Mask the whole base64 run around a match, because the rest would reveal the first and last characters."""
+    """Mask the whole base64 run around a match, because the rest would reveal the secret's first and last characters."""
     while start > 0 and (text[start - 1].isalnum() or text[start - 1] in "+/_-"):
         start, size = start - 1, size + 1
     found = re.compile(_BASE64).match(text, start + size)
@@ -163,7 +163,7 @@ def _without_run(text: str, start: int, size: int) -> str:
 class Secrets:
     """The secrets of one client.
 
-    :param values: secrets that are known from the start. They are kept for the lifetime of the client.
+    :param values: secrets known from the start. They are kept for the client's lifetime.
     :ivar number: unique number of this object.
     """
 
@@ -198,8 +198,8 @@ class Secrets:
         """Return ``text`` with the secrets masked.
 
         :param text: text to mask.
-        :param theirs: whether the whole text came from a server. In that case, short secrets are masked as well if they
-            are whole words. In this package's messages, short secrets could be ordinary words.
+        :param theirs: whether the whole text came from a server. If so, short secrets that are whole words are masked
+            as well. In this package's own messages, short secrets could be ordinary words.
         """
         for form in self.forms()[1]:
             text = form.hide(text, theirs)
@@ -216,7 +216,7 @@ class Secrets:
 
 
 def _texts(params: Any, names: Set[str], left_out: Set[str] = frozenset()) -> Iterator[tuple[str, bool]]:
-    """Yield each string in ``params``, with a flag that is true if the string is inside a field with one of the given names.
+    """Yield each string in ``params``, and whether it is inside a field with one of the given names.
 
     :param params: parsed JSON value.
     :param names: field names to look for, in lowercase.
@@ -297,8 +297,8 @@ def _alive() -> list[Secrets]:
 class _Index:
     """An index of the clients whose secrets a string may contain.
 
-    The cost of a lookup depends on the length of the string and not on the number of clients. There is no lock, because
-    a lock could be held during a fork or a signal. All steps are atomic and can be repeated.
+    The lookup time depends on the length of the string, not on the number of clients. The index uses no lock, because a
+    lock could be held during a fork or a signal. All steps are atomic and can be repeated.
     """
 
     def __init__(self) -> None:
@@ -359,7 +359,7 @@ def keep(secrets: Secrets) -> Secrets:
 
 
 def hide(text: str, *, theirs: bool = False) -> str:
-    """Return ``text`` with the secrets of all clients of this process masked; see :meth:`Secrets.hide`."""
+    """Return ``text`` with all clients' secrets masked; see :meth:`Secrets.hide`."""
     owners = _owners(text)
     if len(owners) == 1:
         return owners[0].hide(text, theirs=theirs)
@@ -400,12 +400,12 @@ _hiding: Final = _Hiding()
 
 
 def conceal(record: logging.LogRecord) -> None:
-    """Mask secrets in a log record that is written later, when the owner of the secrets may no longer exist."""
+    """Mask secrets in a log record that is written later, when the secrets' owner may no longer exist."""
     _hiding.filter(record)
 
 
 def drop_causes(error: BaseException) -> None:
-    """Remove the causes of an exception that contain a secret, because exceptions of other packages cannot be rewritten."""
+    """Remove causes that contain a secret from an exception, because other packages' exceptions cannot be rewritten."""
     for link in chain(error):
         for name in ("__cause__", "__context__"):
             other = getattr(link, name)

@@ -27,6 +27,6 @@ def listed(names: Sequence[str]) -> str:
 
 
 def either(words: Sequence[str]) -> str:
-    """Return the accepted values of a parameter for a message, such as ``'a', 'b' or 'c'``."""
+    """Return a parameter's accepted values for a message, such as ``'a', 'b' or 'c'``."""
     *others, last = map(repr, words)
     return f"{', '.join(others)} or {last}" if others else last

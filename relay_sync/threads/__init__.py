@@ -5,16 +5,16 @@
 ``flag``              a ``threading.Event`` that is safe to set in signal handlers
 ``mailbox``           a bounded queue with one reader
 ``item_log``          a queue that also keeps a history
-``timeouts``          remaining time of a timeout
+``timeouts``          time left before a timeout
 ``batch_sleep``       sleeps with cheaper wake-ups on Linux
 ``wake_up``           wakes a thread that is blocked in a selector
 ``starting``          starts and joins threads, protected from Ctrl-C
 ``lanes``             runs callbacks in order on a thread pool
-``callback_errors``   reports exceptions of callbacks to test tools
+``callback_errors``   reports callback exceptions to test tools
 ``signals``           temporary signal handlers
 ``process``           fork and exit hooks
 ``loop_clock``        detection of clock jumps
-``safety_net``        runs all steps of a series despite exceptions
+``safety_net``        runs a series of steps despite exceptions
 ``table``             dictionaries with atomic operations
 ``living``            sets of weak references
 ``logs``              logging that does not block

@@ -1,9 +1,10 @@
 """Sleeps that let a thread wake up without preempting the thread that wakes it.
 
-A thread that wakes another thread holds the GIL. Linux usually runs the woken thread immediately. The woken thread
-cannot acquire the GIL, sleeps again, and must be woken a second time. A thread that sleeps under the ``SCHED_BATCH``
-policy (see sched(7)) gets the same share of CPU time but does not preempt. This halves the cost of waking many threads.
-The policy is active only during the sleep, so it does not affect the program's own code.
+A thread holds the GIL while it wakes another thread, but Linux usually runs the woken thread immediately. That thread
+cannot acquire the GIL, goes back to sleep, and must be woken a second time. A thread that sleeps under the
+``SCHED_BATCH`` policy (see sched(7)) gets the same share of CPU time but does not preempt other threads. This halves
+the cost of waking many threads. The policy is active only during the sleep, so it does not affect the program's own
+code.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if sys.platform == "linux":
     def lie_down() -> bool:
         """Switch the current thread to ``SCHED_BATCH`` before a sleep.
 
-        The policy is not changed on the main thread, which runs signal handlers, or on a thread with a non-default
+        The policy is left unchanged on the main thread, which runs signal handlers, and on threads with a non-default
         policy.
 
         :return: whether the caller must call :func:`get_up` after the sleep.

@@ -1,6 +1,6 @@
 """Detection of file descriptor exhaustion.
 
-Libraries often report it as a different problem, for example as an invalid certificate, an unknown host, or a missing
+Libraries often report exhaustion as a different problem, such as an invalid certificate, an unknown host, or a missing
 module.
 """
 
@@ -22,7 +22,7 @@ _LACK: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 def lack(error: BaseException | None) -> OSError | None:
-    """Return the ``OSError`` in an exception's chain that reports a lack of file descriptors, or ``None``."""
+    """Return the ``OSError`` in an exception's chain that reports file descriptor exhaustion, or ``None``."""
     return next((each for each in chain(error) if isinstance(each, OSError) and each.errno in _LACK), None)
 
 
@@ -37,10 +37,10 @@ def are_lacking() -> bool:
 
 @contextmanager
 def descriptors_for(what: str) -> Iterator[None]:
-    """Convert an ``OSError`` caused by a lack of file descriptors into a :class:`ConnectError`.
+    """Convert an ``OSError`` caused by file descriptor exhaustion into a :class:`ConnectError`.
 
     :param what: object that needs the descriptor, for the error message.
-    :raises ConnectError: the block failed for lack of a descriptor.
+    :raises ConnectError: the process ran out of descriptors inside the block.
     """
     handled = sys.exception()
     try:
@@ -56,7 +56,7 @@ def without_descriptors(what: str, error: BaseException | None) -> ConnectError:
     """Return the error to raise if the process has run out of file descriptors.
 
     :param what: object that needs the descriptor, for the error message.
-    :param error: operating system's error, or the failure that it caused.
+    :param error: the operating system's error, or a failure caused by it.
     """
     found = ConnectError(
         f"no file descriptor for {what}: {os.strerror(errno.EMFILE)}; close files or sockets of this process, or raise its "

@@ -1,4 +1,4 @@
-"""File locks. The operating system releases them even if the process is killed."""
+"""File locks that the operating system releases even if the process is killed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def lock(file: IO[bytes]) -> bool:
 def unlock(file: IO[bytes]) -> None:
     """Unlock a file before it is closed.
 
-    Closing the file is not enough while a child process that has not called exec yet holds a copy of the descriptor.
+    Closing the file is not enough if a child process that has not called exec yet holds a copy of the descriptor.
     """
     if sys.platform != "win32":
         with suppress(OSError):

@@ -2,8 +2,8 @@
 
 ``threading.Event`` acquires its lock in Python code. If Ctrl-C arrives just after a waiting main thread has acquired
 the lock, the lock is never released. The next thread that sets the event, usually the IO thread, then blocks forever.
-In this module, each waiting thread has a separate lock, and threads share only a list of these locks. An interrupt can
-at most leave a stale lock in the list.
+In this module, each waiting thread has a separate lock, and threads share only a list of these locks. At worst, an
+interrupt leaves a stale lock in the list.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["Bell", "Flag"]
 
 
 class Bell:
-    """A primitive that lets threads sleep until another thread wakes all of them."""
+    """A primitive that lets threads sleep until another thread wakes them all."""
 
     __slots__ = ("_ears",)
 
@@ -43,9 +43,9 @@ class Bell:
             raise
 
     def sleep(self, ready: Callable[[], bool], timeout: float | None) -> bool:
-        """Sleep until the bell rings once. Return immediately if ``ready()`` is true.
+        """Sleep until the bell rings, or return immediately if ``ready()`` is true.
 
-        :param ready: the condition, which is checked once before the sleep.
+        :param ready: condition to check once before sleeping.
         :param timeout: maximum time to sleep, in seconds; ``None`` sleeps indefinitely.
         :return: ``False`` after a timeout.
         """
@@ -63,7 +63,7 @@ class Bell:
 
 
 class Flag(threading.Event):
-    """A ``threading.Event`` that stays usable if a signal interrupts any of its methods."""
+    """A ``threading.Event`` that stays usable even if a signal interrupts one of its methods."""
 
     def __init__(self) -> None:
         self._flag = False

@@ -1,4 +1,4 @@
-"""A registry of the files that this process is recording to. Code that replaces a file checks it first."""
+"""A registry of the files that this process is recording to. Code that replaces a file checks the registry first."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _Key: TypeAlias = tuple[int, int, int]  # the process generation, the device and
 class Growing:
     """A file that is still being written and must not be replaced.
 
-    A forked child ignores the entries of its parent, because it cannot detect when the parent finishes a file.
+    A forked child ignores its parent's entries, because it cannot detect when the parent finishes a file.
     """
 
     _all: ClassVar[set[_Key]] = set()

@@ -1,6 +1,6 @@
-"""A queue with a short history, for occasional items of a stream such as DTMF digits and marks.
+"""A queue with a short history, for occasional stream items such as DTMF digits and marks.
 
-The queue is large enough that a reader receives every item even if it starts late.
+The queue is large enough for a late reader to receive every item.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ItemLog(Generic[T]):
 
     @property
     def all(self) -> tuple[T, ...]:
-        """The most recent items, up to a few thousand, including items that have already been read."""
+        """The most recent items, up to a few thousand, including items already read."""
         return tuple(self._all[-_KEPT:])
 
     def put(self, item: T) -> None:

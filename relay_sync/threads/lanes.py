@@ -1,9 +1,9 @@
 """A thread pool that runs user callbacks in order within a lane and concurrently across lanes.
 
-A lane is a queue of jobs that share a key. It exists only while it has a waiting or running job. A worker takes a lane,
-runs all of its jobs, and then takes the next lane. Workers are started one at a time, and only if a lane is waiting and
-no worker is idle. One thread can therefore serve a burst of short callbacks, while blocked callbacks add threads up to
-a limit.
+A lane is a queue of jobs that share a key, and exists only while one of its jobs is waiting or running. A worker takes
+a lane, runs all of its jobs, and then takes the next lane. Workers are started one at a time, and only if a lane is
+waiting and no worker is idle. One thread can therefore serve a burst of short callbacks, while blocked callbacks add
+threads up to a limit.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class InContext:
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """Return the name of a function, for log and error messages."""
+    """Return a function's name, for log and error messages."""
     inner = function.function if isinstance(function, InContext) else function
     name = getattr(inner, "__qualname__", None)
     return name if isinstance(name, str) else type(inner).__qualname__
@@ -98,10 +98,10 @@ Job = tuple[Callable[..., Any], tuple[Any, ...]]
 class Lanes:
     """A thread pool that runs each lane's jobs in order. Jobs must not raise, so the caller must wrap user code.
 
-    :param limit: maximum number of worker threads. When it is reached, further jobs wait and a warning is logged.
+    :param limit: maximum number of worker threads. At the limit, further jobs wait and a warning is logged.
     :param patience: time before an idle worker exits, in seconds.
     :param most: maximum number of waiting jobs or lanes; see :meth:`offer`.
-    :param name: name of the threads; the default is ``relay-lane-N``.
+    :param name: thread name; the default is ``relay-lane-N``.
     :param stays: called each time a worker has been idle for ``patience`` seconds. If it returns true, the worker keeps
         waiting.
     """
@@ -161,9 +161,9 @@ class Lanes:
     def offer(self, key: Hashable, job: Callable[..., Any], *args: Any) -> int:
         """Add a job to its lane unless too many jobs are waiting. This limits memory use.
 
-        :param key: key of the lane.
+        :param key: the lane's key.
         :param job: function to call.
-        :param args: arguments of the function.
+        :param args: the function's arguments.
         :return: 0 if the job was queued. Otherwise, the number of jobs rejected since the lane was last empty, or, for
             a new lane, since all lanes were last empty.
         """
@@ -264,7 +264,7 @@ class Lanes:
         return self._waiting.popleft()
 
     def _drain(self, key: Hashable, lane: deque[Job]) -> None:
-        """Run the jobs of a lane until it is empty, then remove the lane."""
+        """Run a lane's jobs until it is empty, then remove the lane."""
         while True:
             job, args = lane[0]
             try:
@@ -310,7 +310,7 @@ class Lanes:
         return not self.inside and wait_until(lambda: not self._lanes, self._quiet, timeout)
 
     def unfinished(self) -> list[tuple[Any, ...]]:
-        """Return the arguments of the current or next job of each lane."""
+        """Return the arguments of each lane's current or next job."""
         with self._lock:
             return [lane[0][1] for lane in self._lanes.values()]
 

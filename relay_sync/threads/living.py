@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Living(Generic[T]):
-    """A set of weakly referenced objects, compared by identity. Iteration is in order of insertion."""
+    """A set of weakly referenced objects, compared by identity. Iteration follows insertion order."""
 
     def __init__(self, members: Iterable[T] = ()) -> None:
         self._members: weakref.WeakValueDictionary[int, T] = weakref.WeakValueDictionary()
@@ -32,5 +32,5 @@ class Living(Generic[T]):
 
 
 def alive(table: weakref.WeakValueDictionary[int, T]) -> list[T]:
-    """Return the values of a weak dictionary. Its ``values()`` method could raise if another thread changes the dictionary."""
+    """Return a weak dictionary's values. Calling ``values()`` could raise if another thread changes the dictionary."""
     return [one for each in table.valuerefs() if (one := each()) is not None]

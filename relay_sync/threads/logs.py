@@ -1,10 +1,10 @@
 """Logging for threads that must not wait for logging handlers.
 
 Logging handlers and filters are user code. They may block, raise, or use the client. Records logged on a user's thread
-are written immediately. Three kinds of records are passed to a background thread instead: records from a thread that
-other threads depend on (``with shared():``), from code that holds a lock, and from code that must not be delayed
-(``log.later``). The background thread, ``relay-log``, runs only while there are records to write. Exceptions raised by
-handlers are never propagated.
+are written immediately. Records are passed to a background thread instead if they come from a thread that other threads
+depend on (``with shared():``), from code that holds a lock, or from code that must not be delayed (``log.later``). The
+background thread, ``relay-log``, runs only while there are records to write. Exceptions raised by handlers are never
+propagated.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ _desk = _Desk()
 
 @contextmanager
 def shared() -> Iterator[None]:
-    """Pass records of this thread to the background thread inside the block, because other threads depend on this one."""
+    """Inside the block, pass this thread's records to the background thread, because other threads depend on this one."""
     me = threading.get_ident()
     _sharing.add(me)
     try:
@@ -162,7 +162,7 @@ def shared() -> Iterator[None]:
 
 
 def flush(timeout: float = FLUSH_PATIENCE) -> bool:
-    """Wait until all queued records have been written. Give up if a handler has been blocked for that long.
+    """Wait until all queued records have been written. Give up if a handler blocks for ``timeout`` seconds.
 
     :param timeout: maximum time to wait, in seconds.
     :return: whether all records have been written.
@@ -171,7 +171,7 @@ def flush(timeout: float = FLUSH_PATIENCE) -> bool:
 
 
 def after_fork() -> None:
-    """Discard the queue in a child process. The parent writes its records."""
+    """Discard the queue in a child process. The parent writes the queued records."""
     global _desk
     _desk.forget()
     _desk = _Desk()
@@ -179,7 +179,7 @@ def after_fork() -> None:
 
 
 def pass_on(logger: logging.Logger, record: logging.LogRecord) -> None:
-    """Log a record of another library as a record of this package."""
+    """Log another library's record as if it came from this package."""
     if threading.get_ident() in _sharing:
         conceal(record)
         _desk.hand_over(logger, record)
@@ -188,7 +188,7 @@ def pass_on(logger: logging.Logger, record: logging.LogRecord) -> None:
 
 
 class Log:
-    """A thin wrapper around a standard logger, with the methods of :class:`logging.Logger` that this package uses."""
+    """A thin wrapper around a standard logger, with the :class:`logging.Logger` methods that this package uses."""
 
     __slots__ = ("_hands_over", "_logger")
 
@@ -253,7 +253,7 @@ class Log:
 
 
 def get(name: str) -> Log:
-    """Return the log for the standard logger of this name."""
+    """Return the log for the standard logger with this name."""
     return Log(logging.getLogger(name))
 
 

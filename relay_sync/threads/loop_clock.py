@@ -1,7 +1,7 @@
 """Detection of clock jumps, for loops that sleep in a selector.
 
-The monotonic clock may stand still, in tests that freeze time and in some containers, and it may jump after the machine
-has been suspended. If a sleep was not interrupted, at least its full duration has elapsed. During any time beyond the
+The monotonic clock may stand still in tests that freeze time and in some containers, and it may jump after the machine
+has been suspended. After an uninterrupted sleep, at least its full duration has elapsed. During any time beyond the
 sleep, the loop could not receive or process anything.
 """
 
@@ -22,11 +22,11 @@ LATE: Final = 1.0
 def beyond(passed: float, patience: float, woken: bool) -> float:
     """Return how many seconds the clock advanced beyond the time that has certainly elapsed.
 
-    The result is 0 or negative if the clock advanced less. Timers that are corrected by this value may fire late, by
-    one sleep at most, but never early.
+    The result is 0 or negative if the clock advanced less. Timers corrected by this value may fire up to one sleep
+    late, but never early.
 
-    :param passed: time between two iterations according to the clock, in seconds.
-    :param patience: intended duration of the sleep between them, in seconds.
+    :param passed: time that the clock measured between two iterations, in seconds.
+    :param patience: intended sleep between the two iterations, in seconds.
     :param woken: whether the sleep was interrupted.
     """
     return passed - (0.0 if woken else patience)

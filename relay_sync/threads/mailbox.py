@@ -67,7 +67,7 @@ class Mailbox(Generic[T]):
             self._bell.ring()
 
     def get(self, timeout: float | None, on_timeout: Callable[[], BaseException]) -> T:
-        """Remove and return the next item. Wait for one if necessary.
+        """Remove and return the next item, waiting for one if necessary.
 
         :param timeout: maximum time to wait, in seconds; ``None`` waits indefinitely.
         :param on_timeout: returns the exception to raise after a timeout.

@@ -47,8 +47,8 @@ def wait_for_event(event: threading.Event, timeout: float | None) -> bool:
 def wait_until(ready: Callable[[], bool], bell: Bell, timeout: float | None) -> bool:
     """Wait until ``ready()`` is true. Ctrl-C can interrupt the wait on any platform.
 
-    :param ready: the condition. It is checked each time the bell rings.
-    :param bell: bell that rings after every change of the condition.
+    :param ready: condition to check each time the bell rings.
+    :param bell: bell that rings whenever the condition may have changed.
     :param timeout: maximum time to wait, in seconds; ``None`` waits indefinitely.
     :return: ``False`` after a timeout.
     """
@@ -80,9 +80,9 @@ class Waiter(Generic[T]):
     def settle(self, outcome: T | BaseException, before_waking: Callable[[], object] | None = None) -> bool:
         """Set the outcome and wake the waiting threads.
 
-        :param outcome: value or the exception.
+        :param outcome: the value or exception.
         :param before_waking: called after the outcome is set and before waiting threads wake up.
-        :return: ``False`` if the outcome was already set. It is not changed.
+        :return: ``False`` if an outcome was already set. That outcome does not change.
         """
         with self._lock:
             if self._outcome is not _UNSET:
@@ -98,7 +98,7 @@ class Waiter(Generic[T]):
     def check_process(self) -> None:
         """Raise an exception if the waiter belongs to the parent process.
 
-        In a child process, the outcome never arrives, and the parent's locks may be held by threads that do not exist.
+        In a child process, the outcome never arrives, and locks may be held by threads that exist only in the parent.
 
         :raises Forked: the waiter belongs to the parent process.
         """

@@ -1,7 +1,7 @@
-"""Handling of forks and of process exit.
+"""Fork and exit handling.
 
-The package registers one fork hook and one exit hook. Both refer to the watched objects weakly, so they do not keep a
-client alive.
+The package registers one fork hook and one exit hook. Both hold only weak references to the watched objects, so they do
+not keep a client alive.
 """
 
 from __future__ import annotations
@@ -81,12 +81,12 @@ def check_thread() -> None:
 
 
 def watch(subject: Watched) -> None:
-    """Notify an object of forks and of process exit for as long as the object exists."""
+    """Notify an object of forks and process exit for as long as it exists."""
     _watched.add(subject)
 
 
 def _before_fork() -> None:
-    """Wait until no other thread is importing a module of this package.
+    """Wait until no other thread is importing one of this package's modules.
 
     Otherwise, the child process would inherit a partially imported module, together with an import lock held by a
     thread that does not exist there.
@@ -98,7 +98,7 @@ def _before_fork() -> None:
 
 
 def _importing() -> bool:
-    """Return whether another thread is importing a module of this package, or is importing from code of this package."""
+    """Return whether another thread is importing one of this package's modules, or anything from this package's code."""
     me = threading.get_ident()
     return any(_imports(frame) for thread, frame in sys._current_frames().items() if thread != me)
 
@@ -125,9 +125,9 @@ def _after_fork_in_child() -> None:
 
 
 def tell_first_at_exit(function: Callable[[], None]) -> None:
-    """Register a function to call at exit before the watched objects are stopped, so that it can inspect what is active.
+    """Register a function to call at exit, before the watched objects stop, so that it can inspect active objects.
 
-    :param function: the function. It is called once, even if it is registered several times.
+    :param function: function to call. It runs once, even if it is registered several times.
     """
     _first_at_exit[function] = None
 

@@ -22,7 +22,7 @@ class RateLimitedLog:
     """A log that writes at most one message of each kind per minute.
 
     The first message of each kind is written immediately. Later messages state how many were omitted before them. This
-    class is thread-safe. The kinds must be a small, fixed set of strings. If they are not, as with the causes of failed
+    class is thread-safe. The kinds must be a small, fixed set of strings. Otherwise, as with the causes of failed
     attempts, call :meth:`forget` after each success.
     """
 

@@ -15,12 +15,12 @@ __all__ = ["Handled"]
 
 
 class Handled:
-    """A context manager that installs signal handlers and restores the previous handlers at the end.
+    """A context manager that installs signal handlers and restores the previous handlers on exit.
 
-    It does nothing outside the main thread. A signal that is being ignored stays ignored, because the parent process
-    requested that, for example with ``nohup``. A handler that was not installed from Python is left in place, because
-    Python could not restore it. If the program installs a handler inside the block, that handler is kept. A child
-    process that is forked inside the block gets the previous handlers back.
+    It does nothing outside the main thread. Ignored signals stay ignored, because the parent process requested that,
+    for example with ``nohup``. A handler that was not installed from Python is left in place, because Python could not
+    restore it. If the program installs a handler inside the block, that handler is kept. A child process forked inside
+    the block gets the previous handlers back.
 
     :param handler: called on the main thread with the signal number and the current frame.
     :param numbers: signals to handle.

@@ -27,7 +27,7 @@ def uninterrupted(function: Callable[[], object]) -> None:
     ``Thread.start()`` and ``socket.socketpair()`` need this protection. If an exception interrupts ``start()``, a lock
     stays held and blocks the new thread. If it interrupts ``socketpair()``, a file descriptor leaks.
 
-    :param function: function to call. Its exceptions are raised to the caller.
+    :param function: function to call. Its exceptions propagate to the caller.
     :raises RuntimeError: the system cannot start a thread.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -56,8 +56,8 @@ def in_time(function: Callable[[], _T], timeout: float, name: str) -> _T:
 
     :param function: function to call.
     :param timeout: maximum time to wait, in seconds.
-    :param name: name of the thread.
-    :return: the result of the function. Its exceptions are raised to the caller.
+    :param name: thread name.
+    :return: the function's result. Its exceptions propagate to the caller.
     :raises TimeoutError: the function did not finish in time. It keeps running, and its result is discarded.
     """
     results: list[_T] = []

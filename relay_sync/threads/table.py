@@ -34,11 +34,11 @@ class Table(Generic[K, V]):
         return key in self._entries
 
     def get(self, key: K) -> V | None:
-        """Return the value of a key, or ``None``."""
+        """Return a key's value, or ``None``."""
         return self._entries.get(key)
 
     def put(self, key: K, value: V) -> V | None:
-        """Set the value of a key.
+        """Set a key's value.
 
         :return: the previous value, or ``None``.
         """
@@ -48,9 +48,9 @@ class Table(Generic[K, V]):
             return before
 
     def put_if_new(self, key: K, value: V) -> bool:
-        """Set the value of a key unless the key already has one.
+        """Set a key's value unless the key already has one.
 
-        :return: ``False`` if the key already has a value. The value is not changed.
+        :return: ``False`` if the key already has a value, which is kept.
         """
         with self._lock:
             if key in self._entries:
@@ -75,19 +75,19 @@ class Table(Generic[K, V]):
             return True
 
     def take_all(self) -> list[V]:
-        """Remove and return all values in order of insertion."""
+        """Remove and return all values in insertion order."""
         with self._lock:
             values = list(self._entries.values())
             self._entries.clear()
             return values
 
     def snapshot(self) -> list[V]:
-        """Return the current values in order of insertion."""
+        """Return the current values in insertion order."""
         with self._lock:
             return list(self._entries.values())
 
     def items(self) -> list[tuple[K, V]]:
-        """Return the current keys and values in order of insertion."""
+        """Return the current keys and values in insertion order."""
         with self._lock:
             return list(self._entries.items())
 
@@ -111,12 +111,12 @@ class Recent(Table[K, V]):
             return super().__contains__(key)
 
     def get(self, key: K) -> V | None:
-        """Return the value of a key, or ``None``."""
+        """Return a key's value, or ``None``."""
         with self._lock:
             return super().get(key)
 
     def put(self, key: K, value: V) -> V | None:
-        """Set the value of a key and make it the most recent one.
+        """Set a key's value and make it the most recent one.
 
         :return: the value that was removed, if any: the key's previous value or the oldest value.
         """

@@ -1,4 +1,4 @@
-"""Remaining time of timeouts, and the speed-up of timeouts in tests."""
+"""Time left before a timeout, and shorter timeouts for tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ factor: float = 1.0
 
 
 def paced(timeout: float | None) -> float | None:
-    """Return the time to wait for a timeout given by the user, divided by :data:`factor`."""
+    """Return a user-specified timeout divided by :data:`factor`."""
     return timeout if timeout is None or factor == 1.0 else timeout / factor
 
 
@@ -21,14 +21,13 @@ def unhurried(timeout: float) -> float:
 
 
 class TimeLeft:
-    """The remaining time of a timeout.
+    """The time left before a timeout.
 
-    The clock alone is not sufficient: tests may freeze it, while locks and selectors still wait in real time. The
-    remaining time is therefore the lesser of two values: the time left on the clock, and the timeout minus the recorded
-    waits.
+    The clock alone is not sufficient, because tests may freeze it while locks and selectors still wait in real time.
+    The remaining time is therefore the lesser of the time left on the clock and the timeout minus all recorded waits.
 
     :param timeout: the timeout, in seconds; ``None`` means no limit.
-    :param since: start of the timeout on the monotonic clock; the default is the current time.
+    :param since: monotonic time at which the timeout starts; the default is the current time.
     :ivar timeout: original timeout.
     """
 
@@ -40,7 +39,7 @@ class TimeLeft:
         self._end = None if timeout is None else (time.monotonic() if since is None else since) + timeout
 
     def __call__(self) -> float | None:
-        """Return the remaining seconds. The result is 0 or negative after the timeout, and ``None`` without a limit."""
+        """Return the remaining seconds, which are 0 or negative after the timeout, or ``None`` if there is no limit."""
         if self._end is None or self._rest is None:
             return None
         return min(self._rest, self._end - time.monotonic())
