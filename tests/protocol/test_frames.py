@@ -116,7 +116,7 @@ def test_ids_that_json_rpc_allows(frame_id: str) -> None:
 
 @pytest.mark.parametrize("frame_id", ["true", "false", "[]", "[1]", "{}", '{"a":1}'])
 def test_ids_of_wrong_types_are_refused(frame_id: str) -> None:
-    with pytest.raises(Malformed, match="the id has the wrong type"):
+    with pytest.raises(Malformed, match="the ID has the wrong type"):
         frames.parse(f'{{"id":{frame_id},"method":"m"}}')
 
 
