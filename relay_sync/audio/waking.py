@@ -29,7 +29,8 @@ class Waking:
     to a reader. If a reader is too slow to wake the next one, the loop wakes the remaining readers.
 
     This chain saves CPU time with many streams on a lightly loaded machine. If other threads or processes compete for the GIL or
-    the CPUs, each step of the chain may be delayed. In that case, all readers are woken at once for a while.
+    the CPUs, each step of the chain may be delayed. The loop then
+    wakes all readers at once for the next few seconds.
 
     Call :meth:`add` and :meth:`rest` on the loop thread only. :meth:`next` may be called on any thread.
 

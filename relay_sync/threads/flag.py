@@ -26,7 +26,7 @@ class Bell:
         self._ears: list[Any] = []
 
     def ring(self) -> None:
-        """Wake all sleeping threads without blocking. Call this after the change that the threads wait for."""
+        """Wake all sleeping threads without blocking. Call this after the change that the threads are waiting for."""
         try:
             # Threads that start to sleep during the loop see the change, so iterating over a copy is enough.
             for ear in tuple(self._ears):

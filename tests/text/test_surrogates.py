@@ -146,6 +146,7 @@ def test_half_a_pair_is_refused_by_the_name_of_its_parameter(
 ) -> None:
     one = client()
     one.connect()
+    sim.wait_for_acks()  # the client acknowledges its first event after connect() has returned
 
     def received() -> int:  # replies are noted after they were sent, which may be after connect() has returned
         return sum(entry.direction == "in" for entry in sim.journal)
