@@ -180,12 +180,12 @@ def test_a_recording_has_what_was_heard_when_it_was_heard(one: Line) -> None:
     assert len(file.pcm) / 2 / 8000 == pytest.approx(recording.duration, abs=0.01)
 
 
-@pytest.mark.parametrize("media", ["realtime", "fast"])
 @pytest.mark.parametrize("behavior", ["silence", "skip"])
-def test_speech_during_a_pause_is_not_recorded(media: Any, behavior: str) -> None:
+def test_speech_during_a_pause_is_not_recorded(behavior: str) -> None:
+    """In real time only: with ``media="fast"``, all of the speech passes within the milliseconds that a command takes."""
     second = {"type": "silence", "params": {"duration": 1}}
     long = array("H", range(1, 1 << 16)).tobytes()  # 8 s
-    with Simulator(media=media, speed=2.0) as sim, line(sim, says=long, hears=long) as one:
+    with Simulator(speed=2.0) as sim, line(sim, says=long, hears=long) as one:
         recording = one.call.record({"format": "wav", "stereo": True})
         one.call.play([second]).wait(PATIENCE)
         recording.pause(behavior)
