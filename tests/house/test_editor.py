@@ -22,11 +22,10 @@ from tests.support.public import MODULES
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-def untyped(package: str, folder: Path) -> tuple[float, list[str]]:
-    """The completeness of the types of a package, 0 to 1, and the names whose types are ambiguous or unknown."""
+def checked(folder: Path, *asked: str) -> dict[str, Any]:
+    """What basedpyright reports, started in a folder."""
     # The site folders again: otherwise types of packages that the interpreter finds by a .pth file are unknown.
     places = [str(folder), *(place for place in sys.path if place.endswith("site-packages"))]
-    asked = ["--ignoreexternal", "--verifytypes", package]
     done = subprocess.run(
         [sys.executable, "-m", "basedpyright", "--pythonpath", sys.executable, "--outputjson", *asked],
         cwd=folder,
@@ -36,7 +35,13 @@ def untyped(package: str, folder: Path) -> tuple[float, list[str]]:
         check=False,
     )
     assert done.stdout, done.stderr
-    report: dict[str, Any] = json.loads(done.stdout)["typeCompleteness"]
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+def untyped(package: str, folder: Path) -> tuple[float, list[str]]:
+    """The completeness of the types of a package, 0 to 1, and the names whose types are ambiguous or unknown."""
+    report = checked(folder, "--ignoreexternal", "--verifytypes", package)["typeCompleteness"]
     names = [
         each["name"]
         for each in report["symbols"]
@@ -59,6 +64,27 @@ def test_a_name_without_a_type_is_found(tmp_path: Path) -> None:
     score, names = untyped("planted", tmp_path)
     assert score < 1
     assert names == ["planted.Thing", "planted.Thing.size"]
+
+
+def mistaken(folder: Path, place: str) -> list[str]:
+    """The lines whose ``assert_type`` names another type than the one that an editor shows."""
+    return [
+        f"{Path(found['file']).name}:{found['range']['start']['line'] + 1}"
+        for found in checked(folder, place)["generalDiagnostics"]
+        if found.get("rule") == "reportAssertTypeFailure"
+    ]
+
+
+def test_the_asserted_types_are_those_of_an_editor() -> None:
+    assert mistaken(ROOT, "tests/typing") == []
+
+
+def test_a_literal_that_mypy_overlooks_is_found(tmp_path: Path) -> None:
+    planted = tmp_path / "planted.py"
+    lines = ["from typing import Literal, assert_type", "def check(state: Literal['on'] | str) -> None:"]
+    asserted = [f"    assert_type(state, {kind})" for kind in ("Literal['on'] | str", "Literal['off'] | str", "str")]
+    planted.write_text("\n".join([*lines, *asserted]) + "\n")
+    assert mistaken(tmp_path, planted.name) == ["planted.py:4", "planted.py:5"]
 
 
 # -- help while typing ---------------------------------------------------------------------------------------------------

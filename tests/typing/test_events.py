@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import assert_type
 
-from relay_sync import Call, CallStateEvent, Expectation
+from relay_sync import Call, CallStateEvent, Expectation, constants
 from relay_sync.events import AICompletionEvent, ConferenceEvent, PlayEvent, RelayEvent, StreamEvent, event_class
 from tests.support import DATA
 from tests.support.event_overloads import FILE, classes, page
@@ -36,7 +36,7 @@ def waits(call: Call, name: str) -> None:
     assert_type(call.wait_for(StreamEvent, lambda event: event.control_id == "S1"), StreamEvent)
     assert_type(call.wait_for(name, lambda event: event.timestamp > 0), RelayEvent)
     assert_type(call.wait_for("calling.call.unheard_of"), RelayEvent)
-    assert_type(call.wait_for_ended().end_reason, str)
+    assert_type(call.wait_for_ended().end_reason, constants.CallEndReason | str)
     for event in call.events():
         assert_type(event, RelayEvent)
 

@@ -23,7 +23,7 @@ def compared(client: RelayClient, call: Call) -> None:
     assert client.state == "connected"
     assert call.state == "ringing"
     assert call.state == "ended"
-    assert_type(call.direction.upper(), str)
+    assert_type(call.direction.upper(), str)  # pyright: ignore[reportAssertTypeFailure]  # LiteralString | str
 
 
 def connection_changed() -> None:
