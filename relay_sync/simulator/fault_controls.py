@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from ..errors import InvalidParameter
 from ..server.websocket import WebSocketServer
@@ -16,7 +16,7 @@ from .core.noticeboard import seconds_to_wait
 from .core.session import ClientSocket, ServerSession
 from .core.world import World
 from .http.server import Door
-from .media.disturbance import ERRORS, KINDS, MOST_FRAMES
+from .media.disturbance import ERRORS, KINDS, MOST_FRAMES, Kind
 from .methods.request import Platform
 
 __all__ = ["Controls"]
@@ -240,7 +240,7 @@ class Controls:
 
     def disturb_stream(
         self,
-        kind: Literal["gap", "duplicate", "reorder", "garbage", "drop", "reset", "wrong codec", "refuse"] | str,
+        kind: Kind | str,
         *,
         at: int = 10,
         count: int = 1,

@@ -6,7 +6,7 @@ All methods are thread-safe.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from ..errors import InvalidParameter
 from ..params import values
@@ -16,7 +16,7 @@ from .media.voice import SILENCE, load_voice
 from .methods.request import Platform
 from .people.directory import ExpectedPhone
 from .people.network import NetworkCall, device
-from .people.party import Audio, Party, Speech, behavior
+from .people.party import Answerer, Audio, Party, Speech, behavior
 from .people.phone import Phone
 from .people.post import WAYS, MessagePlan
 
@@ -47,7 +47,7 @@ class Story:
         presses: str | Sequence[str] = (),
         hangs_up_after: float | str | None = None,
         hangs_up_after_speaking: bool = False,
-        answered_by: Literal["human", "machine", "fax", "nobody"] | str = "human",
+        answered_by: Answerer | str = "human",
         beep: bool = True,
         silent: bool = False,
         ring_timeout: float = 60.0,
@@ -115,7 +115,7 @@ class Story:
         no_answer: bool = False,
         declines: bool = False,
         unreachable: bool = False,
-        answered_by: Literal["human", "machine", "fax", "nobody"] | str = "human",
+        answered_by: Answerer | str = "human",
         beep: bool = True,
         presses: str | Sequence[str] = (),
         says: Speech = None,

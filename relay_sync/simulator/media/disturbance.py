@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final, Literal, get_args
 
 from attrs import define, field
 
 from ..core.faults import MediaFault
 
-__all__ = ["ERRORS", "KINDS", "MOST_FRAMES", "Disturbance"]
+__all__ = ["ERRORS", "KINDS", "MOST_FRAMES", "Disturbance", "Kind"]
 
 #: Latest position of a fault, in frame intervals. Without a clock, silence is sent until all faults have occurred.
 MOST_FRAMES = 100_000
 
-KINDS = ("gap", "duplicate", "reorder", "garbage", "drop", "reset", "wrong codec", "refuse")
+Kind = Literal["gap", "duplicate", "reorder", "garbage", "drop", "reset", "wrong codec", "refuse"]
+KINDS: Final[tuple[str, ...]] = get_args(Kind)
 
 # Values of StreamError in status callbacks, from the vendor's stream page.
 ERRORS = (

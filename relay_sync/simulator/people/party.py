@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final, Literal, get_args
 
 from attrs import define, evolve, field, frozen
 
@@ -22,11 +22,12 @@ from ..core import given
 from ..media.played import Played
 from ..media.voice import SILENCE, Voice, load_voice
 
-__all__ = ["ANSWERERS", "Audio", "Behavior", "Memory", "Party", "Speech", "behavior"]
+__all__ = ["Answerer", "Audio", "Behavior", "Memory", "Party", "Speech", "behavior"]
 
 REACTION = 0.5
 MOST_HEARD = 1_000
-ANSWERERS = ("human", "machine", "fax", "nobody")
+Answerer = Literal["human", "machine", "fax", "nobody"]
+_ANSWERERS: Final[tuple[str, ...]] = get_args(Answerer)
 _ENDS = {"busy": "busy", "no_answer": "noAnswer", "declines": "decline", "unreachable": "notFound"}
 
 Audio = str | os.PathLike[str] | bytes | Voice | None
@@ -173,8 +174,8 @@ def behavior(
         given.seconds("answers_after", answers_after)
     for name, flag in {"beep": beep, "silent": silent, **ends}.items():
         given.yes(name, flag)
-    if answered_by not in ANSWERERS:
-        raise InvalidParameter("answered_by", answered_by, f"one of {', '.join(ANSWERERS)}")
+    if answered_by not in _ANSWERERS:
+        raise InvalidParameter("answered_by", answered_by, f"one of {', '.join(_ANSWERERS)}")
     chosen = [name for name, wanted in ends.items() if wanted]
     if len(chosen) > 1:
         raise InvalidParameter(chosen[1], True, f"False when {chosen[0]} is True")

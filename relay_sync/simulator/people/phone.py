@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from attrs import define, field
 
@@ -25,7 +25,8 @@ __all__ = ["Phone"]
 #: Polling interval in seconds for conditions that a noticeboard does not announce. For example, the journal's noticeboard does
 #: not announce the end of a call.
 GLANCE: Final = 0.2
-STATES = ("created", "ringing", "answered", "ending", "ended")
+State = Literal["created", "ringing", "answered", "ending", "ended"]
+STATES: Final[tuple[str, ...]] = get_args(State)
 REASONS = ("hangup", "cancel", "busy", "noAnswer", "decline", "error", "abandoned", "maxDuration", "notFound")
 
 
@@ -77,9 +78,7 @@ class Phone:
         """
         return b"".join(stream.heard_audio for stream in self.streams if isinstance(stream, TwoWayStream))
 
-    def wait_until(
-        self, state: Literal["created", "ringing", "answered", "ending", "ended"] | str, timeout: float = 10.0
-    ) -> None:
+    def wait_until(self, state: State | str, timeout: float = 10.0) -> None:
         """Wait until the call has reached a state. Return immediately if it was in that state earlier.
 
         :param state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``.
