@@ -56,11 +56,11 @@ def diagnose(
     :raises Unsuccessful: the client cannot be loaded.
     """
     if not 0 < arguments.timeout < math.inf:
-        raise Mistake("--timeout", f"invalid value {arguments.timeout:g}: expected a positive number of seconds")
+        raise Mistake.invalid("--timeout", f"{arguments.timeout:g}", "a positive number of seconds")
     if bool(arguments.call) != bool(arguments.from_):
         raise Mistake("--call", "pass --call and --from together: the number to call, and the caller ID")
     if not 0 <= arguments.port < 65536:
-        raise Mistake("--port", f"invalid value {arguments.port}: expected a number from 0 to 65535")
+        raise Mistake.invalid("--port", arguments.port, "a number from 0 to 65535")
     try:
         with interruptible():
             return _diagnosed(make, origins, arguments)

@@ -30,6 +30,16 @@ class Mistake(Exception):
         super().__init__(f"{option}: {why}")
 
     @classmethod
+    def invalid(cls, option: str, value: object, expected: str) -> Mistake:
+        """Describe an invalid value.
+
+        :param option: name of the option.
+        :param value: value, as shown in the message.
+        :param expected: description of the allowed values, which completes the phrase "expected ...".
+        """
+        return cls(option, f"invalid value {value}: expected {expected}")
+
+    @classmethod
     def of(cls, error: InvalidParameter, **options: str) -> Mistake:
         """Convert an :class:`InvalidParameter` error raised by the library.
 
@@ -38,7 +48,7 @@ class Mistake(Exception):
         """
         option = options.get(error.parameter, f"--{error.parameter.replace('_', '-')}")
         value = error.value if error.value == "<hidden>" else repr(error.value)
-        return cls(option, f"invalid value {value}: expected {error.accepted}")
+        return cls.invalid(option, value, error.accepted)
 
 
 class Unsuccessful(Exception):

@@ -58,11 +58,11 @@ def serve(
     :raises Unsuccessful: the client cannot connect, or lost its session and cannot restore it.
     """
     if processes < 1:
-        raise Mistake("--processes", f"invalid value {processes}: expected at least 1")
+        raise Mistake.invalid("--processes", processes, "at least 1")
     if processes > 1 and os.name == "nt":
         raise Mistake("--processes", "Windows supports only one process: it has no signal for a graceful stop")
     if not 0 <= drain < math.inf:
-        raise Mistake("--drain", f"invalid value {drain:g}: expected a non-negative number of seconds")
+        raise Mistake.invalid("--drain", f"{drain:g}", "a non-negative number of seconds")
     log_to_stderr(log_level)
     if processes > 1:
         try:

@@ -62,11 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> None:
     for name in ("port", "control_port"):
-        if not 0 <= getattr(arguments, name) < 65536:
-            raise Mistake(
-                f"--{name.replace('_', '-')}",
-                f"invalid value {getattr(arguments, name)}: expected a number from 0 to 65535",
-            )
+        port = getattr(arguments, name)
+        if not 0 <= port < 65536:
+            raise Mistake.invalid(f"--{name.replace('_', '-')}", port, "a number from 0 to 65535")
     if not is_loopback(arguments.host) and not arguments.allow_remote:
         raise Mistake("--host", f"{arguments.host} is not on loopback; add --allow-remote to allow it")
     if arguments.credentials:

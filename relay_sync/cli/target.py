@@ -36,7 +36,7 @@ def load_client(target: str, *, quiet: bool = False) -> RelayClient:
     called = path.endswith("()")
     path = path.removesuffix("()")
     if not path or not all(part.isidentifier() for part in (*name.split("."), *path.split("."))):
-        raise Mistake("TARGET", f"invalid value {target!r}: expected {_FORMS}")
+        raise Mistake.invalid("TARGET", repr(target), _FORMS)
     with _refusing_run(target):
         return _found(target, name, path, called, quiet)
 
