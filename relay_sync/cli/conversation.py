@@ -21,13 +21,14 @@ from .mistakes import Unsuccessful
 from .progress import Progress, level
 from .timeline import MomentLog
 
-__all__ = ["Outcome", "Scene", "converse"]
+__all__ = ["PARTIES", "Outcome", "Scene", "converse"]
 
 CALLER: Final = "+15550199"
 OFFICE: Final = "+15550100"
 #: Timeout in seconds for steps that are normally immediate.
 PATIENCE: Final = 15.0
-_NAMES: Final = {"inbound": "caller", "outbound": "callee"}
+#: Name of the party on each track.
+PARTIES: Final = {"inbound": "caller", "outbound": "callee"}
 
 
 @frozen(kw_only=True)
@@ -135,9 +136,9 @@ class _Answering:
             if frame is None:
                 return
             if not levels:
-                self.timeline.note(f"first audio: {frame.samples} samples of the {_NAMES[frame.track]}")
+                self.timeline.note(f"first audio: {frame.samples} samples of the {PARTIES[frame.track]}")
             levels[frame.track] = level(frame.pcm)
-            shown = "  ".join(f"{_NAMES[track]} {loud}" for track, loud in levels.items())
+            shown = "  ".join(f"{PARTIES[track]} {loud}" for track, loud in levels.items())
             self.progress.update(frame.timestamp + frame.duration, shown)
         self.progress.update(self.scene.seconds)
 

@@ -17,7 +17,7 @@ from ..simulator.media.formats import Format, parse_codec
 from ..simulator.media.voice import Voice, load_voice
 from .arguments import CODECS
 from .check import differences
-from .conversation import Outcome, Scene, converse
+from .conversation import PARTIES, Outcome, Scene, converse
 from .mistakes import Mistake, Unsuccessful
 from .progress import make_progress
 from .streams import can_show
@@ -25,7 +25,6 @@ from .timeline import MomentLog
 
 __all__ = ["run"]
 
-_LABELS: Final = {"inbound": "caller", "outbound": "callee"}
 #: Number of columns used by the labels.
 _BESIDE: Final = 10
 _NEXT: Final = 'Next:    README.md, "A first program"; every parameter: python -m pydoc relay_sync.Call.stream'
@@ -73,7 +72,7 @@ def _shown(out: str, scene: Scene, timeline: MomentLog, outcome: Outcome) -> int
     recorded = _read_back(scene.out)
     tracks = list(scene.voices)
     print(f"\n{timeline.table()}\n")
-    print(_drawn(recorded, [_LABELS[name] for name in tracks]))
+    print(_drawn(recorded, [PARTIES[name] for name in tracks]))
     wrong = _judge(outcome, recorded)
     if wrong:
         raise Unsuccessful("the received audio differs from the sent audio: " + "; ".join(wrong))
