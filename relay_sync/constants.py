@@ -44,8 +44,9 @@ EVENT_MESSAGING_STATE: Final = "messaging.state"
 EVENT_TASKS: Final = "queuing.relay.tasks"
 EVENT_USER: Final = "calling.user_event"
 
-# Known values of states and reasons, for editors and type checkers. Public attributes are annotated as ``CallState | str``,
-# because the platform may send other values. It also prevents type checkers from narrowing the type after a comparison.
+# Known values of states, reasons and parameters, for editors and type checkers. Public attributes are annotated as
+# ``CallState | str``, because the platform may send other values. It also prevents type checkers from narrowing the type after a
+# comparison.
 ConnectionState = Literal["idle", "connecting", "connected", "reconnecting", "closed", "failed"]
 CallState = Literal["created", "ringing", "answered", "ending", "ended"]
 CallEndReason = Literal[
@@ -55,6 +56,9 @@ Direction = Literal["inbound", "outbound"]
 MessageState = Literal["queued", "initiated", "sent", "delivered", "undelivered", "failed", "received"]
 Track = Literal["inbound", "outbound", "both", "inbound_track", "outbound_track", "both_tracks"]
 Codec = Literal["PCMU", "PCMA", "OPUS", "L16", "G722", "L16@16000h", "L16@24000h"]
+SipCodec = Literal["PCMU", "PCMA", "OPUS", "G729", "G722", "AMR-WB", "VP8", "H264"]
+MediaDirection = Literal["listen", "speak", "both"]
+Gender = Literal["male", "female"]
 PlayState = Literal["starting", "playing", "paused", "finished", "error"]
 RecordState = Literal["starting", "recording", "paused", "finished", "no_input"]
 StreamState = Literal["starting", "streaming", "finished"]

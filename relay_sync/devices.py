@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
-from .constants import Codec
+from .constants import Codec, SipCodec
 from .errors import InvalidParameter
 from .params import nested, values
 
@@ -25,7 +25,6 @@ __all__ = ["Device", "call", "fabric", "phone", "queue", "sip", "stream"]
 Device = dict[str, Any]
 
 CallbackState = Literal["created", "ringing", "answered", "ended"]
-SipCodec = Literal["PCMU", "PCMA", "OPUS", "G729", "G722", "AMR-WB", "VP8", "H264"]
 
 
 #: Parameter names of the functions in this module that differ from the names in the protocol.

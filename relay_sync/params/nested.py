@@ -7,8 +7,9 @@ may support more than this SDK. Unknown types are accepted as well, unless they 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Literal, NotRequired, TypedDict, get_args
 
+from ..constants import Gender, MediaDirection, SipCodec
 from ..errors import InvalidParameter
 from ..text.wording import either
 from . import values
@@ -75,7 +76,7 @@ if TYPE_CHECKING:
 
         text: str
         language: NotRequired[str]
-        gender: NotRequired[Literal["male", "female"] | str]
+        gender: NotRequired[Gender | str]
         voice: NotRequired[str]
 
     class TTSMedia(TypedDict):
@@ -139,7 +140,7 @@ class RecordAudio(TypedDict, total=False):
     beep: bool
     format: Literal["mp3", "wav", "mp4"] | str
     stereo: bool
-    direction: Literal["listen", "speak", "both"] | str
+    direction: MediaDirection | str
     initial_timeout: float
     end_silence_timeout: float
     max_length: float
@@ -498,7 +499,7 @@ _RINGING: Final[dict[str, Check]] = {
     "call_state_url": values.http_url,
     "call_state_events": lambda name, value: values.choices(name, value, ("created", "ringing", "answered", "ended")),
 }
-_SIP_CODECS: Final = ("PCMU", "PCMA", "OPUS", "G729", "G722", "AMR-WB", "VP8", "H264")
+_SIP_CODECS: Final = get_args(SipCodec)
 #: Params of each device type by their names in the protocol. :mod:`relay_sync.devices` uses the same checks.
 DEVICES: Final[dict[str, dict[str, Check]]] = {
     "phone": {

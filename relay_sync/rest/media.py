@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from attrs import field, frozen
 
+from ..constants import Codec, Gender, MediaDirection, Track
 from ..errors import CommandRefused, InvalidParameter
 from ..params import nested, values
 from ..params.nested import DetectOptions, DigitsOptions, Media, RecordAudio, SpeechOptions
@@ -16,7 +17,7 @@ from .replies import CallInfo
 
 __all__ = ["ControlIds", "MediaCommands", "RemoteAction"]
 
-_DIRECTIONS = ("listen", "speak", "both")
+_DIRECTIONS = get_args(MediaDirection)
 
 
 class Commands:
@@ -258,10 +259,8 @@ class MediaCommands(Commands):
         url: str,
         *,
         name: str | None = None,
-        codec: str | None = None,
-        track: Literal["inbound", "outbound", "both", "inbound_track", "outbound_track", "both_tracks"]
-        | str
-        | None = None,
+        codec: Codec | str | None = None,
+        track: Track | str | None = None,
         status_url: str | None = None,
         status_url_method: Literal["GET", "POST"] | str | None = None,
         authorization_bearer_token: str | None = None,
@@ -307,10 +306,10 @@ class MediaCommands(Commands):
         media: Iterable[Media],
         *,
         volume: float | None = None,
-        direction: Literal["listen", "speak", "both"] | str | None = None,
+        direction: MediaDirection | str | None = None,
         loop: int | None = None,
         language: str | None = None,
-        gender: Literal["male", "female"] | str | None = None,
+        gender: Gender | str | None = None,
         voice: str | None = None,
         status_url: str | None = None,
         control_id: str | None = None,

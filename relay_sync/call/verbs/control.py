@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 
-from ...constants import CallEndReason
+from ...constants import CallEndReason, SipCodec
 from ...params import values
 from .base import ADDRESS, Verbs
 
@@ -13,9 +13,7 @@ __all__ = ["ControlVerbs"]
 
 #: Reasons that a client may specify when it ends a call.
 _REASONS: Final = get_args(CallEndReason)
-
-AudioCodec = Literal["PCMU", "PCMA", "OPUS", "G729", "G722", "AMR-WB", "VP8", "H264"]
-_CODECS: Final = ("PCMU", "PCMA", "OPUS", "G729", "G722", "AMR-WB", "VP8", "H264")
+_CODECS: Final = get_args(SipCodec)
 
 
 class ControlVerbs(Verbs):
@@ -27,7 +25,7 @@ class ControlVerbs(Verbs):
     def answer(
         self,
         *,
-        codecs: Iterable[AudioCodec | str] | None = None,
+        codecs: Iterable[SipCodec | str] | None = None,
         max_duration: int | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:

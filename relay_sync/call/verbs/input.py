@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from ... import events
+from ...constants import Gender
 from ...errors import InvalidParameter
 from ...params import nested, values
 from ...params.nested import CollectOptions, DetectOptions, DigitsOptions, Media, SpeechOptions
@@ -70,7 +71,7 @@ class InputVerbs(Verbs):
         collect: CollectOptions | Mapping[str, Any],
         *,
         language: str | None = None,
-        gender: Literal["male", "female"] | str | None = None,
+        gender: Gender | str | None = None,
         voice: str | None = None,
         volume: float | None = None,
         on_completed: Callable[[events.CollectEvent], object] | None = None,

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, get_args
 
 from ... import events
+from ...constants import Gender, MediaDirection
 from ...params import nested, values
 from ...params.nested import Media, RecordAudio
 from ..actions import PlayAction, RecordAction
 from .base import ADDRESS, Verbs
 
-__all__ = ["Gender", "MediaDirection", "MediaVerbs"]
+__all__ = ["MediaVerbs"]
 
-Gender = Literal["male", "female"]
-MediaDirection = Literal["listen", "speak", "both"]
-_MEDIA_DIRECTIONS = ("listen", "speak", "both")
+_MEDIA_DIRECTIONS = get_args(MediaDirection)
 
 
 class MediaVerbs(Verbs):
