@@ -11,14 +11,21 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ... import events
-from ...constants import EVENT_CALL_COLLECT, EVENT_CALL_DETECT, EVENT_CALL_PLAY, EVENT_CALL_SEND_DIGITS
+from ...constants import (
+    EVENT_CALL_COLLECT,
+    EVENT_CALL_DETECT,
+    EVENT_CALL_PLAY,
+    EVENT_CALL_SEND_DIGITS,
+    CollectState,
+    DetectState,
+    SendDigitsState,
+)
 from ...events import RelayEvent
 from ...threads.outcome import Waiter
 from .base import OVERDUE, Action, Question, StoppableAction, VolumeAction
 from .replies import ReadableAsReply
 
 if TYPE_CHECKING:
-    from ...constants import CollectState, DetectState, SendDigitsState
     from ...events import CollectEvent, DetectEvent
 
 __all__ = ["CollectAction", "DetectAction", "SendDigitsAction", "StandaloneCollectAction"]
@@ -39,9 +46,7 @@ KEPT: Final = 10_000
 class _Collecting(StoppableAction["CollectEvent"]):
     """Base class of the actions that collect input."""
 
-    if TYPE_CHECKING:
-        state: CollectState | str
-
+    state: CollectState | str
     event_type = EVENT_CALL_COLLECT
 
     def _prepare(self) -> None:
@@ -174,9 +179,6 @@ class CollectAction(_Collecting, VolumeAction["CollectEvent"]):
     the playback event. The prompt cannot be paused.
     """
 
-    if TYPE_CHECKING:
-        state: CollectState | str
-
     method = "calling.play_and_collect"
 
     def _on_event(self, event: RelayEvent) -> None:
@@ -199,10 +201,8 @@ class DetectAction(StoppableAction["DetectEvent"]):
     :meth:`wait_for_result` waits for the first result, and :meth:`wait` waits until the detector ends.
     """
 
+    state: DetectState | str
     method = "calling.detect"
-    if TYPE_CHECKING:
-        state: DetectState | str
-
     event_type = EVENT_CALL_DETECT
 
     def _prepare(self) -> None:
@@ -298,10 +298,8 @@ class DetectAction(StoppableAction["DetectEvent"]):
 class SendDigitsAction(ReadableAsReply, Action["events.SendDigitsEvent"]):
     """An action that sends digits (``calling.send_digits``). It cannot be stopped."""
 
+    state: SendDigitsState | str
     method = "calling.send_digits"
-    if TYPE_CHECKING:
-        state: SendDigitsState | str
-
     event_type = EVENT_CALL_SEND_DIGITS
 
     def _longest_for_certain(self) -> float | None:

@@ -14,6 +14,12 @@ from ...constants import (
     EVENT_CALL_STREAM,
     EVENT_CALL_TAP,
     EVENT_CALL_TRANSCRIBE,
+    FaxState,
+    PlayState,
+    RecordState,
+    StreamState,
+    TapState,
+    TranscribeState,
 )
 from ...errors import RelayError, StreamFailed
 from ...threads import logs
@@ -21,7 +27,6 @@ from .base import E, PausableAction, Question, StoppableAction, VolumeAction
 
 if TYPE_CHECKING:
     from ... import events
-    from ...constants import FaxState, PlayState, RecordState, StreamState, TapState, TranscribeState
     from ...events import FaxEvent
 
 _log = logs.get("relay_sync")
@@ -41,9 +46,7 @@ __all__ = [
 class PlayAction(PausableAction["events.PlayEvent"], VolumeAction["events.PlayEvent"]):
     """A playback (``calling.play``). Its final state is ``finished`` or ``error``."""
 
-    if TYPE_CHECKING:
-        state: PlayState | str
-
+    state: PlayState | str
     method = "calling.play"
     event_type = EVENT_CALL_PLAY
 
@@ -74,9 +77,7 @@ class _Recording(StoppableAction[E]):
 class RecordAction(_Recording["events.RecordEvent"], PausableAction["events.RecordEvent"]):
     """A recording (``calling.record``). Its final state is ``finished`` or ``no_input``."""
 
-    if TYPE_CHECKING:
-        state: RecordState | str
-
+    state: RecordState | str
     method = "calling.record"
     event_type = EVENT_CALL_RECORD
     end_states: ClassVar[frozenset[str]] = frozenset({"finished", "no_input"})
@@ -120,9 +121,7 @@ class StreamAction(StoppableAction["events.StreamEvent"]):
     ``streaming`` event, the SDK logs a warning, and the result's ``reason`` is ``never_streamed``.
     """
 
-    if TYPE_CHECKING:
-        state: StreamState | str
-
+    state: StreamState | str
     method = "calling.stream"
     event_type = EVENT_CALL_STREAM
     # The platform documents only "streaming" and "finished". As a precaution, these states are treated as errors.
@@ -165,9 +164,7 @@ class StreamAction(StoppableAction["events.StreamEvent"]):
 class TapAction(StoppableAction["events.TapEvent"]):
     """A tap, which copies the call's audio to an RTP address or a WebSocket (``calling.tap``)."""
 
-    if TYPE_CHECKING:
-        state: TapState | str
-
+    state: TapState | str
     method = "calling.tap"
     event_type = EVENT_CALL_TAP
 
@@ -181,9 +178,7 @@ class TapAction(StoppableAction["events.TapEvent"]):
 class TranscribeAction(_Recording["events.TranscribeEvent"]):
     """A transcription in the background (``calling.transcribe``)."""
 
-    if TYPE_CHECKING:
-        state: TranscribeState | str
-
+    state: TranscribeState | str
     method = "calling.transcribe"
     event_type = EVENT_CALL_TRANSCRIBE
 
@@ -220,9 +215,7 @@ class FaxAction(StoppableAction["FaxEvent"]):
     The final state is ``finished``, whether or not the fax was transmitted. Use :attr:`success` to check the result.
     """
 
-    if TYPE_CHECKING:
-        state: FaxState | str
-
+    state: FaxState | str
     event_type = EVENT_CALL_FAX
     _page = 0
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ...constants import EVENT_CALL_AI, EVENT_CALL_PAY, EVENT_CALL_QUEUE
+from ...constants import EVENT_CALL_AI, EVENT_CALL_PAY, EVENT_CALL_QUEUE, AIState, PayState, QueueState
 from .base import StoppableAction
 from .replies import ReadableAsReply
 
 if TYPE_CHECKING:
     from ... import events
-    from ...constants import AIState, PayState, QueueState
     from ...events import PayEvent
 
 __all__ = ["AIAction", "PayAction", "QueueAction"]
@@ -24,9 +23,7 @@ class PayAction(StoppableAction["PayEvent"]):
     :ivar state: ``starting``, then the requested input, such as ``payment-card-number``, and finally the result.
     """
 
-    if TYPE_CHECKING:
-        state: PayState | str
-
+    state: PayState | str
     method = "calling.pay"
     event_type = EVENT_CALL_PAY
 
@@ -57,9 +54,7 @@ class AIAction(StoppableAction["events.AIEvent"]):
     The platform reports the conversation in ``calling.ai.*`` events, which do not have a ``control_id``.
     """
 
-    if TYPE_CHECKING:
-        state: AIState | str
-
+    state: AIState | str
     method = "calling.ai"
     event_type = EVENT_CALL_AI
 
@@ -67,10 +62,8 @@ class AIAction(StoppableAction["events.AIEvent"]):
 class QueueAction(ReadableAsReply, StoppableAction["events.QueueEvent"]):
     """A call in a queue (``calling.queue.enter``). It ends when the call is dequeued or leaves the queue."""
 
+    state: QueueState | str
     method = "calling.queue.enter"
-    if TYPE_CHECKING:
-        state: QueueState | str
-
     event_type = EVENT_CALL_QUEUE
     end_states: ClassVar[frozenset[str]] = frozenset({"dequeue", "leave"})
 
