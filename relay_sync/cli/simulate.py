@@ -114,7 +114,7 @@ def _simulator(arguments: argparse.Namespace) -> Iterator[Simulator]:
             allow_remote=arguments.allow_remote,
         )
     except InvalidParameter as wrong:
-        raise Mistake.of(wrong) from wrong
+        raise Mistake.of(wrong, signing_key="$SIGNALWIRE_SIGNING_KEY") from wrong
     try:
         simulator.start()
     except OSError as error:

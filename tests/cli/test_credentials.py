@@ -115,6 +115,16 @@ def test_whoever_takes_the_file_of_a_simulator_that_still_runs_says_so(
         assert not capsys.readouterr().out
 
 
+def test_a_signing_key_that_is_no_text_is_named_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SIGNALWIRE_SIGNING_KEY", "nobody\udcff")
+    assert main(["simulate", "--show-tokens"]) == 2
+    shown = capsys.readouterr().err
+    assert "$SIGNALWIRE_SIGNING_KEY: invalid value <hidden>: expected" in shown
+    assert "nobody" not in shown
+
+
 @pytest.mark.parametrize("name", ["SIGNALWIRE_PROJECT_ID", "SIGNALWIRE_API_TOKEN", "RELAY_SIMULATOR_CONTROL_TOKEN"])
 def test_a_setting_that_is_no_line_of_a_shell_is_refused(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
