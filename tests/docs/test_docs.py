@@ -422,11 +422,13 @@ def test_pages_with_a_simulator_of_their_own(name: str, capsys: pytest.CaptureFi
 
 
 def test_messages_waits_for_the_reply(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without that line, the end of the block closes the client before the reply is sent."""
+    """Without that line, the end of the block closes the client before a slow handler replies."""
     (program,) = blocks(page("messages"))
-    without, count = re.subn(r"^    replied\.wait\(.*\n", "", program, flags=re.MULTILINE)
+    slow = program.replace("        reply = ", "        sleep(0.3)\n        reply = ")
+    assert slow != program
+    without, count = re.subn(r"^    replied\.wait\(.*\n", "", slow, flags=re.MULTILINE)
     assert count == 1
-    exec(compile(without, "messages.md", "exec", dont_inherit=True), {})
+    exec(compile(without, "messages.md", "exec", dont_inherit=True), {"sleep": time.sleep})
     assert "replied" not in capsys.readouterr().out
 
 
