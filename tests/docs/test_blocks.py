@@ -19,7 +19,7 @@ from relay_sync.simulator import Simulator, speech
 from tests.support import ROOT
 from tests.support.hosting import PATIENCE, Started, environment, launched
 from tests.support.lines import FROM, TO
-from tests.support.pages import PAGES, blocks, name_of
+from tests.support.pages import FENCED, PAGES, blocks, name_of
 from tests.support.users_tests import run_pytest
 
 #: Pages, and the tests that run all of their blocks.
@@ -157,7 +157,7 @@ NOT_RUN_AT_ALL: Final = {
 
 def unread(text: str, languages: Collection[str]) -> Iterator[str]:
     """The lines that begin a block which the tests do not read: in a list, in an unknown language, or without a fence."""
-    outside = re.sub(r"^```(.*)\n(?:.*\n)*?```$", lambda block: f"```{block[1]}", text, flags=re.MULTILINE)
+    outside = FENCED.sub(r"```\1", text)
     for line in outside.splitlines():
         fenced = line.lstrip(" >").startswith(("```", "~~~"))
         if fenced and not (line.startswith("```") and line[3:] in languages):

@@ -19,7 +19,7 @@ from relay_sync.simulator import Phone, Simulator
 from relay_sync.webhooks import Webhooks
 from tests.support import ROOT
 from tests.support.fields import described
-from tests.support.pages import PAGES, name_of
+from tests.support.pages import FENCED, PAGES, name_of
 from tests.support.public import MODULES
 
 #: What pages call these objects.
@@ -55,7 +55,7 @@ def options(command: str) -> dict[str, argparse.Action]:
 
 def unknown(text: str) -> Iterator[str]:
     """The names in the prose of a page that do not exist."""
-    for code in re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)):
+    for code in re.findall(r"`([^`\n]+)`", FENCED.sub("", text)):
         for owner, name in re.findall(r"(?<![\w./-])(\w+)\.([a-z_]\w*)", code):
             if owner in OBJECTS and not has(OBJECTS[owner], name):
                 yield f"{owner}.{name}"

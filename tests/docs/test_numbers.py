@@ -42,8 +42,8 @@ from relay_sync.threads import logs, process, rate_limited_log
 from relay_sync.threads.lanes import MOST_WAITING, STALLED_AFTER, Lanes
 from relay_sync.webhooks import Webhooks, body, reader
 from tests.support import ROOT
+from tests.support.pages import FENCED, name_of
 from tests.support.pages import PAGES as DOCS
-from tests.support.pages import name_of
 
 PAGES = [*DOCS, ROOT / "CHANGELOG.md"]
 
@@ -273,7 +273,7 @@ NUMBER = re.compile(
 
 def prose(path: Path) -> str:
     """A page in one line a paragraph, without blocks of code and without tables that are generated."""
-    text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    text = FENCED.sub("", path.read_text(encoding="utf-8"))
     if path.name == "faults.md":
         text = text.partition("\n## ")[0]
     return re.sub(r"\n[ ]*(?!\d+\. |[\s|#*\-:])", " ", text)

@@ -17,6 +17,7 @@ from typing import Final
 import pytest
 
 from tests.support import ROOT
+from tests.support.pages import FENCED
 
 #: What does not occur, as regular expressions, and what to write instead.
 PHRASES: Final = {
@@ -150,9 +151,9 @@ def prose(text: str) -> str:
 
 def shown(text: str) -> Iterator[tuple[int, str]]:
     """The comments and the quoted sentences in the blocks of a page, with the line that each is in."""
-    for block in re.finditer(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
-        for words in re.finditer(r"#.*|\"[^\"\n]* [^\"\n]*\"", block[1]):
-            yield 1 + text.count("\n", 0, block.start(1) + words.start()), words[0]
+    for block in FENCED.finditer(text):
+        for words in re.finditer(r"#.*|\"[^\"\n]* [^\"\n]*\"", block[2]):
+            yield 1 + text.count("\n", 0, block.start(2) + words.start()), words[0]
 
 
 def comments(text: str) -> Iterator[tuple[int, str]]:
@@ -226,6 +227,7 @@ def test_no_listed_phrase_occurs(path: Path) -> None:
             ["put through", "in vain", "is told"],
         ),
         ("page.md", '```python\nnobody = 1  # is told\nsay("in vain")\n```\n', ["is told", "in vain"]),
+        ("page.md", "```{toctree}\na\n```\n\n# b\n\n```python\nx = 1  # is told\n```\n", ["is told"]),
         ("module.py", '"""It is put\n    through."""\n# It works in\n# vain.\n', ["put through", "in vain"]),
         ("module.py", "x = 1  # in\n\n# vain\n", []),
     ],
