@@ -180,6 +180,7 @@ def test_a_recording_has_what_was_heard_when_it_was_heard(one: Line) -> None:
     assert len(file.pcm) / 2 / 8000 == pytest.approx(recording.duration, abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("behavior", ["silence", "skip"])
 def test_speech_during_a_pause_is_not_recorded(behavior: str) -> None:
     """In real time only: with ``media="fast"``, all of the speech passes within the milliseconds that a command takes."""
