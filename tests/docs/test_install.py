@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import configparser
 import re
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from relay_sync.cli.checkup import _LEAST, EXTRAS
 from tests.support import ROOT
 from tests.support.modules import MODULES
 from tests.support.pages import PAGES, blocks
+from tests.support.setup_cfg import sections
 
 #: Pages whose programs are pieces, or are shown and not run.
 WITHOUT_PROGRAMS = {"README.md", "migrating.md", "threads.md", "tour.md"}
@@ -51,9 +51,7 @@ INSTALL = re.compile(r"pip install (?:--quiet )?(?:-e )?(\"[^\"]+\"|\S+)((?: [a-
 
 def requirements() -> dict[str, str]:
     """What each extra names, with versions, one a line."""
-    setup = configparser.ConfigParser()
-    setup.read(ROOT / "setup.cfg", encoding="utf-8")
-    return dict(setup.items("options.extras_require"))
+    return dict(sections().items("options.extras_require"))
 
 
 def extras() -> dict[str, set[str]]:

@@ -7,7 +7,6 @@ rest, by page.
 
 from __future__ import annotations
 
-import configparser
 import inspect
 import re
 import sys
@@ -44,6 +43,7 @@ from relay_sync.webhooks import Webhooks, body, reader
 from tests.support import ROOT
 from tests.support.pages import FENCED, name_of
 from tests.support.pages import PAGES as DOCS
+from tests.support.setup_cfg import lower_bounds, sections
 
 PAGES = [*DOCS, ROOT / "CHANGELOG.md"]
 
@@ -71,10 +71,7 @@ def written(function: Callable[..., Any] | ModuleType, pattern: str) -> float:
 
 def bound(extra: str, package: str) -> str:
     """The lower bound of a package in an extra of setup.cfg."""
-    config = configparser.ConfigParser()
-    config.read(ROOT / "setup.cfg", encoding="utf-8")
-    *_, last = re.findall(rf"^{package}>=([0-9.]+)$", config["options.extras_require"][extra], re.MULTILINE)
-    return str(last)  # an extra that includes another one lists its own bound last
+    return lower_bounds(sections()["options.extras_require"][extra])[package]
 
 
 def mib(size: float) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import ROOT
+from tests.support.setup_cfg import sections
 
 PAPERS = [ROOT / name for name in ("ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "docs/compatibility.md")]
 VERBS = ("setup", "style", "types", "tests", "slow", "docs", "bench", "dist", "long")
@@ -143,9 +144,9 @@ def test_the_modules_that_it_runs_exist(paper: Path) -> None:
     ],
 )
 def test_the_supported_versions_of_python_are_those_of_the_package(paper: str, phrase: str) -> None:
-    setup = (ROOT / "setup.cfg").read_text(encoding="utf-8")
-    (least,) = re.findall(r"^python_requires = >=(\S+)$", setup, re.MULTILINE)
-    *first, last = re.findall(r":: Python :: (3\.\d+)$", setup, re.MULTILINE)
+    setup = sections()
+    (least,) = re.findall(r"^>=(\S+)$", setup["options"]["python_requires"])
+    *first, last = re.findall(r":: Python :: (3\.\d+)$", setup["metadata"]["classifiers"], re.MULTILINE)
     assert first[0] == least
     text = " ".join((ROOT / paper).read_text(encoding="utf-8").split())
     assert phrase.format(least=least, all=f"{', '.join(first)} and {last}") in text

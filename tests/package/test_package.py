@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import bisect
 import collections
-import configparser
 import importlib
 import importlib.metadata
 import pkgutil
@@ -33,6 +32,7 @@ from tests.support.modules import (
     subpackage,
     tree,
 )
+from tests.support.setup_cfg import lower_bounds, sections
 
 #: The layers, lowest first. A subpackage may import from its own layer and from those below it.
 LAYERS: tuple[frozenset[str], ...] = (
@@ -243,11 +243,8 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_the_oldest_versions_are_the_lower_bounds() -> None:
     """``make oldest`` runs the fast tests with the lower bounds of ``setup.cfg``, so both name the same versions."""
-    config = configparser.ConfigParser()
-    config.read(ROOT / "setup.cfg", encoding="utf-8")
-    extras = config["options.extras_require"]
-    declared = "\n".join([config["options"]["install_requires"], extras["test"]])
-    bounds = dict(re.findall(r"^([\w-]+)>=([\d.]+)", declared, re.MULTILINE))
+    setup = sections()
+    bounds = lower_bounds(f"{setup['options']['install_requires']}\n{setup['options.extras_require']['test']}")
     lines = (ROOT / ".ci" / "oldest.txt").read_text(encoding="utf-8").splitlines()
     oldest = dict(line.split("==") for line in lines if not line.startswith("#"))
     assert bounds.keys() <= oldest.keys()
