@@ -179,6 +179,7 @@ class CollectAction(_Collecting, VolumeAction["CollectEvent"]):
     the playback event. The prompt cannot be paused.
     """
 
+    state: CollectState | str  # Repeated because _on_event assigns it, and type checkers would infer the type.
     method = "calling.play_and_collect"
 
     def _on_event(self, event: RelayEvent) -> None:
