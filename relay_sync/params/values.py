@@ -532,18 +532,14 @@ def merge_extra(params: dict[str, Any], extra: Any, known: tuple[str, ...]) -> d
     return {**merged, **addition}
 
 
-#: Default value of the function argument of a decorator. If the decorator is used with parentheses, ``handler`` rejects
-#: this value and explains the mistake.
-MISSING: Final[Any] = None
-
-
 def decorator(method: F) -> F:
-    """Let a registration method be called without an argument, so that :func:`handler` can report the mistake.
+    """Give the argument of a registration method the default value ``None``.
 
-    Type checkers still require the argument.
+    If the decorator is used with parentheses, :func:`handler` rejects this value and explains the mistake. Type checkers still
+    require the argument.
     """
     changed: Any = method
-    changed.__defaults__ = (MISSING,)
+    changed.__defaults__ = (None,)
     return method
 
 
