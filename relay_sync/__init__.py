@@ -392,9 +392,7 @@ def _import_names() -> None:
 if not TYPE_CHECKING:  # otherwise type checkers accept any name
 
     def __getattr__(name: str) -> Any:
-        if (
-            name in _HOMES
-        ):  # Import only this module, because the other modules may be partially imported at this point.
+        if name in _HOMES:  # import only this module, because the others may be partially imported at this point
             return importlib.import_module(f"{__name__}.{name}")
         if name in __all__:
             if name not in _LATER:

@@ -11,7 +11,7 @@ from ...params import values
 from ..actions import StreamAction
 from .base import ADDRESS, Verbs
 
-__all__ = ["Codec", "StreamVerbs", "Track"]
+__all__ = ["StreamVerbs"]
 
 
 class StreamVerbs(Verbs):
