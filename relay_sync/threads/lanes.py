@@ -206,7 +206,8 @@ class Lanes:
         # not acquire the lock, because a signal handler may be running while the main thread holds it.
         thread = threading.Thread(target=self._work, name=self._name or f"relay-lane-{next(_numbers)}", daemon=True)
         with self._claim:
-            if self._starting or len(self._workers) >= self._limit:  # another thread has already started a worker
+            # Another thread may have started a worker, or a worker may have taken the lane since.
+            if self._starting or len(self._workers) >= self._limit or not self._waiting:
                 return
             self._workers.add(thread)
             self._starting.add(thread)

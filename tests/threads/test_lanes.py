@@ -189,6 +189,17 @@ def test_a_worker_starts_or_is_started_with_the_next_job_wherever_ctrl_c_comes()
     assert step > 10
 
 
+def test_no_worker_starts_once_its_lane_has_been_taken() -> None:
+    """Ctrl-C leaves the thread that starts a worker behind. It may get there after the job has run."""
+    lanes = Lanes(1)
+    ran = threading.Event()
+    lanes.submit("job", ran.set)
+    assert ran.wait(PATIENCE)
+    assert lanes.close(PATIENCE)
+    lanes._start_worker()
+    assert lanes.workers == 0
+
+
 def test_threads_have_names_and_leave_when_idle() -> None:
     lanes = Lanes(patience=0.01)
     gate = Gate()
