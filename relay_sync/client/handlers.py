@@ -6,6 +6,7 @@ import itertools
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from typing import Final
 
 from ..call.call import Call, core_of
@@ -58,8 +59,13 @@ class CallHandlers:
 
         :raises RuntimeError: the thread could not be started.
         """
+        # The context runs everything in the thread, rather than only the handler. This way, the interpreter's C frames of
+        # a waiting handler fit on two pages of the stack (benchmarks/PROFILE.md, "Memory of a call").
         thread = threading.Thread(
-            target=self._run, args=(call, handler), name=f"relay-call-{next(_numbers)}", daemon=True
+            target=handler.context.copy().run,
+            args=(self._run, call, handler.function),
+            name=f"relay-call-{next(_numbers)}",
+            daemon=True,
         )
         self._began.put(thread, (handler, call))
         try:
@@ -68,14 +74,13 @@ class CallHandlers:
             self._end(thread)
             raise
 
-    def _run(self, call: Call, handler: InContext) -> None:
+    def _run(self, call: Call, handler: Callable[[Call], object]) -> None:
         try:
             observers = self._callbacks.observers
             if observers is None:
                 handler(call)
             else:
-                # Run observers in the handler's context, so that the handler sees the context variables that they set.
-                handler.context.copy().run(observers.handle, call, handler.function)
+                observers.handle(call, handler)
             self._unattended.handler_returned(call)
         except BaseException as error:  # sys.exit() in a handler ends the handler, not the process
             hang_up = self._hang_up_on_error and not isinstance(error, ClientClosed)
