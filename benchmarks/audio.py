@@ -1,31 +1,30 @@
-"""The receiver of media streams, measured from inside: CPU per frame, time in transit, memory per stream.
+"""The receiver of media streams, measured from inside: CPU and context switches per frame, time in transit, memory per stream.
 
 ``python -m benchmarks.audio '{"receiver": "ours", "streams": 60, "speaking": 60, "seconds": 5}'`` starts the sender itself.
-Each stream is read to its end, frame by frame, by a thread of its own: what a program with blocking code does.
+Each stream is read to its end, frame by frame, by a thread or a task of its own. With ``"calls": true``, function calls are
+counted instead (:func:`calls_per_frame`).
 """
 
 from __future__ import annotations
 
-import base64
-import importlib
 import json
 import logging
+import resource
 import sys
 import threading
 import time
-import warnings
-from collections.abc import Callable
-from typing import Any, Final
+from collections import Counter
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
 
 from .figures import percentile
-from .processes import worker
+from .processes import ROOT, worker
+from .receivers import RECEIVERS, hints
 from .scenarios import memory
 from .sender import SAMPLED
 
-__all__ = ["RECEIVERS", "main"]
-
-#: Called with stream, message's number from 0, and hears when the stream has begun (number -1) and ended (-2).
-Heard = Callable[[str, int], None]
+__all__ = ["calls_per_frame", "main", "measure"]
 
 
 class Tally:
@@ -52,75 +51,70 @@ class Tally:
             if number % SAMPLED == self.phases[stream]:
                 self.arrivals[stream].append(time.monotonic())
 
-
-def ours(heard: Heard, mode: str) -> tuple[str, Callable[[], None]]:
-    """``relay_sync.audio``; ``mode`` is ``frames``, or ``pieces`` of half a second."""
-    from relay_sync.audio import AudioServer, AudioStream
-
-    def each(stream: AudioStream) -> None:
-        name = stream.stream_id.removeprefix("stream-")
-        heard(name, -1)
-        if mode == "pieces":
-            number = 0
-            while piece := stream.read(0.5):
-                for _ in range(len(piece) // 320):
-                    heard(name, number)
-                    number += 1
-        else:
-            for frame in stream:
-                heard(name, (frame.sequence or 2) - 2)
-        heard(name, -2)
-
-    server = AudioServer(on_stream=each, max_connections=2000, spool=False).start()
-    return server.url, server.close
+    @property
+    def total(self) -> int:
+        return sum(self.frames.values())
 
 
-def _decoder() -> Callable[[bytes], bytes]:
-    """The standard library's, which Python 3.13 has not any more; then the payload is left as it is."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            audioop = importlib.import_module("audioop")
-        except ImportError:
-            return bytes
-    return lambda payload: bytes(audioop.ulaw2lin(payload, 2))
+class Calls:
+    """Counts function calls in threads that are started after :meth:`install`, while ``active`` is true.
+
+    Resuming a generator or a coroutine counts as a call.
+    """
+
+    def __init__(self) -> None:
+        self.active = False
+        # Appending is atomic, which adding to a counter is not.
+        self._seen: list[tuple[str, CodeType, str]] = []
+
+    def install(self) -> None:
+        threading.setprofile(self._profile)
+
+    def _profile(self, frame: FrameType, event: str, argument: Any) -> None:
+        if self.active and event in ("call", "c_call"):
+            self._seen.append((event, frame.f_code, getattr(argument, "__qualname__", "")))
+
+    def figures(self) -> dict[str, Any]:
+        """Return the calls per frame of ``python`` and ``c`` functions, and as ``top`` the most frequent ones.
+
+        :raises RuntimeError: no frame arrived while calls were counted.
+        """
+        counts = Counter(self._seen)
+        frames = counts["call", Tally.heard.__code__, ""]
+        if not frames:
+            raise RuntimeError("no frame arrived while calls were counted")
+        kinds = Counter(event for event, _, _ in self._seen)
+        top = [
+            (f"{callee} in {_place(code)}" if event == "c_call" else _place(code), count / frames)
+            for (event, code, callee), count in counts.most_common(40)
+        ]
+        return {"python": kinds["call"] / frames, "c": kinds["c_call"] / frames, "top": top}
 
 
-def threaded(heard: Heard, mode: str) -> tuple[str, Callable[[], None]]:
-    """What people write today: a threaded server on the ``websockets`` sync API, ``json`` and ``base64``."""
-    from websockets.sync.server import ServerConnection, serve
-
-    decode = _decoder()
-
-    def each(connection: ServerConnection) -> None:
-        name = ""
-        for text in connection:
-            message = json.loads(text)
-            if message["event"] == "start":
-                name = message["start"]["streamSid"].removeprefix("stream-")
-                heard(name, -1)
-            elif message["event"] == "media":
-                decode(base64.b64decode(message["media"]["payload"]))
-                heard(name, int(message["sequenceNumber"]) - 2)
-            elif message["event"] == "stop":
-                break
-        heard(name, -2)
-
-    server = serve(each, "127.0.0.1", 0, compression=None, ping_interval=None)
-    threading.Thread(target=server.serve_forever, name="bench-audio", daemon=True).start()
-    return f"ws://127.0.0.1:{server.socket.getsockname()[1]}/audio", server.shutdown
+def _place(code: CodeType) -> str:
+    return f"{code.co_qualname} ({Path(code.co_filename).name})"
 
 
-RECEIVERS: Final[dict[str, Callable[[Heard, str], tuple[str, Callable[[], None]]]]] = {
-    "ours": ours,
-    "threaded": threaded,
-}
+def _switches() -> tuple[int, int]:
+    """Return the voluntary and the forced context switches of this process so far."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_nvcsw, usage.ru_nivcsw
 
 
 def measure(
-    receiver: str, *, streams: int, speaking: int, seconds: float, mode: str = "frames", settle: float = 1.0
+    receiver: str,
+    *,
+    streams: int,
+    speaking: int,
+    seconds: float,
+    mode: str = "frames",
+    settle: float = 1.0,
+    calls: Calls | None = None,
 ) -> dict[str, float]:
-    """One receiver with so many streams, of which some speak for so long in real time."""
+    """Measure a receiver with so many streams, of which some speak for so long in real time.
+
+    Context switches, and calls if ``calls`` is given, are counted in the steady part: the second and third quarter.
+    """
     tally = Tally(streams)
     url, close = RECEIVERS[receiver](tally.heard, mode)
     before = memory()
@@ -134,16 +128,25 @@ def measure(
         assert tally.begun.acquire(timeout=60)
     there = memory()
     cpu, began = time.process_time(), time.monotonic()
+    time.sleep(settle + seconds / 4)
+    steady, switches = tally.total, _switches()
+    if calls is not None:
+        calls.active = True
+    time.sleep(seconds / 4)
     # In the middle of it: by then buffers have the size they stay at.
-    time.sleep(settle + seconds / 2)
     middle = memory()
+    time.sleep(seconds / 4)
+    if calls is not None:
+        calls.active = False
+    steady = max(1, tally.total - steady)
+    voluntary, forced = ((now - then) / steady for now, then in zip(_switches(), switches, strict=True))
     for _ in range(streams):
         assert tally.done.acquire(timeout=seconds * 4 + 60)
     spent, wall = time.process_time() - cpu, time.monotonic() - began
     late = memory()
     thread.join(60)
     close()
-    frames = sum(tally.frames.values())
+    frames = tally.total
     transit = [
         there - sent
         for stream, times in told["sent"].items()
@@ -154,6 +157,8 @@ def measure(
         "share": spent / min(wall, told["wall"]),
         "p50": percentile(transit, 50) * 1e3,
         "p99": percentile(transit, 99) * 1e3,
+        "voluntary": voluntary,
+        "forced": forced,
         "lost": float(told["messages"] - frames),
         "sender": told["cpu"],
         "each": (there - before) / streams,
@@ -161,11 +166,41 @@ def measure(
     }
 
 
+def calls_per_frame(
+    receiver: str, *, streams: int = 20, seconds: float = 4.0, root: Path = ROOT
+) -> tuple[float, float, list[tuple[str, float]]]:
+    """Count the function calls that a receiver makes per frame, in a process of its own.
+
+    The count includes resumed generators and coroutines, and the benchmark's own call that notes the frame. It does not depend on
+    the speed of the machine; on a busy machine frames arrive in larger batches, which can only lower it.
+
+    :param streams: number of streams, all of which speak.
+    :param seconds: how long they speak. Calls are counted in the second and third quarter of that time.
+    :param root: the folder that has ``benchmarks`` and ``relay_sync``.
+    :return: calls of Python functions and of C functions, both per frame, and the most frequent functions with their calls per
+        frame, for C functions with the Python function that calls them.
+    :raises RuntimeError: the process failed, or no frame arrived.
+    """
+    given = {"receiver": receiver, "calls": True, "streams": streams, "speaking": streams, "seconds": seconds}
+    found = worker("audio", given, root=root)
+    return found["python"], found["c"], [(name, count) for name, count in found["top"]]
+
+
 def main() -> None:
     """The receiver process."""
     logging.disable(logging.CRITICAL)
     given = json.loads(sys.argv[1])
-    print("figures " + json.dumps(measure(given.pop("receiver"), **given)), flush=True)
+    for hint in hints():
+        print(hint, file=sys.stderr)
+    calls = None
+    if given.pop("calls", False):
+        calls = Calls()
+        calls.install()
+    figures: dict[str, Any] = measure(given.pop("receiver"), **given, calls=calls)
+    if calls is not None:
+        threading.setprofile(None)
+        figures = calls.figures()
+    print("figures " + json.dumps(figures), flush=True)
 
 
 if __name__ == "__main__":
