@@ -270,6 +270,8 @@ class RelayEvent:
         :param payload: ``{"event_type", "timestamp", "params": {...}}``.
         """
         params, event_type, timestamp = payload.get("params"), payload.get("event_type"), payload.get("timestamp")
+        if event_type == cls.TYPE:
+            event_type = cls.TYPE  # one string for all events, rather than one from each frame
         return cls.from_params(
             params if isinstance(params, dict) else {},
             event_type=event_type if type(event_type) is str else _text(event_type) or "",
