@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from . import pairs, plots, report, suite
 from .processes import CERTIFICATE, KEY, helper, worker
@@ -19,19 +20,22 @@ LONG = 500_000
 
 
 def _all(given: argparse.Namespace) -> int:
+    begun = {"when": report.now(), "load": report.load()}
     done = suite.run(suite.QUICK if given.quick else suite.FULL)
-    return _write(given, {"when": report.now(), **done})
+    run = {**begun, "seconds": done.pop("seconds"), "left_out": done.pop("left_out")}
+    return _write(given, {"runs": [run], "machine": report.machine(), **done})
 
 
-def _write(given: argparse.Namespace, done: dict[str, object]) -> int:
+def _write(given: argparse.Namespace, done: dict[str, Any]) -> int:
     # A quick run proves that it works; its figures are not to be kept.
     folder = Path(given.out or (tempfile.mkdtemp(prefix="benchmarks-") if given.quick else Path(__file__).parent))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(json.dumps(done, indent=1), encoding="utf-8")
-    drawn = plots.draw(folder, done["results"])  # type: ignore[arg-type]
+    drawn = plots.draw(folder, done["results"])
     path = report.write(folder, done, drawn)
+    for hint in done["hints"]:
+        print(hint, file=sys.stderr)
     failures = done["failures"]
-    assert isinstance(failures, list)
     for failure in failures:
         print(f"failed: {failure}", file=sys.stderr)
     print(path)
@@ -39,9 +43,9 @@ def _write(given: argparse.Namespace, done: dict[str, object]) -> int:
 
 
 def _report(given: argparse.Namespace) -> int:
-    kept = Path(given.out or Path(__file__).parent) / "results.json"
+    files = given.results or [Path(given.out or Path(__file__).parent) / "results.json"]
     given.quick = False
-    return _write(given, json.loads(kept.read_text(encoding="utf-8")))
+    return _write(given, report.merge([json.loads(file.read_text(encoding="utf-8")) for file in files]))
 
 
 def _tls(given: argparse.Namespace) -> int:
@@ -93,7 +97,10 @@ def main() -> int:
     parser.add_argument("--out", help="folder for RESULTS.md, results.json and the plots")
     parser.set_defaults(run=_all)
     commands = parser.add_subparsers()
-    again = commands.add_parser("report", help="write RESULTS.md and the plots again from results.json")
+    again = commands.add_parser("report", help="write RESULTS.md and the plots again, from one or more results.json")
+    again.add_argument(
+        "results", nargs="*", type=Path, help="results.json of each run; without one, that of the folder"
+    )
     again.add_argument("--out", default=argparse.SUPPRESS)
     again.set_defaults(run=_report)
     tls = commands.add_parser("tls", help="commands over TLS while events flow: how often is the connection lost?")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import resource
 import sys
 import threading
 import time
@@ -75,7 +74,7 @@ class Calls:
             self._seen.append((event, frame.f_code, getattr(argument, "__qualname__", "")))
 
     def figures(self) -> dict[str, Any]:
-        """Return the calls per frame of ``python`` and ``c`` functions, and as ``top`` the most frequent ones.
+        """Return the calls per frame of ``python`` and ``c`` functions, and as ``top`` those of each function.
 
         :raises RuntimeError: no frame arrived while calls were counted.
         """
@@ -86,7 +85,8 @@ class Calls:
         kinds = Counter(event for event, _, _ in self._seen)
         top = [
             (f"{callee} in {_place(code)}" if event == "c_call" else _place(code), count / frames)
-            for (event, code, callee), count in counts.most_common(40)
+            for (event, code, callee), count in counts.most_common()
+            if count / frames >= 0.05
         ]
         return {"python": kinds["call"] / frames, "c": kinds["c_call"] / frames, "top": top}
 
@@ -97,6 +97,8 @@ def _place(code: CodeType) -> str:
 
 def _switches() -> tuple[int, int]:
     """Return the voluntary and the forced context switches of this process so far."""
+    import resource  # not on Windows
+
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_nvcsw, usage.ru_nivcsw
 
@@ -113,7 +115,7 @@ def measure(
 ) -> dict[str, float]:
     """Measure a receiver with so many streams, of which some speak for so long in real time.
 
-    Context switches, and calls if ``calls`` is given, are counted in the steady part: the second and third quarter.
+    Context switches, and calls if ``calls`` is given, are counted in the third quarter, when the streams run steadily.
     """
     tally = Tally(streams)
     url, close = RECEIVERS[receiver](tally.heard, mode)
@@ -128,13 +130,12 @@ def measure(
         assert tally.begun.acquire(timeout=60)
     there = memory()
     cpu, began = time.process_time(), time.monotonic()
-    time.sleep(settle + seconds / 4)
+    # In the middle of it: by then buffers have the size they stay at.
+    time.sleep(settle + seconds / 2)
+    middle = memory()
     steady, switches = tally.total, _switches()
     if calls is not None:
         calls.active = True
-    time.sleep(seconds / 4)
-    # In the middle of it: by then buffers have the size they stay at.
-    middle = memory()
     time.sleep(seconds / 4)
     if calls is not None:
         calls.active = False
@@ -175,10 +176,11 @@ def calls_per_frame(
     the speed of the machine; on a busy machine frames arrive in larger batches, which can only lower it.
 
     :param streams: number of streams, all of which speak.
-    :param seconds: how long they speak. Calls are counted in the second and third quarter of that time.
+    :param seconds: how long they speak. Calls are counted in the third quarter of that time. With less than three seconds,
+        the count includes checks that relay_sync makes in the first second of a stream.
     :param root: the folder that has ``benchmarks`` and ``relay_sync``.
-    :return: calls of Python functions and of C functions, both per frame, and the most frequent functions with their calls per
-        frame, for C functions with the Python function that calls them.
+    :return: calls of Python functions and of C functions, both per frame, and those of each function, the most frequent first.
+        A C function is listed for each Python function that calls it.
     :raises RuntimeError: the process failed, or no frame arrived.
     """
     given = {"receiver": receiver, "calls": True, "streams": streams, "speaking": streams, "seconds": seconds}

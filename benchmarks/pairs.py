@@ -13,14 +13,14 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from attrs import frozen
 
 from . import start
-from .processes import CERTIFICATE, KEY, ROOT, helper, worker
+from .processes import CERTIFICATE, KEY, ROOT, helper
 from .rows import ROWS, Row
-from .suite import Job, Progress
+from .suite import Job, Progress, streams
 
 __all__ = ["Comparison", "compare", "run"]
 
@@ -41,14 +41,13 @@ _JOBS: Final = (
     Job("commands, TLS", "commands", _OURS, {"count": 1000}, secure=True),
     Job("events, TLS", "events", _OURS, {"count": 8_000}, secure=True),
     Job("soak", "soak", _OURS, {"count": 3000, "events_per_second": 500}, secure=True),
+    streams("streams 60", 60, 3.0),
+    streams("streams 500", 500, 3.0),
+    streams("quiet 1000", 1000, 3.0, speaking=100),
+    streams("long 60", 60, 6.0),
+    streams("pieces 500", 500, 3.0, mode="pieces"),
+    Job("function calls", "audio calls", _OURS, {"streams": 20, "seconds": 3.0}),
 )
-_AUDIO: Final[Mapping[str, Mapping[str, Any]]] = {
-    "streams 60": {"receiver": "ours", "streams": 60, "speaking": 60, "seconds": 3.0},
-    "streams 500": {"receiver": "ours", "streams": 500, "speaking": 500, "seconds": 3.0},
-    "quiet 1000": {"receiver": "ours", "streams": 1000, "speaking": 100, "seconds": 3.0},
-    "long 60": {"receiver": "ours", "streams": 60, "speaking": 60, "seconds": 6.0},
-    "pieces 500": {"receiver": "ours", "streams": 500, "speaking": 500, "seconds": 3.0, "mode": "pieces"},
-}
 #: Processes whose median start is one value: a single one varies by a third.
 _STARTS: Final = 5
 
@@ -118,9 +117,7 @@ def _tree(commit: str | None) -> Iterator[Path]:
         yield folder
 
 
-def _once(
-    root: Path, ports: Mapping[bool, int], jobs: Sequence[Job], audio: Mapping[str, Mapping[str, Any]]
-) -> Figures:
+def _once(root: Path, ports: Mapping[bool, int], jobs: Sequence[Job]) -> Figures:
     """Everything once, with the package in a folder."""
     found: Figures = {}
 
@@ -135,16 +132,7 @@ def _once(
         "first call", {"wall": _middle([start.first_call("ours", ports[False], root) for _ in range(_STARTS)], "wall")}
     )
     for job in jobs:
-        given = {
-            "client": "ours",
-            "scenario": job.scenario,
-            "port": ports[job.secure],
-            "ca_file": str(CERTIFICATE) if job.secure else None,
-            "options": dict(job.options),
-        }
-        keep(job.key, worker("worker", given, root=root))
-    for key, options in audio.items():
-        keep(key, worker("audio", dict(options), root=root))
+        keep(job.key, job.measure("ours", ports, root))
     return found
 
 
@@ -158,7 +146,6 @@ def run(
     *,
     pairs: int = 5,
     jobs: Sequence[Job] = _JOBS,
-    audio: Mapping[str, Mapping[str, Any]] = _AUDIO,
     say: Callable[[str], object] = print,
     kept: Path | None = None,
 ) -> int:
@@ -175,7 +162,7 @@ def run(
         _add(series, sides)
     begin = min(pairs, len(known.pairs))
     if begin < pairs:
-        _measure(series, (before, after), range(begin, pairs), jobs, audio, known)
+        _measure(series, (before, after), range(begin, pairs), jobs, known)
     worse = 0
     say(f"{'ratio':>6}  {'95 % interval':<16} {'before':>10} {'after':>10}  row (over 1 is worse)")
     for row in ROWS:
@@ -193,7 +180,6 @@ def _measure(
     commits: tuple[str, str | None],
     numbers: range,
     jobs: Sequence[Job],
-    audio: Mapping[str, Mapping[str, Any]],
     kept: Kept,
 ) -> None:
     """Measure the pairs of these numbers."""
@@ -208,7 +194,7 @@ def _measure(
             # Not always in the same order: a machine that warms up would favor one of the two.
             for side in (0, 1) if pair % 2 == 0 else (1, 0):
                 progress.step(f"pair {pair + 1}: {'after' if side else 'before'}")
-                sides[side].update(_once(trees[side], ports, jobs, audio))
+                sides[side].update(_once(trees[side], ports, jobs))
             kept.write(sides)
             _add(series, sides)
 

@@ -7,27 +7,34 @@ import json
 import os
 import platform
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 from .figures import Series, ratio
-from .rows import ROWS, Judgement, judge
+from .receivers import RECEIVERS
+from .rows import CLIENT_ROWS, RECEIVER_ROWS, Judgement, judge
 
-__all__ = ["now", "soak", "write"]
+__all__ = ["load", "machine", "merge", "now", "soak", "write"]
 
-COLUMNS: Final = ("ours", "ref", "bridge", "bare", "threaded")
+CLIENTS: Final = ("ours", "ref", "bridge", "bare")
 MOST_MEGABYTES: Final = 6
+#: What is a list of sentences in the results of a run.
+_LISTS: Final = ("machine", "hints", "failures")
 HEAD: Final = """# Benchmarks: results
 
-Written by `python -m benchmarks`; what is here comes from one run on one machine. The machine was shared, so ratios say
-more than figures. Each client ran in a process of its own against a server in another process; repetitions were
-interleaved. Figures are medians, with the lowest and highest in brackets.
+Written by `python -m benchmarks`. The machine was shared, so ratios and counts say more than figures. Each client ran in a
+process of its own against a server in another process; repetitions were interleaved. Figures are medians over all runs, with
+the lowest and highest in brackets; a ratio is the median of the ratios of the repetitions.
 
 * **ours**: relay_sync. **ref**: the official `signalwire-sdk` in its own idiom (asyncio). **bridge**: the same as blocking
   programs must use it: its loop in a thread, `run_coroutine_threadsafe(...).result()`, a thread per call. **bare**: stock
-  websocket-client and json. **threaded**: a media receiver on the `websockets` sync API, a thread per connection.
+  websocket-client and json.
+* Media receivers, all of which decode each frame: **threaded**: the `websockets` sync API, a thread per connection.
+  **asyncio**: `websockets.asyncio`. **uvloop**: the same on uvloop. **fastapi**: FastAPI on uvicorn with uvloop. CPU and
+  context switches are those of the receiving process.
 """
 
 
@@ -42,15 +49,32 @@ def machine() -> list[str]:
     except OSError:
         pass
     names = ("relay-sync", "signalwire-sdk", "websocket-client", "websockets", "attrs", "requests")
+    peers = ("uvloop", "fastapi", "uvicorn")
     return [
-        f"* {processor}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}, load {_load()}",
+        f"* {processor}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}",
         f"* {platform.python_implementation()} {platform.python_version()}, {ssl.OPENSSL_VERSION}",
-        "* " + ", ".join(f"{name} {version(name)}" for name in names),
+        "* " + ", ".join(f"{name} {version(name)}" for name in names + peers if name not in peers or find_spec(name)),
     ]
 
 
-def _load() -> str:
-    return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "not known"
+def load() -> float | None:
+    """Return how many processes wanted a CPU in the last minute, or ``None`` if the system does not say."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+def merge(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Join the results of several runs: the values of each figure stand one after another, in the order of the runs.
+
+    What exists once, such as sizes, is from the last run.
+    """
+    results: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for run in runs:
+        for key, clients in run["results"].items():
+            for client, figures in clients.items():
+                for figure, values in figures.items():
+                    results.setdefault(key, {}).setdefault(client, {}).setdefault(figure, []).extend(values)
+    joined = {name: list(dict.fromkeys(text for run in runs for text in run[name])) for name in _LISTS}
+    return {**runs[-1], "runs": [one for run in runs for one in run["runs"]], "results": results, **joined}
 
 
 def _cell(series: Series | None, digits: int) -> str:
@@ -64,7 +88,9 @@ def _cell(series: Series | None, digits: int) -> str:
 
 def _verdict(found: Judgement) -> str:
     if found.met is None:
-        return "not measured" if found.words and "ours" not in found.cells else ""
+        if not found.words:
+            return ""
+        return "not judged" if "ours" in found.cells else "not measured"
     if found.met:
         return "met"
     assert found.distance is not None
@@ -74,12 +100,12 @@ def _verdict(found: Judgement) -> str:
     return f"**missed** by {over:.{0 if over >= 10 else 1}f} %"
 
 
-def _ratios(found: Judgement) -> str:
+def _ratios(found: Judgement, columns: Sequence[str]) -> str:
     ours = found.cells.get("ours")
     if ours is None:
         return ""
     told = []
-    for name in ("ref", "bridge", "bare", "threaded"):
+    for name in columns[1:]:
         other = found.cells.get(name)
         if other is not None and other.median:
             paired = ratio(ours, other)
@@ -87,14 +113,16 @@ def _ratios(found: Judgement) -> str:
     return ", ".join(told)
 
 
-def table(judgements: list[Judgement]) -> list[str]:
+def table(judgements: list[Judgement], columns: Sequence[str]) -> list[str]:
     """The rows, as Markdown."""
-    lines = ["| | " + " | ".join(COLUMNS) + " | ours is | to reach | |", "|---" * (len(COLUMNS) + 4) + "|"]
+    lines = ["| | " + " | ".join(columns) + " | ours is | to reach | |", "|---" * (len(columns) + 4) + "|"]
     for found in judgements:
         row = found.row
         title = f"{row.title}, {row.unit}" if row.unit else row.title
-        cells = [_cell(found.cells.get(name), row.digits) for name in COLUMNS]
-        lines.append(f"| {title} | {' | '.join(cells)} | {_ratios(found)} | {found.words} | {_verdict(found)} |")
+        cells = [_cell(found.cells.get(name), row.digits) for name in columns]
+        lines.append(
+            f"| {title} | {' | '.join(cells)} | {_ratios(found, columns)} | {found.words} | {_verdict(found)} |"
+        )
     return lines
 
 
@@ -106,21 +134,21 @@ def sizes(found: Mapping[str, Any]) -> list[str]:
     number = "met" if ours["distributions"] <= 8 else "**missed**"
     share = f"{ours['megabytes'] / ref['megabytes']:.2f} x ref"
     return [
-        f"| installed size with all that is needed, MB | {ours['megabytes']:.1f} | {ref['megabytes']:.0f} | | | | {share} "
+        f"| installed size with all that is needed, MB | {ours['megabytes']:.1f} | {ref['megabytes']:.0f} | | | {share} "
         f"| <= {MOST_MEGABYTES} MB | {weight} |",
-        f"| distributions installed | {ours['distributions']} | {ref['distributions']} | | | | | <= 8 | {number} |",
+        f"| distributions installed | {ours['distributions']} | {ref['distributions']} | | | | <= 8 | {number} |",
     ]
 
 
 def servers(results: Mapping[str, Any]) -> list[str]:
     """How busy the other process was: the limit was elsewhere."""
-    lines = ["| share of a core that the server took | " + " | ".join(COLUMNS[:4]) + " |", "|---" * 5 + "|"]
+    lines = ["| share of a core that the server took | " + " | ".join(CLIENTS) + " |", "|---" * 5 + "|"]
     for key, clients in results.items():
         shares = {
             name: Series(tuple(figures["server"])).median for name, figures in clients.items() if "server" in figures
         }
         if shares and not key.startswith("growth"):
-            told = [f"{shares[name]:.2f}" if name in shares else "" for name in COLUMNS[:4]]
+            told = [f"{shares[name]:.2f}" if name in shares else "" for name in CLIENTS]
             lines.append(f"| {key} | {' | '.join(told)} |")
     senders = [
         f"{key}: {clients['ours']['sender'][0]:.2f}"
@@ -144,14 +172,23 @@ def soak(found: Mapping[str, Any]) -> str:
     )
 
 
+def _described(one: Mapping[str, Any]) -> str:
+    """One of the runs, as a sentence."""
+    load = "" if one["load"] is None else f", load {one['load']:.1f} at the start"
+    short = f", {one['left_out']} repetitions left out for lack of time" if one["left_out"] else ""
+    return f"Run of {one['when']}, {one['seconds']:.0f} s{load}{short}."
+
+
 def write(folder: Path, run: Mapping[str, Any], plots: list[tuple[str, str]]) -> Path:
     """Write the file into a folder; the plots are there already, as titles and file names."""
     results = run["results"]
-    judgements = [judge(row, results) for row in ROWS]
-    missed = [found for found in judgements if found.met is False]
-    short = f", {run['left_out']} repetitions left out for lack of time" if run["left_out"] else ""
-    lines = [HEAD, f"Run of {run['when']}, {run['seconds']:.0f} s{short}.", "", *machine(), "", "## Table", ""]
-    lines += [*table(judgements), *sizes(run["sizes"]), ""]
+    clients = [judge(row, results) for row in CLIENT_ROWS]
+    receivers = [judge(row, results) for row in RECEIVER_ROWS]
+    missed = [found for found in clients + receivers if found.met is False]
+    lines = [HEAD, *(f"* {_described(one)}" for one in run["runs"]), *run["machine"], ""]
+    lines += [*(f"{text}\n" for text in run["hints"]), "## Table", ""]
+    lines += [*table(clients, CLIENTS), *sizes(run["sizes"]), ""]
+    lines += ["## Media receivers", "", *table(receivers, tuple(RECEIVERS)), ""]
     kept = Path(__file__).with_name("soak.json")
     if kept.exists():
         lines += [f"The last long soak: {soak(json.loads(kept.read_text(encoding='utf-8')))}.", ""]

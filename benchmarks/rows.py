@@ -9,16 +9,19 @@ from attrs import field, frozen
 
 from .figures import Series, ratio
 
-__all__ = ["ROWS", "Judgement", "Row", "judge"]
+__all__ = ["CLIENT_ROWS", "RECEIVER_ROWS", "ROWS", "Judgement", "Row", "judge"]
 
 
 @frozen(kw_only=True)
 class Row:
     """One line of the table.
 
-    :ivar clients: who is shown, by the column. :ivar over: a client whose figure is taken off everybody's.
-    :ivar factor: and :ivar opponent: what is to be reached as a multiple of an opponent's figure; :ivar absolute: or as
-        such; where both are given, either will do.
+    :ivar scenario: and :ivar figure: where the results have it, for each client.
+    :ivar over: a client whose figure is subtracted from all others.
+    :ivar against: the targets that are multiples of another client's figure, by client. All of them must be met.
+    :ivar absolute: a target in the row's own unit, which must be met, too.
+    :ivar calm: a client and a figure of it: the absolute target counts only for repetitions in which that client stays below. At
+        other times the machine was too busy to say anything.
     """
 
     title: str
@@ -26,13 +29,11 @@ class Row:
     figure: str
     unit: str
     more_is_better: bool = False
-    columns: Mapping[str, str] = field(factory=lambda: {name: name for name in ("ours", "ref", "bridge", "bare")})
     over: str = ""
-    factor: float = 1.0
-    opponent: str = ""
+    against: Mapping[str, float] = field(factory=dict)
     absolute: float | None = None
+    calm: tuple[str, float] | None = None
     digits: int = 2
-    note: str = ""
 
 
 @frozen
@@ -41,9 +42,10 @@ class Judgement:
 
     row: Row
     cells: dict[str, Series]
+    #: The target that ours is farthest from, in the row's unit.
     goal: float | None
     words: str
-    #: How far ours is from the goal, as a multiple of it: over 1 is a miss.
+    #: How far ours is from that target, as a multiple of it: over 1 is a miss.
     distance: float | None
 
     @property
@@ -51,9 +53,7 @@ class Judgement:
         return None if self.distance is None else self.distance <= 1.0
 
 
-_OURS: Final = {"ours": "ours"}
-
-ROWS: Final = (
+CLIENT_ROWS: Final = (
     Row(
         title="`import`, over a bare interpreter",
         scenario="import",
@@ -69,7 +69,7 @@ ROWS: Final = (
         scenario="first call",
         figure="wall",
         unit="ms",
-        opponent="bare",
+        against={"bare": 1},
         digits=0,
     ),
     Row(
@@ -78,12 +78,11 @@ ROWS: Final = (
         figure="rate",
         unit="per s",
         more_is_better=True,
-        factor=1.5,
-        opponent="ref",
+        against={"ref": 1.5},
         digits=0,
     ),
-    Row(title="their latency, p50", scenario="commands", figure="p50", unit="ms", factor=0.7, opponent="ref", digits=3),
-    Row(title="their latency, p99", scenario="commands", figure="p99", unit="ms", factor=0.7, opponent="ref", digits=3),
+    Row(title="their latency, p50", scenario="commands", figure="p50", unit="ms", against={"ref": 0.7}, digits=3),
+    Row(title="their latency, p99", scenario="commands", figure="p99", unit="ms", against={"ref": 0.7}, digits=3),
     Row(title="CPU per sequential command", scenario="commands", figure="cpu", unit="us", digits=0),
     Row(
         title="64 callers at once, commands",
@@ -91,8 +90,7 @@ ROWS: Final = (
         figure="rate",
         unit="per s",
         more_is_better=True,
-        factor=1.5,
-        opponent="bridge",
+        against={"bridge": 1.5},
         digits=0,
     ),
     Row(
@@ -101,8 +99,7 @@ ROWS: Final = (
         figure="rate",
         unit="per s",
         more_is_better=True,
-        factor=3,
-        opponent="ref",
+        against={"ref": 3},
         digits=0,
     ),
     Row(title="CPU per event", scenario="events", figure="cpu", unit="us", absolute=20, digits=1),
@@ -111,10 +108,15 @@ ROWS: Final = (
         scenario="calls",
         figure="seconds",
         unit="s",
-        opponent="ref",
+        against={"ref": 1},
     ),
     Row(
-        title="peak memory over base for that", scenario="calls", figure="peak", unit="MB", opponent="bridge", digits=1
+        title="peak memory over base for that",
+        scenario="calls",
+        figure="peak",
+        unit="MB",
+        against={"bridge": 1},
+        digits=1,
     ),
     Row(title="CPU per such call", scenario="calls", figure="cpu", unit="us", digits=0),
     Row(
@@ -140,8 +142,7 @@ ROWS: Final = (
         figure="rate",
         unit="per s",
         more_is_better=True,
-        factor=1.5,
-        opponent="ref",
+        against={"ref": 1.5},
         digits=0,
     ),
     Row(
@@ -150,8 +151,7 @@ ROWS: Final = (
         figure="rate",
         unit="per s",
         more_is_better=True,
-        factor=3,
-        opponent="ref",
+        against={"ref": 3},
         digits=0,
     ),
     Row(
@@ -162,22 +162,72 @@ ROWS: Final = (
         absolute=0,
         digits=0,
     ),
+)
+
+
+def _shared(count: int, against: Mapping[str, float], *, absolute: float | None = None) -> tuple[Row, ...]:
+    """Rows of a number of streams with which every receiver is measured."""
+    scenario = f"streams {count}"
+    calm = None if absolute is None else ("asyncio", 30.0)
+    return (
+        Row(
+            title=f"receiver: CPU per frame, {count} streams",
+            scenario=scenario,
+            figure="cpu",
+            unit="us",
+            against=against,
+            digits=0,
+        ),
+        Row(title=f"receiver: transit p50, {count} streams", scenario=scenario, figure="p50", unit="ms", digits=1),
+        Row(
+            title=f"receiver: transit p99, {count} streams",
+            scenario=scenario,
+            figure="p99",
+            unit="ms",
+            absolute=absolute,
+            calm=calm,
+            digits=1,
+        ),
+        Row(
+            title=f"receiver: voluntary context switches per frame, {count} streams",
+            scenario=scenario,
+            figure="voluntary",
+            unit="",
+        ),
+        Row(
+            title=f"receiver: forced context switches per frame, {count} streams",
+            scenario=scenario,
+            figure="forced",
+            unit="",
+        ),
+    )
+
+
+#: Targets are ratios and counts: how long a frame takes says little about another machine.
+RECEIVER_ROWS: Final = (
+    *_shared(60, {"asyncio": 0.65, "uvloop": 1.1, "threaded": 0.45}),
+    *_shared(300, {"asyncio": 0.8, "uvloop": 1.5}, absolute=20),
     Row(
-        title="receiver: CPU per frame, 60 streams",
-        scenario="streams 60",
-        figure="cpu",
-        unit="us",
-        columns={"ours": "ours", "threaded": "threaded 60"},
+        title="receiver: calls of Python functions per frame, 20 streams",
+        scenario="function calls",
+        figure="python",
+        unit="",
+        absolute=16,
+        digits=1,
+    ),
+    Row(
+        title="receiver: calls of C functions per frame, 20 streams",
+        scenario="function calls",
+        figure="c",
+        unit="",
         absolute=30,
-        digits=0,
+        digits=1,
     ),
     Row(
         title="receiver: CPU per frame, 500 streams",
         scenario="streams 500",
         figure="cpu",
         unit="us",
-        columns=_OURS,
-        absolute=30,
         digits=0,
     ),
     Row(
@@ -185,16 +235,12 @@ ROWS: Final = (
         scenario="streams 500",
         figure="share",
         unit="cores",
-        columns=_OURS,
-        absolute=0.75,
     ),
     Row(
         title="receiver: transit p99, 500 streams",
         scenario="streams 500",
         figure="p99",
         unit="ms",
-        columns=_OURS,
-        absolute=20,
         digits=1,
     ),
     Row(
@@ -202,7 +248,6 @@ ROWS: Final = (
         scenario="streams 500",
         figure="lost",
         unit="",
-        columns=_OURS,
         absolute=0,
         digits=0,
     ),
@@ -211,7 +256,6 @@ ROWS: Final = (
         scenario="pieces 500",
         figure="share",
         unit="cores",
-        columns=_OURS,
         digits=2,
     ),
     Row(
@@ -219,7 +263,6 @@ ROWS: Final = (
         scenario="quiet 1000",
         figure="lost",
         unit="",
-        columns=_OURS,
         absolute=0,
         digits=0,
     ),
@@ -228,8 +271,6 @@ ROWS: Final = (
         scenario="quiet 1000",
         figure="p99",
         unit="ms",
-        columns=_OURS,
-        absolute=20,
         digits=1,
     ),
     Row(
@@ -237,7 +278,6 @@ ROWS: Final = (
         scenario="quiet 1000",
         figure="each",
         unit="KiB",
-        columns=_OURS,
         digits=1,
     ),
     Row(
@@ -245,39 +285,51 @@ ROWS: Final = (
         scenario="long 60",
         figure="grown",
         unit="KiB",
-        columns=_OURS,
         absolute=2,
         digits=1,
     ),
 )
 
+ROWS: Final = CLIENT_ROWS + RECEIVER_ROWS
+
 
 def judge(row: Row, results: Mapping[str, Any]) -> Judgement:
-    """Look a row up in the results and compare it with what is to be reached."""
-    cells = {}
-    for client, scenario in row.columns.items():
-        key = row.scenario if scenario == client else scenario
-        values = results.get(key, {}).get(client, {}).get(row.figure)
-        if values:
-            cells[client] = _over(Series(tuple(values)), row, results)
+    """Look a row up in the results and compare it with its targets."""
+    cells = {
+        client: _over(Series(tuple(figures[row.figure])), row, results)
+        for client, figures in results.get(row.scenario, {}).items()
+        if figures.get(row.figure)
+    }
     sign = ">=" if row.more_is_better else "<="
     ours = cells.get("ours")
     words = []
     found: list[tuple[float, float]] = []  # distance and goal
-    if row.absolute is not None:
-        words.append(f"{sign} {row.absolute:g} {row.unit}".strip())
-        if ours is not None:
-            found.append((_distance(ours.median, row.absolute, row.more_is_better), row.absolute))
-    if row.opponent:
-        words.append(f"{sign} {row.factor:g} x {row.opponent}" if row.factor != 1 else f"{sign} {row.opponent}")
-        theirs = cells.get(row.opponent)
+    for opponent, factor in row.against.items():
+        words.append(f"{sign} {factor:g} x {opponent}" if factor != 1 else f"{sign} {opponent}")
+        theirs = cells.get(opponent)
         if ours is not None and theirs is not None:
             # By pairs that were measured next to each other: the machine may have been busier at other times.
             paired = ratio(ours, theirs)
-            distance = _distance(paired.median, row.factor, row.more_is_better)
-            found.append((distance, theirs.median * row.factor))
-    closest, goal = min(found, default=(None, None), key=lambda one: one[0] or 0.0)
-    return Judgement(row, cells, goal, " or ".join(words), closest)
+            found.append((_distance(paired.median, factor, row.more_is_better), theirs.median * factor))
+        elif ours is not None:
+            words[-1] += " (not measured)"
+    if row.absolute is not None:
+        words.append(f"{sign} {row.absolute:g} {row.unit}".strip())
+        if row.calm is not None:
+            words[-1] += " where {} < {:g}".format(*row.calm)
+            ours = _calm(ours, cells.get(row.calm[0]), row.calm[1])
+        if ours is not None:
+            found.append((_distance(ours.median, row.absolute, row.more_is_better), row.absolute))
+    farthest, goal = max(found, default=(None, None), key=lambda one: one[0] or 0.0)
+    return Judgement(row, cells, goal, ", ".join(words), farthest)
+
+
+def _calm(ours: Series | None, theirs: Series | None, limit: float) -> Series | None:
+    """Our figures of the repetitions in which theirs were below the limit."""
+    if ours is None or theirs is None:
+        return None
+    values = tuple(own for own, other in zip(ours.values, theirs.values, strict=False) if other < limit)
+    return Series(values) if values else None
 
 
 def _distance(value: float, goal: float, more_is_better: bool) -> float:

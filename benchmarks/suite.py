@@ -5,14 +5,17 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import evolve, frozen
 
 from . import size, start
-from .processes import CERTIFICATE, KEY, helper, worker
+from .audio import calls_per_frame
+from .processes import CERTIFICATE, KEY, ROOT, helper, worker
+from .receivers import RECEIVERS, hints, missing
 
-__all__ = ["FULL", "QUICK", "Plan", "Results", "run"]
+__all__ = ["FULL", "QUICK", "Job", "Plan", "Progress", "Results", "run", "streams"]
 
 #: Scenario, client, figure: the values, one of each repetition.
 Results = dict[str, dict[str, dict[str, list[float]]]]
@@ -22,11 +25,18 @@ Note = Callable[[str, str, Callable[[], Mapping[str, float]]], None]
 
 EVERY: Final = ("ours", "ref", "bridge", "bare")
 SDKS: Final = ("ours", "ref", "bridge")
+#: Receivers whose function calls are counted. Those of uvloop are mostly not functions of the interpreter.
+COUNTED: Final = ("ours", "threaded", "asyncio")
 
 
 @frozen
 class Job:
-    """One scenario and who takes part. ``key`` is its name in the results."""
+    """One scenario and who takes part.
+
+    :ivar key: its name in the results.
+    :ivar scenario: a scenario of :mod:`benchmarks.scenarios`; ``audio`` for the receivers of :mod:`benchmarks.receivers`;
+        ``audio calls`` for their function calls.
+    """
 
     key: str
     scenario: str
@@ -35,17 +45,36 @@ class Job:
     repetitions: int = 5
     secure: bool = False
 
+    def measure(self, client: str, ports: Mapping[bool, int], root: Path = ROOT) -> dict[str, float]:
+        """Measure one of the clients.
+
+        :param ports: the servers' ports, without and with TLS.
+        :param root: the folder that has ``benchmarks`` and ``relay_sync``.
+        """
+        if self.scenario == "audio":
+            return worker("audio", {"receiver": client, **self.options}, root=root)
+        if self.scenario == "audio calls":
+            python, c, _ = calls_per_frame(client, root=root, **self.options)
+            return {"python": python, "c": c}
+        given = {
+            "client": client,
+            "scenario": self.scenario,
+            "port": ports[self.secure],
+            "ca_file": str(CERTIFICATE) if self.secure else None,
+            "options": dict(self.options),
+        }
+        return worker("worker", given, root=root)
+
 
 @frozen
 class Plan:
-    """How much of everything. ``audio`` lists what :mod:`benchmarks.audio` is given, by name in the results.
+    """How much of everything.
 
     :ivar budget: seconds after which nothing is repeated any more; everything is measured at least once.
     """
 
     jobs: tuple[Job, ...]
     starts: int
-    audio: Mapping[str, Mapping[str, Any]] = field(factory=dict)
     budget: float = 480.0
 
 
@@ -56,11 +85,18 @@ def _growth(counts: tuple[int, ...], repetitions: int) -> tuple[Job, ...]:
     )
 
 
-def _streams(counts: tuple[int, ...], seconds: float) -> dict[str, dict[str, Any]]:
-    return {
-        f"streams {count}": {"receiver": "ours", "streams": count, "speaking": count, "seconds": seconds}
-        for count in counts
-    }
+def streams(
+    key: str,
+    count: int,
+    seconds: float,
+    *,
+    receivers: tuple[str, ...] = ("ours",),
+    repetitions: int = 1,
+    **options: Any,
+) -> Job:
+    """Streams of which all speak, unless ``speaking`` is among the options."""
+    given = {"streams": count, "speaking": count, "seconds": seconds, **options}
+    return Job(key, "audio", receivers, given, repetitions)
 
 
 FULL: Final = Plan(
@@ -76,15 +112,15 @@ FULL: Final = Plan(
         Job("events, TLS", "events", EVERY, {"count": 20_000}, 3, secure=True),
         Job("soak", "soak", ("ours",), {"count": 20_000, "events_per_second": 500}, 1, secure=True),
         *_growth((100, 200, 500, 2000, 5000), 2),
+        streams("streams 60", 60, 4.0, receivers=tuple(RECEIVERS), repetitions=3),
+        streams("streams 300", 300, 4.0, receivers=tuple(RECEIVERS), repetitions=3),
+        *(streams(f"streams {count}", count, 4.0) for count in (10, 120, 500, 600)),
+        streams("quiet 1000", 1000, 4.0, speaking=100),
+        streams("long 60", 60, 12.0),
+        streams("pieces 500", 500, 4.0, mode="pieces"),
+        Job("function calls", "audio calls", COUNTED, {"streams": 20, "seconds": 4.0}, 1),
     ),
     starts=10,
-    audio={
-        **_streams((10, 60, 120, 250, 500, 600), 4.0),
-        "threaded 60": {"receiver": "threaded", "streams": 60, "speaking": 60, "seconds": 4.0},
-        "quiet 1000": {"receiver": "ours", "streams": 1000, "speaking": 100, "seconds": 4.0},
-        "long 60": {"receiver": "ours", "streams": 60, "speaking": 60, "seconds": 12.0},
-        "pieces 500": {"receiver": "ours", "streams": 500, "speaking": 500, "seconds": 4.0, "mode": "pieces"},
-    },
 )
 
 #: Small enough for every change; the figures mean nothing.
@@ -101,15 +137,15 @@ QUICK: Final = Plan(
         Job("events, TLS", "events", ("ours",), {"count": 200}, 1, secure=True),
         Job("soak", "soak", ("ours",), {"count": 200, "events_per_second": 100}, 1, secure=True),
         *_growth((10, 20), 1),
+        streams("streams 60", 3, 0.5, receivers=tuple(RECEIVERS), settle=0.2),
+        streams("streams 300", 4, 0.5, receivers=tuple(RECEIVERS), settle=0.2),
+        streams("streams 500", 4, 0.5, settle=0.2),
+        streams("quiet 1000", 4, 0.5, speaking=2, settle=0.2),
+        streams("long 60", 2, 0.6, settle=0.2),
+        streams("pieces 500", 2, 0.6, mode="pieces", settle=0.2),
+        Job("function calls", "audio calls", COUNTED, {"streams": 2, "seconds": 1.0}, 1),
     ),
     starts=1,
-    audio={
-        **_streams((2, 4), 0.5),
-        "threaded 60": {"receiver": "threaded", "streams": 2, "speaking": 2, "seconds": 0.5},
-        "quiet 1000": {"receiver": "ours", "streams": 4, "speaking": 2, "seconds": 0.5},
-        "long 60": {"receiver": "ours", "streams": 2, "speaking": 2, "seconds": 0.6},
-        "pieces 500": {"receiver": "ours", "streams": 2, "speaking": 2, "seconds": 0.6, "mode": "pieces"},
-    },
 )
 
 
@@ -135,11 +171,15 @@ class Progress:
 
 
 def run(plan: Plan) -> dict[str, Any]:
-    """Run it all. A scenario that fails with a client is noted under ``failures`` and does not end the run."""
+    """Run it all. A scenario that fails with a client is noted under ``failures`` and does not end the run.
+
+    Receivers that need a package that is not installed are left out, and ``hints`` says what to install.
+    """
     results: Results = {}
     failures: list[str] = []
-    total = sum(len(job.clients) * job.repetitions for job in plan.jobs)
-    total += plan.starts * (len(start.IMPORTS) + len(start.FIRST_CALL)) + len(plan.audio)
+    jobs = [evolve(job, clients=tuple(name for name in job.clients if not missing(name))) for job in plan.jobs]
+    total = sum(len(job.clients) * job.repetitions for job in jobs)
+    total += plan.starts * (len(start.IMPORTS) + len(start.FIRST_CALL))
     progress = Progress(total)
 
     def note(key: str, client: str, measure: Callable[[], Mapping[str, float]]) -> None:
@@ -159,33 +199,30 @@ def run(plan: Plan) -> dict[str, Any]:
     with helper("server") as plain, helper("server", "--tls", str(CERTIFICATE), str(KEY)) as secure:
         ports = {False: int(plain), True: int(secure)}
         _starts(plan, ports[False], note)
-        for repetition in range(max((job.repetitions for job in plan.jobs), default=0)):
-            for job in plan.jobs:
+        for repetition in range(max((job.repetitions for job in jobs), default=0)):
+            for job in jobs:
                 if repetition >= job.repetitions:
                     continue
                 if repetition and progress.spent > plan.budget:
                     left_out += 1
                     continue
-                _side_by_side(job, repetition, ports[job.secure], note)
-            if repetition == 0:
-                for key, options in plan.audio.items():
-                    note(key, options["receiver"], lambda options=options: worker("audio", dict(options)))  # type: ignore[misc]
+                _side_by_side(job, repetition, ports, note)
     sizes = {"ours": size.installed("relay-sync"), "ref": size.installed("signalwire-sdk")}
-    return {"results": results, "failures": failures, "sizes": sizes, "seconds": progress.spent, "left_out": left_out}
+    return {
+        "results": results,
+        "failures": failures,
+        "hints": hints(),
+        "sizes": sizes,
+        "seconds": progress.spent,
+        "left_out": left_out,
+    }
 
 
-def _side_by_side(job: Job, repetition: int, port: int, note: Note) -> None:
+def _side_by_side(job: Job, repetition: int, ports: Mapping[bool, int], note: Note) -> None:
     """One scenario with each of its clients, and not always in the same order."""
     turn = repetition % len(job.clients)
     for client in job.clients[turn:] + job.clients[:turn]:
-        given = {
-            "client": client,
-            "scenario": job.scenario,
-            "port": port,
-            "ca_file": str(CERTIFICATE) if job.secure else None,
-            "options": dict(job.options),
-        }
-        note(job.key, client, lambda given=given: worker("worker", given))  # type: ignore[misc]
+        note(job.key, client, lambda client=client: job.measure(client, ports))  # type: ignore[misc]
 
 
 def _starts(plan: Plan, port: int, note: Note) -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks import pairs
+from benchmarks import pairs, receivers, report
+from benchmarks.audio import calls_per_frame
 from benchmarks.figures import Series, percentile, ratio
-from benchmarks.rows import ROWS, Row, judge
-from benchmarks.suite import Job
+from benchmarks.processes import worker
+from benchmarks.rows import ROWS, Judgement, Row, judge
+from benchmarks.suite import COUNTED, Job
 from tests.support import ROOT
 
 
@@ -39,13 +43,65 @@ def test_ratios_are_made_of_neighbours() -> None:
 
 def test_more_is_better_and_less_is_better() -> None:
     results = {"commands": {"ours": {"rate": [90.0], "p50": [2.0]}, "ref": {"rate": [100.0], "p50": [4.0]}}}
-    rate = Row(title="", scenario="commands", figure="rate", unit="", more_is_better=True, factor=1.5, opponent="ref")
+    rate = Row(title="", scenario="commands", figure="rate", unit="", more_is_better=True, against={"ref": 1.5})
     judged = judge(rate, results)
     assert (judged.goal, judged.met) == (150.0, False)
     assert judged.distance == pytest.approx(150 / 90)
-    p50 = Row(title="", scenario="commands", figure="p50", unit="", factor=0.7, opponent="ref")
+    p50 = Row(title="", scenario="commands", figure="p50", unit="", against={"ref": 0.7})
     assert judge(p50, results).met is True
     assert judge(Row(title="", scenario="cut", figure="seconds", unit="", absolute=0.1), results).met is None
+
+
+def test_a_row_with_several_targets_is_as_far_as_from_the_farthest() -> None:
+    row = Row(title="", scenario="streams 60", figure="cpu", unit="us", against={"asyncio": 0.5, "uvloop": 1})
+    results = {"streams 60": {"ours": {"cpu": [20.0]}, "asyncio": {"cpu": [50.0]}, "uvloop": {"cpu": [16.0]}}}
+    judged = judge(row, results)
+    assert (judged.words, judged.goal, judged.distance) == ("<= 0.5 x asyncio, <= uvloop", 16.0, 1.25)
+    del results["streams 60"]["uvloop"]
+    judged = judge(row, results)
+    assert (judged.words, judged.met) == ("<= 0.5 x asyncio, <= uvloop (not measured)", True)
+
+
+def test_repetitions_on_a_busy_machine_do_not_count() -> None:
+    row = Row(
+        title="", scenario="streams 300", figure="p99", unit="ms", absolute=20, calm=("asyncio", 30.0), against={}
+    )
+
+    def judged(ours: list[float], theirs: list[float]) -> Judgement:
+        return judge(row, {"streams 300": {"ours": {"p99": ours}, "asyncio": {"p99": theirs}}})
+
+    assert judged([50.0, 10.0, 60.0], [31.0, 29.0, 40.0]).met is True
+    assert judged([10.0, 25.0], [31.0, 29.0]).met is False
+    assert judged([50.0], [30.0]).met is None
+    assert judged([50.0], [30.0]).words == "<= 20 ms where asyncio < 30"
+
+
+def test_two_runs_become_one() -> None:
+    def run(when: str, values: list[float], machine: str) -> dict[str, Any]:
+        results = {"streams 60": {"ours": {"cpu": values}}}
+        return {
+            "runs": [{"when": when}],
+            "results": results,
+            "machine": ["CPython", machine],
+            "hints": [],
+            "failures": [f"failed {when}"],
+            "sizes": {when: 1},
+        }
+
+    both = report.merge([run("in the morning", [1.0], "one"), run("at night", [2.0, 3.0], "another")])
+    assert both["results"] == {"streams 60": {"ours": {"cpu": [1.0, 2.0, 3.0]}}}
+    assert both["runs"] == [{"when": "in the morning"}, {"when": "at night"}]
+    assert both["machine"] == ["CPython", "one", "another"]
+    assert both["failures"] == ["failed in the morning", "failed at night"]
+    assert both["sizes"] == {"at night": 1}
+    assert report.merge([both]) == both
+
+
+def test_a_receiver_that_cannot_run_is_left_out_with_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "uvloop" else object())
+    assert [name for name in receivers.RECEIVERS if receivers.missing(name)] == ["uvloop", "fastapi"]
+    found = receivers.hints()
+    assert 'uvloop was left out, because uvloop is not installed: pip install -e ".[bench]"' in found
 
 
 def test_what_may_not_happen_at_all_is_missed_by_one() -> None:
@@ -153,7 +209,7 @@ def test_a_line_that_is_no_pair_is_named(tmp_path: Path, line: str) -> None:
 def test_two_commits_are_measured_in_turns() -> None:
     said: list[str] = []
     job = Job("commands", "commands", ("ours",), {"count": 50})
-    pairs.run("HEAD", None, pairs=2, jobs=[job], audio={}, say=said.append)
+    pairs.run("HEAD", None, pairs=2, jobs=[job], say=said.append)
     assert any("sequential commands (per s)" in line for line in said)
     assert any("first call" in line for line in said)
     assert not any("streams" in line for line in said)
@@ -168,13 +224,42 @@ def test_every_scenario_runs_with_every_client(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     assert not found["failures"]
     for row in ROWS:
-        scenario = "streams 2" if row.scenario.startswith("streams ") else row.scenario
-        assert found["results"][scenario]["ours"][row.figure], row.title
+        for client in ["ours", *(name for name in row.against if name in receivers.RECEIVERS)]:
+            if not receivers.missing(client):
+                assert found["results"][row.scenario][client][row.figure], row.title
+    for text in found["hints"]:
+        assert text in done.stderr
     for name in ("throughput.svg", "latency.svg", "calls.svg", "streams.svg"):
         assert (tmp_path / name).stat().st_size > 1000
     text = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
     for row in ROWS:
         assert row.title in text
+    both = [sys.executable, "-m", "benchmarks", "report", *[str(tmp_path / "results.json")] * 2]
+    subprocess.run([*both, "--out", str(tmp_path / "both")], cwd=ROOT, check=True, timeout=60)
+    assert (tmp_path / "both" / "RESULTS.md").read_text(encoding="utf-8").count("* Run of ") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("receiver", [*receivers.RECEIVERS, "pieces"])
+def test_every_receiver_gets_every_frame(receiver: str) -> None:
+    lacking = receivers.missing(receiver)
+    if lacking and not (os.environ.get("CI") or os.environ.get("RELAY_TESTS_REQUIRE")):
+        pytest.skip(f"{', '.join(lacking)}: the extra bench has it")
+    name, mode = ("ours", "pieces") if receiver == "pieces" else (receiver, "frames")
+    given = {"receiver": name, "mode": mode, "streams": 2, "speaking": 2, "seconds": 0.4, "settle": 0.2}
+    found = worker("audio", given)
+    assert found["lost"] == 0
+    assert found["voluntary"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("receiver", COUNTED)
+def test_calls_per_frame_are_counted(receiver: str) -> None:
+    python, c, top = calls_per_frame(receiver, streams=2, seconds=0.6)
+    assert python > 1
+    assert c > 1
+    assert ("Tally.heard (audio.py)", 1.0) in top
 
 
 @pytest.mark.slow
