@@ -59,6 +59,7 @@ REMEMBERED_EVENTS: Final = 200
 READER_LIMIT: Final = 10_000
 #: The conferences of most calls. Python makes a new object of 216 bytes for each empty ``frozenset``.
 _NO_CONFERENCES: Final[frozenset[str]] = frozenset()
+_NO_LISTENERS: Final[Mapping[str, tuple[Handler, ...]]] = {}
 
 
 class CallLink(Protocol[C_contra]):
@@ -219,7 +220,7 @@ class CallCore(Generic[C]):
         self.lock: threading.RLock = threading.RLock()
         self.reached: dict[str, CallStateEvent] = {}
         self.operations: dict[str, RunningAction] = {}
-        self.listeners: dict[str, tuple[Handler, ...]] = {}
+        self.listeners: Mapping[str, tuple[Handler, ...]] = _NO_LISTENERS
         self.readers: tuple[weakref.ref[Mailbox[RelayEvent]], ...] = ()
         self.history: list[notebook_html.Moment] = (
             [notebook_html.Moment(time.time(), EVENT_CALL_STATE, state)] if state else []

@@ -40,7 +40,7 @@ class Command:
 
     :ivar id: frame ID.
     :ivar method: RELAY method.
-    :ivar text: serialized frame, which has been validated.
+    :ivar text: serialized frame, which has been validated; ``""`` once it has been sent, unless it may be sent again.
     :ivar deadline: time after which the command is no longer sent.
     :ivar patience: maximum time to wait for the reply, in seconds, counted from the last byte written.
     :ivar moved_at: monotonic time at which the last byte was written or, before that, at which the outbox last made

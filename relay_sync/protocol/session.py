@@ -603,6 +603,8 @@ class Session:
         self._pending[command.id] = command
         command.moved_at = now
         self._effects.append(Send(command.text, command))
+        if not (command.idempotent or command.promised):
+            command.text = ""  # it is never sent again, but the command is kept until the reply arrives
 
     def _thin_out(self, now: float) -> None:
         """Remove expired commands that no caller will withdraw, so that unanswered commands do not accumulate."""
