@@ -7,11 +7,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from .figures import Series
+from .receivers import RECEIVERS
 
 __all__ = ["draw"]
 
-_COLOURS: Final = {"ours": "#1b6ca8", "ref": "#d1495b", "bridge": "#edae49", "bare": "#7d8597", "threaded": "#66a182"}
-
+_COLOURS: Final = {
+    "ours": "#1b6ca8",
+    "ref": "#d1495b",
+    "bridge": "#edae49",
+    "bare": "#7d8597",
+    "threaded": "#66a182",
+    "asyncio": "#d1495b",
+    "uvloop": "#edae49",
+    "fastapi": "#7d8597",
+}
 
 _WIDTH: Final = 4.4  # inches
 
@@ -87,10 +96,12 @@ def _line(
 def _streams(axes: Any, results: Mapping[str, Any]) -> None:
     told = (("cpu", "us CPU per frame"), ("p99", "ms transit, p99"), ("each", "KiB per stream"))
     for axis, (figure, label) in zip(axes, told, strict=True):
-        _line(axis, results, "streams", "ours", figure, lambda value, count: value)
+        for name in RECEIVERS if figure == "cpu" else ("ours",):
+            _line(axis, results, "streams", name, figure, lambda value, count: value)
         axis.set_xlabel("live streams")
         axis.set_ylabel(label)
         axis.set_ylim(bottom=0)
+        axis.legend()
 
 
 def draw(folder: Path, results: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -75,7 +75,7 @@ class Plan:
 
     jobs: tuple[Job, ...]
     starts: int
-    budget: float = 480.0
+    budget: float = 540.0
 
 
 def _growth(counts: tuple[int, ...], repetitions: int) -> tuple[Job, ...]:
