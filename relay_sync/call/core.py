@@ -11,6 +11,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
+from sys import intern
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from .. import notebook_html
@@ -197,9 +198,10 @@ class CallCore(Generic[C]):
         self.line: CallLink[C] = line
         self.home: CallHome[C] = home
         self.call_id: str = call_id
-        self.node_id: str = node_id
-        self.project_id: str = project_id
-        self.context: str = context
+        # These are the same for many calls, but each offer brings its own copies.
+        self.node_id: str = intern(node_id)
+        self.project_id: str = intern(project_id)
+        self.context: str = intern(context)
         self.tag: str = tag
         self.direction: str = direction
         self.device: dict[str, Any] = device
