@@ -14,6 +14,7 @@ import re
 import urllib.parse
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from types import FunctionType, MethodType
 from typing import Any, Final, Literal, TypeVar, overload
 
 from ..errors import InvalidParameter
@@ -564,9 +565,25 @@ def handler(name: str, value: Any, takes: tuple[str, ...] = ("event",)) -> Calla
             name, value, "a regular function: a function that contains yield is a generator and would never run"
         )
     try:
-        inspect.signature(value).bind(*takes)
+        if not _surely_takes(value, len(takes)):
+            inspect.signature(value).bind(*takes)
     except TypeError:
         raise InvalidParameter(name, value, f"a function that accepts {' and '.join(takes)}") from None
     except ValueError:  # some built-in functions have no signature
         pass
     return value  # type: ignore[no-any-return]
+
+
+def _surely_takes(value: Callable[..., Any], count: int) -> bool:
+    """Return whether a value is a plain function or method that accepts ``count`` positional arguments.
+
+    Only if not, ``inspect.signature`` is needed. It uses 4 KiB of the stack, which the thread of a call's handler keeps until the
+    call ends.
+    """
+    function, given = (value.__func__, count + 1) if isinstance(value, MethodType) else (value, count)
+    if not isinstance(function, FunctionType) or function.__dict__:  # a decorator may have set a signature
+        return False
+    code = function.__code__
+    required = code.co_argcount - len(function.__defaults__ or ())
+    only_by_name = code.co_kwonlyargcount - len(function.__kwdefaults__ or ())
+    return required <= given <= code.co_argcount and not only_by_name
