@@ -27,6 +27,7 @@ from ..constants import (
 from ..deadline import Deadline
 from ..errors import CallEnded, CommandRefused, ConnectionLost, InvalidParameter, NotConnected, RelayError
 from ..events import CallEvent, CallStateEvent, RelayEvent
+from ..events.base import with_shared_names
 from ..params import values
 from ..params.parties import completed
 from ..protocol.command import loosely
@@ -452,9 +453,10 @@ class CallCore(Generic[C]):
         late = partial(stop_late, weakref.ref(self.line), operation.stop_command(), address, self.session)
         began = time.monotonic()
         try:
-            action.reply = self.line.command(
+            reply = self.line.command(
                 kind.method, {**address, **params}, call_id=self.call_id, only_in=self.session, late=late
             )
+            action.reply = with_shared_names(reply)
         except CommandRefused as error:
             self.action_ended(name, action)
             if not is_gone(error):
@@ -579,7 +581,9 @@ class CallCore(Generic[C]):
                 except BaseException as error:
                     net.append(error)
             # Do this last, because threads that wait for the state return as soon as they find it here.
-            self.reached.setdefault(event.call_state, event)
+            if event.call_state not in self.reached:
+                event.params = with_shared_names(event.params)
+                self.reached[event.call_state] = event
         elif event.event_type == EVENT_CALL_DENOISE:
             self.denoised = bool(getattr(event, "denoised", False))
         elif event.event_type == EVENT_CONFERENCE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from sys import intern
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar, dataclass_transform
 
 import attrs
@@ -277,6 +278,14 @@ class RelayEvent:
             event_type=event_type if type(event_type) is str else _text(event_type) or "",
             timestamp=timestamp if type(timestamp) is float and 0 < timestamp < 1e18 else finite(timestamp) or 0.0,
         )
+
+
+def with_shared_names(params: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of an object from a frame, for an event or a reply that is kept.
+
+    The JSON scanner makes a new string for each name in each frame. In the copy, the names are those of all other copies.
+    """
+    return {intern(name): value for name, value in params.items()}
 
 
 @event

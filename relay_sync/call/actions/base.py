@@ -22,6 +22,7 @@ from ...errors import (
     WaitTimeout,
 )
 from ...events import RelayEvent, event_class
+from ...events.base import with_shared_names
 from ...params import values
 from ...protocol.command import loosely
 from ...protocol.results import Outcome, is_gone
@@ -338,6 +339,7 @@ class Action(Generic[E]):
         self._end(event, error)
 
     def _end(self, event: RelayEvent, error: RelayError | None) -> None:
+        event.params = with_shared_names(event.params)
         self._ended.settle((event, error), self._before_waking)
 
     def _before_waking(self) -> None:
