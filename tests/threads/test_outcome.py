@@ -14,7 +14,6 @@ import pytest
 from relay_sync.errors import ConnectionLost, RequestTimeout, WaitTimeout, WrongThread
 from relay_sync.threads import outcome as waiter_module
 from relay_sync.threads import process
-from relay_sync.threads.flag import Bell
 from relay_sync.threads.outcome import Waiter, wait_for_event
 from tests.support import PATIENCE
 from tests.support.background import Background
@@ -179,15 +178,13 @@ def test_a_wait_of_no_time_looks_once(timeout: float) -> None:
 
 def test_an_outcome_in_the_last_moment_is_not_thrown_away() -> None:
     """Between the end of the wait and the look at the outcome: the value counts, not the clock."""
-    waiter: Waiter[int] = Waiter()
 
-    class Late(Bell):
+    class Late(Waiter[int]):
         def sleep(self, ready: Callable[[], bool], timeout: float | None) -> bool:
-            waiter.settle(7)
+            self.settle(7)
             return False
 
-    waiter._bell = Late()
-    assert waiter.wait(0.001, too_late) == 7
+    assert Late().wait(0.001, too_late) == 7
 
 
 # -- threads ---------------------------------------------------------------------------------------------------------
