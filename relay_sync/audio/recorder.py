@@ -77,6 +77,7 @@ class Recorder:
         self.channels: int = channels
         self.error: OSError | None = None
         self._untold: OSError | None = None
+        self._limit: OSError | None = None  # set by stop(); becomes the error once all audio is written
         self.owner = owner
         self.path: str | None = None  # None for a temporary file, and until the file is created
         self.disk: RecorderThread | None = None  # the disk thread, if any; otherwise settle() writes
@@ -112,7 +113,7 @@ class Recorder:
         :param pcm: 16-bit little-endian mono PCM.
         :return: whether the buffer is full, so that the caller should stop reading from the connection.
         """
-        if self.error is not None:
+        if self.stopped:
             return False
         if (position * 2 + len(pcm)) * self.channels > MAX_DATA:
             self.stop("a WAV file holds at most 4 GiB")
@@ -149,8 +150,15 @@ class Recorder:
 
         :param why: the reason.
         """
-        self._fail(OSError(why))
+        self._limit = self._untold = OSError(why)
+        if self.disk is not None:
+            self.disk.hurry(self)
         self._tell_failure()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether recording has ended, because of an error or of :meth:`stop`."""
+        return self.error is not None or self._limit is not None
 
     @property
     def full(self) -> bool:
@@ -201,7 +209,7 @@ class Recorder:
         :return: whether it was written.
         """
         with self._lock:
-            waits = bool(self._tail or self._pieces or self._patches or self.unmade)
+            waits = bool(self._tail or self._pieces or self._patches or self.unmade or self._limit)
             awaited = self._started + waits
         if self._done >= awaited:
             return True
@@ -262,6 +270,8 @@ class Recorder:
                 if self._make is not None:
                     self._open(self._make)
                 self._write_waiting()
+                if self._limit is not None:
+                    self.error, self._limit = self.error or self._limit, None
             except BaseException as error:  # the disk thread must continue with other recordings
                 self._stop_at(error)
             finally:

@@ -92,7 +92,7 @@ class StreamRecording:
         self._most = (elapsed + _AHEAD) * recorder.sample_rate * 2 * max(1, len(self._channels))
         if self._kept <= self._most:
             return True
-        if recorder.error is None:
+        if not recorder.stopped:
             recorder.stop(f"the peer sent over {_AHEAD:g} s more audio than the elapsed time")
         return False
 

@@ -586,9 +586,12 @@ def test_a_child_may_write_what_its_parent_has_recorded(dial: Dial, tmp_path: Pa
 
 def test_streams_that_record_to_one_path_get_a_file_each(dial: Dial, tmp_path: Path) -> None:
     with AudioServer(record_to=tmp_path / "x.wav") as audio, AudioServer(record_to=tmp_path / "x.wav") as elsewhere:
-        pairs = [_recorded(dial, server, name) for name, server in zip("abc", (audio, elsewhere, audio), strict=True)]
-        paths = [os.path.basename(stream.recorded_to or "") for _, stream in pairs]
-        for carrier, _ in pairs:
+        carriers, paths = [], []
+        for name, server in zip("abc", (audio, elsewhere, audio), strict=True):
+            carrier, stream = _recorded(dial, server, name)
+            carriers.append(carrier)
+            paths.append(os.path.basename(stream.recorded_to or ""))  # waits for the file
+        for carrier in carriers:
             carrier.cut()
     assert paths == ["x.wav", "x-2.wav", "x-3.wav"]
     assert all(read_wav(tmp_path / name).pcm == pcm_of(1, 160) for name in paths)
@@ -815,3 +818,22 @@ def test_recordings_without_pwrite(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     # A loop that never ends is ended from outside.
     (in_child if hasattr(os, "fork") else lambda function: function())(check)
+
+
+@pytest.mark.parametrize("threaded", [False, True])
+def test_what_came_before_the_limit_is_kept_though_it_was_not_yet_written(
+    disk: Disk, tmp_path: Path, caplog: pytest.LogCaptureFixture, threaded: bool
+) -> None:
+    recorder = Recorder(lambda: new_file(tmp_path / "x.wav"), 8000, 1)
+    if threaded:
+        disk.add(recorder)
+    recorder.add(0, 0, pcm_of(1, 8000))
+    recorder.stop("enough")
+    assert not recorder.add(0, 8000, pcm_of(2, 8000))
+    with pytest.raises(OSError, match=r"contains its first 1\.00 s: enough"):
+        recorder.copy_to(tmp_path / "copy.wav")
+    assert read_wav(tmp_path / "copy.wav").pcm == pcm_of(1, 8000)
+    assert str(recorder.error) == "enough"
+    assert caplog.text.count("enough") == 1
+    disk.finish(recorder)
+    recorder.close()
