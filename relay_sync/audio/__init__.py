@@ -29,7 +29,6 @@
 ``dsp``               :class:`Resampler` and numpy views
 ``diagnosis``         detecting likely mistakes, such as a wrong codec or a file header
 ``frames``            :class:`AudioFrame`, and the bounded buffer between the receiving thread and the program
-``waking``            waking reading threads one at a time
 ``stream``            :class:`AudioStream`, for reading, iterating and saving. ``stream_core`` contains the part that the receiver
                       uses, and ``stats`` contains the statistics
 ``speaking``          playing audio on two-way streams. ``speaker`` sends it on the receiving thread

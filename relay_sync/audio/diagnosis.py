@@ -12,8 +12,6 @@ from collections.abc import Callable
 
 from attrs import define, field
 
-from .messages import Media
-
 __all__ = ["Diagnosis", "is_silent"]
 
 _FRAMES = 50  # number of frames of a track whose duration is compared with their timestamps
@@ -48,11 +46,12 @@ def is_silent(pcm: bytes) -> bool:
 
 @define(eq=False)
 class _Clock:
-    """Amount of audio in a track's first frames."""
+    """Amount of audio in a track's first frames, and the numbers of the first one."""
 
+    timestamp: float
+    chunk: int
     frames: int = 0
     samples: int = 0
-    first: Media | None = None
 
 
 @define(eq=False, kw_only=True)
@@ -65,7 +64,6 @@ class Diagnosis:
     :param tell: function that logs a warning, called with the warning's kind, a format string and its arguments.
     :param two_way: whether the stream is two-way. Silence is not reported on two-way streams, because the remote party listens
         while audio is played.
-    :ivar looking: whether any check needs more frames.
     """
 
     name: str
@@ -73,7 +71,6 @@ class Diagnosis:
     sample_rate: int
     tell: Tell
     two_way: bool = False
-    looking: bool = True
     _heard: bool = field(init=False)  # whether the silence check is finished
     _silent: dict[str, float] = field(factory=dict)  # seconds of silence by track
     _started: set[str] = field(factory=set)
@@ -87,22 +84,31 @@ class Diagnosis:
     def __attrs_post_init__(self) -> None:
         self._heard = self.two_way
 
-    def look(self, track: str, media: Media, pcm: bytes) -> None:
-        """Check a decoded frame."""
-        payload = media.payload
+    def look(
+        self, track: str, timestamp: float | None, chunk: int | None, payload: bytes, pcm: bytes
+    ) -> Diagnosis | None:
+        """Check a decoded frame.
+
+        :param track: track of the frame.
+        :param timestamp: the carrier's timestamp in milliseconds.
+        :param chunk: number of the frame within its track.
+        :param payload: the encoded audio.
+        :param pcm: the decoded audio.
+        :return: this object, or ``None`` if no check needs more frames.
+        """
         if track not in self._started:
             self._started.add(track)
             self._container(payload)
         if not self._heard:
             self._silence(track, pcm)
         if not self._clocked:
-            self._clock(track, media, len(pcm) // 2)
+            self._clock(track, timestamp, chunk, len(pcm) // 2)
         known = True
         if self.name == "L16":
             self._odd(payload)
         elif self.name in ("PCMU", "PCMA"):
             known = self._laws >= _LAW or self._law(payload)
-        self.looking = not (self._heard and self._clocked and known)
+        return None if self._heard and self._clocked and known else self
 
     def ended(self, seconds: float) -> None:
         """Run the checks that are due at the end of the stream.
@@ -149,22 +155,21 @@ class Diagnosis:
             " and ".join(sorted(self._silent)),
         )
 
-    def _clock(self, track: str, media: Media, samples: int) -> None:
-        if media.timestamp is None or media.chunk is None:
+    def _clock(self, track: str, timestamp: float | None, chunk: int | None, samples: int) -> None:
+        if timestamp is None or chunk is None:
             self._clocked = True
             return
-        clock = self._clocks.setdefault(track, _Clock())
-        if clock.first is None:
-            clock.first = media
+        clock = self._clocks.get(track)
+        if clock is None:
+            clock = self._clocks[track] = _Clock(timestamp, chunk)
         if clock.frames == _FRAMES:
             self._clocked = True
-            self._compare(clock, clock.first, media)
+            self._compare(clock, timestamp - clock.timestamp, chunk - clock.chunk)
             return
         clock.frames += 1
         clock.samples += samples
 
-    def _compare(self, clock: _Clock, first: Media, last: Media) -> None:
-        time, chunks = (last.timestamp or 0) - (first.timestamp or 0), (last.chunk or 0) - (first.chunk or 0)
+    def _compare(self, clock: _Clock, time: float, chunks: int) -> None:
         if chunks != _FRAMES or time <= 0:
             return  # frames are missing, or the counters are unusable
         ratio = clock.samples * 1000 / self.sample_rate / time

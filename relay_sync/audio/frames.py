@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
-from collections.abc import Callable
-from operator import methodcaller
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from ..errors import UnsupportedCodec, WaitTimeout
 from ..threads.batch_sleep import get_up, lie_down
@@ -30,58 +28,92 @@ _Waiting: TypeAlias = tuple[int, bytes, float, int | None, int]
 __all__ = ["AudioFrame", "FrameBuffer"]
 
 
-_SLOW = 0.001  # a reader that works longer than this on a frame is slow, in seconds
-_TRUST = 100  # number of fast frames in a row after which readers are no longer considered slow
+def _at_once(wake: Callable[[], object]) -> None:
+    wake()
 
 
-class Alarm(Protocol):
-    """Protocol for waking reading threads. Each thread sleeps on its own lock, which is released to wake the thread."""
+@define(eq=False)
+class _Form:
+    """The fields that all frames of a track share."""
 
-    @property
-    def patient(self) -> bool:
-        """Whether a woken thread should let the waking thread finish first. See :mod:`relay_sync.threads.batch_sleep`."""
-
-    def add(self, ear: Any) -> None:
-        """Wake the thread that sleeps on a lock, immediately or soon."""
-
-    def next(self) -> None:
-        """Wake the next thread, if any. Called by a thread that was woken."""
+    track: str
+    sample_rate: int
+    encoding: str | None
 
 
-class _AtOnce:
-    patient = False
-
-    def add(self, ear: Any) -> None:
-        ear.release()
-
-    def next(self) -> None:
-        pass
-
-
-@frozen(kw_only=True)
 class AudioFrame:
-    """One frame of audio from one track.
+    """One frame of audio from one track. Frames are immutable.
 
-    :ivar data: PCM (16-bit signed little-endian mono), or the raw payload if ``encoding`` is set.
-    :ivar track: ``inbound`` for the remote party's audio, ``outbound`` for the audio that this party hears.
-    :ivar timestamp: time since the start of the stream in seconds, according to the platform's clock.
-    :ivar sample_rate: sample rate in Hz.
-    :ivar sequence: the platform's message sequence number, or ``None`` if the message had none.
-    :ivar encoding: ``None`` if the audio was decoded, otherwise the platform's name for the codec.
+    :param data: PCM (16-bit signed little-endian mono), or the raw payload if ``encoding`` is set.
+    :param track: ``inbound`` for the remote party's audio, ``outbound`` for the audio that this party hears.
+    :param timestamp: time since the start of the stream in seconds, according to the platform's clock.
+    :param sample_rate: sample rate in Hz.
+    :param sequence: the platform's message sequence number, or ``None`` if the message had none.
+    :param encoding: ``None`` if the audio was decoded, otherwise the platform's name for the codec.
     """
 
-    data: bytes = field(repr=False)
-    """PCM (16-bit signed little-endian mono), or the raw payload if ``encoding`` is set."""
-    track: Direction | str
-    """Track: ``inbound`` (audio from the party on this call) or ``outbound`` (audio played to that party)."""
-    timestamp: float
-    """Time since the start of the stream in seconds, by the platform's clock."""
-    sample_rate: int
-    """Sample rate in Hz."""
-    sequence: int | None = None
-    """Sequence number of the platform's message, or ``None`` if the message had none."""
-    encoding: str | None = None
-    """Encoding of ``data``: ``None`` if the audio was decoded, otherwise the platform's name for the codec."""
+    # A frame consists of the buffer's entry and of its track's form, so that a field costs nothing until it is read.
+    __slots__ = ("_entry", "_form")
+    _entry: _Waiting
+    _form: _Form
+
+    def __init__(
+        self,
+        *,
+        data: bytes,
+        track: Direction | str,
+        timestamp: float,
+        sample_rate: int,
+        sequence: int | None = None,
+        encoding: str | None = None,
+    ) -> None:
+        self._entry = (0, data, timestamp, sequence, 0)
+        self._form = _Form(track, sample_rate, encoding)
+
+    def _fields(self) -> tuple[Any, ...]:
+        form = self._form
+        return self.data, form.track, self.timestamp, form.sample_rate, self.sequence, form.encoding
+
+    def __eq__(self, other: object) -> bool:
+        return self._fields() == other._fields() if isinstance(other, AudioFrame) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._fields())
+
+    def __repr__(self) -> str:
+        _, *fields = self._fields()
+        names = ("track", "timestamp", "sample_rate", "sequence", "encoding")
+        return f"AudioFrame({', '.join(f'{name}={value!r}' for name, value in zip(names, fields, strict=True))})"
+
+    @property
+    def data(self) -> bytes:
+        """PCM (16-bit signed little-endian mono), or the raw payload if ``encoding`` is set."""
+        return self._entry[1]
+
+    @property
+    def track(self) -> Direction | str:
+        """Track: ``inbound`` (audio from the party on this call) or ``outbound`` (audio played to that party)."""
+        return self._form.track
+
+    @property
+    def timestamp(self) -> float:
+        """Time since the start of the stream in seconds, by the platform's clock."""
+        return self._entry[2]
+
+    @property
+    def sample_rate(self) -> int:
+        """Sample rate in Hz."""
+        return self._form.sample_rate
+
+    @property
+    def sequence(self) -> int | None:
+        """Sequence number of the platform's message, or ``None`` if the message had none."""
+        return self._entry[3]
+
+    @property
+    def encoding(self) -> str | None:
+        """Encoding of ``data``: ``None`` if the audio was decoded, otherwise the platform's name for the codec."""
+        return self._form.encoding
 
     @property
     def pcm(self) -> bytes:
@@ -89,9 +121,10 @@ class AudioFrame:
 
         :raises UnsupportedCodec: the audio was not decoded. ``data`` contains the raw payload.
         """
-        if self.encoding is not None:
-            raise UnsupportedCodec(f"{why_raw(self.encoding)}; frame.data contains the raw payload")
-        return self.data
+        encoding = self._form.encoding
+        if encoding is not None:
+            raise UnsupportedCodec(f"{why_raw(encoding)}; frame.data contains the raw payload")
+        return self._entry[1]
 
     @property
     def array(self) -> NDArray[np.int16]:
@@ -125,13 +158,62 @@ class AudioFrame:
         return self.samples / self.sample_rate
 
 
-@define(eq=False)
-class _Sleeper:
-    """A thread that waits until ``wanted`` bytes of a track are buffered. If no track is given, it waits for any frame."""
+class _Reader:
+    """A thread that waits until ``wanted`` bytes of a track are buffered. If no track is given, it waits for any frame.
 
-    track: str | None
-    wanted: int
-    ear: Any
+    It is created once for all of the frames that a loop reads. From its first sleep to the end of the loop, the thread does not
+    preempt the receiving thread; see :mod:`relay_sync.threads.batch_sleep`.
+
+    :ivar waits: whether the buffer has been asked to wake the thread.
+    """
+
+    __slots__ = ("_calm", "_ear", "_generation", "_longest", "_slept", "track", "waits", "wake", "wanted")
+
+    def __init__(self, made_in: int, track: str | None, wanted: int = 1) -> None:
+        if made_in != generation():
+            raise forked_error()
+        self._generation = made_in
+        self.track = track
+        self.wanted = wanted
+        self.waits = False
+        self._longest = at_once(None)
+        self._calm: int | None = None
+        self._slept = False
+        self.renew()
+
+    def renew(self) -> None:
+        """Replace the lock on which the thread sleeps."""
+        self._ear: Any = threading.Lock()  # looked up at run time because gevent may patch threading after this import
+        self._ear.acquire()
+        self.wake: Callable[[], object] = self._ear.release
+
+    def sleep(self, left: TimeLeft | None) -> None:
+        """Sleep until :attr:`wake` is called.
+
+        :raises WaitTimeout: the timeout has expired.
+        :raises Forked: the stream belongs to the parent process.
+        """
+        if self._generation != generation():
+            raise forked_error()
+        if not self._slept:
+            self._slept, self._calm = True, lie_down()
+        if left is None:
+            # The main thread wakes up now and then, so that Ctrl-C is handled.
+            while not self._ear.acquire(True, self._longest):
+                pass
+            self.waits = False
+            return
+        while (seconds := left()) is None or seconds > 0:
+            longest = at_once(seconds)
+            if self._ear.acquire(True, longest):
+                self.waits = False
+                return
+            left.waited(longest)
+        raise WaitTimeout(f"no audio within {left.timeout:g} s; the stream continues")
+
+    def done(self) -> None:
+        """Restore the thread's scheduling policy."""
+        get_up(self._calm)
 
 
 @define(eq=False)
@@ -143,7 +225,7 @@ class _Track:
     :ivar read: whether a reader has taken a frame of this track.
     """
 
-    name: str
+    form: _Form
     frames: deque[_Waiting] = field(factory=deque)
     returned: deque[_Waiting] = field(factory=deque)
     total: int = 0
@@ -198,7 +280,7 @@ class FrameBuffer:
     :param sample_rate: sample rate of all frames in Hz.
     :param encoding: ``encoding`` for all frames; see :class:`AudioFrame`.
     :param max_frames: maximum number of frames per track.
-    :param alarm: wakes waiting readers; ``None`` wakes them as soon as enough data is available.
+    :param wake: called with a function that wakes a reader. The default calls it at once.
     :ivar dropped: number of dropped frames.
     :ivar outran: whether frames were dropped from a track that had already been read.
     """
@@ -210,18 +292,17 @@ class FrameBuffer:
         sample_rate: int,
         encoding: str | None = None,
         max_frames: int = 16384,
-        alarm: Alarm | None = None,
+        wake: Callable[[Callable[[], object]], object] = _at_once,
     ) -> None:
         self._sample_rate = sample_rate
         self._encoding = encoding
         self._max_bytes = max_bytes
         self._max_frames = max_frames
-        self._alarm: Alarm = _AtOnce() if alarm is None else alarm
-        self._awake = self._passed = False  # state of the woken reader; see _is_awake()
-        self._woken, self._distrust = 0.0, 0
+        self._wake = wake
         self._tracks: dict[str, _Track] = {}  # replaced instead of modified, so readers need no lock
+        self._only: _Track | None = None  # the track, if there is one only
         self._arrivals = 0
-        self._sleepers: list[_Sleeper] = []
+        self._sleepers: list[_Reader] = []
         self._in_one_piece = threading.RLock()  # held while taking several frames, to keep them consecutive
         self._ended = False
         self._generation = generation()
@@ -237,37 +318,46 @@ class FrameBuffer:
 
     def put(self, track: str, data: bytes, timestamp: float, sequence: int | None) -> None:
         """Add a frame. Never blocks."""
-        queue = self._tracks.get(track)
-        if queue is None:
-            queue = _Track(track)
+        try:
+            queue = self._tracks[track]
+        except KeyError:
+            queue = _Track(_Form(track, self._sample_rate, self._encoding))
             self._tracks = {**self._tracks, track: queue}
+            self._only = None if len(self._tracks) > 1 else queue
         self._arrivals += 1
         frames, before = queue.frames, queue.total
+        behind = bool(frames)
         frames.append((self._arrivals, data, timestamp, sequence, before))
         queue.total = total = before + len(data)
         try:
-            while len(frames) > 1 and (total - frames[0][4] > self._max_bytes or len(frames) > self._max_frames):
+            while behind and len(frames) > 1:
+                if total - frames[0][4] <= self._max_bytes and len(frames) <= self._max_frames:
+                    break
                 frames.popleft()
                 self.dropped += 1
                 self.outran = self.outran or queue.read
         except IndexError:  # readers have taken all frames
             pass
-        if self._sleepers:
-            self._rouse(self._alarm.add)
+        for reader in tuple(self._sleepers):
+            if reader.track in (None, track) and (reader.wanted <= 1 or self._is_enough(track, reader.wanted)):
+                try:
+                    self._sleepers.remove(reader)
+                except ValueError:  # the reader no longer waits
+                    continue
+                self._wake(reader.wake)
 
     def end(self) -> None:
         """Mark the end of the stream. Readers receive the remaining frames and no longer wait."""
         self._ended = True
-        self._rouse(self._alarm.add)
+        self._rouse_all(self._wake)
 
-    def _rouse(self, wake: Callable[[Any], object]) -> None:
-        for sleeper in tuple(self._sleepers):
-            if sleeper.track is None or self._is_enough(sleeper.track, sleeper.wanted):
-                try:
-                    self._sleepers.remove(sleeper)
-                except ValueError:  # the reader no longer waits
-                    continue
-                wake(sleeper.ear)
+    def _rouse_all(self, wake: Callable[[Callable[[], object]], object]) -> None:
+        while self._sleepers:
+            try:
+                reader = self._sleepers.pop()
+            except IndexError:  # the reader no longer waits
+                return
+            wake(reader.wake)
 
     # -- for the readers -----------------------------------------------------------------------------------------------
 
@@ -279,18 +369,44 @@ class FrameBuffer:
         :raises WaitTimeout: no frame arrived in time.
         :raises Forked: the stream belongs to the parent process.
         """
-        self._check_process()
-        left = TimeLeft(timeout)
-        waited = False
-        while True:
-            ended = self._ended  # read first: frames added before the end are then visible
-            frame = self._pop(track)
-            if frame is not None or ended:
-                if self._awake and (frame is None or not waited):
-                    self._is_done()
-                return frame
-            self._wait(track, 1, left)
-            waited = True
+        return next(self.frames(track, None if timeout is None else TimeLeft(timeout)), None)
+
+    def frames(self, track: str | None, left: TimeLeft | None = None) -> Iterator[AudioFrame]:
+        """Iterate over the frames until the stream has ended.
+
+        :param track: track to read; ``None`` reads all tracks.
+        :param left: time left to wait; ``None`` waits indefinitely.
+        :raises WaitTimeout: no frame arrived in time.
+        :raises Forked: the stream belongs to the parent process.
+        """
+        reader = _Reader(self._generation, track)
+        try:
+            while True:
+                ended = self._ended  # read first: frames added before the end are then visible
+                queue = self._only if track is None else self._tracks.get(track)
+                if queue is None and track is None:
+                    queue = _oldest(self._tracks)
+                if queue is not None and (queue.frames or queue.returned):
+                    try:
+                        # Frames are rarely returned to a track, so the usual case skips queue.pop().
+                        entry = queue.pop() if queue.returned else queue.frames.popleft()
+                    except IndexError:  # another reader took the frame
+                        continue
+                    queue.read = True
+                    if reader.waits:
+                        self._forget(reader)
+                    frame = object.__new__(AudioFrame)
+                    frame._entry, frame._form = entry, queue.form
+                    yield frame
+                elif ended:
+                    return
+                elif reader.waits:
+                    reader.sleep(left)
+                else:  # then look again, because a frame may have been added before this
+                    reader.waits = True
+                    self._sleepers.append(reader)
+        finally:
+            self._done(reader)
 
     def take_bytes(self, track: str, wanted: int, timeout: float | None) -> list[bytes]:
         """Return data from whole frames of one track, at least ``wanted`` bytes in total.
@@ -319,7 +435,6 @@ class FrameBuffer:
         :raises WaitTimeout: the data did not arrive in time. No data was taken.
         :raises Forked: the stream belongs to the parent process.
         """
-        self._check_process()
         left = TimeLeft(timeout)
         taken: list[_Waiting] = []
         size = 0
@@ -347,51 +462,27 @@ class FrameBuffer:
     def _give_back(self, track: str, frames: list[_Waiting]) -> None:
         if frames:
             self._tracks[track].returned.extendleft(reversed(frames))
-            self._rouse(methodcaller("release"))  # wake directly, because only the receiving thread may use the alarm
+            self._rouse_all(_at_once)  # because only the receiving thread may call _wake
 
     def _take_many(self, track: str, wanted: int, left: TimeLeft, taken: list[_Waiting]) -> None:
         """Append frames to ``taken``. See :meth:`take_bytes` for the details."""
-        self._check_process()
         wanted = max(1, min(wanted, self._max_bytes // 2))
-        waited, before = False, len(taken)
-        while True:  # another reader may take the frames first
-            ended = self._ended
-            with self._in_one_piece:
-                if self._is_enough(track, wanted):
-                    self._pop_bytes(track, wanted, taken)
-            done = len(taken) > before
-            if done or ended:
-                if self._awake and (not done or not waited):
-                    self._is_done()
-                return
-            self._wait(track, wanted, left)
-            waited = True
-
-    def _pop(self, track: str | None) -> AudioFrame | None:
-        tracks = self._tracks
-        if track is not None:
-            queue = tracks.get(track)
-        elif len(tracks) == 1:
-            (queue,) = tracks.values()
-        else:
-            queue = _oldest(tracks)
-        if queue is None:
-            return None
+        reader, before = _Reader(self._generation, track, wanted), len(taken)
         try:
-            # Frames are rarely returned to a track, so the usual case skips queue.pop().
-            _, data, timestamp, sequence, _ = queue.pop() if queue.returned else queue.frames.popleft()
-        except IndexError:
-            # Another reader took the frame. If any track is acceptable, try the others.
-            return self._pop(None) if track is None and len(tracks) > 1 else None
-        queue.read = True
-        return AudioFrame(
-            data=data,
-            track=queue.name,
-            timestamp=timestamp,
-            sample_rate=self._sample_rate,
-            sequence=sequence,
-            encoding=self._encoding,
-        )
+            while True:
+                ended = self._ended
+                with self._in_one_piece:
+                    if self._is_enough(track, wanted):
+                        self._pop_bytes(track, wanted, taken)
+                if len(taken) > before or ended:
+                    return
+                if reader.waits:
+                    reader.sleep(left)  # another reader may take the frames first
+                else:
+                    reader.waits = True
+                    self._sleepers.append(reader)
+        finally:
+            self._done(reader)
 
     def _pop_bytes(self, track: str, wanted: int, taken: list[_Waiting]) -> None:
         queue = self._tracks.get(track)
@@ -403,65 +494,25 @@ class FrameBuffer:
         except IndexError:
             pass
 
-    def _is_enough(self, track: str | None, wanted: int) -> bool:
+    def _is_enough(self, track: str, wanted: int) -> bool:
         if self._ended:
             return True
-        if track is None:
-            return _oldest(self._tracks) is not None
         queue = self._tracks.get(track)
         if queue is None or not (queue.frames or queue.returned):
             return False
-        return queue.held >= wanted or 2 * len(queue.frames) >= self._max_frames
+        return wanted <= 1 or queue.held >= wanted or 2 * len(queue.frames) >= self._max_frames
 
-    def _wait(self, track: str | None, wanted: int, left: TimeLeft) -> None:
-        """Sleep until enough data may be available. The caller must check the buffer again.
+    def _done(self, reader: _Reader) -> None:
+        if reader.waits:
+            self._forget(reader)
+        reader.done()
 
-        :raises WaitTimeout: the timeout has expired.
-        """
-        seconds = left()
-        if seconds is not None and seconds <= 0:
-            raise WaitTimeout(f"no audio within {left.timeout:g} s; the stream continues")
-        ear = threading.Lock()
-        ear.acquire()
-        sleeper = _Sleeper(track, wanted, ear)
-        # Register before checking the buffer, so that data added after the check wakes this thread.
-        self._sleepers.append(sleeper)
-        dozing = self._alarm.patient and lie_down()
+    def _forget(self, reader: _Reader) -> None:
+        reader.waits = False
         try:
-            if self._awake:
-                self._is_done()
-            if not self._is_enough(track, wanted):
-                # Limit the wait, so that Ctrl-C is handled.
-                longest = at_once(seconds)
-                if not ear.acquire(True, longest):
-                    left.waited(longest)
-        finally:
-            if dozing:
-                get_up()
-            try:
-                self._sleepers.remove(sleeper)
-            except ValueError:
-                self._is_awake()
-
-    # A woken reader wakes the next one after processing its own frame, or before that if readers were slow recently.
-
-    def _is_awake(self) -> None:
-        self._awake, self._woken, self._passed = True, time.monotonic(), self._distrust > 0
-        if self._passed:
-            self._alarm.next()
-
-    def _is_done(self) -> None:
-        self._awake = False
-        if time.monotonic() - self._woken > _SLOW:
-            self._distrust = _TRUST
-        elif self._distrust:
-            self._distrust -= 1
-        if not self._passed:
-            self._alarm.next()
-
-    def _check_process(self) -> None:
-        if self._generation != generation():
-            raise forked_error()
+            self._sleepers.remove(reader)
+        except ValueError:  # the writing thread wakes the reader, which no longer sleeps
+            reader.renew()
 
 
 def _oldest(tracks: dict[str, _Track]) -> _Track | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from binascii import a2b_base64, b2a_base64
+from binascii import b2a_base64
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -37,7 +37,6 @@ __all__ = [
     "Stop",
     "Unknown",
     "connected_message",
-    "documented_media",
     "dtmf_message",
     "mark_message",
     "media_message",
@@ -48,11 +47,6 @@ __all__ = [
 
 _LARGEST = 2**53  # larger counters are invalid
 _NUMBER = re.compile(r"\s*([0-9]{1,16})(\.[0-9]{0,16})?\s*")
-# The exact form that SignalWire documents. Nearly every message matches, and matching is three times as fast as parsing JSON.
-_DOCUMENTED = re.compile(
-    rb'\{"event":"media","sequenceNumber":"([0-9]{1,15})","media":\{"track":"(?:(inbound)|outbound)","chunk":"([0-9]{1,15})",'
-    rb'"timestamp":"([0-9]{1,15})","payload":"([^"\\]+)"\}\}'
-)
 _TRACKS = ("", "inbound", "outbound")  # allowed in a dtmf message; "" if it names no track
 _KEYS = frozenset("0123456789*#ABCD")
 _STREAM_IDS = ("streamSid", "stream_sid", "streamId", "stream_id")
@@ -231,22 +225,6 @@ def _check_ids(source: object, start: Start, event: object) -> None:
 def _ids(source: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:
     # A tuple, because a set with one element takes five times the memory until the stream ends.
     return tuple({name for name in (_name(source, each) for each in names) if name})
-
-
-def documented_media(text: bytes) -> Media | None:
-    """Parse a media message that has the exact form documented by SignalWire.
-
-    :return: the message, or ``None`` if the text has a different form. In that case, call :func:`parse_message`.
-    """
-    match = _DOCUMENTED.fullmatch(text)
-    if match is None:
-        return None
-    sequence, inbound, chunk, timestamp, payload = match.groups()
-    try:
-        data = a2b_base64(payload, strict_mode=True)
-    except ValueError:
-        return None  # parse_message() accepts some variants, such as missing padding
-    return Media("inbound" if inbound else "outbound", data, int(timestamp), int(chunk), int(sequence))
 
 
 def _from_binary(data: bytes) -> str:

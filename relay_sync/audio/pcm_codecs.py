@@ -80,11 +80,14 @@ _MULAW_LOW, _MULAW_HIGH = _split(_mulaw_sample)
 _ALAW_LOW, _ALAW_HIGH = _split(_alaw_sample)
 
 
-def _expand(payload: bytes, low: bytes, high: bytes) -> bytes:
-    pcm = bytearray(2 * len(payload))
-    pcm[0::2] = payload.translate(low)
-    pcm[1::2] = payload.translate(high)
-    return bytes(pcm)
+def _expander(low: bytes, high: bytes) -> Callable[[bytes], bytes]:
+    def expand(payload: bytes) -> bytes:
+        pcm = bytearray(2 * len(payload))
+        pcm[0::2] = payload.translate(low)
+        pcm[1::2] = payload.translate(high)
+        return bytes(pcm)
+
+    return expand
 
 
 def _repeated(values: bytes, times: int) -> bytes:
@@ -276,7 +279,7 @@ def _codec(base: str, rate: int, byteorder: ByteOrder) -> Codec:
         sample_rate=rate,
         bytes_per_sample=1,
         silence=b"\xff" if base == "PCMU" else b"\xd5",
-        decode=lambda payload: _expand(payload, low, high),
+        decode=_expander(low, high),
         encode=lambda pcm: _compress(pcm, codes()),
     )
 

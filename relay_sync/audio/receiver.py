@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from binascii import a2b_base64
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Literal
@@ -17,7 +18,7 @@ from ..threads.safety_net import Net
 from .diagnosis import Diagnosis
 from .disk import Disk
 from .frames import FrameBuffer
-from .messages import BadMessage, Dtmf, Mark, Media, Start, Stop, documented_media, parse_message
+from .messages import BadMessage, Dtmf, Mark, Media, Start, Stop, parse_message
 from .pcm_codecs import BadPacket
 from .reorder import Reorder
 from .sources import encoding_for
@@ -27,8 +28,7 @@ from .stream import AudioStream
 from .stream_core import EndReason, StreamCore
 from .stream_decoder import StreamDecoder
 from .stream_recording import SIDES, StreamRecording
-from .timeline import MAX_TRACKS, Timeline
-from .waking import Waking
+from .timeline import MAX_TRACKS, Timeline, Track
 
 if TYPE_CHECKING:
     from .dsp import Resamplers
@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 __all__ = ["Receiver", "ReceiverSettings"]
 
 _FLOW = 5.0  # seconds without audio after start before a warning is logged
+# A media message in the form that SignalWire documents, with all numbers in quotes.
+_DOCUMENTED = b'{"event":"media","sequenceNumber":"'
+_HEAD = _DOCUMENTED + b'%d","media":{"track":"%b","chunk":"%d","timestamp":"%d","payload":"'
+_TAIL = b'"}}'
+SHORT_WAY = True  # whether usual frames take the short way through the receiver; see Receiver._on_text()
 _LAG = 60.0  # seconds; a frame with a larger delay means that the carrier's clock was set back
 
 
@@ -76,6 +81,7 @@ class _Decoding:
 
     decoding: StreamDecoder
     timeline: Timeline
+    buffer: FrameBuffer
     default_track: str
     binary: int
     began: float = 0.0  # local time of the first frame
@@ -85,7 +91,6 @@ class _Decoding:
 class Receiver:
     """Receiver of one media stream.
 
-    :param waking: wakes the threads that read the stream.
     :param on_stream: called with the stream and its core once ``start`` has arrived.
     :param on_end: called once, when the stream has ended.
     :param two_way: whether the carrier plays audio sent on this connection, which its messages do not announce.
@@ -98,7 +103,6 @@ class Receiver:
         loop: Loop,
         connection: Connection,
         settings: ReceiverSettings,
-        waking: Waking,
         *,
         on_stream: Callable[[AudioStream, StreamCore], object],
         on_end: Callable[[], object],
@@ -113,16 +117,22 @@ class Receiver:
         self._loop = loop
         self._connection = connection
         self._settings = settings
-        self._waking = waking
         self._tell = _teller(settings.troubles, connection.remote)
         self._on_stream = on_stream
         self._on_end = on_end
         self._started: Start | None = None
         self._core: StreamCore | None = None
-        self._buffer: FrameBuffer | None = None
         self._sound: _Decoding | None = None
         self._diagnosis: Diagnosis | None = None
+        self._looking: Diagnosis | None = None  # the same while it needs more frames
         self._recording: StreamRecording | None = None
+        # The short way; see _on_text().
+        self._steady: tuple[
+            Track, ...
+        ] = ()  # tracks whose next frames may take it, in the order in which they are expected
+        self._decode: Callable[[bytes], bytes] = bytes
+        self._next_sequence = 0
+        self._documented = False  # whether the last text had the documented form
         self._reorder = Reorder(settings.reorder_seconds) if settings.reorder_seconds > 0 else None
         self._counts = Counts()
         self._reason: EndReason | None = None  # set when the stream ends, which may be before the connection closes
@@ -140,22 +150,47 @@ class Receiver:
     # -- messages ------------------------------------------------------------------------------------------------------
 
     def _on_text(self, text: bytes) -> bool:
-        """Process a media message without parsing JSON, if it has SignalWire's documented form.
+        """Process a usual frame the short way: a message that has the documented form and exactly the expected numbers.
 
-        :return: whether the message was processed. Otherwise, the connection passes it to :meth:`_on_message`.
+        :return: whether the frame was processed. Otherwise, nothing has changed, and the connection passes the text to
+            :meth:`_on_message`.
         """
-        sound = self._sound
-        if sound is None or self._reason is not None:
+        sequence, sound = self._next_sequence, self._sound
+        if sound is None:
             return False
-        media = documented_media(text)
-        if media is None:
-            return False
-        self._last_heard = self._loop.turn_began
-        if self._reorder is None:
-            self._take(sound, media)
+        for line in self._steady:
+            at = line.next_timestamp
+            head = _HEAD % (sequence, line.label, line.following, at)
+            if text.startswith(head):
+                break
         else:
-            self._media(media)
+            self._documented = text.startswith(_DOCUMENTED)
+            return False
+        try:
+            payload = a2b_base64(text[len(head) : -3], strict_mode=True)
+        except ValueError:
+            return False
+        size = len(payload)
+        if size != line.size or text[-3:] != _TAIL:
+            return False
+        pcm = self._decode(payload)
+        self._next_sequence = sequence + 1
+        if line is not self._steady[-1]:  # the other track's frame is expected next
+            self._steady = (*self._steady[1:], line)
+        if self._looking is not None:
+            self._looking = self._looking.look(line.name, at, line.following, payload, pcm)
+        self._last_heard = self._loop.turn_began
+        position = line.follow(at, payload, sequence)
+        self._keep(sound, line.name, position, line.samples, pcm, size, at, sequence)
         return True
+
+    def _expect(self, sound: _Decoding, sequence: int | None) -> None:
+        """After a frame took the long way, determine which tracks' next frames may take the short way."""
+        decode = sound.decoding.simple
+        self._steady = ()
+        if SHORT_WAY and self._documented and sequence is not None and decode is not None and self._reorder is None:
+            self._next_sequence, self._decode = sequence + 1, decode
+            self._steady = tuple(each for each in sound.timeline.steady(sequence + 1) if each.name in SIDES)
 
     def _on_message(self, text: str | bytes) -> None:
         if self._reason is not None:
@@ -202,14 +237,26 @@ class Receiver:
             return
         self._connection.prove()
         self._started = start
-        self._sound = sound = self._understand(start)
-        decoding = sound.decoding
+        # L16 in binary frames is always little-endian.
+        byteorder = "little" if start.binary else self._settings.l16_byteorder
+        decoding = StreamDecoder(start.media_format, byteorder, self._tell)
         rate = self._delivered_rate(decoding)
-        size = round(self._settings.buffer_seconds * rate) * 2
-        self._buffer = FrameBuffer(size, sample_rate=rate, encoding=decoding.encoding, alarm=self._waking)
+        buffer = FrameBuffer(
+            round(self._settings.buffer_seconds * rate) * 2,
+            sample_rate=rate,
+            encoding=decoding.encoding,
+            wake=self._loop.at_sleep,
+        )
+        self._sound = _Decoding(
+            decoding,
+            Timeline(decoding.sample_rate),
+            buffer,
+            start.tracks[0] if start.tracks else "inbound",
+            start.binary,
+        )
         if decoding.decodable:
             self._recording = self._record(start, decoding)
-            self._diagnosis = Diagnosis(
+            self._diagnosis = self._looking = Diagnosis(
                 name=decoding.name,
                 encoding=start.media_format.encoding,
                 sample_rate=decoding.sample_rate,
@@ -217,7 +264,7 @@ class Receiver:
                 two_way=self._two_way,
             )
         self._core = core = StreamCore(
-            self._buffer,
+            buffer,
             self._counts,
             self._hang_up,
             self._make_speaker(start, decoding) if self._two_way else None,
@@ -264,18 +311,6 @@ class Receiver:
             rate,
             lambda: encoding_for(encoding, rate, decoding.l16_byteorder),
             send_timeout=self._settings.send_timeout,
-        )
-
-    def _understand(self, start: Start) -> _Decoding:
-        # L16 in binary frames is always little-endian.
-        decoding = StreamDecoder(
-            start.media_format, "little" if start.binary else self._settings.l16_byteorder, self._tell
-        )
-        return _Decoding(
-            decoding=decoding,
-            timeline=Timeline(decoding.sample_rate),
-            default_track=start.tracks[0] if start.tracks else "inbound",
-            binary=start.binary,
         )
 
     def _record(self, start: Start, decoding: StreamDecoder) -> StreamRecording | None:
@@ -332,11 +367,10 @@ class Receiver:
         net.release()
 
     def _take(self, sound: _Decoding, media: Media) -> None:
-        """Process one frame: discard it if it is a duplicate, otherwise decode, place, record and deliver it."""
+        """Process one frame: discard it if it is a duplicate, otherwise decode and place it."""
         counts, track, timestamp = self._counts, media.track, media.timestamp
         timeline, decoding, payload = sound.timeline, sound.decoding, media.payload
-        follows = timeline.follows(track, timestamp, media.chunk, payload, media.sequence)
-        if not follows and not self._is_new(timeline, media):
+        if not self._is_new(timeline, media):
             return
         try:
             pcm = decoding.decode(track, payload)
@@ -347,34 +381,61 @@ class Receiver:
             self._bad("empty media", "ignoring a media message without audio")
             return
         samples = len(pcm) // 2 if decoding.encoding is None else 0
-        rate = decoding.sample_rate
-        if follows and samples:
-            position = timeline.append(track, timestamp, media.chunk, samples)
-        else:
-            sound.began = sound.began or self._last_heard
-            timeline.elapsed = self._last_heard - sound.began
-            placed = timeline.place(track, timestamp, media.chunk, samples)
-            position = placed.position
-            if placed.late or placed.hole:
-                counts.gaps += placed.holes
-                counts.missing = max(0.0, round(counts.missing + (placed.hole - placed.filled) / rate, 9))
-                counts.late += placed.late
+        sound.began = sound.began or self._last_heard
+        timeline.elapsed = self._last_heard - sound.began
+        placed = timeline.place(track, timestamp, media.chunk, samples, len(payload))
+        if placed.late or placed.hole:
+            counts.gaps += placed.holes
+            missing = counts.missing + (placed.hole - placed.filled) / decoding.sample_rate
+            counts.missing = max(0.0, round(missing, 9))
+            counts.late += placed.late
+        if self._looking is not None:
+            self._looking = self._looking.look(track, timestamp, media.chunk, payload, pcm)
+        self._expect(sound, media.sequence)
+        self._keep(sound, track, placed.position, samples, pcm, len(payload), timestamp, media.sequence)
+
+    def _keep(
+        self,
+        sound: _Decoding,
+        track: str,
+        position: int,
+        samples: int,
+        pcm: bytes,
+        size: int,
+        timestamp: float | None,
+        sequence: int | None,
+    ) -> None:
+        """Count, record and deliver a frame."""
+        counts, rate = self._counts, sound.timeline.sample_rate
         counts.frames += 1
-        counts.bytes += len(payload)
+        counts.bytes += size
         end = (position + samples) / rate
         if end > counts.seconds:
             counts.seconds = end
         if timestamp is None:
             at = position / rate
         else:
+            # The delay is relative to the fastest frame so far.
             at = timestamp / 1000
-            self._measure(sound, at)
-        if self._diagnosis is not None and self._diagnosis.looking:
-            self._diagnosis.look(track, media, pcm)
+            lag, anchor = self._last_heard - at, sound.anchor
+            if anchor is None or lag < anchor or lag > anchor + _LAG:
+                sound.anchor = anchor = lag
+            counts.delay = lag - anchor
         # Record the frame before it can be read, so that the file never lacks a delivered frame.
         if self._recording is not None:
             self._recording.add(track, position, pcm, self._last_heard - sound.began)
-        self._deliver(track, pcm, at, media.sequence)
+        if self._resamplers is not None:
+            pcm = self._resamplers.process(track, pcm)
+        buffer = sound.buffer
+        buffer.put(track, pcm, at, sequence)
+        if buffer.outran and not self._complained:
+            self._complained = True
+            self._tell(
+                "slow reader",
+                "the reader is more than %g s behind; dropping the oldest frames (stats.dropped; saved audio is not"
+                " affected): process audio in another thread or process",
+                self._settings.buffer_seconds,
+            )
 
     def _is_new(self, timeline: Timeline, media: Media) -> bool:
         """Return whether to process a frame. Empty frames, duplicates and frames of unknown tracks are counted and skipped."""
@@ -396,30 +457,6 @@ class Receiver:
     def _bad(self, kind: str, message: str, *args: object) -> None:
         self._counts.bad_frames += 1
         self._tell(kind, message, *args)
-
-    def _measure(self, sound: _Decoding, at: float) -> None:
-        """Update the delay statistic, which is this frame's delay relative to the fastest frame so far."""
-        lag = self._last_heard - at
-        anchor = sound.anchor
-        if anchor is None or lag < anchor or lag > anchor + _LAG:
-            sound.anchor = anchor = lag
-        self._counts.delay = lag - anchor
-
-    def _deliver(self, track: str, pcm: bytes, at: float, sequence: int | None) -> None:
-        buffer = self._buffer
-        if buffer is None:
-            return
-        if self._resamplers is not None:
-            pcm = self._resamplers.process(track, pcm)
-        buffer.put(track, pcm, at, sequence)
-        if buffer.outran and not self._complained:
-            self._complained = True
-            self._tell(
-                "slow reader",
-                "the reader is more than %g s behind; dropping the oldest frames (stats.dropped; saved audio is not"
-                " affected): process audio in another thread or process",
-                self._settings.buffer_seconds,
-            )
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
@@ -480,6 +517,7 @@ class Receiver:
             with net:
                 self._take_all(self._sound, self._reorder.flush())
         self._reason = self._reason or reason
+        self._steady = ()
         self._finished = True
         for timer in (self._timer, self._flow_timer, self._order_timer):
             if timer is not None:

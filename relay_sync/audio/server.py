@@ -43,7 +43,6 @@ from .stream import AudioStream, CallStreamAction, StreamingAction
 from .stream_core import StreamCore
 from .stream_handlers import StreamHandlers
 from .stream_wait import wait_for_stream
-from .waking import Waking
 
 if TYPE_CHECKING:
     from typing import TypedDict, Unpack
@@ -78,7 +77,6 @@ _log = logs.get("relay_sync.audio").later
 _numbers = itertools.count(1)
 _BACKLOG = 256  # maximum number of streams waiting for accept()
 _SUBPROTOCOLS = ("audio.jambonz.org", "audio.drachtio.org")  # required by jambonz and drachtio
-_GATHER = 0.004  # minimum seconds per turn of the loop; halves CPU usage with many streams
 _LAST_WORD = 2.0  # maximum seconds that close() waits for observers
 
 
@@ -257,10 +255,10 @@ class AudioServer(Connecting):
                     raise StreamFailed(
                         "the AudioServer is still starting: a signal handler cannot use it until it has started"
                     )
-                self._loop = loop = Loop(self._name, gather=_GATHER)
+                self._loop = loop = Loop(self._name)
                 try:
                     loop.start()
-                    self._listening(self._serve(loop, Waking(loop)))
+                    self._listening(self._serve(loop))
                 except BaseException as error:
                     if self._server is not None:  # Ctrl-C after the server was started
                         raise
@@ -283,14 +281,14 @@ class AudioServer(Connecting):
         if self._closed:
             raise StreamFailed("the AudioServer was closed; create a new one")
 
-    def _serve(self, loop: Loop, waking: Waking) -> WebSocketServer:
+    def _serve(self, loop: Loop) -> WebSocketServer:
         return WebSocketServer(
             loop,
             host=self._address.host,
             port=self._address.wanted_port,
             ssl_context=self._ssl_context,
             on_request=self._gate.check,
-            on_open=lambda connection: self._opened(loop, waking, connection),
+            on_open=lambda connection: self._opened(loop, connection),
             max_message=self._max_message,
             max_connections=self._max_connections,
             open_timeout=10.0,
@@ -519,7 +517,7 @@ class AudioServer(Connecting):
 
     # -- on the loop thread --------------------------------------------------------------------------------------------
 
-    def _opened(self, loop: Loop, waking: Waking, connection: Connection) -> None:
+    def _opened(self, loop: Loop, connection: Connection) -> None:
         expected = self._gate.claim(connection.headers)
         if self._gate.shows_token(connection.headers):
             connection.prove()
@@ -556,7 +554,6 @@ class AudioServer(Connecting):
             loop,
             connection,
             self._settings,
-            waking,
             on_stream=on_stream,
             on_end=on_end,
             two_way=two_way,

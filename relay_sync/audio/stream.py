@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from attrs import evolve
-
 from .. import notebook_html
 from ..deadline import Deadline
 from ..errors import InvalidParameter, UnsupportedCodec, WaitTimeout
@@ -240,7 +238,7 @@ class AudioStream(Speaking):
     # -- reading -------------------------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[AudioFrame]:
-        return self._frames(None)
+        return self._buffer.frames(None)
 
     def tracks(self, track: Direction | str) -> Iterator[AudioFrame]:
         """Iterate over the frames of one track.
@@ -248,11 +246,7 @@ class AudioStream(Speaking):
         :param track: ``inbound`` or ``outbound``.
         :raises InvalidParameter: the track was not announced, and none of its frames have arrived.
         """
-        return self._frames(self._known(track))
-
-    def _frames(self, track: str | None) -> Iterator[AudioFrame]:
-        while (frame := self._buffer.take(track, None)) is not None:
-            yield frame
+        return self._buffer.frames(self._known(track))
 
     def _known(self, track: str) -> str:
         """Normalize a track name by ignoring case and removing the ``_track`` suffix.
@@ -280,10 +274,17 @@ class AudioStream(Speaking):
         from .dsp import Resamplers
 
         self._check_decodable("resampled")
-        frames = self._frames(None if track is None else self._known(track))
+        frames = self._buffer.frames(None if track is None else self._known(track))
         resamplers = Resamplers(self.sample_rate, sample_rate, name="sample_rate")
         return (
-            evolve(frame, data=resamplers.process(frame.track, frame.pcm), sample_rate=sample_rate) for frame in frames
+            AudioFrame(
+                data=resamplers.process(frame.track, frame.pcm),
+                track=frame.track,
+                timestamp=frame.timestamp,
+                sample_rate=sample_rate,
+                sequence=frame.sequence,
+            )
+            for frame in frames
         )
 
     def read_frame(self, timeout: float | None = None, *, track: Direction | str | None = None) -> AudioFrame | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 from ..errors import InvalidParameter, UnsupportedCodec
@@ -67,6 +68,16 @@ class StreamDecoder:
     def decodable(self) -> bool:
         """Whether the codec is supported, so that :meth:`decode` returns PCM."""
         return self.encoding is None
+
+    @property
+    def simple(self) -> Callable[[bytes], bytes] | None:
+        """The function that decodes all further payloads, or ``None`` if only :meth:`decode` can decode them.
+
+        The function is the same for all tracks, accepts any payload, and returns as much PCM for all payloads of a size.
+        """
+        if self._shared is None or self.encoding is not None:
+            return None
+        return partial(self.decode, "") if self._looks else self._shared
 
     def decode(self, track: str, payload: bytes) -> bytes:
         """Decode the next payload of a track.

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
+from itertools import islice
+from struct import Struct
 from typing import TypeAlias
 
 from attrs import define, field
@@ -25,6 +27,8 @@ _FINGERPRINTS = 2048  # fingerprints per track, indexed by chunk; they cover ove
 _REPEATED = 3  # maximum number of old duplicates in a row with one payload; more mean that the counters restarted
 _HOLES = 64  # maximum number of gaps per track that late frames can fill
 _JITTER = 1.0  # seconds that timestamps may lag before a clock change is assumed
+_ROW = Struct("qdqq")  # chunk, timestamp, payload hash, sequence number
+_PACK = _ROW.pack_into
 _CLOCKS = 4  # number of recent clocks, which tracks can return to or adopt from each other
 
 Stamp: TypeAlias = int | float | None
@@ -63,50 +67,55 @@ class _Recent:
     garbage collector. ``-1`` represents a missing value.
     """
 
-    __slots__ = ("_chunks", "_count", "_fingerprints", "_marks", "_sequences", "_timestamps")
+    __slots__ = ("count", "fingerprints", "rows")
 
     def __init__(self) -> None:
-        self._count = 0
-        empty = bytes(8 * _REMEMBERED)
-        self._chunks, self._marks, self._sequences = array("q", empty), array("q", empty), array("q", empty)
-        self._timestamps = array("d", empty)
-        self._fingerprints = array("I", bytes(4 * _FINGERPRINTS))
+        self.count = 0
+        self.rows = bytearray(_REMEMBERED * _ROW.size)
+        self.fingerprints = array("I", bytes(4 * _FINGERPRINTS))
 
     def __len__(self) -> int:
-        return min(self._count, _REMEMBERED)
+        return min(self.count, _REMEMBERED)
 
     def add(self, chunk: int | None, timestamp: Stamp, mark: int, sequence: int | None) -> None:
         """Add a frame. It replaces the oldest frame."""
-        index = self._count % _REMEMBERED
-        self._count += 1
-        self._chunks[index] = -1 if chunk is None else chunk
-        self._timestamps[index] = -1.0 if timestamp is None else timestamp
-        self._marks[index] = mark
-        self._sequences[index] = -1 if sequence is None else sequence
+        index = self.count % _REMEMBERED
+        self.count += 1
+        _PACK(
+            self.rows,
+            index * _ROW.size,
+            -1 if chunk is None else chunk,
+            -1.0 if timestamp is None else timestamp,
+            mark,
+            -1 if sequence is None else sequence,
+        )
         if chunk is not None and timestamp is not None:
-            self._fingerprints[chunk % _FINGERPRINTS] = hash((chunk, timestamp, mark)) & 0xFFFFFFFF
+            self.fingerprints[chunk % _FINGERPRINTS] = hash((chunk, timestamp, mark)) & 0xFFFFFFFF
 
     def is_newest(self, chunk: int | None, timestamp: Stamp) -> bool:
         """Return whether the last frame had this chunk and timestamp."""
-        index = (self._count - 1) % _REMEMBERED
-        return self._chunks[index] == (-1 if chunk is None else chunk) and self._timestamps[index] == (
-            -1 if timestamp is None else timestamp
-        )
+        index = (self.count - 1) % _REMEMBERED
+        last = _ROW.unpack_from(self.rows, index * _ROW.size)
+        return last[:2] == (-1 if chunk is None else chunk, -1 if timestamp is None else timestamp)
 
     def like(self, chunk: int | None, timestamp: Stamp) -> Iterator[tuple[int, int]]:
         """Yield the payload hash and sequence number of each frame with this chunk and timestamp."""
-        chunk, timestamp = -1 if chunk is None else chunk, -1 if timestamp is None else timestamp
-        for index in range(len(self)):
-            if self._chunks[index] == chunk and self._timestamps[index] == timestamp:
-                yield self._marks[index], self._sequences[index]
+        wanted = -1 if chunk is None else chunk, -1 if timestamp is None else timestamp
+        for row in islice(_ROW.iter_unpack(self.rows), len(self)):
+            if row[:2] == wanted:
+                yield row[2:]
 
     def had(self, chunk: int, timestamp: float, mark: int) -> bool:
         """Return whether the fingerprints include a frame with this chunk, timestamp and payload hash."""
-        return self._fingerprints[chunk % _FINGERPRINTS] == hash((chunk, timestamp, mark)) & 0xFFFFFFFF
+        return self.fingerprints[chunk % _FINGERPRINTS] == hash((chunk, timestamp, mark)) & 0xFFFFFFFF
 
 
 @define(eq=False)
-class _Track:
+class Track:
+    """State of one track."""
+
+    name: str
+    label: bytes = field(init=False)  # the name, as in a message
     end: int = 0  # position after the last sample
     started: bool = False  # whether a frame has been placed
     zero: float = 0.0  # timestamp of position 0 in ms, by the track's current clock
@@ -119,6 +128,42 @@ class _Track:
     repeated_mark: int = 0  # hash of that payload
     moves: bool = False  # whether the chunk or timestamp has changed between frames
     holes: list[_Hole] = field(factory=list)  # gaps that late frames can fill
+    size: int = 0  # expected size of the next payload in bytes
+    following: int = 0  # expected chunk of the next frame; see follow()
+    samples: int = 0  # expected number of samples of the next frame
+    step: int = 0  # duration of the samples in ms
+    next_timestamp: int = -1  # expected timestamp of the next frame; -1 if none can be expected
+
+    def __attrs_post_init__(self) -> None:
+        self.label = self.name.encode()
+
+    def expect(self, chunk: int | None, timestamp: Stamp, samples: int, sample_rate: int) -> None:
+        """Expect a frame like the last one, whose numbers are given."""
+        self.step, rest = divmod(1000 * samples, sample_rate)
+        if chunk is None or chunk + 1 != self.next_chunk or type(timestamp) is not int or rest or not samples:
+            self.next_timestamp = -1
+        else:
+            self.following, self.samples, self.next_timestamp = chunk + 1, samples, timestamp + self.step
+
+    def follow(self, timestamp: int, payload: bytes, sequence: int) -> int:
+        """Place a frame that has exactly the expected numbers, and return its position. See :meth:`Timeline.steady`.
+
+        :param timestamp: ``next_timestamp``.
+        :param payload: the encoded audio, which has ``samples`` samples.
+        :param sequence: number of the message within the stream.
+        """
+        chunk, recent, mark = self.following, self.recent, hash(payload)
+        # The steps of _Recent.add().
+        _PACK(recent.rows, recent.count % _REMEMBERED * _ROW.size, chunk, timestamp, mark, sequence)
+        recent.count += 1
+        recent.fingerprints[chunk % _FINGERPRINTS] = hash((chunk, timestamp, mark)) & 0xFFFFFFFF
+        self.repeated = 0
+        self.last_sequence, self.last_timestamp = sequence, timestamp
+        self.next_timestamp = timestamp + self.step
+        self.following = self.next_chunk = chunk + 1
+        position = self.end
+        self.end = position + self.samples
+        return position
 
 
 @define(eq=False)
@@ -134,7 +179,7 @@ class Timeline:
     conflicts: int = 0
     elapsed: float = 0.0
     _clocks: list[float] = field(factory=list)  # timestamp of position 0 for each recent clock; newest last
-    _tracks: dict[str, _Track] = field(factory=dict)
+    _tracks: dict[str, Track] = field(factory=dict)
     _jitter: int = field(init=False)  # minimum tolerance of place(), in samples
 
     def __attrs_post_init__(self) -> None:
@@ -149,37 +194,18 @@ class Timeline:
         """Return whether a track exists or can be added."""
         return name in self._tracks or len(self._tracks) < MAX_TRACKS
 
-    def follows(
-        self, name: str, timestamp: Stamp, chunk: int | None, payload: bytes, sequence: int | None = None
-    ) -> bool:
-        """Return whether a frame directly follows the previous frame of its track. Nearly all frames do.
+    def steady(self, sequence: int) -> tuple[Track, ...]:
+        """Return the tracks for which :meth:`Track.follow` may be called, because their last frames had usual numbers.
 
-        If the result is true, the frame has been recorded, and the caller must call :meth:`append` or :meth:`place` next. If
-        it is false, the state has not changed, and the caller continues with :meth:`is_duplicate`.
+        :param sequence: number of the next message within the stream.
         """
-        track = self._tracks.get(name)
-        if track is None or chunk is None or timestamp is None or chunk != track.next_chunk or not payload:
-            return False
-        if not track.started or timestamp <= track.last_timestamp:
-            return False
-        off = (timestamp - track.zero - track.shift) * self.sample_rate / 1000 - track.end
-        if not -self._jitter <= off <= self._jitter:
-            return False
-        track.moves = True
-        track.repeated = 0
-        track.recent.add(chunk, timestamp, hash(payload), sequence)
-        if sequence is not None and sequence > track.last_sequence:
-            track.last_sequence = sequence
-        return True
+        return tuple(track for track in self._tracks.values() if self._is_steady(track, sequence))
 
-    def append(self, name: str, timestamp: Stamp, chunk: int | None, samples: int) -> int:
-        """Place a frame for which :meth:`follows` returned true, and return its position."""
-        track = self._tracks[name]
-        position = track.end
-        track.end = position + samples
-        if chunk is not None and timestamp is not None:
-            track.next_chunk, track.last_timestamp = chunk + 1, timestamp
-        return position
+    def _is_steady(self, track: Track, sequence: int) -> bool:
+        if track.next_timestamp < 0 or sequence <= track.last_sequence:
+            return False
+        off = (track.next_timestamp - track.zero - track.shift) * self.sample_rate / 1000 - track.end
+        return track.next_timestamp > track.last_timestamp and -self._jitter <= off <= self._jitter
 
     def is_duplicate(
         self, name: str, timestamp: Stamp, chunk: int | None, payload: bytes = b"", sequence: int | None = None
@@ -194,7 +220,7 @@ class Timeline:
         """
         track = self._tracks.get(name)
         if track is None:
-            track = self._tracks[name] = _Track()
+            track = self._tracks[name] = Track(name)
         if timestamp is None and chunk is None:
             return False
         mark, recent = hash(payload), track.recent
@@ -212,7 +238,7 @@ class Timeline:
             track.last_sequence = sequence
         return False
 
-    def _came_before(self, track: _Track, timestamp: Stamp, chunk: int | None, mark: int, sequence: int | None) -> bool:
+    def _came_before(self, track: Track, timestamp: Stamp, chunk: int | None, mark: int, sequence: int | None) -> bool:
         known = False
         for other, number in track.recent.like(chunk, timestamp):
             known = True
@@ -233,20 +259,21 @@ class Timeline:
         track.repeated_mark = mark
         return track.repeated <= _REPEATED
 
-    def _wanted(self, track: _Track, zero: float, timestamp: float) -> int:
+    def _wanted(self, track: Track, zero: float, timestamp: float) -> int:
         return round((timestamp - zero - track.shift) * self.sample_rate / 1000)
 
-    def place(self, name: str, timestamp: Stamp, chunk: int | None, samples: int) -> Placed:
+    def place(self, name: str, timestamp: Stamp, chunk: int | None, samples: int, size: int = 0) -> Placed:
         """Compute the position of a frame that is not a duplicate.
 
         :param name: name of the track.
         :param timestamp: the carrier's timestamp in milliseconds.
         :param chunk: number of the frame within its track.
         :param samples: number of samples; 0 if the audio cannot be decoded.
+        :param size: size of the payload in bytes.
         """
         track = self._tracks.get(name)
         if track is None:
-            track = self._tracks[name] = _Track()
+            track = self._tracks[name] = Track(name)
         late = False
         if chunk is not None:
             following = track.next_chunk
@@ -264,9 +291,11 @@ class Timeline:
             track.end = placed.position + samples
         if timestamp is not None and timestamp > track.last_timestamp:
             track.last_timestamp = timestamp
+        track.size = size
+        track.expect(chunk, timestamp, samples, self.sample_rate)
         return placed
 
-    def _position(self, track: _Track, timestamp: Stamp, samples: int, late: bool) -> Placed:
+    def _position(self, track: Track, timestamp: Stamp, samples: int, late: bool) -> Placed:
         rate = self.sample_rate
         if timestamp is None:
             return Placed(track.end, late=late)
@@ -299,7 +328,7 @@ class Timeline:
         # No audio is missing if a track starts later than the other.
         return Placed(position, hole, holes=1) if track.started else Placed(position)
 
-    def _clock(self, track: _Track, timestamp: float, samples: int, tolerance: int, longest: int) -> float:
+    def _clock(self, track: Track, timestamp: float, samples: int, tolerance: int, longest: int) -> float:
         """Return the clock that fits a timestamp, which is usually the track's current clock.
 
         Recent clocks are kept for two reasons. First, a single wrong timestamp looks like a clock change, and the next frame
@@ -329,7 +358,7 @@ class Timeline:
         del self._clocks[:-_CLOCKS]
         return zero
 
-    def _behind(self, track: _Track, timestamp: float, samples: int, behind: int, late: bool) -> Placed:
+    def _behind(self, track: Track, timestamp: float, samples: int, behind: int, late: bool) -> Placed:
         """Append a frame whose timestamp is in the past and fits no gap. Otherwise, its audio would be lost."""
         rate, end = self.sample_rate, track.end
         if behind > _JITTER * rate and not (late and behind < 2 * _JITTER * rate):
@@ -346,7 +375,7 @@ class Timeline:
         return Placed(end, late=late)
 
 
-def _gap_for(track: _Track, wanted: int, samples: int, tolerance: int) -> int | None:
+def _gap_for(track: Track, wanted: int, samples: int, tolerance: int) -> int | None:
     """Return the index of an earlier gap that has room for a frame, or ``None`` if there is none."""
     for index in range(len(track.holes) - 1, -1, -1):
         hole = track.holes[index]
@@ -355,7 +384,7 @@ def _gap_for(track: _Track, wanted: int, samples: int, tolerance: int) -> int | 
     return None
 
 
-def _fill(track: _Track, wanted: int, samples: int, tolerance: int) -> Placed | None:
+def _fill(track: Track, wanted: int, samples: int, tolerance: int) -> Placed | None:
     """Place a late frame in an earlier gap. Return ``None`` if no gap has room for it."""
     index = _gap_for(track, wanted, samples, tolerance)
     if index is None:

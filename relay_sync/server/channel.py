@@ -181,7 +181,7 @@ class Channel:
         if self._closed or self._handshaking:
             return
         events = (0 if self._paused else _READ) | (_WRITE if self._out else 0)
-        self._loop.watch(self._sock, events, self._ready)
+        self._loop.watch(self._sock, events, self._receive if events == _READ else self._ready)
 
     def _shake_hands(self, _mask: int = 0) -> None:
         if self._closed or self._tls is None:
@@ -207,22 +207,21 @@ class Channel:
         if mask & _READ:
             self._receive()
 
-    def _receive(self) -> None:
+    def _receive(self, _mask: int = 0) -> None:
         for _ in range(1 if self._tls is None else TLS_ROUNDS):
             if self._closed or self._paused:
                 return
-            buffer = self._loop.buffer
             try:
-                count = self._sock.recv_into(buffer, RECEIVE_SIZE)
+                data = self._sock.recv(RECEIVE_SIZE)
             except _WOULD_BLOCK:
                 return
             except (OSError, ValueError) as error:
                 self._ended(error)
                 return
-            if not count:
+            if not data:
                 self._ended(None)
                 return
-            self.on_data(bytes(buffer[:count]))
+            self.on_data(data)
         if self._tls is not None and not self._closed:
             self._loop.call_soon(self._receive)
 

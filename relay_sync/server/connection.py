@@ -16,7 +16,7 @@ from attrs import frozen
 from ..threads import logs
 from .channel import Channel
 from .http import Headers
-from .library import Frame, InvalidState, Opcode, Protocol, State
+from .library import Frame, InvalidState, Opcode, Protocol, State, apply_mask
 from .loop import Loop, Timer
 from .splitting import Splitter
 
@@ -86,6 +86,9 @@ class Connection:
         "_paused",
         "_protocol",
         "_splitter",
+        "_steady",
+        "_usual_head",
+        "_usual_size",
         "close_timeout",
         "headers",
         "on_close",
@@ -129,6 +132,9 @@ class Connection:
         self._paused = False
         self._final: CloseInfo | None = None  # how the connection ended, while frames are still held
         self._over = False  # on_close has been called or scheduled
+        # After data that was parsed: whether the connection is open and not paused, and no frame is held or incomplete.
+        self._steady = False
+        self._usual_head, self._usual_size = b"", 0  # header and size of that data, if it was one text message
         self._close_timer: Timer | None = None
         self._lock = threading.RLock()  # guards _inbox and _inbox_bytes
         self._inbox: list[bytes] = []
@@ -310,14 +316,16 @@ class Connection:
         if splitter is None:
             self._parse(data)
             return
+        if self._steady and len(data) == self._usual_size and data[:4] == self._usual_head and self.on_text is not None:
+            # A media stream consists of nearly nothing but whole messages of the same size.
+            text = apply_mask(data[8:], data[4:8])
+            try:
+                if not self.on_text(text):
+                    self._deliver(text, True)
+            except BaseException:
+                self._loop.fault("on_text of a connection failed")
+            return
         protocol = self._protocol
-        if protocol.state is _OPEN and not self._paused and not self._held:
-            text = splitter.whole_text(data)
-            if text is not None:
-                self._deliver_text(text)
-                if protocol.state is not _OPEN:
-                    self._settle()
-                return
         for kind, part in splitter.split(data):
             if not kind:
                 self._parse(part)
@@ -330,6 +338,8 @@ class Connection:
                 self._take(Frame(Opcode.TEXT if kind == 1 else Opcode.BINARY, part))
         if protocol.state is not State.OPEN:
             self._settle()
+        self._steady = splitter.between and protocol.state is _OPEN and not (self._paused or self._held or self._over)
+        self._usual_head, self._usual_size = data[:4], splitter.size_of_text(data)
 
     def _take(self, frame: Frame) -> None:
         if self._paused or self._held:
@@ -373,6 +383,7 @@ class Connection:
             except UnicodeDecodeError:
                 if self._protocol.state is State.OPEN:
                     self._protocol.fail(1007, "text that is not UTF-8")
+                    self._settle()
                 return
         else:
             message = bytes(data)
@@ -397,6 +408,7 @@ class Connection:
         if paused and self._protocol.close_sent is not None and self._protocol.close_rcvd is None:
             return  # the closing handshake needs the peer's close frame
         self._paused = paused
+        self._steady = False
         if paused:
             self._channel.pause()
             return
@@ -422,8 +434,9 @@ class Connection:
                 channel.write(chunk)
             else:
                 channel.finish()
-        if protocol.state is State.OPEN:
+        if protocol.state is _OPEN:
             return
+        self._steady = False
         if self._close_timer is None:
             self._close_timer = self._loop.call_later(self.close_timeout, self._give_up)
         # After a close frame or a protocol error, no further message can arrive, so do not wait for the socket to
@@ -456,6 +469,7 @@ class Connection:
         self._gone()
 
     def _announce(self, info: CloseInfo) -> None:
+        self._steady = False
         if self._over:
             return
         if self._held:  # report the end after the held frames, once reading resumes

@@ -35,6 +35,8 @@ _T = TypeVar("_T")
 RECEIVE_SIZE = 65536
 # Maximum number of timers to run per turn. Some timers start other timers that are due immediately.
 MOST_TIMERS = 256
+# Number of canceled timers that may stay in the heap until they are due.
+MOST_CANCELLED = 256
 # Number of consecutive failed turns after which the loop ends.
 MOST_FAULTS = 10
 _NAN = "the time of a timer must not be NaN"
@@ -131,19 +133,21 @@ class Loop:
     discarded. A stopped loop cannot be restarted.
 
     :param name: the name of the loop's daemon thread.
-    :param gather: minimum interval between the starts of two loop iterations, in seconds; a few milliseconds at most.
-        Under load, each iteration then serves several sockets, which saves CPU time and adds up to this much latency.
-        Messages that arrive while the loop is idle are not delayed.
     """
 
-    def __init__(self, name: str, *, gather: float = 0.0) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self._gather = gather
         self._ready: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
         self._cancelled = 0  # approximate count, used to decide when to compact the heap
         self._turn_end: list[Callable[[], object]] = []
+        self._wakes: list[Callable[[], object]] = []
+        #: Calls a function just before the loop sleeps; for hosted objects, on the loop thread only. Wake threads with it:
+        #: the next step releases the GIL, for which a thread woken earlier would have to wait.
+        self.at_sleep: Callable[[Callable[[], object]], None] = self._wakes.append
+        #: Runs a function once, at the end of the current iteration; for hosted objects, on the loop thread only.
+        self.at_turn_end: Callable[[Callable[[], object]], None] = self._turn_end.append
         self._hosted: set[LoopUser] = set()
         # Guards starting, stopping and _calls. It is never held while a callback runs. It is reentrant because a signal
         # handler may stop a loop that its own thread is just starting.
@@ -161,11 +165,8 @@ class Loop:
         self._faults = 0  # number of consecutive failed turns
         self._selector: selectors.BaseSelector
         self._wake_up: WakeUp | None = None
-        self._wake: Callable[[], None] = _nobody_sleeps
-        #: Function that sleeps between two turns for a number of seconds, or 0 if there is nothing to wait for.
-        self.rest: Callable[[float], object] = time.sleep
+        self._wake: Callable[[], object] = bool  # a loop that has not started does not need to be woken
         self._repeated = RateLimitedLog(_log)
-        self.buffer: memoryview = memoryview(bytearray(RECEIVE_SIZE))  # shared by all sockets: one thread receives
 
     def __repr__(self) -> str:
         state = "stopped" if self._stopping else "new" if self._thread is None else "running"
@@ -340,10 +341,6 @@ class Loop:
         """Log a warning. Warnings are rate limited by ``kind``."""
         self._repeated.warning(kind, message, *args)
 
-    def at_turn_end(self, fn: Callable[[], object]) -> None:
-        """Run ``fn`` once, at the end of the current loop iteration."""
-        self._turn_end.append(fn)
-
     # -- the loop thread -----------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
@@ -388,56 +385,46 @@ class Loop:
         started = time.monotonic()
         self.turn_began = started - self.ahead
         while not self._stopping:
-            if self._gather:
-                left = started + self._gather - time.monotonic()
-                busy = self._ready or self._turn_end
-                self.rest(0.0 if busy or not 0 < left <= self._gather else left)
-            patience = self._patience()
+            patience: float | None = None
+            if self._ready or self._turn_end:
+                patience = 0.0
+            elif self._timers:
+                patience = self._timers[0][0] + self.ahead - time.monotonic()
+                patience = 0.0 if patience < 0 else self._longest if patience > self._longest else patience
             self._latest = math.inf if patience is None else self.turn_began + patience + LATE
+            if self._wakes:
+                self._run_all(self._wakes)
             events = self._selector.select(patience)
             now = time.monotonic()
             if patience is None or (0.0 if events else patience) < now - started < patience + LATE:
                 self._longest = LONGEST_SLEEP
             else:
-                self._amend(beyond(now - started, patience, bool(events)))
+                by = beyond(now - started, patience, bool(events))
+                self.ahead += by  # the clock advanced that much more than the elapsed time
+                self._longest = SLICE if by <= 0 else LONGEST_SLEEP
             started = now
             self.turn_began = now - self.ahead
             self._latest, self._busy = self.turn_began + LATE, True
-            self._turn(events)
+            for key, mask in events:
+                try:
+                    key.data(mask)
+                except BaseException:
+                    self.fault(f"a callback of {self.name} failed")
+            if self._timers and (self._timers[0][0] <= self.turn_began or self._cancelled > MOST_CANCELLED):
+                self._run_timers()
+            if self._ready:
+                self._run_ready()
+            if self._turn_end:
+                self._run_all(self._turn_end)
             self._busy = False
             self._faults = 0
 
-    def _amend(self, by: float) -> None:
-        """Correct the clock after it advanced ``by`` seconds more than the elapsed time (less if negative)."""
-        self.ahead += by
-        self._longest = SLICE if by <= 0 else LONGEST_SLEEP
-
-    def _turn(self, events: list[tuple[selectors.SelectorKey, int]]) -> None:
-        for key, mask in events:
-            try:
-                key.data(mask)
-            except BaseException:
-                self.fault(f"a callback of {self.name} failed")
-        self._run_timers()
-        self._run_ready()
-        self._run_turn_end()
-
-    def _patience(self) -> float | None:
-        """Return the number of seconds until the next work is due, or ``None`` if no work is scheduled."""
-        if self._ready or self._turn_end or self._stopping:
-            return 0.0
-        if not self._timers:
-            return None
-        return min(max(0.0, self._timers[0][0] + self.ahead - time.monotonic()), self._longest)
-
     def _run_timers(self) -> None:
         timers = self._timers
-        if self._cancelled > 256 and self._cancelled > len(timers) // 2:
+        if self._cancelled > MOST_CANCELLED and self._cancelled > len(timers) // 2:
             timers[:] = [entry for entry in timers if entry[2]._fn is not None]
             heapq.heapify(timers)
             self._cancelled = 0
-        if not timers:
-            return
         now = time.monotonic() - self.ahead
         if now > self._latest:  # the clock jumped during this turn
             now = self.turn_began
@@ -459,10 +446,9 @@ class Loop:
             except BaseException:
                 self.fault(f"a callback of {self.name} failed")
 
-    def _run_turn_end(self) -> None:
-        if not self._turn_end:
-            return
-        due, self._turn_end = self._turn_end, []
+    def _run_all(self, functions: list[Callable[[], object]]) -> None:
+        due = functions[:]
+        del functions[:]
         for fn in due:
             try:
                 fn()
@@ -479,8 +465,9 @@ class Loop:
             except BaseException:
                 _log.exception("closing %r failed", hosted)
         for _ in range(16):  # close callbacks may queue further callbacks; the number of rounds is limited
-            self._run_turn_end()
+            self._run_all(self._turn_end)
             self._run_ready()
+        self._run_all(self._wakes)
         self._ready.clear()
         self._timers.clear()
         self._shut()
@@ -492,7 +479,3 @@ class Loop:
             calls, self._calls = self._calls, set()
         for call in calls:
             call.fail(LoopStopped(f"{self.name} stopped before it ran the call"))
-
-
-def _nobody_sleeps() -> None:
-    """Do nothing: a loop that has not started does not need to be woken."""

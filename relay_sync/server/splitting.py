@@ -33,16 +33,19 @@ class Splitter:
         self._owed = 0  # remaining bytes of a frame whose start was passed to the protocol
         self._fragmented = False  # inside a fragmented message
 
-    def whole_text(self, data: bytes) -> bytes | None:
-        """Return the text if ``data`` is exactly one complete text message of the usual size, otherwise ``None``.
+    @property
+    def between(self) -> bool:
+        """Whether the next byte begins a message."""
+        return not (self._rest or self._owed or self._fragmented)
 
-        If the result is ``None``, the splitter's state has not changed.
+    def size_of_text(self, data: bytes) -> int:
+        """Return the size of ``data`` if it begins with a usual text message's header and ends with that message, otherwise 0.
+
+        Other data of the same size that begins with the same header is then one text message as well.
         """
-        if data[:2] != _USUAL or len(data) != 8 + int.from_bytes(data[2:4], "big"):
-            return None
-        if self._rest or self._owed or self._fragmented or len(data) - 8 > self._longest:
-            return None
-        return apply_mask(data[8:], data[4:8])
+        size = len(data)
+        usual = data[:2] == _USUAL and size >= 8 and size == 8 + int.from_bytes(data[2:4], "big") <= self._longest + 8
+        return size if usual else 0
 
     def split(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         """Yield the received data in order.

@@ -1,10 +1,9 @@
-"""Sleeps that let a thread wake up without preempting the thread that wakes it.
+"""Threads that do not preempt the thread that wakes them.
 
 A thread holds the GIL while it wakes another thread, but Linux usually runs the woken thread immediately. That thread
-cannot acquire the GIL, goes back to sleep, and must be woken a second time. A thread that sleeps under the
-``SCHED_BATCH`` policy (see sched(7)) gets the same share of CPU time but does not preempt other threads. This halves
-the cost of waking many threads. The policy is active only during the sleep, so it does not affect the program's own
-code.
+cannot acquire the GIL, goes back to sleep, and must be woken a second time. Under the ``SCHED_BATCH`` policy (see
+sched(7)), a thread gets the same share of CPU time but does not preempt other threads, which saves a third of the CPU
+time of a program that reads many streams.
 """
 
 from __future__ import annotations
@@ -18,31 +17,33 @@ __all__ = ["get_up", "lie_down"]
 
 if sys.platform == "linux":
     _PRIORITY: Any = os.sched_param(0)
-
     _refused = False  # set if the system does not permit the change, for example in a sandbox
 
-    def lie_down() -> bool:
-        """Switch the current thread to ``SCHED_BATCH`` before a sleep.
+    def lie_down() -> int | None:
+        """Switch the current thread to ``SCHED_BATCH``.
 
         The policy is left unchanged on the main thread, which runs signal handlers, and on threads with a non-default
-        policy.
+        policy. Threads and processes that the thread starts before :func:`get_up` inherit ``SCHED_BATCH``.
 
-        :return: whether the caller must call :func:`get_up` after the sleep.
+        :return: what :func:`get_up` needs, or ``None`` if nothing was changed.
         """
         global _refused
-        if _refused or threading.get_ident() == threading.main_thread().ident:
-            return False
+        thread = threading.get_ident()
+        if _refused or thread == threading.main_thread().ident:
+            return None
         try:
             if os.sched_getscheduler(0) != os.SCHED_OTHER:
-                return False
+                return None
             os.sched_setscheduler(0, os.SCHED_BATCH, _PRIORITY)
         except OSError:
             _refused = True
-            return False
-        return True
+            return None
+        return thread
 
-    def get_up() -> None:
-        """Restore the default policy after the sleep."""
+    def get_up(thread: int | None) -> None:
+        """Restore the default policy. This does nothing on any other thread than the changed one."""
+        if thread is None or thread != threading.get_ident():
+            return
         try:
             os.sched_setscheduler(0, os.SCHED_OTHER, _PRIORITY)
         except OSError:
@@ -50,9 +51,9 @@ if sys.platform == "linux":
 
 else:
 
-    def lie_down() -> bool:
-        """Return ``False``. Only Linux needs the policy."""
-        return False
+    def lie_down() -> int | None:
+        """Return ``None``. Only Linux needs the policy."""
+        return None
 
-    def get_up() -> None:
+    def get_up(thread: int | None) -> None:
         """Do nothing."""

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from relay_sync import WaitTimeout
 from relay_sync.audio.frames import AudioFrame, FrameBuffer
-from relay_sync.audio.waking import Waking
 from relay_sync.server import Loop
 from tests.support.background import Background
 
@@ -137,13 +136,15 @@ def test_what_a_reader_gave_back_is_never_dropped_and_wakes_others() -> None:
     assert first.result() + second.result() == b"y" * 20
 
 
-@pytest.fixture(params=["at once", "in turn"])
+@pytest.fixture(params=["at once", "at sleep"])
 def made(request: pytest.FixtureRequest) -> Iterator[tuple[FrameBuffer, Loop]]:
     """A buffer, and the loop whose thread puts."""
-    loop = Loop("test-frames", gather=0.002)
+    loop = Loop("test-frames")
     loop.start()
-    waking = None if request.param == "at once" else Waking(loop)
-    yield FrameBuffer(10**6, sample_rate=8000, alarm=waking), loop
+    if request.param == "at once":
+        yield FrameBuffer(10**6, sample_rate=8000), loop
+    else:
+        yield FrameBuffer(10**6, sample_rate=8000, wake=loop.at_sleep), loop
     loop.stop()
 
 
@@ -187,10 +188,9 @@ def test_a_wait_that_was_over_takes_nothing_from_the_next(made: tuple[FrameBuffe
 
 
 def test_one_reader_that_works_for_long_keeps_no_other_waiting() -> None:
-    loop = Loop("test-frames", gather=0.002)
+    loop = Loop("test-frames")
     loop.start()
-    waking = Waking(loop)
-    buffers = [FrameBuffer(10**6, sample_rate=8000, alarm=waking) for _ in range(12)]
+    buffers = [FrameBuffer(10**6, sample_rate=8000, wake=loop.at_sleep) for _ in range(12)]
     go = threading.Event()
     heard = [threading.Semaphore(0) for _ in buffers]
 

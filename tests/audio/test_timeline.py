@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay_sync.audio.timeline import BELIEVED, MAX_HOLE, Placed, Timeline
+from relay_sync.audio.timeline import BELIEVED, MAX_HOLE, Placed, Timeline, Track
 
 FRAME = 160  # 20 ms at 8 kHz
 
@@ -289,8 +289,9 @@ def test_duplicates_that_come_one_after_the_other_stay_duplicates() -> None:
 def test_duplicates_of_long_ago_between_those_of_now(short: bool) -> None:
     line = Timeline(8000)
     for number in range(1000):
-        if short and line.follows("inbound", 20 * number, number + 1, b"%d" % number):
-            assert line.append("inbound", 20 * number, number + 1, FRAME) == number * FRAME
+        steady = _steady(line, "inbound", 20 * number, number + 1, number, FRAME) if short else None
+        if steady is not None:
+            assert steady.follow(20 * number, b"%d" % number, number) == number * FRAME
         else:
             assert _come(line, 20 * number, number + 1, audio=b"%d" % number) == Placed(number * FRAME)
         if number > 300:
@@ -354,32 +355,64 @@ def test_memory_is_bounded() -> None:
 _numbers = st.none() | st.integers(0, 2**53) | st.integers(0, 3000)
 
 
+def _steady(
+    line: Timeline, name: str, stamp: int | None, chunk: int | None, sequence: int | None, samples: int
+) -> Track | None:
+    """The track, if a frame with these numbers is exactly what it expects."""
+    for track in line.steady(sequence) if sequence is not None else ():
+        if (track.name, track.next_timestamp, track.following, track.samples) == (name, stamp, chunk, samples):
+            return track
+    return None
+
+
 Came = tuple[str, int | None, int | None, bytes, int | None, int]
 
 
 @st.composite
 def _mostly_in_order(draw: st.DrawFn) -> list[Came]:
-    """Frames as carriers send them, with here and there one that is odd."""
+    """Frames as carriers send them, with here and there some that are odd."""
     frames: list[Came] = []
-    counts = {"inbound": 0, "outbound": 0}
-    for number in range(draw(st.integers(0, 60))):
+    counts, sequence, clock = {"inbound": 0, "outbound": 0}, 0, 0
+    silent = draw(st.booleans())
+    for _ in range(draw(st.integers(0, 12))):
         track = draw(st.sampled_from(["inbound", "inbound", "inbound", "outbound"]))
-        count = counts[track] = counts[track] + 1
-        frame: Came = (track, 20 * count, count, bytes([number]), number, FRAME)
-        odd = draw(st.integers(0, 11))
+        for _ in range(draw(st.sampled_from([1, 2, 5, 150]))):
+            count = counts[track] = counts[track] + 1
+            sequence += 1
+            payload = b"silence" if silent else b"%d" % count
+            frames.append((track, clock + 20 * count, count, payload, sequence, FRAME))
+        odd, count = draw(st.integers(0, 9)), counts[track]
         if odd == 0:
             stamp, chunk = draw(_numbers), draw(_numbers)
-            frame = (track, stamp, chunk, draw(st.sampled_from([b"", b"x"])), draw(_numbers), draw(st.integers(0, 400)))
-        elif odd == 1 and frames:
-            frame = draw(st.sampled_from(frames))
-        elif odd == 2:
-            counts[track] += draw(st.integers(1, 200))
+            payload, samples = draw(st.sampled_from([b"", b"x"])), draw(st.integers(0, 400))
+            frames.append((track, stamp, chunk, payload, draw(_numbers), samples))
+        elif odd in (1, 2):
+            name, stamp, chunk, payload, number, samples = draw(st.sampled_from(frames))
+            number = draw(st.sampled_from([number, sequence + 1, None]))
+            frames += [(name, stamp, chunk, payload, number, samples)] * draw(st.integers(1, 5))
         elif odd == 3:
-            frame = (track, 20 * count + draw(st.integers(-40, 40)), count, bytes([number]), None, FRAME)
-        frames.append(frame)
+            counts[track] += draw(st.integers(1, 200))
+        elif odd == 4:
+            counts[track] += 1
+            frames.append((track, clock + 20 * count + draw(st.integers(-40, 40)), count + 1, b"j", None, FRAME))
+        elif odd == 5:
+            name, stamp, chunk, _, number, samples = draw(st.sampled_from(frames))
+            frames.append((name, stamp, chunk, b"conflict", number, samples))
+        elif odd == 6:
+            counts[track] += 1
+            lone = draw(st.booleans())
+            stamp = None if lone else clock + 20 * count + 20
+            frames += [(track, stamp, count + 1 if lone else None, b"lone", None, FRAME)] * draw(st.integers(1, 3))
+        elif odd == 7:
+            sequence = draw(st.integers(0, max(0, sequence)))
+        elif odd == 8:
+            clock -= 20 * draw(st.integers(0, count))
+        else:
+            counts[track] = draw(st.integers(0, count))
     return frames
 
 
+@settings(max_examples=300)
 @given(_mostly_in_order(), st.sampled_from([8000, 16000]))
 def test_the_short_way_comes_to_the_same_as_the_long_one(frames: list[Came], rate: int) -> None:
     long, quick = Timeline(rate), Timeline(rate)
@@ -387,25 +420,42 @@ def test_the_short_way_comes_to_the_same_as_the_long_one(frames: list[Came], rat
         if stamp is not None and stamp < 0:
             continue
         expected = _come(long, stamp, chunk, track=track, audio=payload, sequence=sequence, samples=samples)
-        if quick.follows(track, stamp, chunk, payload, sequence):
-            placed: Placed | None = (
-                Placed(quick.append(track, stamp, chunk, samples))
-                if samples
-                else quick.place(track, stamp, chunk, samples)
-            )
+        steady = _steady(quick, track, stamp, chunk, sequence, samples)
+        if steady is not None and payload:
+            placed: Placed | None = Placed(steady.follow(stamp or 0, payload, sequence or 0))
         else:
             placed = _come(quick, stamp, chunk, track=track, audio=payload, sequence=sequence, samples=samples)
         assert placed == expected
         assert (quick.end, quick.conflicts) == (long.end, long.conflicts)
 
 
+def test_duplicates_of_silence_long_ago_between_frames_of_the_short_way() -> None:
+    line = Timeline(8000)
+    for number in range(1000):
+        steady = _steady(line, "inbound", 20 * number, number + 1, number, FRAME)
+        if steady is not None:
+            assert steady.follow(20 * number, b"silence", number) == number * FRAME
+        else:
+            assert _come(line, 20 * number, number + 1, audio=b"silence", sequence=number) is not None
+        if number > 300:
+            assert _come(line, 20 * (number - 300), number - 299, audio=b"silence", sequence=number - 300) is None
+
+
+def test_frames_that_last_no_whole_number_of_milliseconds_are_not_usual() -> None:
+    for rate, samples in ((11025, 221), (8000, 164)):
+        line = Timeline(rate)
+        _come(line, 0, 1, audio=b"x", sequence=2, samples=samples)
+        assert not line.steady(3)
+
+
 def test_frames_in_order_go_the_short_way() -> None:
     line = Timeline(8000)
     _place(line, 0)
     for number in range(1, 300):
-        assert line.follows("inbound", 20 * number, number + 1, bytes([number % 256]), number)
-        assert line.append("inbound", 20 * number, number + 1, FRAME) == FRAME * number
-    assert not line.follows("inbound", 20 * 299, 300, b"again", 299)
+        steady = _steady(line, "inbound", 20 * number, number + 1, number, FRAME)
+        assert steady is not None
+        assert steady.follow(20 * number, bytes([number % 256]), number) == FRAME * number
+    assert _steady(line, "inbound", 20 * 299, 300, 299, FRAME) is None
     assert line.is_duplicate("inbound", 20 * 250, 251, bytes([250]), 250)
 
 

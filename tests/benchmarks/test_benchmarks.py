@@ -263,6 +263,14 @@ def test_calls_per_frame_are_counted(receiver: str) -> None:
 
 
 @pytest.mark.slow
+def test_a_usual_frame_takes_few_calls() -> None:
+    """From the socket to the program: a count, which is the same on every machine."""
+    python, c, top = calls_per_frame("ours")
+    assert python <= 16, top
+    assert c <= 30, top
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_the_soak_counts_lost_connections() -> None:
     command = [sys.executable, "-m", "benchmarks", "tls", "--commands", "2000"]

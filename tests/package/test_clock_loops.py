@@ -176,9 +176,9 @@ def test_a_fork_waits_no_longer_for_an_import_where_the_clock_stands_still(monke
 # -- the loop of servers -----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=[0.0, 0.002], ids=["at once", "gathering"])
-def loop(request: pytest.FixtureRequest) -> Iterator[Loop]:
-    made = Loop("relay-test-loop", gather=request.param)
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    made = Loop("relay-test-loop")
     made.start()
     yield made
     made.stop(PATIENCE)
@@ -205,13 +205,13 @@ def test_timers_of_a_loop_fire_in_time_where_the_clock_stands_still(loop: Loop) 
 def test_a_loop_that_waits_does_not_spin_where_the_clock_stands_still(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turns, turn, done = [], loop._turn, threading.Event()
+    turns, select, done = [], loop._selector.select, threading.Event()
 
-    def counted(events: Any) -> None:
+    def counted(timeout: float | None) -> Any:
         turns.append(1)
-        turn(events)
+        return select(timeout)
 
-    monkeypatch.setattr(loop, "_turn", counted)
+    monkeypatch.setattr(loop._selector, "select", counted)
     with stopped():
         loop.call_later(0.2, done.set)
         assert done.wait(PATIENCE)

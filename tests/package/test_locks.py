@@ -34,7 +34,6 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has
 #: The locks that a thread may not take twice, and why no signal handler does.
 PLAIN = {
     "audio/frames.py": "what one sleeper waits for: nobody else takes it",
-    "audio/waking.py": "what the loop waits for: nobody else takes it",
     "threads/logs.py": "a flag that nobody waits for, and what the thread that writes sleeps on",
     "threads/flag.py": "what one sleeper waits for: nobody else takes it",
     "server/loop.py": "of one caller who waits for the loop: nobody else takes it",

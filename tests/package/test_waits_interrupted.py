@@ -16,7 +16,6 @@ import pytest
 
 from relay_sync.audio import AudioServer
 from relay_sync.audio.frames import FrameBuffer
-from relay_sync.audio.waking import Waking
 from relay_sync.server import Loop, WebSocketServer
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.core.noticeboard import Noticeboard
@@ -200,19 +199,3 @@ def test_wherever_ctrl_c_hits_a_call_on_a_loop_the_loop_goes_on() -> None:
         step += 1
     assert step > 10
     loop.stop()
-
-
-def test_wherever_ctrl_c_hits_one_who_wakes_the_next_none_is_left_asleep() -> None:
-    step, more = 1, True
-    while more:
-        waking = Waking(Loop("test-waits"))  # it does not run: this thread does what the loop would do
-        ears = [threading.Lock() for _ in range(6)]
-        for ear in ears:
-            ear.acquire()
-            waking.add(ear)
-        waking._begin()
-        more = interrupt(step, waking.next, where_signals_are_seen)
-        waking.rest(0)
-        assert [number for number, ear in enumerate(ears) if ear.locked()] == [], f"at place {step}"
-        step += 1
-    assert step > 2

@@ -287,17 +287,30 @@ def test_a_loop_whose_every_turn_fails_ends_and_tells_whom_it_hosts(monkeypatch:
         loop.call(lambda: None, timeout=PATIENCE)
 
 
-def test_a_gathering_loop_still_does_everything() -> None:
-    loop = Loop("relay-test-gathering", gather=0.002)
+def test_threads_are_woken_just_before_the_loop_sleeps(loop: Loop) -> None:
+    order: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def turn() -> None:
+        loop.at_sleep(lambda: order.put("wake"))
+        loop.at_turn_end(lambda: order.put("end"))
+        loop.at_sleep(lambda: 1 / 0)
+        loop.at_sleep(lambda: order.put("wake another"))
+        order.put("turn")
+
+    loop.call(turn, timeout=PATIENCE)
+    assert [order.get(timeout=PATIENCE) for _ in range(4)] == ["turn", "end", "wake", "wake another"]
+
+
+def test_threads_are_woken_where_the_loop_stops() -> None:
+    loop, woken = Loop("relay-test-stopping"), threading.Event()
     loop.start()
-    seen: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for number in range(50):
-        loop.call_soon(seen.put, number)
-    assert [seen.get(timeout=PATIENCE) for _ in range(50)] == list(range(50))
-    fired = threading.Event()
-    loop.call_later(0.005, fired.set)
-    assert fired.wait(PATIENCE)
-    loop.stop(PATIENCE)
+
+    def stop() -> None:
+        loop.stop()
+        loop.at_sleep(woken.set)
+
+    loop.call_soon(stop)
+    assert woken.wait(PATIENCE)
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay_sync.server.library import Frame, ServerProtocol, State, quiet_logger
+from relay_sync.server.library import Frame, ServerProtocol, State, apply_mask, quiet_logger
 from relay_sync.server.splitting import HELD, Splitter
 
 LONGEST = 20_000
@@ -57,12 +57,13 @@ def _plain(stream: bytes) -> tuple[list[tuple[int, bool, bytes]], State]:
 
 def _split(chunks: list[bytes]) -> tuple[list[tuple[int, bool, bytes]], State, int]:
     protocol, splitter, found, quick = _protocol(), Splitter(LONGEST), [], 0
+    head, size = b"", 0
     for chunk in chunks:
-        text = splitter.whole_text(chunk) if protocol.state is State.OPEN else None
-        if text is not None:
-            found.append((1, True, text))
+        if splitter.between and protocol.state is State.OPEN and len(chunk) == size and chunk[:4] == head:
+            found.append((1, True, apply_mask(chunk[8:], chunk[4:8])))  # as a connection does
             quick += 1
             continue
+        head, size = chunk[:4], splitter.size_of_text(chunk)
         for kind, part in splitter.split(chunk):
             if kind and protocol.state is State.OPEN:
                 found.append((kind, True, bytes(part)))
@@ -140,16 +141,19 @@ def test_frame_by_frame_it_is_the_same(frames: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 125, 126, 300, LONGEST, LONGEST + 1, 65_535, 65_536])
-def test_a_text_that_came_alone_is_taken_at_once_if_it_is_of_the_usual_size(length: int) -> None:
-    text = Splitter(LONGEST).whole_text(_frame(0x81, b"x" * length))
-    assert text == (b"x" * length if 126 <= length <= LONGEST else None)
+def test_a_text_that_came_alone_has_a_size_if_that_is_usual(length: int) -> None:
+    frame = _frame(0x81, b"x" * length)
+    assert Splitter(LONGEST).size_of_text(frame) == (len(frame) if 126 <= length <= LONGEST else 0)
+    for other in (frame[:-1], frame + b"x", b"\x01" + frame[1:], b"\x82" + frame[1:], frame[:7], b""):
+        assert Splitter(LONGEST).size_of_text(other) == 0
 
 
-def test_within_a_message_of_several_frames_nothing_is_taken_at_once() -> None:
+def test_within_a_message_of_several_frames_no_message_begins() -> None:
     for before in (_frame(0x01, b"begun"), _frame(0x81, b"x" * 300)[:50], _frame(0x82, b"x" * 9000)[:5000]):
         splitter = Splitter(LONGEST)
+        assert splitter.between
         list(splitter.split(before))
-        assert splitter.whole_text(_frame(0x81, b"x" * 300)) is None
+        assert not splitter.between
 
 
 def test_what_waits_is_bounded() -> None:
