@@ -70,9 +70,9 @@ class _Recent:
     __slots__ = ("count", "fingerprints", "rows")
 
     def __init__(self) -> None:
-        self.count = 0
-        self.rows = bytearray(_REMEMBERED * _ROW.size)
-        self.fingerprints = array("I", bytes(4 * _FINGERPRINTS))
+        self.count: int = 0
+        self.rows: bytearray = bytearray(_REMEMBERED * _ROW.size)
+        self.fingerprints: array[int] = array("I", bytes(4 * _FINGERPRINTS))
 
     def __len__(self) -> int:
         return min(self.count, _REMEMBERED)
