@@ -335,6 +335,7 @@ _ELSEWHERE: Final = {
     "audio": (
         "AudioFrame",
         "AudioServer",
+        "AudioServerStats",
         "AudioStream",
         "BadPacket",
         "Codec",

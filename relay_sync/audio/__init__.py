@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from .pcm_codecs import BadPacket, Codec, codec_for
     from .playback import Playback, PlaybackResult
     from .server import AudioServer
-    from .stats import StreamStats
+    from .stats import AudioServerStats, StreamStats
     from .stream import AudioStream
     from .stream_core import DtmfEvent
     from .wav import WavAudio, read_wav, write_wav
@@ -66,6 +66,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AudioFrame",
     "AudioServer",
+    "AudioServerStats",
     "AudioStream",
     "BadPacket",
     "Codec",
@@ -90,6 +91,7 @@ __all__ = [
 _HOMES = {
     "AudioFrame": "frames",
     "AudioServer": "server",
+    "AudioServerStats": "stats",
     "AudioStream": "stream",
     "BadPacket": "pcm_codecs",
     "Codec": "pcm_codecs",

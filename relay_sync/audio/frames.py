@@ -281,8 +281,8 @@ class FrameBuffer:
     :param encoding: ``encoding`` for all frames; see :class:`AudioFrame`.
     :param max_frames: maximum number of frames per track.
     :param wake: called with a function that wakes a reader. The default calls it at once.
+    :param on_outran: called once, when a frame is dropped from a track that has already been read.
     :ivar dropped: number of dropped frames.
-    :ivar outran: whether frames were dropped from a track that had already been read.
     """
 
     def __init__(
@@ -293,12 +293,15 @@ class FrameBuffer:
         encoding: str | None = None,
         max_frames: int = 16384,
         wake: Callable[[Callable[[], object]], object] = _at_once,
+        on_outran: Callable[[], object] = bool,
     ) -> None:
         self._sample_rate = sample_rate
         self._encoding = encoding
         self._max_bytes = max_bytes
         self._max_frames = max_frames
         self._wake = wake
+        self._on_outran = on_outran
+        self._outran = False
         self._tracks: dict[str, _Track] = {}  # replaced instead of modified, so readers need no lock
         self._only: _Track | None = None  # the track, if there is one only
         self._arrivals = 0
@@ -307,7 +310,6 @@ class FrameBuffer:
         self._ended = False
         self._generation = generation()
         self.dropped: int = 0
-        self.outran: bool = False
 
     @property
     def tracks(self) -> tuple[str, ...]:
@@ -335,7 +337,9 @@ class FrameBuffer:
                     break
                 frames.popleft()
                 self.dropped += 1
-                self.outran = self.outran or queue.read
+                if queue.read and not self._outran:
+                    self._outran = True
+                    self._on_outran()
         except IndexError:  # readers have taken all frames
             pass
         for reader in tuple(self._sleepers):
@@ -408,22 +412,6 @@ class FrameBuffer:
         finally:
             self._done(reader)
 
-    def take_bytes(self, track: str, wanted: int, timeout: float | None) -> list[bytes]:
-        """Return data from whole frames of one track, at least ``wanted`` bytes in total.
-
-        The thread is woken only once, when all the frames are available. Fewer bytes are returned if the buffer is too small for
-        ``wanted``. At the end of the stream, the remaining frames are returned, and then an empty list.
-
-        :param track: track to read.
-        :param wanted: minimum number of bytes.
-        :param timeout: maximum time to wait, in seconds; ``None`` waits indefinitely.
-        :raises WaitTimeout: the frames did not arrive in time. No frames were taken.
-        :raises Forked: the stream belongs to the parent process.
-        """
-        taken: list[_Waiting] = []
-        self._take_many(track, wanted, TimeLeft(timeout), taken)
-        return [data for _, data, _, _, _ in taken]
-
     def read(self, track: str, wanted: int, timeout: float | None) -> bytes:
         """Return exactly ``wanted`` bytes from one track, or the remaining bytes if the stream has ended.
 
@@ -465,7 +453,10 @@ class FrameBuffer:
             self._rouse_all(_at_once)  # because only the receiving thread may call _wake
 
     def _take_many(self, track: str, wanted: int, left: TimeLeft, taken: list[_Waiting]) -> None:
-        """Append frames to ``taken``. See :meth:`take_bytes` for the details."""
+        """Append whole frames to ``taken``, at least ``wanted`` bytes in total, or all if the stream has ended.
+
+        The thread is woken once, when all of them are there. If ``wanted`` is too much for the buffer, fewer are enough.
+        """
         wanted = max(1, min(wanted, self._max_bytes // 2))
         reader, before = _Reader(self._generation, track, wanted), len(taken)
         try:

@@ -85,7 +85,6 @@ class _Decoding:
     default_track: str
     binary: int
     began: float = 0.0  # local time of the first frame
-    anchor: float | None = None  # smallest offset in seconds between the local clock and the carrier's timestamps
 
 
 class Receiver:
@@ -127,9 +126,7 @@ class Receiver:
         self._looking: Diagnosis | None = None  # the same while it needs more frames
         self._recording: StreamRecording | None = None
         # The short way; see _on_text().
-        self._steady: tuple[
-            Track, ...
-        ] = ()  # tracks whose next frames may take it, in the order in which they are expected
+        self._steady: tuple[Track, ...] = ()  # tracks whose next frames may take it; the one expected next comes first
         self._decode: Callable[[bytes], bytes] = bytes
         self._next_sequence = 0
         self._documented = False  # whether the last text had the documented form
@@ -137,7 +134,6 @@ class Receiver:
         self._counts = Counts()
         self._reason: EndReason | None = None  # set when the stream ends, which may be before the connection closes
         self._finished = False
-        self._complained = False  # whether a slow reader was logged
         self._audio_follows = connection.headers.get("sec-websocket-protocol", "").strip().startswith("audio.")
         self._last_heard = loop.time()
         connection.on_text = self._on_text
@@ -181,7 +177,7 @@ class Receiver:
             self._looking = self._looking.look(line.name, at, line.following, payload, pcm)
         self._last_heard = self._loop.turn_began
         position = line.follow(at, payload, sequence)
-        self._keep(sound, line.name, position, line.samples, pcm, size, at, sequence)
+        self._keep(sound, line.name, position, pcm, size, at, sequence)
         return True
 
     def _expect(self, sound: _Decoding, sequence: int | None) -> None:
@@ -200,11 +196,8 @@ class Receiver:
             self._binary(text, self._sound.binary)
             return
         try:
-            message = parse_message(
-                text,
-                audio_follows=self._audio_follows and self._sound is None,
-                of=self._started,
-            )
+            follows = self._audio_follows and self._sound is None
+            message = parse_message(text, audio_follows=follows, of=self._started)
         except BadMessage as error:
             self._counts.bad_frames += 1
             self._tell(error.kind, "ignoring an unusable message (%s)", error.kind)
@@ -246,37 +239,27 @@ class Receiver:
             sample_rate=rate,
             encoding=decoding.encoding,
             wake=self._loop.at_sleep,
+            on_outran=partial(
+                self._tell,
+                "slow reader",
+                "the reader is more than %g s behind; dropping the oldest frames (stats.dropped; saved audio is not"
+                " affected): process audio in another thread or process",
+                self._settings.buffer_seconds,
+            ),
         )
-        self._sound = _Decoding(
-            decoding,
-            Timeline(decoding.sample_rate),
-            buffer,
-            start.tracks[0] if start.tracks else "inbound",
-            start.binary,
-        )
+        self._counts.timeline = timeline = Timeline(decoding.sample_rate)
+        default_track = start.tracks[0] if start.tracks else "inbound"
+        self._sound = _Decoding(decoding, timeline, buffer, default_track, start.binary)
         if decoding.decodable:
             self._recording = self._record(start, decoding)
+            name, encoding = decoding.name, start.media_format.encoding
             self._diagnosis = self._looking = Diagnosis(
-                name=decoding.name,
-                encoding=start.media_format.encoding,
-                sample_rate=decoding.sample_rate,
-                tell=self._tell,
-                two_way=self._two_way,
+                name=name, encoding=encoding, sample_rate=decoding.sample_rate, tell=self._tell, two_way=self._two_way
             )
-        self._core = core = StreamCore(
-            buffer,
-            self._counts,
-            self._hang_up,
-            self._make_speaker(start, decoding) if self._two_way else None,
-            self._realtime,
-        )
-        stream = AudioStream(
-            start,
-            core,
-            sample_rate=rate,
-            decodable=decoding.decodable,
-            recorder=None if self._recording is None else self._recording.recorder,
-        )
+        speaker = self._make_speaker(start, decoding) if self._two_way else None
+        self._core = core = StreamCore(buffer, self._counts, self._hang_up, speaker, self._realtime)
+        recorder = None if self._recording is None else self._recording.recorder
+        stream = AudioStream(start, core, sample_rate=rate, decodable=decoding.decodable, recorder=recorder)
         self._timer.cancel()  # last, so that the timer closes the connection if an earlier step fails
         if self._settings.idle_timeout is not None:
             self._timer = self._loop.call_later(self._settings.idle_timeout, self._check_idle)
@@ -293,12 +276,8 @@ class Receiver:
         try:
             self._resamplers = Resamplers(own, wanted)
         except InvalidParameter:
-            self._tell(
-                "sample rate",
-                "announced %d Hz cannot be resampled to %d Hz; frames keep the announced rate",
-                own,
-                wanted,
-            )
+            message = "announced %d Hz cannot be resampled to %d Hz; frames keep the announced rate"
+            self._tell("sample rate", message, own, wanted)
             return own
         return wanted
 
@@ -392,50 +371,29 @@ class Receiver:
         if self._looking is not None:
             self._looking = self._looking.look(track, timestamp, media.chunk, payload, pcm)
         self._expect(sound, media.sequence)
-        self._keep(sound, track, placed.position, samples, pcm, len(payload), timestamp, media.sequence)
+        self._keep(sound, track, placed.position, pcm, len(payload), timestamp, media.sequence)
 
     def _keep(
-        self,
-        sound: _Decoding,
-        track: str,
-        position: int,
-        samples: int,
-        pcm: bytes,
-        size: int,
-        timestamp: float | None,
-        sequence: int | None,
+        self, sound: _Decoding, track: str, position: int, pcm: bytes, size: int, at: float | None, number: int | None
     ) -> None:
         """Count, record and deliver a frame."""
-        counts, rate = self._counts, sound.timeline.sample_rate
+        counts = self._counts
         counts.frames += 1
         counts.bytes += size
-        end = (position + samples) / rate
-        if end > counts.seconds:
-            counts.seconds = end
-        if timestamp is None:
-            at = position / rate
+        if at is None:
+            seconds = position / sound.timeline.sample_rate
         else:
-            # The delay is relative to the fastest frame so far.
-            at = timestamp / 1000
-            lag, anchor = self._last_heard - at, sound.anchor
-            if anchor is None or lag < anchor or lag > anchor + _LAG:
-                sound.anchor = anchor = lag
-            counts.delay = lag - anchor
+            seconds = at / 1000
+            lag = self._last_heard - seconds
+            if not counts.least_lag <= lag <= counts.least_lag + _LAG:
+                counts.least_lag = lag
+            counts.lag = lag
         # Record the frame before it can be read, so that the file never lacks a delivered frame.
         if self._recording is not None:
             self._recording.add(track, position, pcm, self._last_heard - sound.began)
         if self._resamplers is not None:
             pcm = self._resamplers.process(track, pcm)
-        buffer = sound.buffer
-        buffer.put(track, pcm, at, sequence)
-        if buffer.outran and not self._complained:
-            self._complained = True
-            self._tell(
-                "slow reader",
-                "the reader is more than %g s behind; dropping the oldest frames (stats.dropped; saved audio is not"
-                " affected): process audio in another thread or process",
-                self._settings.buffer_seconds,
-            )
+        sound.buffer.put(track, pcm, seconds, number)
 
     def _is_new(self, timeline: Timeline, media: Media) -> bool:
         """Return whether to process a frame. Empty frames, duplicates and frames of unknown tracks are counted and skipped."""

@@ -30,6 +30,7 @@ from ..server import Connection, Loop, LoopStopped, WebSocketServer
 from ..text.secrecy import Secrets, keep
 from ..threads import logs
 from ..threads.flag import Bell
+from ..threads.lateness import Lateness
 from ..threads.outcome import wait_until
 from ..threads.process import generation, watch
 from ..threads.rate_limited_log import RateLimitedLog
@@ -39,6 +40,7 @@ from .gate import Expected, Gate, check_token
 from .receiver import Receiver, ReceiverSettings
 from .recording_files import check_pattern, files_for
 from .server_address import ServerAddress, check_path, check_public_url
+from .stats import AudioServerStats
 from .stream import AudioStream, CallStreamAction, StreamingAction
 from .stream_core import StreamCore
 from .stream_handlers import StreamHandlers
@@ -77,6 +79,7 @@ _log = logs.get("relay_sync.audio").later
 _numbers = itertools.count(1)
 _BACKLOG = 256  # maximum number of streams waiting for accept()
 _SUBPROTOCOLS = ("audio.jambonz.org", "audio.drachtio.org")  # required by jambonz and drachtio
+_FRAME = 0.02  # usual duration of a frame in seconds
 _LAST_WORD = 2.0  # maximum seconds that close() waits for observers
 
 
@@ -208,6 +211,7 @@ class AudioServer(Connecting):
         self._generation = generation()
         self._loop: Loop | None = None  # set as soon as start() begins, so that after_fork() finds it
         self._server: WebSocketServer | None = None
+        self._lateness: Lateness | None = None
         self._disk = Disk(f"{self._name}-disk")
         self._troubles = RateLimitedLog(_log)
         self._gate = self._make_gate(troubles=self._troubles)
@@ -282,13 +286,14 @@ class AudioServer(Connecting):
             raise StreamFailed("the AudioServer was closed; create a new one")
 
     def _serve(self, loop: Loop) -> WebSocketServer:
+        self._lateness = lateness = Lateness(loop, _FRAME, lambda: self._sockets > 0, self._behind)
         return WebSocketServer(
             loop,
             host=self._address.host,
             port=self._address.wanted_port,
             ssl_context=self._ssl_context,
             on_request=self._gate.check,
-            on_open=lambda connection: self._opened(loop, connection),
+            on_open=lambda connection: self._opened(loop, lateness, connection),
             max_message=self._max_message,
             max_connections=self._max_connections,
             open_timeout=10.0,
@@ -378,6 +383,13 @@ class AudioServer(Connecting):
                     "an AudioServer has no public_url to read: its url is the address to give to call.stream()"
                 )
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def stats(self) -> AudioServerStats:
+        """Return the number of connections, and whether the receiving thread keeps up with them."""
+        late = self._lateness
+        if late is None:
+            return AudioServerStats()
+        return AudioServerStats(connections=self._sockets, turn=late.turn, behind=late.behind)
 
     def observe(self, observer: Observer) -> Callable[[], None]:
         """Notify an :class:`relay_sync.Observer` when streams start and end, and when ``on_stream`` raises.
@@ -517,13 +529,13 @@ class AudioServer(Connecting):
 
     # -- on the loop thread --------------------------------------------------------------------------------------------
 
-    def _opened(self, loop: Loop, connection: Connection) -> None:
+    def _opened(self, loop: Loop, lateness: Lateness, connection: Connection) -> None:
         expected = self._gate.claim(connection.headers)
         if self._gate.shows_token(connection.headers):
             connection.prove()
         with self._lock:
             self._sockets += 1
-
+        lateness.check()
         started: list[AudioStream] = []
 
         def on_stream(stream: AudioStream, core: StreamCore) -> None:
@@ -559,6 +571,13 @@ class AudioServer(Connecting):
             two_way=two_way,
             realtime=expected is not None and expected.realtime,
             sample_rate=self._sample_rate if wanted is None else wanted,
+        )
+
+    def _behind(self, seconds: float) -> None:
+        _log.warning(
+            "%s falls behind: serving %d connections takes %.0f ms, which is longer than a frame; run several processes,"
+            " read with stream.read(seconds), or move CPU-intensive work to another process",
+            *(self._name, self._sockets, 1000 * seconds),
         )
 
     def _raised(self, call_id: str, error: BaseException) -> None:

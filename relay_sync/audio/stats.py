@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from attrs import define, field, frozen
 
 from .. import notebook_html
+from .timeline import Timeline
 
-__all__ = ["Counts", "StreamStats"]
+__all__ = ["AudioServerStats", "Counts", "StreamStats"]
 
 
 @frozen(kw_only=True)
@@ -68,9 +71,31 @@ class StreamStats:
         return notebook_html.table(self.rows)
 
 
+@frozen(kw_only=True)
+class AudioServerStats:
+    """State of an :class:`AudioServer`.
+
+    :ivar connections: number of open connections.
+    :ivar turn: time that the receiving thread last needed to serve all connections, in seconds.
+    :ivar behind: whether it has needed more than the duration of a frame, 20 ms, for a second or longer.
+    """
+
+    connections: int = 0
+    """Number of open connections."""
+    turn: float = 0.0
+    """Time that the receiving thread last needed to serve all connections, in seconds."""
+    behind: bool = False
+    """Whether it has needed more than the duration of a frame, 20 ms, for a second or longer."""
+
+
 @define(eq=False)
 class Counts:
-    """Mutable counters for :class:`StreamStats`. Only the receiving thread changes them."""
+    """Mutable counters for :class:`StreamStats`. Only the receiving thread changes them.
+
+    :ivar lag: difference between the local time and the timestamp of the newest frame, in seconds.
+    :ivar least_lag: that of the fastest frame.
+    :ivar timeline: the stream's timeline; ``None`` before ``start``.
+    """
 
     frames: int = 0
     bytes: int = 0
@@ -79,8 +104,15 @@ class Counts:
     late: int = 0
     duplicates: int = 0
     bad_frames: int = 0
-    seconds: float = 0.0
-    delay: float = 0.0
+    lag: float = math.inf
+    least_lag: float = math.inf
+    timeline: Timeline | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Duration of the longest track in seconds."""
+        timeline = self.timeline
+        return 0.0 if timeline is None else timeline.end / timeline.sample_rate
 
     def summary(self, dropped: int) -> StreamStats:
         """Return the current statistics.
@@ -97,8 +129,9 @@ class Counts:
             bad_frames=self.bad_frames,
             dropped=dropped,
             seconds=self.seconds,
-            delay=self.delay,
+            delay=0.0 if self.lag == math.inf else max(0.0, self.lag - self.least_lag),
         )
 
 
-StreamStats.__module__ = "relay_sync.audio"
+for _public in (AudioServerStats, StreamStats):
+    _public.__module__ = "relay_sync.audio"

@@ -6,7 +6,7 @@
 ``mailbox``           a bounded queue with one reader
 ``item_log``          a queue that also keeps a history
 ``timeouts``          time left before a timeout
-``batch_sleep``       sleeps with cheaper wake-ups on Linux
+``batch_sleep``       threads that do not preempt the thread that wakes them
 ``wake_up``           wakes a thread that is blocked in a selector
 ``starting``          starts and joins threads, protected from Ctrl-C
 ``lanes``             runs callbacks in order on a thread pool
@@ -14,6 +14,7 @@
 ``signals``           temporary signal handlers
 ``process``           fork and exit hooks
 ``loop_clock``        detection of clock jumps
+``lateness``          detection of a loop that falls behind
 ``safety_net``        runs a series of steps despite exceptions
 ``table``             dictionaries with atomic operations
 ``living``            sets of weak references

@@ -28,7 +28,7 @@ import websocket
 
 import relay_sync
 from relay_sync import InvalidParameter, StreamFailed, UnsupportedCodec, WaitTimeout
-from relay_sync.audio import AudioFrame, AudioServer, AudioStream, StreamStats, codec_for, read_wav
+from relay_sync.audio import AudioFrame, AudioServer, AudioServerStats, AudioStream, StreamStats, codec_for, read_wav
 from relay_sync.audio.messages import (
     MediaFormat,
     connected_message,
@@ -1314,3 +1314,35 @@ def test_more_seconds_than_the_buffer_holds_can_be_read(dial: Dial) -> None:
         reader.join(PATIENCE)
         carrier.cut()
         assert got.get_nowait() == PCMU.decode(b"".join(PAYLOADS))
+
+
+def test_a_server_that_falls_behind_says_so_once(
+    dial: Dial, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("relay_sync.threads.lateness._EVERY", 0.01)
+    monkeypatch.setattr("relay_sync.audio.server._FRAME", 0.002)
+    audio = AudioServer()
+    assert audio.stats() == AudioServerStats()
+    with audio:
+        carrier = dial(audio).start("inbound")
+        stream = audio.accept(PATIENCE)
+        loop = audio._loop
+        assert loop is not None
+        over = threading.Event()
+
+        def work() -> None:
+            time.sleep(0.01)
+            if not over.is_set():
+                loop.call_soon(work)
+
+        loop.call_soon(work)
+        end = time.monotonic() + PATIENCE
+        while not audio.stats().behind:
+            assert time.monotonic() < end
+        stats = audio.stats()
+        assert (stats.connections, stats.turn > 0.002) == (1, True)
+        over.set()
+        carrier.stop()
+        assert stream.wait(PATIENCE)
+    assert caplog.text.count("falls behind: serving 1 connections") == 1
+    assert "stream.read(seconds)" in caplog.text

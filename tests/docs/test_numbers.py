@@ -20,6 +20,7 @@ import pytest
 import relay_sync
 from relay_sync import RelayClient
 from relay_sync.audio import AudioServer, server, stream_recording
+from relay_sync.audio.server import _FRAME as FRAME
 from relay_sync.call.actions import base, input
 from relay_sync.call.actions.base import REPORT_PATIENCE
 from relay_sync.call.core import READER_LIMIT
@@ -111,6 +112,7 @@ FIGURES: dict[str, list[str]] = {
         f"up to {plain(sys.getswitchinterval() * 1000)} ms at a time",
     ],
     "docs/audio.md": [
+        f"longer than a frame ({plain(FRAME * 1000)} ms) for a second",
         f"up to {plain(default(AudioServer, 'buffer_seconds'))} s (`buffer_seconds`)",
         f"keeps up to {server._BACKLOG} waiting streams",
         f"delivers over {'an hour' if stream_recording._AHEAD == 3600 else stream_recording._AHEAD} more audio",

@@ -36,7 +36,7 @@ def frames_one_by_one() -> Two:
 
 def frames_by_the_second() -> Two:
     buffer = FrameBuffer(10_000, sample_rate=8000)
-    return lambda: buffer.take_bytes("inbound", 2, 0.001), lambda: put(buffer)
+    return lambda: buffer.read("inbound", 2, 0.001), lambda: put(buffer)
 
 
 def put(buffer: FrameBuffer) -> None:
