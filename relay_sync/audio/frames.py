@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from operator import call, itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import define, field
@@ -25,11 +27,10 @@ if TYPE_CHECKING:
 # Arrival number, data, timestamp, sequence number, and offset of the data in the track in bytes.
 _Waiting: TypeAlias = tuple[int, bytes, float, int | None, int]
 
+# A reader that waits: its track, or None for any; the bytes that it wants; the function that wakes it.
+_Call: TypeAlias = tuple[str | None, int, Callable[[], object]]
+
 __all__ = ["AudioFrame", "FrameBuffer"]
-
-
-def _at_once(wake: Callable[[], object]) -> None:
-    wake()
 
 
 @define(eq=False)
@@ -164,56 +165,51 @@ class _Reader:
     It is created once for all of the frames that a loop reads. From its first sleep to the end of the loop, the thread does not
     preempt the receiving thread; see :mod:`relay_sync.threads.batch_sleep`.
 
-    :ivar waits: whether the buffer has been asked to wake the thread.
+    :ivar call: the entry of the buffer's list while the thread waits.
+    :ivar waits: whether the entry has been added to the list.
+    :ivar calm: what ``get_up()`` needs when the loop ends.
     """
 
-    __slots__ = ("_calm", "_ear", "_generation", "_longest", "_slept", "track", "waits", "wake", "wanted")
+    __slots__ = ("_ear", "_longest", "_slept", "call", "calm", "generation", "waits")
 
     def __init__(self, made_in: int, track: str | None, wanted: int = 1) -> None:
         if made_in != generation():
             raise forked_error()
-        self._generation = made_in
-        self.track = track
-        self.wanted = wanted
-        self.waits = False
+        self.generation = made_in
+        self.waits = self._slept = False
+        self.calm: int | None = None
         self._longest = at_once(None)
-        self._calm: int | None = None
-        self._slept = False
-        self.renew()
+        self.renew(track, wanted)
 
-    def renew(self) -> None:
+    def renew(self, track: str | None, wanted: int) -> None:
         """Replace the lock on which the thread sleeps."""
         self._ear: Any = threading.Lock()  # looked up at run time because gevent may patch threading after this import
         self._ear.acquire()
-        self.wake: Callable[[], object] = self._ear.release
+        # A new object, so that a thread that takes it from the list can only end the wait for which it was added.
+        self.call: _Call = (track, wanted, self._ear.release)
 
     def sleep(self, left: TimeLeft | None) -> None:
-        """Sleep until :attr:`wake` is called.
+        """Sleep until the function in :attr:`call` is called.
 
         :raises WaitTimeout: the timeout has expired.
-        :raises Forked: the stream belongs to the parent process.
+        :raises Forked: a signal handler has forked the process.
         """
-        if self._generation != generation():
-            raise forked_error()
         if not self._slept:
-            self._slept, self._calm = True, lie_down()
-        if left is None:
-            # The main thread wakes up now and then, so that Ctrl-C is handled.
-            while not self._ear.acquire(True, self._longest):
-                pass
-            self.waits = False
-            return
-        while (seconds := left()) is None or seconds > 0:
-            longest = at_once(seconds)
+            self._slept, self.calm = True, lie_down()
+        longest = self._longest  # the main thread wakes up now and then, so that Ctrl-C is handled
+        while True:
+            if left is not None:
+                seconds = left()
+                if seconds is not None and seconds <= 0:
+                    raise WaitTimeout(f"no audio within {left.timeout:g} s; the stream continues")
+                longest = at_once(seconds)
             if self._ear.acquire(True, longest):
                 self.waits = False
                 return
-            left.waited(longest)
-        raise WaitTimeout(f"no audio within {left.timeout:g} s; the stream continues")
-
-    def done(self) -> None:
-        """Restore the thread's scheduling policy."""
-        get_up(self._calm)
+            if self.generation != generation():
+                raise forked_error()
+            if left is not None:
+                left.waited(longest)
 
 
 @define(eq=False)
@@ -292,7 +288,7 @@ class FrameBuffer:
         sample_rate: int,
         encoding: str | None = None,
         max_frames: int = 16384,
-        wake: Callable[[Callable[[], object]], object] = _at_once,
+        wake: Callable[[Callable[[], object]], object] = call,
         on_outran: Callable[[], object] = bool,
     ) -> None:
         self._sample_rate = sample_rate
@@ -305,7 +301,7 @@ class FrameBuffer:
         self._tracks: dict[str, _Track] = {}  # replaced instead of modified, so readers need no lock
         self._only: _Track | None = None  # the track, if there is one only
         self._arrivals = 0
-        self._sleepers: list[_Reader] = []
+        self._sleepers: list[_Call] = []
         self._in_one_piece = threading.RLock()  # held while taking several frames, to keep them consecutive
         self._ended = False
         self._generation = generation()
@@ -342,26 +338,23 @@ class FrameBuffer:
                     self._on_outran()
         except IndexError:  # readers have taken all frames
             pass
-        for reader in tuple(self._sleepers):
-            if reader.track in (None, track) and (reader.wanted <= 1 or self._is_enough(track, reader.wanted)):
+        for waiting in tuple(self._sleepers):
+            if waiting[0] in (None, track) and (waiting[1] <= 1 or self._is_enough(track, waiting[1])):
                 try:
-                    self._sleepers.remove(reader)
+                    self._sleepers.remove(waiting)
                 except ValueError:  # the reader no longer waits
                     continue
-                self._wake(reader.wake)
+                self._wake(waiting[2])
 
     def end(self) -> None:
         """Mark the end of the stream. Readers receive the remaining frames and no longer wait."""
         self._ended = True
-        self._rouse_all(self._wake)
+        self._rouse_all()
 
-    def _rouse_all(self, wake: Callable[[Callable[[], object]], object]) -> None:
-        while self._sleepers:
-            try:
-                reader = self._sleepers.pop()
-            except IndexError:  # the reader no longer waits
-                return
-            wake(reader.wake)
+    def _rouse_all(self) -> None:
+        # All steps run in C, because Ctrl-C between taking a reader from the list and waking it would leave it asleep.
+        with suppress(IndexError):  # the list is empty
+            deque(map(call, map(itemgetter(2), iter(self._sleepers.pop, None))), 0)
 
     # -- for the readers -----------------------------------------------------------------------------------------------
 
@@ -373,9 +366,13 @@ class FrameBuffer:
         :raises WaitTimeout: no frame arrived in time.
         :raises Forked: the stream belongs to the parent process.
         """
-        return next(self.frames(track, None if timeout is None else TimeLeft(timeout)), None)
+        frames = self.frames(track, None if timeout is None else TimeLeft(timeout))
+        try:
+            return next(frames, None)
+        finally:
+            frames.close()  # otherwise Ctrl-C in the generator's end would be lost
 
-    def frames(self, track: str | None, left: TimeLeft | None = None) -> Iterator[AudioFrame]:
+    def frames(self, track: str | None, left: TimeLeft | None = None) -> Generator[AudioFrame, None, None]:
         """Iterate over the frames until the stream has ended.
 
         :param track: track to read; ``None`` reads all tracks.
@@ -402,13 +399,15 @@ class FrameBuffer:
                     frame = object.__new__(AudioFrame)
                     frame._entry, frame._form = entry, queue.form
                     yield frame
+                    if reader.generation != generation():
+                        raise forked_error()
                 elif ended:
                     return
                 elif reader.waits:
                     reader.sleep(left)
                 else:  # then look again, because a frame may have been added before this
                     reader.waits = True
-                    self._sleepers.append(reader)
+                    self._sleepers.append(reader.call)
         finally:
             self._done(reader)
 
@@ -450,7 +449,7 @@ class FrameBuffer:
     def _give_back(self, track: str, frames: list[_Waiting]) -> None:
         if frames:
             self._tracks[track].returned.extendleft(reversed(frames))
-            self._rouse_all(_at_once)  # because only the receiving thread may call _wake
+            self._rouse_all()
 
     def _take_many(self, track: str, wanted: int, left: TimeLeft, taken: list[_Waiting]) -> None:
         """Append whole frames to ``taken``, at least ``wanted`` bytes in total, or all if the stream has ended.
@@ -471,7 +470,7 @@ class FrameBuffer:
                     reader.sleep(left)  # another reader may take the frames first
                 else:
                     reader.waits = True
-                    self._sleepers.append(reader)
+                    self._sleepers.append(reader.call)
         finally:
             self._done(reader)
 
@@ -496,14 +495,14 @@ class FrameBuffer:
     def _done(self, reader: _Reader) -> None:
         if reader.waits:
             self._forget(reader)
-        reader.done()
+        get_up(reader.calm)
 
     def _forget(self, reader: _Reader) -> None:
         reader.waits = False
         try:
-            self._sleepers.remove(reader)
-        except ValueError:  # the writing thread wakes the reader, which no longer sleeps
-            reader.renew()
+            self._sleepers.remove(reader.call)
+        except ValueError:  # another thread wakes the reader, which no longer sleeps
+            reader.renew(*reader.call[:2])
 
 
 def _oldest(tracks: dict[str, _Track]) -> _Track | None:

@@ -156,18 +156,18 @@ class Receiver:
             return False
         for line in self._steady:
             at = line.next_timestamp
-            head = _HEAD % (sequence, line.label, line.following, at)
-            if text.startswith(head):
+            encoded = text.removeprefix(_HEAD % (sequence, line.label, line.following, at))
+            if encoded is not text:
                 break
         else:
             self._documented = text.startswith(_DOCUMENTED)
             return False
         try:
-            payload = a2b_base64(text[len(head) : -3], strict_mode=True)
+            payload = a2b_base64(encoded[:-3], strict_mode=True)
         except ValueError:
             return False
         size = len(payload)
-        if size != line.size or text[-3:] != _TAIL:
+        if size != line.size or encoded[-3:] != _TAIL:
             return False
         pcm = self._decode(payload)
         self._next_sequence = sequence + 1

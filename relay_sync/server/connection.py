@@ -23,7 +23,6 @@ from .splitting import Splitter
 __all__ = ["CloseInfo", "Connection"]
 
 _log = logs.get("relay_sync.server").later
-_OPEN = State.OPEN
 CLOSE_TIMEOUT = 2.0  # seconds to wait for the peer's close frame
 
 
@@ -132,8 +131,7 @@ class Connection:
         self._paused = False
         self._final: CloseInfo | None = None  # how the connection ended, while frames are still held
         self._over = False  # on_close has been called or scheduled
-        # After data that was parsed: whether the connection is open and not paused, and no frame is held or incomplete.
-        self._steady = False
+        self._steady = False  # open and not paused, without a held or incomplete frame, when data was last parsed
         self._usual_head, self._usual_size = b"", 0  # header and size of that data, if it was one text message
         self._close_timer: Timer | None = None
         self._lock = threading.RLock()  # guards _inbox and _inbox_bytes
@@ -329,7 +327,7 @@ class Connection:
         for kind, part in splitter.split(data):
             if not kind:
                 self._parse(part)
-            elif protocol.state is _OPEN and not self._paused and not self._held:
+            elif protocol.state is State.OPEN and not self._paused and not self._held:
                 if kind == 1:
                     self._deliver_text(part)
                 else:
@@ -338,7 +336,7 @@ class Connection:
                 self._take(Frame(Opcode.TEXT if kind == 1 else Opcode.BINARY, part))
         if protocol.state is not State.OPEN:
             self._settle()
-        self._steady = splitter.between and protocol.state is _OPEN and not (self._paused or self._held or self._over)
+        self._steady = splitter.between and self.is_open and not (self._paused or self._held)
         self._usual_head, self._usual_size = data[:4], splitter.size_of_text(data)
 
     def _take(self, frame: Frame) -> None:
@@ -434,7 +432,7 @@ class Connection:
                 channel.write(chunk)
             else:
                 channel.finish()
-        if protocol.state is _OPEN:
+        if protocol.state is State.OPEN:
             return
         self._steady = False
         if self._close_timer is None:

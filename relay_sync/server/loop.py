@@ -143,8 +143,7 @@ class Loop:
         self._cancelled = 0  # approximate count, used to decide when to compact the heap
         self._turn_end: list[Callable[[], object]] = []
         self._wakes: list[Callable[[], object]] = []
-        #: Calls a function just before the loop sleeps; for hosted objects, on the loop thread only. Wake threads with it:
-        #: the next step releases the GIL, for which a thread woken earlier would have to wait.
+        #: Calls a function that wakes a thread, just before the loop releases the GIL to sleep; otherwise as at_turn_end.
         self.at_sleep: Callable[[Callable[[], object]], None] = self._wakes.append
         #: Runs a function once, at the end of the current iteration; for hosted objects, on the loop thread only.
         self.at_turn_end: Callable[[Callable[[], object]], None] = self._turn_end.append
@@ -447,13 +446,16 @@ class Loop:
                 self.fault(f"a callback of {self.name} failed")
 
     def _run_all(self, functions: list[Callable[[], object]]) -> None:
-        due = functions[:]
+        due = iter(functions[:])
         del functions[:]
-        for fn in due:
-            try:
-                fn()
-            except BaseException:
-                self.fault(f"a callback of {self.name} failed")
+        try:
+            for fn in due:
+                try:
+                    fn()
+                except BaseException:
+                    self.fault(f"a callback of {self.name} failed")
+        finally:
+            functions[:0] = due  # those that are left if logging has failed
 
     def _tear_down(self) -> None:
         with self._lock:

@@ -28,8 +28,8 @@ if sys.platform == "linux":
         :return: what :func:`get_up` needs, or ``None`` if nothing was changed.
         """
         global _refused
-        thread = threading.get_ident()
-        if _refused or thread == threading.main_thread().ident:
+        thread = threading.get_native_id()
+        if _refused or thread == os.getpid():  # the main thread, also of a program that gevent has patched
             return None
         try:
             if os.sched_getscheduler(0) != os.SCHED_OTHER:
@@ -41,11 +41,15 @@ if sys.platform == "linux":
         return thread
 
     def get_up(thread: int | None) -> None:
-        """Restore the default policy. This does nothing on any other thread than the changed one."""
-        if thread is None or thread != threading.get_ident():
-            return
+        """Restore the default policy of a thread, unless the policy has been changed since.
+
+        :param thread: the result of :func:`lie_down`. It may be another thread than the current one.
+        """
+        if thread is None or not os.path.exists(f"/proc/self/task/{thread}"):
+            return  # the thread has ended, or this process is a forked child
         try:
-            os.sched_setscheduler(0, os.SCHED_OTHER, _PRIORITY)
+            if os.sched_getscheduler(thread) == os.SCHED_BATCH:
+                os.sched_setscheduler(thread, os.SCHED_OTHER, _PRIORITY)
         except OSError:
             pass
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import threading
 import time
@@ -13,11 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay_sync import WaitTimeout
+from relay_sync import Forked, WaitTimeout
 from relay_sync.audio.frames import AudioFrame, FrameBuffer
 from relay_sync.server import Loop
 from relay_sync.threads.timeouts import TimeLeft
 from tests.support.background import Background
+from tests.support.forks import exit_code, holds_in_child, raises_forked
 
 PATIENCE = 20.0
 TRACKS = ("inbound", "outbound")
@@ -241,6 +244,80 @@ def test_whoever_is_too_slow_for_one_track_gets_what_another_has() -> None:
     assert frame is not None
     assert frame.sequence == 2
     assert buffer.take(None, None) is None
+
+
+class _Watched(list[Any]):
+    """Waiting readers: the first is held once it has been added, until it has been removed and a step has been made."""
+
+    def __init__(self) -> None:
+        self.added = threading.Semaphore(0)
+        self.go_on = threading.Event()
+        self.removed = 0
+
+    def append(self, value: Any) -> None:
+        super().append(value)
+        self.added.release()
+        assert self.go_on.wait(PATIENCE)
+
+    def remove(self, value: Any) -> None:
+        super().remove(value)
+        self.removed += 1
+        if self.removed == 1:
+            self.go_on.set()
+            assert self.added.acquire(timeout=PATIENCE)  # it has taken the frame, and waits again
+
+
+def test_a_reader_that_is_quicker_than_its_waking_is_woken_once(caplog: pytest.LogCaptureFixture) -> None:
+    loop = Loop("test-frames")
+    loop.start()
+    buffer = FrameBuffer(10**6, sample_rate=8000, wake=loop.at_sleep)
+    buffer._sleepers = sleepers = _Watched()
+    reader = Background(lambda: [frame.sequence for frame in buffer.frames("inbound")])
+    assert sleepers.added.acquire(timeout=PATIENCE)
+    for number in range(1, 4):
+        loop.call(_put, buffer, [number], timeout=PATIENCE)
+        assert len(sleepers) <= 1
+    loop.call(buffer.end, timeout=PATIENCE)
+    assert reader.result(PATIENCE) == [1, 2, 3]
+    assert "failed" not in caplog.text
+    loop.stop()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_loop_over_frames_ends_in_a_forked_child() -> None:
+    buffer = FrameBuffer(10**6, sample_rate=8000)
+    _put(buffer, [1, 2])
+    frames = buffer.frames("inbound")
+    next(frames)
+    holds_in_child(lambda: raises_forked(lambda: next(frames)))
+    assert next(frames).sequence == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_wait_for_a_frame_ends_in_a_child_that_a_signal_handler_forks() -> None:
+    buffer = FrameBuffer(10**6, sample_rate=8000)
+    children: list[int] = []
+
+    def fork(*_: object) -> None:
+        child = os.fork()
+        if child:
+            children.append(child)
+            buffer.end()
+
+    before = signal.signal(signal.SIGALRM, fork)
+    parent, forked = os.getpid(), False
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        assert buffer.take("inbound", None) is None
+    except Forked:
+        forked = True
+    finally:
+        if os.getpid() != parent:
+            os._exit(0 if forked else 1)
+        signal.signal(signal.SIGALRM, before)
+    assert exit_code(children[0]) == 0
 
 
 def test_what_one_reader_takes_at_once_follows_one_another() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -68,6 +69,34 @@ def test_wherever_ctrl_c_hits_a_wait_the_other_thread_goes_on(make: Callable[[],
             break
         Background(arrive).result(PATIENCE)
         wait()  # what came is not lost
+        step += 1
+    assert step > 10
+
+
+def test_wherever_ctrl_c_hits_one_who_gives_audio_back_no_other_reader_is_left_asleep() -> None:
+    step, more = 1, True
+    while more:
+        buffer = FrameBuffer(10_000, sample_rate=8000)
+        other = Background(buffer.read, "inbound", 100, None)
+        while not buffer._sleepers:
+            assert other.running
+        buffer.put("inbound", bytes(20), 0.0, 1)
+        more = interrupt(step, lambda: buffer.read("inbound", 10, None), where_signals_are_seen)  # noqa: B023
+        buffer.end()
+        assert len(other.result(PATIENCE)) <= 20, step
+        step += 1
+    assert step > 10
+
+
+def test_ctrl_c_is_lost_nowhere_while_a_frame_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lost.append)
+    step, more = 1, True
+    while more:
+        buffer = FrameBuffer(10_000, sample_rate=8000)
+        buffer.put("inbound", b"\0\0", 0.0, 1)
+        more = interrupt(step, lambda: buffer.take("inbound", None), where_signals_are_seen)  # noqa: B023
+        assert not lost, step
         step += 1
     assert step > 10
 

@@ -301,6 +301,22 @@ def test_threads_are_woken_just_before_the_loop_sleeps(loop: Loop) -> None:
     assert [order.get(timeout=PATIENCE) for _ in range(4)] == ["turn", "end", "wake", "wake another"]
 
 
+def test_threads_are_woken_though_logging_fails(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    woken = threading.Event()
+
+    def fail(what: str) -> None:
+        monkeypatch.undo()
+        raise MemoryError
+
+    def turn() -> None:
+        monkeypatch.setattr(loop, "fault", fail)
+        loop.at_sleep(lambda: 1 / 0)
+        loop.at_sleep(woken.set)
+
+    loop.call_soon(turn)
+    assert woken.wait(PATIENCE)
+
+
 def test_threads_are_woken_where_the_loop_stops() -> None:
     loop, woken = Loop("relay-test-stopping"), threading.Event()
     loop.start()

@@ -19,12 +19,29 @@ def test_it_is_calm_until_it_is_done() -> None:
         seen = [os.sched_getscheduler(0)]
         calm = lie_down()
         seen.append(os.sched_getscheduler(0))
-        Background(get_up, calm).result()  # another thread's affair
-        seen.append(os.sched_getscheduler(0))
         get_up(calm)
         return [*seen, os.sched_getscheduler(0)]
 
-    assert Background(read).result() == [os.SCHED_OTHER, os.SCHED_BATCH, os.SCHED_BATCH, os.SCHED_OTHER]
+    assert Background(read).result() == [os.SCHED_OTHER, os.SCHED_BATCH, os.SCHED_OTHER]
+
+
+def test_another_thread_may_say_that_it_is_done() -> None:
+    def read() -> int:
+        Background(get_up, lie_down()).result()
+        return os.sched_getscheduler(0)
+
+    assert Background(read).result() == os.SCHED_OTHER
+    get_up(Background(lie_down).result())  # a thread that has ended
+
+
+def test_a_policy_that_was_set_meanwhile_stays() -> None:
+    def read() -> int:
+        calm = lie_down()
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        get_up(calm)
+        return os.sched_getscheduler(0)
+
+    assert Background(read).result() == os.SCHED_IDLE
 
 
 def test_niceness_stays() -> None:
