@@ -151,7 +151,7 @@ def servers(results: Mapping[str, Any]) -> list[str]:
             told = [f"{shares[name]:.2f}" if name in shares else "" for name in CLIENTS]
             lines.append(f"| {key} | {' | '.join(told)} |")
     senders = [
-        f"{key}: {clients['ours']['sender'][0]:.2f}"
+        f"{key}: {Series(tuple(clients['ours']['sender'])).median:.2f}"
         for key, clients in results.items()
         if "sender" in clients.get("ours", {})
     ]

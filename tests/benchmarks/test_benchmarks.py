@@ -97,6 +97,11 @@ def test_two_runs_become_one() -> None:
     assert report.merge([both]) == both
 
 
+def test_the_sender_s_share_is_that_of_all_repetitions() -> None:
+    results = {"streams 60": {"ours": {"sender": [0.9, 0.1, 0.2]}}}
+    assert report.servers(results)[-1] == "The sender of the audio took, in cores: streams 60: 0.20."
+
+
 def test_a_receiver_that_cannot_run_is_left_out_with_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "uvloop" else object())
     assert [name for name in receivers.RECEIVERS if receivers.missing(name)] == ["uvloop", "fastapi"]
