@@ -98,7 +98,7 @@ def threaded(heard: Heard, mode: str) -> tuple[str, Callable[[], None]]:
 
     server = serve(each, "127.0.0.1", 0, compression=None, ping_interval=None)
     threading.Thread(target=server.serve_forever, name="bench-audio", daemon=True).start()
-    return f"ws://127.0.0.1:{server.socket.getsockname()[1]}/audio", server.shutdown
+    return _url(server.socket), server.shutdown
 
 
 def on_asyncio(
