@@ -29,8 +29,7 @@ __all__ = ["calls_per_frame", "main", "measure"]
 class Tally:
     """What arrived, and when."""
 
-    def __init__(self, streams: int) -> None:
-        self.streams = streams
+    def __init__(self) -> None:
         self.arrivals: dict[str, list[float]] = {}
         self.phases: dict[str, int] = {}
         self.frames: dict[str, int] = {}
@@ -117,7 +116,7 @@ def measure(
 
     Context switches, and calls if ``calls`` is given, are counted in the third quarter, when the streams run steadily.
     """
-    tally = Tally(streams)
+    tally = Tally()
     url, close = RECEIVERS[receiver](tally.heard, mode)
     before = memory()
     told: dict[str, Any] = {}
