@@ -191,13 +191,14 @@ def main() -> None:
     """The receiver process."""
     logging.disable(logging.CRITICAL)
     given = json.loads(sys.argv[1])
-    for hint in hints():
+    receiver = given.pop("receiver")
+    for hint in hints([receiver]):
         print(hint, file=sys.stderr)
     calls = None
     if given.pop("calls", False):
         calls = Calls()
         calls.install()
-    figures: dict[str, Any] = measure(given.pop("receiver"), **given, calls=calls)
+    figures: dict[str, Any] = measure(receiver, **given, calls=calls)
     if calls is not None:
         threading.setprofile(None)
         figures = calls.figures()

@@ -8,7 +8,7 @@ import json
 import socket
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from typing import Any, Final
 
@@ -198,13 +198,13 @@ def missing(receiver: str) -> list[str]:
     return [name for name in _NEEDS.get(receiver, ()) if importlib.util.find_spec(name) is None]
 
 
-def hints() -> list[str]:
-    """Return what limits the comparison in this environment, as sentences."""
+def hints(receivers: Collection[str] = RECEIVERS) -> list[str]:
+    """Return what limits the comparison of these receivers in this environment, as sentences."""
     told = [
         f'{name} was left out, because {" and ".join(lacking)} is not installed: pip install -e ".[bench]"'
-        for name in RECEIVERS
+        for name in receivers
         if (lacking := missing(name))
     ]
-    if _audioop() is None:
+    if _audioop() is None and any(name != "ours" for name in receivers):
         told.append("This interpreter has no audioop: only ours decoded its frames, the other receivers did not.")
     return told

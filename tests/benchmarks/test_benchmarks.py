@@ -109,6 +109,15 @@ def test_a_receiver_that_cannot_run_is_left_out_with_a_hint(monkeypatch: pytest.
     assert 'uvloop was left out, because uvloop is not installed: pip install -e ".[bench]"' in found
 
 
+def test_hints_are_about_the_receivers_that_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(receivers, "_audioop", lambda: None)
+    assert receivers.hints(["ours"]) == []
+    (found,) = receivers.hints(["ours", "asyncio"])
+    assert "no audioop" in found
+    assert len(receivers.hints(["uvloop"])) == 2
+
+
 def test_what_may_not_happen_at_all_is_missed_by_one() -> None:
     row = Row(title="", scenario="soak", figure="lost", unit="", absolute=0)
     assert judge(row, {"soak": {"ours": {"lost": [0.0]}}}).met is True
