@@ -203,7 +203,7 @@ def _shared(count: int, against: Mapping[str, float], *, absolute: float | None 
     )
 
 
-#: Targets are ratios and counts: how long a frame takes says little about another machine.
+#: Most targets are ratios and counts: how long a frame takes says little about another machine.
 RECEIVER_ROWS: Final = (
     *_shared(60, {"asyncio": 0.65, "uvloop": 1.1, "threaded": 0.45}),
     *_shared(300, {"asyncio": 0.8, "uvloop": 1.5}, absolute=20),
