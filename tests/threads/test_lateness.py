@@ -55,6 +55,22 @@ def test_a_loop_that_falls_behind_is_found_out_once(loop: Loop) -> None:
     assert found.empty()
 
 
+def test_turns_are_long_though_the_loop_takes_them_for_jumps_of_the_clock(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop does so with turns of more than a second, here 5 ms. Its timers stand still meanwhile."""
+    monkeypatch.setattr("relay_sync.server.loop.LATE", 0.005)
+    found: queue.SimpleQueue[float] = queue.SimpleQueue()
+    late = Lateness(loop, 0.008, lambda: True, found.put)
+    busy = Busy(loop)
+    busy.turns.get(timeout=PATIENCE)
+    loop.call_soon(late.check)
+    assert found.get(timeout=PATIENCE) >= 0.01
+    assert late.behind
+    busy.over.set()
+    until(lambda: not late.behind)
+
+
 def test_a_few_long_turns_are_nothing(loop: Loop) -> None:
     found: queue.SimpleQueue[float] = queue.SimpleQueue()
     late = Lateness(loop, 60.0, lambda: True, found.put)
