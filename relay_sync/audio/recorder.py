@@ -266,12 +266,16 @@ class Recorder:
         with self._file_lock:
             with self._lock:
                 self._started = number = self._started + 1
+                limit = (
+                    self._limit
+                )  # before the audio is taken: stop() during the write leaves audio for the next flush
             try:
                 if self._make is not None:
-                    self._open(self._make)
+                    self._begin(self._make())
+                    self._make = None  # as in _stop_at()
                 self._write_waiting()
-                if self._limit is not None:
-                    self.error, self._limit = self.error or self._limit, None
+                if limit is not None:
+                    self.error, self._limit = self.error or limit, None
             except BaseException as error:  # the disk thread must continue with other recordings
                 self._stop_at(error)
             finally:
@@ -310,12 +314,6 @@ class Recorder:
         with self._file_lock:
             if self._finalizer is not None:
                 self._finalizer()
-
-    def _open(self, make: Callable[[], BinaryIO]) -> None:
-        try:
-            self._begin(make())
-        finally:
-            self._make = None
 
     def _begin(self, file: BinaryIO) -> None:
         channels = self.channels

@@ -837,3 +837,25 @@ def test_what_came_before_the_limit_is_kept_though_it_was_not_yet_written(
     assert caplog.text.count("enough") == 1
     disk.finish(recorder)
     recorder.close()
+
+
+def test_what_came_during_a_write_is_kept_though_the_limit_came_then_too(
+    disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Recorder(lambda: new_file(tmp_path / "x.wav"), 8000, 1)
+    disk.add(recorder)
+    assert recorder.settle(PATIENCE)
+    slow = Slow(recorder._write)
+    monkeypatch.setattr(recorder, "_write", slow)
+    recorder.add(0, 0, pcm_of(1, 8000))
+    assert disk.hurry(recorder)
+    assert slow.entered.wait(PATIENCE)
+    recorder.add(0, 8000, pcm_of(2, 8000))
+    recorder.stop("enough")
+    slow.may_return.set()
+    with pytest.raises(OSError, match=r"contains its first 2\.00 s: enough"):
+        recorder.copy_to(tmp_path / "copy.wav")
+    assert read_wav(tmp_path / "copy.wav").pcm == pcm_of(1, 8000) + pcm_of(2, 8000)
+    assert str(recorder.error) == "enough"
+    disk.finish(recorder)
+    recorder.close()
