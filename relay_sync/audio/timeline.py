@@ -187,8 +187,8 @@ class Timeline:
 
     @property
     def end(self) -> int:
-        """The end of the longest track, in samples."""
-        return max((track.end for track in self._tracks.values()), default=0)
+        """The end of the longest track, in samples. Any thread may read it."""
+        return max((track.end for track in tuple(self._tracks.values())), default=0)
 
     def has_room_for(self, name: str) -> bool:
         """Return whether a track exists or can be added."""

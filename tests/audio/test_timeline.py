@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import FrameType
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -341,6 +344,24 @@ def test_timestamps_that_come_late_in_the_stream() -> None:
     assert line.place("inbound", None, 1, FRAME) == Placed(0)
     assert line.place("inbound", 520, 2, FRAME) == Placed(FRAME)
     assert line.place("inbound", 560, 4, FRAME) == Placed(3 * FRAME, hole=FRAME, holes=1)
+
+
+def test_its_end_can_be_read_while_a_track_begins() -> None:
+    """Any thread may ask for ``stream.stats``, while the receiving thread adds a track between two steps of it."""
+    line = Timeline(8000)
+    _place(line, 0)
+
+    def between(frame: FrameType, event: str, arg: object) -> None:
+        if event == "return" and line.has_room_for("other"):
+            _place(line, 0, "outbound")
+
+    sys.setprofile(between)
+    try:
+        end = line.end
+    finally:
+        sys.setprofile(None)
+    assert end == FRAME
+    assert [_place(line, number, "outbound") for number in (0, 1)] == [None, Placed(FRAME)]
 
 
 def test_memory_is_bounded() -> None:
