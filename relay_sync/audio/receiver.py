@@ -183,7 +183,6 @@ class Receiver:
     def _expect(self, sound: _Decoding, sequence: int | None) -> None:
         """After a frame took the long way, determine which tracks' next frames may take the short way."""
         decode = sound.decoding.simple
-        self._steady = ()
         if SHORT_WAY and self._documented and sequence is not None and decode is not None and self._reorder is None:
             self._next_sequence, self._decode = sequence + 1, decode
             self._steady = tuple(each for each in sound.timeline.steady(sequence + 1) if each.name in SIDES)
@@ -351,6 +350,7 @@ class Receiver:
         timeline, decoding, payload = sound.timeline, sound.decoding, media.payload
         if not self._is_new(timeline, media):
             return
+        self._steady = ()  # until _expect(), because is_duplicate() has changed the track
         try:
             pcm = decoding.decode(track, payload)
         except BadPacket as error:

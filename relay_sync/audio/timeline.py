@@ -26,6 +26,7 @@ _REMEMBERED = 128  # frames per track that are remembered completely
 _FINGERPRINTS = 2048  # fingerprints per track, indexed by chunk; they cover over half a minute
 _REPEATED = 3  # maximum number of old duplicates in a row with one payload; more mean that the counters restarted
 _HOLES = 64  # maximum number of gaps per track that late frames can fill
+_EXPECTED = 2**52  # maximum number that is expected, far below the largest that messages may contain
 _JITTER = 1.0  # seconds that timestamps may lag before a clock change is assumed
 _ROW = Struct("qdqq")  # chunk, timestamp, payload hash, sequence number
 _PACK = _ROW.pack_into
@@ -202,7 +203,8 @@ class Timeline:
         return tuple(track for track in self._tracks.values() if self._is_steady(track, sequence))
 
     def _is_steady(self, track: Track, sequence: int) -> bool:
-        if track.next_timestamp < 0 or sequence <= track.last_sequence:
+        largest = max(track.next_timestamp, track.following, sequence)
+        if track.next_timestamp < 0 or sequence <= track.last_sequence or largest > _EXPECTED:
             return False
         off = (track.next_timestamp - track.zero - track.shift) * self.sample_rate / 1000 - track.end
         return track.next_timestamp > track.last_timestamp and -self._jitter <= off <= self._jitter

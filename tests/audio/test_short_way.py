@@ -177,6 +177,39 @@ def test_it_comes_to_the_same(
     assert short == long
 
 
+def _both_ways(texts: list[str], codec: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Result, Result]:
+    with AudioServer() as audio:
+        short = _play(audio, (codec, ("inbound",), texts, []), path)
+        monkeypatch.setattr(receiver, "SHORT_WAY", False)
+        return short, _play(audio, (codec, ("inbound",), texts, []), path)
+
+
+def test_a_frame_that_cannot_be_decoded_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a frame is remembered, with its sequence number, though it is not placed."""
+    source = _Source(320)
+    texts = [text for _ in range(399) for text in source.messages("inbound", "")]
+    texts.append(media_message(track="inbound", sequence=10**6, chunk=400, timestamp=20 * 399, payload=b"x"))
+    texts += [text for _ in range(10) for text in source.messages("inbound", "")]
+    texts.append(texts[5].replace('"sequenceNumber":"7"', '"sequenceNumber":"5000"'))
+    short, long = _both_ways(texts, "audio/x-L16", tmp_path / "saved.wav", monkeypatch)
+    assert short == long
+    assert (long.stats.bad_frames, long.stats.duplicates) == (1, 1)
+
+
+@pytest.mark.parametrize("number", ["sequence", "chunk", "timestamp"])
+def test_numbers_that_are_too_large_do_not_take_it(
+    number: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = {"sequence": 2, "chunk": 1, "timestamp": 0}
+    numbers[number] = 2**53 - 64
+    texts = []
+    for _ in range(80):
+        texts.append(media_message(track="inbound", payload=bytes(range(160)), **numbers))
+        numbers = {name: value + (20 if name == "timestamp" else 1) for name, value in numbers.items()}
+    short, long = _both_ways(texts, "audio/x-mulaw", tmp_path / "saved.wav", monkeypatch)
+    assert short == long
+
+
 @pytest.mark.parametrize("tracks", TRACKS)
 @pytest.mark.parametrize("codec", ["audio/x-mulaw", "audio/x-alaw", "audio/x-L16"])
 def test_nearly_all_frames_take_it(
