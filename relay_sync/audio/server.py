@@ -385,9 +385,9 @@ class AudioServer(Connecting):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def stats(self) -> AudioServerStats:
-        """Return the number of connections, and whether the receiving thread keeps up with them."""
+        """Return the number of connections, and whether the receiving thread keeps up; all zero if the server is not running."""
         late = self._lateness
-        if late is None:
+        if late is None or self._closed or self._generation != generation():
             return AudioServerStats()
         return AudioServerStats(connections=self._sockets, turn=late.turn, behind=late.behind)
 

@@ -39,6 +39,7 @@ from relay_sync.audio.stream_decoder import StreamDecoder
 from tests.support import PATIENCE
 from tests.support.carrier import PAYLOADS, PCMU, Carrier
 from tests.support.clocks import stopped
+from tests.support.forks import holds_in_child
 from tests.support.tls import CERTIFICATE, tls_context
 
 
@@ -1346,3 +1347,20 @@ def test_a_server_that_falls_behind_says_so_once(
         assert stream.wait(PATIENCE)
     assert caplog.text.count("falls behind: serving 1 connections") == 1
     assert "stream.read(seconds)" in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_server_that_serves_nobody_has_no_stats(dial: Dial, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay_sync.threads.lateness._EVERY", 60.0)  # what was measured first stays
+    with AudioServer() as audio:
+        carrier = dial(audio).start("inbound")
+        stream = audio.accept(PATIENCE)
+        end = time.monotonic() + PATIENCE
+        while not audio.stats().turn:
+            assert time.monotonic() < end
+        assert audio.stats().connections == 1
+        holds_in_child(lambda: audio.stats() == AudioServerStats())
+        carrier.stop()
+        assert stream.wait(PATIENCE)
+    assert audio.stats() == AudioServerStats()
