@@ -455,7 +455,7 @@ class Loop:
                 except BaseException:
                     self.fault(f"a callback of {self.name} failed")
         finally:
-            functions[:0] = due  # those that are left if logging has failed
+            functions[:0] = due  # the rest, if logging has failed
 
     def _tear_down(self) -> None:
         with self._lock:
