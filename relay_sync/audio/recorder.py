@@ -266,9 +266,7 @@ class Recorder:
         with self._file_lock:
             with self._lock:
                 self._started = number = self._started + 1
-                limit = (
-                    self._limit
-                )  # before the audio is taken: stop() during the write leaves audio for the next flush
+                limit = self._limit  # read before the write: a stop() during the write leaves audio for the next one
             try:
                 if self._make is not None:
                     self._begin(self._make())
