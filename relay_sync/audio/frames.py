@@ -16,6 +16,7 @@ from ..threads.batch_sleep import get_up, lie_down
 from ..threads.outcome import at_once
 from ..threads.process import forked_error, generation
 from ..threads.timeouts import TimeLeft
+from ..threads.wake_chain import WakeChain
 from .pcm_codecs import why_raw
 
 if TYPE_CHECKING:
@@ -162,20 +163,21 @@ class AudioFrame:
 class _Reader:
     """A thread that waits until ``wanted`` bytes of a track are buffered. If no track is given, it waits for any frame.
 
-    It is created once for all of the frames that a loop reads. From its first sleep to the end of the loop, the thread does not
-    preempt the receiving thread; see :mod:`relay_sync.threads.batch_sleep`.
+    It is created once for all of the frames that a loop reads. Before the thread sleeps, it wakes the next one; see
+    :mod:`relay_sync.threads.wake_chain`. From its first sleep to the end of the loop, it does not preempt the receiving thread;
+    see :mod:`relay_sync.threads.batch_sleep`.
 
     :ivar call: the entry of the buffer's list while the thread waits.
     :ivar waits: whether the entry has been added to the list.
     :ivar calm: what ``get_up()`` needs when the loop ends.
     """
 
-    __slots__ = ("_ear", "_longest", "_slept", "call", "calm", "generation", "waits")
+    __slots__ = ("_ear", "_longest", "_slept", "_wake_next", "call", "calm", "generation", "waits")
 
-    def __init__(self, made_in: int, track: str | None, wanted: int = 1) -> None:
+    def __init__(self, wake_next: Callable[[], object], made_in: int, track: str | None, wanted: int = 1) -> None:
         if made_in != generation():
             raise forked_error()
-        self.generation = made_in
+        self.generation, self._wake_next = made_in, wake_next
         self.waits = self._slept = False
         self.calm: int | None = None
         self._longest = at_once(None)
@@ -194,6 +196,10 @@ class _Reader:
         :raises WaitTimeout: the timeout has expired.
         :raises Forked: a signal handler has forked the process.
         """
+        try:
+            self._wake_next()
+        except IndexError:  # no other thread is to be woken
+            pass
         if not self._slept:
             self._slept, self.calm = True, lie_down()
         longest = self._longest  # the main thread wakes up now and then, so that Ctrl-C is handled
@@ -241,11 +247,8 @@ class _Track:
 
         :raises IndexError: no frame is buffered.
         """
-        if self.returned:
-            try:
-                return self.returned[0]
-            except IndexError:  # another reader took it
-                pass
+        with suppress(IndexError):  # another reader may take it
+            return self.returned[0]
         return self.frames[0]
 
     def pop(self) -> _Waiting:
@@ -254,10 +257,8 @@ class _Track:
         :raises IndexError: no frame is buffered.
         """
         if self.returned:
-            try:
+            with suppress(IndexError):  # another reader may take it
                 return self.returned.popleft()
-            except IndexError:  # another reader took it
-                pass
         return self.frames.popleft()
 
 
@@ -276,7 +277,7 @@ class FrameBuffer:
     :param sample_rate: sample rate of all frames in Hz.
     :param encoding: ``encoding`` for all frames; see :class:`AudioFrame`.
     :param max_frames: maximum number of frames per track.
-    :param wake: called with a function that wakes a reader. The default calls it at once.
+    :param wakes: wakes the readers. By default, each is woken at once.
     :param on_outran: called once, when a frame is dropped from a track that has already been read.
     :ivar dropped: number of dropped frames.
     """
@@ -288,14 +289,15 @@ class FrameBuffer:
         sample_rate: int,
         encoding: str | None = None,
         max_frames: int = 16384,
-        wake: Callable[[Callable[[], object]], object] = call,
+        wakes: WakeChain | None = None,
         on_outran: Callable[[], object] = bool,
     ) -> None:
         self._sample_rate = sample_rate
         self._encoding = encoding
         self._max_bytes = max_bytes
         self._max_frames = max_frames
-        self._wake = wake
+        self._wake: Callable[[Callable[[], object]], object] = call if wakes is None else wakes.add
+        self._wake_next: Callable[[], object] = bool if wakes is None else wakes.wake_one
         self._on_outran = on_outran
         self._outran = False
         self._tracks: dict[str, _Track] = {}  # replaced instead of modified, so readers need no lock
@@ -380,7 +382,7 @@ class FrameBuffer:
         :raises WaitTimeout: no frame arrived in time.
         :raises Forked: the stream belongs to the parent process.
         """
-        reader = _Reader(self._generation, track)
+        reader = _Reader(self._wake_next, self._generation, track)
         try:
             while True:
                 ended = self._ended  # read first: frames added before the end are then visible
@@ -457,7 +459,7 @@ class FrameBuffer:
         The thread is woken once, when all of them are there. If ``wanted`` is too much for the buffer, fewer are enough.
         """
         wanted = max(1, min(wanted, self._max_bytes // 2))
-        reader, before = _Reader(self._generation, track, wanted), len(taken)
+        reader, before = _Reader(self._wake_next, self._generation, track, wanted), len(taken)
         try:
             while True:
                 ended = self._ended

@@ -237,7 +237,7 @@ class Receiver:
             round(self._settings.buffer_seconds * rate) * 2,
             sample_rate=rate,
             encoding=decoding.encoding,
-            wake=self._loop.at_sleep,
+            wakes=self._loop.wakes,
             on_outran=partial(
                 self._tell,
                 "slow reader",

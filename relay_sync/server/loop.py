@@ -19,14 +19,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
-from attrs import define, field
-
 from ..threads import logs, starting
 from ..threads.loop_clock import LATE, LONGEST_SLEEP, SLICE, beyond
+from ..threads.outcome import Waiter, wait_until
 from ..threads.rate_limited_log import RateLimitedLog
+from ..threads.wake_chain import WakeChain
 from ..threads.wake_up import WakeUp
 
-__all__ = ["Awaited", "Loop", "LoopStopped", "LoopUser", "Timer"]
+__all__ = ["Loop", "LoopStopped", "LoopUser", "Timer"]
 
 _log = logs.get("relay_sync.server").later
 _T = TypeVar("_T")
@@ -77,55 +77,6 @@ class Timer:
             fn(*args)
 
 
-@define(eq=False)
-class Awaited:
-    """A function that runs on another thread while the caller waits for its result."""
-
-    fn: Callable[..., Any]
-    args: tuple[Any, ...]
-    result: Any = None
-    error: BaseException | None = None
-    abandoned: bool = False
-    over: bool = False
-    # Locked until the function finishes. A threading.Event has an internal lock that Ctrl-C can leave locked, which
-    # would block the loop.
-    _pending: Any = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._pending = threading.Lock()  # looked up at run time because gevent may patch threading after this import
-        self._pending.acquire()
-
-    def run(self) -> None:
-        if self.abandoned:
-            return
-        try:
-            self.result = self.fn(*self.args)
-        except BaseException as error:
-            self.error = error
-        self._end()
-
-    def fail(self, error: BaseException) -> None:
-        if not self.over:
-            self.error = error
-            self._end()
-
-    def _end(self) -> None:
-        self.over = True
-        self._pending.release()
-
-    def wait(self, timeout: float) -> bool:
-        """Return whether the function finishes within ``timeout`` seconds.
-
-        If this method returns ``False`` or raises, a function that has not started yet will not run.
-        """
-        try:
-            self.abandoned = not self._pending.acquire(True, max(0.0, timeout))
-        except BaseException:  # Ctrl-C
-            self.abandoned = True
-            raise
-        return not self.abandoned
-
-
 class Loop:
     """An event loop that runs on its own thread.
 
@@ -133,25 +84,26 @@ class Loop:
     discarded. A stopped loop cannot be restarted.
 
     :param name: the name of the loop's daemon thread.
+    :param gather: minimum time between two iterations in seconds, so that one iteration serves more sockets; a few milliseconds.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, gather: float = 0.0) -> None:
         self.name = name
+        self._gather = gather
         self._ready: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
         self._cancelled = 0  # approximate count, used to decide when to compact the heap
         self._turn_end: list[Callable[[], object]] = []
-        self._wakes: list[Callable[[], object]] = []
-        #: Calls a function that wakes a thread, just before the loop releases the GIL to sleep; otherwise as at_turn_end.
-        self.at_sleep: Callable[[Callable[[], object]], None] = self._wakes.append
+        #: Threads to wake just before the loop releases the GIL to sleep. It wakes those that are left when it continues.
+        self.wakes: WakeChain = WakeChain()
         #: Runs a function once, at the end of the current iteration; for hosted objects, on the loop thread only.
         self.at_turn_end: Callable[[Callable[[], object]], None] = self._turn_end.append
         self._hosted: set[LoopUser] = set()
         # Guards starting, stopping and _calls. It is never held while a callback runs. It is reentrant because a signal
         # handler may stop a loop that its own thread is just starting.
         self._lock = threading.RLock()
-        self._calls: set[Awaited] = set()
+        self._calls: set[Waiter[Any]] = set()
         self._thread: threading.Thread | None = None
         self._ident: int | None = None
         self._stopping = False
@@ -291,22 +243,27 @@ class Loop:
         """
         if self.on_loop_thread:
             return fn(*args)
-        call = Awaited(fn, args)
+        result: Waiter[_T] = Waiter()
         try:
             with self._lock:
                 if self._stopping or self._thread is None:
                     raise LoopStopped(f"{self.name} is not running")
-                self._calls.add(call)
-            self.call_soon(call.run)
-            if not call.wait(timeout):
+                self._calls.add(result)
+            self.call_soon(self._run_call, result, fn, args)
+            if not wait_until(lambda: result.done, result, timeout):
                 raise TimeoutError(f"{self.name} did not run the call within {timeout:g} s")
         finally:
             with self._lock:
-                self._calls.discard(call)
-        if call.error is not None:
-            raise call.error
-        result: _T = call.result
-        return result
+                self._calls.discard(result)
+        return result.wait(0.0, TimeoutError)
+
+    def _run_call(self, result: Waiter[_T], fn: Callable[..., _T], args: tuple[Any, ...]) -> None:
+        if result not in self._calls:  # the caller no longer waits
+            return
+        try:
+            result.settle(fn(*args))
+        except BaseException as error:
+            result.settle(error)
 
     # -- for hosted objects, on the loop thread only -------------------------------------------------------------------
 
@@ -384,6 +341,8 @@ class Loop:
         started = time.monotonic()
         self.turn_began = started - self.ahead
         while not self._stopping:
+            if self._gather and not (self._ready or self._turn_end):
+                self._rest(started)
             patience: float | None = None
             if self._ready or self._turn_end:
                 patience = 0.0
@@ -391,8 +350,8 @@ class Loop:
                 patience = self._timers[0][0] + self.ahead - time.monotonic()
                 patience = 0.0 if patience < 0 else self._longest if patience > self._longest else patience
             self._latest = math.inf if patience is None else self.turn_began + patience + LATE
-            if self._wakes:
-                self._run_all(self._wakes)
+            if self.wakes:
+                self._wake_all()
             events = self._selector.select(patience)
             now = time.monotonic()
             if patience is None or (0.0 if events else patience) < now - started < patience + LATE:
@@ -417,6 +376,25 @@ class Loop:
                 self._run_all(self._turn_end)
             self._busy = False
             self._faults = 0
+
+    def _rest(self, began: float) -> None:
+        """Wake the first thread, and sleep until ``gather`` seconds after ``began``."""
+        self._wake_one()
+        left = began + self._gather - time.monotonic()
+        if 0 < left <= self._gather:
+            time.sleep(left)
+
+    def _wake_one(self) -> None:
+        try:
+            self.wakes.wake_one()
+        except IndexError:  # no thread is left
+            pass
+        except BaseException:
+            self.fault(f"a callback of {self.name} failed")
+
+    def _wake_all(self) -> None:
+        while self.wakes:
+            self._wake_one()
 
     def _run_timers(self) -> None:
         timers = self._timers
@@ -469,7 +447,7 @@ class Loop:
         for _ in range(16):  # close callbacks may queue further callbacks; the number of rounds is limited
             self._run_all(self._turn_end)
             self._run_ready()
-        self._run_all(self._wakes)
+        self._wake_all()
         self._ready.clear()
         self._timers.clear()
         self._shut()
@@ -480,4 +458,4 @@ class Loop:
         with self._lock:
             calls, self._calls = self._calls, set()
         for call in calls:
-            call.fail(LoopStopped(f"{self.name} stopped before it ran the call"))
+            call.settle(LoopStopped(f"{self.name} stopped before it ran the call"))

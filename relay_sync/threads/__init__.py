@@ -7,6 +7,7 @@
 ``item_log``          a queue that also keeps a history
 ``timeouts``          time left before a timeout
 ``batch_sleep``       threads that do not preempt the thread that wakes them
+``wake_chain``        threads that wake one another
 ``wake_up``           wakes a thread that is blocked in a selector
 ``starting``          starts and joins threads, protected from Ctrl-C
 ``lanes``             runs callbacks in order on a thread pool

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay_sync import Forked, WaitTimeout
-from relay_sync.audio.frames import AudioFrame, FrameBuffer
+from relay_sync.audio.frames import AudioFrame, FrameBuffer, _Reader
 from relay_sync.server import Loop
 from relay_sync.threads.timeouts import TimeLeft
 from tests.support.background import Background
@@ -147,15 +147,15 @@ def test_what_a_reader_gave_back_is_never_dropped_and_wakes_others() -> None:
     assert first.result() + second.result() == b"y" * 20
 
 
-@pytest.fixture(params=["at once", "at sleep"])
+@pytest.fixture(params=["at once", "at sleep", "in a chain"])
 def made(request: pytest.FixtureRequest) -> Iterator[tuple[FrameBuffer, Loop]]:
     """A buffer, and the loop whose thread puts."""
-    loop = Loop("test-frames")
+    loop = Loop("test-frames", gather=0.002 if request.param == "in a chain" else 0.0)
     loop.start()
     if request.param == "at once":
         yield FrameBuffer(10**6, sample_rate=8000), loop
     else:
-        yield FrameBuffer(10**6, sample_rate=8000, wake=loop.at_sleep), loop
+        yield FrameBuffer(10**6, sample_rate=8000, wakes=loop.wakes), loop
     loop.stop()
 
 
@@ -198,10 +198,50 @@ def test_a_wait_that_was_over_takes_nothing_from_the_next(made: tuple[FrameBuffe
         assert frame.sequence == number
 
 
-def test_one_reader_that_works_for_long_keeps_no_other_waiting() -> None:
-    loop = Loop("test-frames")
+def _sleeping(thread: int | None) -> bool:
+    frame = sys._current_frames().get(thread or 0)
+    return frame is not None and frame.f_code is _Reader.sleep.__code__
+
+
+def test_each_reader_wakes_the_next() -> None:
+    """The loop wakes only the first: it then rests until all have been woken."""
+    loop, over = Loop("test-frames", gather=0.004), threading.Event()
+
+    def rest(began: float) -> None:
+        loop._wake_one()
+        over.wait()
+
+    loop._rest = rest  # type: ignore[method-assign]
+    buffers = [FrameBuffer(10**6, sample_rate=8000, wakes=loop.wakes) for _ in range(12)]
+    taken: list[int] = []
+
+    def read(number: int) -> None:
+        assert buffers[number].take(None, None) is not None
+        taken.append(number)
+        with pytest.raises(WaitTimeout):
+            buffers[number].take(None, 0.01)
+
+    threads = [threading.Thread(target=read, args=(number,), daemon=True) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    limit = time.monotonic() + PATIENCE
+    while not all(_sleeping(thread.ident) for thread in threads):
+        assert time.monotonic() < limit
+        time.sleep(0.001)
+    loop.call_soon(_put_all, buffers)
     loop.start()
-    buffers = [FrameBuffer(10**6, sample_rate=8000, wake=loop.at_sleep) for _ in range(12)]
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert sorted(taken) == list(range(12))
+    over.set()
+    loop.stop()
+
+
+@pytest.mark.parametrize("gather", [0.0, 0.004])
+def test_one_reader_that_works_for_long_keeps_no_other_waiting(gather: float) -> None:
+    loop = Loop("test-frames", gather=gather)
+    loop.start()
+    buffers = [FrameBuffer(10**6, sample_rate=8000, wakes=loop.wakes) for _ in range(12)]
     go = threading.Event()
     heard = [threading.Semaphore(0) for _ in buffers]
 
@@ -270,7 +310,7 @@ class _Watched(list[Any]):
 def test_a_reader_that_is_quicker_than_its_waking_is_woken_once(caplog: pytest.LogCaptureFixture) -> None:
     loop = Loop("test-frames")
     loop.start()
-    buffer = FrameBuffer(10**6, sample_rate=8000, wake=loop.at_sleep)
+    buffer = FrameBuffer(10**6, sample_rate=8000, wakes=loop.wakes)
     buffer._sleepers = sleepers = _Watched()
     reader = Background(lambda: [frame.sequence for frame in buffer.frames("inbound")])
     assert sleepers.added.acquire(timeout=PATIENCE)

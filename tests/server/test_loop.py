@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import logging
 import os
 import queue
@@ -291,14 +292,33 @@ def test_threads_are_woken_just_before_the_loop_sleeps(loop: Loop) -> None:
     order: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def turn() -> None:
-        loop.at_sleep(lambda: order.put("wake"))
+        loop.wakes.add(lambda: order.put("wake"))
         loop.at_turn_end(lambda: order.put("end"))
-        loop.at_sleep(lambda: 1 / 0)
-        loop.at_sleep(lambda: order.put("wake another"))
+        loop.wakes.add(lambda: 1 / 0)
+        loop.wakes.add(lambda: order.put("wake another"))
         order.put("turn")
 
     loop.call(turn, timeout=PATIENCE)
     assert [order.get(timeout=PATIENCE) for _ in range(4)] == ["turn", "end", "wake", "wake another"]
+
+
+def test_a_loop_that_gathers_leaves_time_between_its_turns() -> None:
+    loop = Loop("relay-test-gathering", gather=0.02)
+    loop.start()
+    try:
+        began = [loop.call(lambda: loop.turn_began, timeout=PATIENCE) for _ in range(10)]
+        assert all(later - earlier >= 0.02 for earlier, later in itertools.pairwise(began))
+    finally:
+        loop.stop()
+
+
+def test_a_loop_that_gathers_does_not_let_queued_calls_wait() -> None:
+    loop, order = Loop("relay-test-gathering", gather=0.001), queue.SimpleQueue[str]()
+    loop._rest = lambda began: order.put("rest")  # type: ignore[method-assign]
+    loop.call_soon(loop.call_soon, loop.call_soon, order.put, "call")
+    loop.start()
+    assert [order.get(timeout=PATIENCE) for _ in range(2)] == ["call", "rest"]
+    loop.stop()
 
 
 def test_threads_are_woken_though_logging_fails(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,8 +330,8 @@ def test_threads_are_woken_though_logging_fails(loop: Loop, monkeypatch: pytest.
 
     def turn() -> None:
         monkeypatch.setattr(loop, "fault", fail)
-        loop.at_sleep(lambda: 1 / 0)
-        loop.at_sleep(woken.set)
+        loop.wakes.add(lambda: 1 / 0)
+        loop.wakes.add(woken.set)
 
     loop.call_soon(turn)
     assert woken.wait(PATIENCE)
@@ -323,7 +343,7 @@ def test_threads_are_woken_where_the_loop_stops() -> None:
 
     def stop() -> None:
         loop.stop()
-        loop.at_sleep(woken.set)
+        loop.wakes.add(woken.set)
 
     loop.call_soon(stop)
     assert woken.wait(PATIENCE)
