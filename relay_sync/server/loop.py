@@ -95,7 +95,7 @@ class Loop:
         self._order = itertools.count()
         self._cancelled = 0  # approximate count, used to decide when to compact the heap
         self._turn_end: list[Callable[[], object]] = []
-        #: Threads to wake just before the loop releases the GIL to sleep. It wakes those that are left when it continues.
+        #: Threads to wake just before the loop releases the GIL to sleep.
         self.wakes: WakeChain = WakeChain()
         #: Runs a function once, at the end of the current iteration; for hosted objects, on the loop thread only.
         self.at_turn_end: Callable[[Callable[[], object]], None] = self._turn_end.append
@@ -258,8 +258,9 @@ class Loop:
         return result.wait(0.0, TimeoutError)
 
     def _run_call(self, result: Waiter[_T], fn: Callable[..., _T], args: tuple[Any, ...]) -> None:
-        if result not in self._calls:  # the caller no longer waits
-            return
+        with self._lock:
+            if result not in self._calls:  # the caller no longer waits
+                return
         try:
             result.settle(fn(*args))
         except BaseException as error:

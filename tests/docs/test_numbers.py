@@ -21,6 +21,7 @@ import relay_sync
 from relay_sync import RelayClient
 from relay_sync.audio import AudioServer, server, stream_recording
 from relay_sync.audio.server import _FRAME as FRAME
+from relay_sync.audio.server import GATHER
 from relay_sync.call.actions import base, input
 from relay_sync.call.actions.base import REPORT_PATIENCE
 from relay_sync.call.core import READER_LIMIT
@@ -213,6 +214,8 @@ FIGURES: dict[str, list[str]] = {
         f"| {plain(pending_dials.REMEMBERED_FOR)} s |",
         f"falls {grouped(READER_LIMIT)} events behind",
         f"up to {plain(sys.getswitchinterval() * 1000)} ms at a time",
+        f"looks for new data at most every {plain(1000 * GATHER)} ms,",
+        f"wakes the remaining readers after {plain(1000 * GATHER)} ms",
     ],
     "docs/webhooks.md": [
         f"the last {grouped(reader.REMEMBERED)}",

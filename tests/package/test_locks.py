@@ -36,7 +36,6 @@ PLAIN = {
     "audio/frames.py": "what one sleeper waits for: nobody else takes it",
     "threads/logs.py": "a flag that nobody waits for, and what the thread that writes sleeps on",
     "threads/flag.py": "what one sleeper waits for: nobody else takes it",
-    "server/loop.py": "of one caller who waits for the loop: nobody else takes it",
     "threads/starting.py": "what one caller waits for: nobody else takes it",
 }
 PLAIN_KINDS = ("threading.Lock", "_thread.allocate_lock", "threading.Semaphore", "threading.BoundedSemaphore")
