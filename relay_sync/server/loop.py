@@ -258,9 +258,9 @@ class Loop:
         return result.wait(0.0, TimeoutError)
 
     def _run_call(self, result: Waiter[_T], fn: Callable[..., _T], args: tuple[Any, ...]) -> None:
-        with self._lock:
-            if result not in self._calls:  # the caller no longer waits
-                return
+        # Without the lock: a signal handler that waits for this call may have interrupted the thread that holds it.
+        if result not in self._calls:  # the caller no longer waits
+            return
         try:
             result.settle(fn(*args))
         except BaseException as error:

@@ -228,3 +228,18 @@ def test_wherever_ctrl_c_hits_a_call_on_a_loop_the_loop_goes_on() -> None:
         step += 1
     assert step > 10
     loop.stop()
+
+
+def test_wherever_a_signal_handler_hits_a_call_on_a_loop_it_can_call_the_loop_as_well() -> None:
+    loop, found = Loop("relay-test-interrupted"), list[int]()
+    loop.start()
+
+    def handler() -> None:
+        found.append(loop.call(len, "ab", timeout=PATIENCE))
+
+    step = 1
+    while interrupt(step, lambda: loop.call(len, "abc", timeout=2 * PATIENCE), where_signals_are_seen, handler):
+        assert found == [2] * step
+        step += 1
+    assert step > 10
+    loop.stop()
