@@ -247,9 +247,7 @@ class _Track:
 
         :raises IndexError: no frame is buffered.
         """
-        with suppress(IndexError):  # another reader may take it
-            return self.returned[0]
-        return self.frames[0]
+        return (tuple(self.returned) or self.frames)[0]  # a copy, because another reader may take what was returned
 
     def pop(self) -> _Waiting:
         """Remove and return the oldest frame.

@@ -198,6 +198,19 @@ def test_a_wait_that_was_over_takes_nothing_from_the_next(made: tuple[FrameBuffe
         assert frame.sequence == number
 
 
+def test_to_find_the_oldest_frame_of_two_tracks_raises_no_exception_on_the_way() -> None:
+    buffer, called = FrameBuffer(10_000, sample_rate=8000), list[str]()
+    for track in ("inbound", "outbound"):
+        buffer.put(track, b"\0\0", 0.0, 1)
+    sys.setprofile(lambda frame, event, _: called.append(frame.f_code.co_qualname) if event == "call" else None)
+    try:
+        buffer.take(None, None)
+    finally:
+        sys.setprofile(None)
+    assert called.count("_Track.first") == 2
+    assert not [name for name in called if "suppress" in name]
+
+
 def _sleeping(thread: int | None) -> bool:
     frame = sys._current_frames().get(thread or 0)
     return frame is not None and frame.f_code is _Reader.sleep.__code__
