@@ -20,6 +20,7 @@ from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from ..threads import logs, starting
+from ..threads.flag import Bell
 from ..threads.loop_clock import LATE, LONGEST_SLEEP, SLICE, beyond
 from ..threads.outcome import Waiter, wait_until
 from ..threads.rate_limited_log import RateLimitedLog
@@ -383,7 +384,7 @@ class Loop:
         self._wake_one()
         left = began + self._gather - time.monotonic()
         if 0 < left <= self._gather:
-            time.sleep(left)
+            Bell().sleep(lambda: self._stopping, left)  # tests of programs replace time.sleep()
 
     def _wake_one(self) -> None:
         try:

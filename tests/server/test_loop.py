@@ -321,6 +321,18 @@ def test_a_loop_that_gathers_does_not_let_queued_calls_wait() -> None:
     loop.stop()
 
 
+def test_a_loop_that_gathers_does_without_the_sleep_that_programs_replace_in_their_tests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop, slept = Loop("relay-test-gathering", gather=0.001), list[float]()
+    monkeypatch.setattr(time, "sleep", slept.append)
+    loop.start()
+    for _ in range(10):
+        loop.call(int, timeout=PATIENCE)
+    loop.stop()
+    assert not slept
+
+
 def test_threads_are_woken_though_logging_fails(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     woken = threading.Event()
 
