@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from operator import call
 
 __all__ = ["WakeChain"]
@@ -24,8 +25,9 @@ class WakeChain:
     def __init__(self) -> None:
         self._waiting: deque[Callable[[], object]] = deque()
         self.add: Callable[[Callable[[], object]], None] = self._waiting.append
-        # One call in C removes a function and calls it. Ctrl-C between these steps would leave a thread asleep.
-        self.wake_one: Callable[[], object] = map(call, iter(self._waiting.popleft, None)).__next__
+        # One call in C removes a function and calls it. Ctrl-C between these steps would leave a thread asleep. popleft() goes
+        # through partial() and call(), so that both steps need the same depth of recursion: if one can run, so can the other.
+        self.wake_one: Callable[[], object] = map(call, iter(partial(call, self._waiting.popleft), None)).__next__
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
