@@ -86,6 +86,7 @@ class Loop:
 
     :param name: the name of the loop's daemon thread.
     :param gather: minimum time between two iterations in seconds, so that one iteration serves more sockets; a few milliseconds.
+        Calls that are already queued do not wait for it.
     """
 
     def __init__(self, name: str, *, gather: float = 0.0) -> None:
@@ -101,9 +102,11 @@ class Loop:
         #: Runs a function once, at the end of the current iteration; for hosted objects, on the loop thread only.
         self.at_turn_end: Callable[[Callable[[], object]], None] = self._turn_end.append
         self._hosted: set[LoopUser] = set()
-        # Guards starting, stopping and _calls. It is never held while a callback runs. It is reentrant because a signal
-        # handler may stop a loop that its own thread is just starting.
+        # Guards starting and stopping. It is never held while a callback runs. It is reentrant because a signal handler may
+        # stop a loop that its own thread is just starting.
         self._lock = threading.RLock()
+        # Calls that a thread is waiting for. No lock guards them: a signal handler that waits for the loop, in a call or in
+        # stop(), may have interrupted the thread that holds it.
         self._calls: set[Waiter[Any]] = set()
         self._thread: threading.Thread | None = None
         self._ident: int | None = None
@@ -246,20 +249,17 @@ class Loop:
             return fn(*args)
         result: Waiter[_T] = Waiter()
         try:
-            with self._lock:
-                if self._stopping or self._thread is None:
-                    raise LoopStopped(f"{self.name} is not running")
-                self._calls.add(result)
+            self._calls.add(result)
+            if self._stopping or self._thread is None:  # checked after adding: a loop that stops later fails the call
+                raise LoopStopped(f"{self.name} is not running")
             self.call_soon(self._run_call, result, fn, args)
             if not wait_until(lambda: result.done, result, timeout):
                 raise TimeoutError(f"{self.name} did not run the call within {timeout:g} s")
         finally:
-            with self._lock:
-                self._calls.discard(result)
+            self._calls.discard(result)
         return result.wait(0.0, TimeoutError)
 
     def _run_call(self, result: Waiter[_T], fn: Callable[..., _T], args: tuple[Any, ...]) -> None:
-        # Without the lock: a signal handler that waits for this call may have interrupted the thread that holds it.
         if result not in self._calls:  # the caller no longer waits
             return
         try:
@@ -457,7 +457,5 @@ class Loop:
         self._ident = None  # the operating system may reuse the thread identifier
 
     def _fail_calls(self) -> None:
-        with self._lock:
-            calls, self._calls = self._calls, set()
-        for call in calls:
+        for call in tuple(self._calls):  # each caller removes its own
             call.settle(LoopStopped(f"{self.name} stopped before it ran the call"))

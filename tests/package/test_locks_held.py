@@ -490,7 +490,7 @@ LOCKS = [
         free=("Lanes._start_worker", "Lanes._wants_worker", "Lanes._work"),
     ),
     Lock(RateLimitedLog, rate_limited, ("_kinds",)),
-    Lock(Loop, loop, ("_calls", "_thread", "_stopping="), free=("Loop._run_call",)),
+    Lock(Loop, loop, ("_thread", "_stopping="), free=("Loop.call",)),
     Lock(Connection, inbox, ("_inbox", "_inbox_bytes")),
     Lock(Message, message, ("_handlers",)),
     Lock(MessageDesk, desk, ("_in_progress", "_early", "_kept", "_ended", "_over")),

@@ -10,6 +10,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 
 from relay_sync.audio import AudioServer
 from relay_sync.audio.frames import FrameBuffer
-from relay_sync.server import Loop, WebSocketServer
+from relay_sync.server import Loop, LoopStopped, WebSocketServer
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.core.noticeboard import Noticeboard
 from relay_sync.threads.lanes import Lanes
@@ -243,3 +244,16 @@ def test_wherever_a_signal_handler_hits_a_call_on_a_loop_it_can_call_the_loop_as
         step += 1
     assert step > 10
     loop.stop()
+
+
+def test_wherever_a_signal_handler_hits_a_call_on_a_loop_it_can_stop_the_loop(caplog: pytest.LogCaptureFixture) -> None:
+    step, more = 1, True
+    while more:
+        loop = Loop("relay-test-interrupted")
+        loop.start()
+        with suppress(LoopStopped):
+            more = interrupt(step, partial(loop.call, len, "abc", timeout=PATIENCE), where_signals_are_seen, loop.stop)
+        loop.stop()
+        step += 1
+    assert step > 10
+    assert not caplog.messages
