@@ -7,6 +7,7 @@ counted instead (:func:`calls_per_frame`).
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import sys
@@ -15,11 +16,11 @@ import time
 from collections import Counter
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, Final
 
 from .figures import percentile
 from .processes import ROOT, worker
-from .receivers import RECEIVERS, hints
+from .receivers import RECEIVERS, hints, missing
 from .scenarios import memory
 from .sender import SAMPLED
 
@@ -187,13 +188,28 @@ def calls_per_frame(
     return found["python"], found["c"], [(name, count) for name, count in found["top"]]
 
 
+USAGE: Final = f"""\
+usage: python -m benchmarks.audio '{{"receiver": NAME, "streams": N, "speaking": N, "seconds": S}}'
+       NAME is {", ".join(RECEIVERS)}.
+       Optional: "calls": true counts function calls, "mode": "pieces" reads half a second at a time.
+"""
+
+
 def main() -> None:
     """The receiver process."""
     logging.disable(logging.CRITICAL)
-    given = json.loads(sys.argv[1])
-    receiver = given.pop("receiver")
+    try:
+        given = json.loads(sys.argv[1])
+        receiver = given.pop("receiver")
+        inspect.signature(measure).bind(receiver, **given | {"calls": None})
+    except (IndexError, KeyError, TypeError, AttributeError, ValueError) as error:
+        sys.exit(f"{USAGE}\n{type(error).__name__}: {error}")
+    if receiver not in RECEIVERS:
+        sys.exit(f"{USAGE}\nthere is no receiver {receiver!r}")
     for hint in hints([receiver]):
         print(hint, file=sys.stderr)
+    if missing(receiver):
+        sys.exit(1)
     calls = None
     if given.pop("calls", False):
         calls = Calls()

@@ -292,3 +292,20 @@ def test_the_soak_counts_lost_connections() -> None:
     assert done.returncode == 0, done.stderr
     assert "2,000 commands over TLS" in done.stdout
     assert " 0 connections lost" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "IndexError"),
+        (["--help"], "JSONDecodeError"),
+        (['{"receiver": "ours"}'], "missing a required argument: 'streams'"),
+        (['{"receiver": "nope", "streams": 1, "speaking": 1, "seconds": 1}'], "there is no receiver 'nope'"),
+    ],
+)
+def test_a_receiver_that_cannot_be_measured_shows_the_usage(given: list[str], said: str) -> None:
+    done = subprocess.run([sys.executable, "-m", "benchmarks.audio", *given], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 1
+    assert done.stderr.startswith("usage: ")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
