@@ -148,9 +148,6 @@ def _play(audio: AudioServer, stream: tuple[str, tuple[str, ...], list[str], lis
     assert received.wait(PATIENCE)
     received.save(path)
     keys = [key.digit for key in received.dtmf]
-    peer.send_close()
-    while peer.sock.recv(65536):  # until the server has closed its socket
-        pass
     peer.shutdown()  # type: ignore[no-untyped-call]
     return Result(frames, received.stats, path.read_bytes(), keys)
 
