@@ -91,9 +91,8 @@ def nothing_left_behind() -> Iterator[None]:
     assert not alive, f"threads left behind: {', '.join(alive)}"
     if _open_sockets() - sockets:
         gc.collect()  # a socket that only waits for the collector warns by itself
-    while (
-        _open_sockets() - sockets and time.monotonic() < deadline
-    ):  # the server of a module may still be closing its side
+    # The server of a module may still be closing its side.
+    while _open_sockets() - sockets and time.monotonic() < deadline:
         time.sleep(0.001)
     assert not _open_sockets() - sockets, "sockets left open"
 
