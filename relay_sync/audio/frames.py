@@ -174,10 +174,10 @@ class _Reader:
 
     __slots__ = ("_ear", "_longest", "_slept", "_wake_next", "call", "calm", "generation", "waits")
 
-    def __init__(self, wake_next: Callable[[], object], made_in: int, track: str | None, wanted: int = 1) -> None:
-        if made_in != generation():
+    def __init__(self, buffer: FrameBuffer, track: str | None, wanted: int = 1) -> None:
+        if buffer.generation != generation():
             raise forked_error()
-        self.generation, self._wake_next = made_in, wake_next
+        self.generation, self._wake_next = buffer.generation, buffer.wake_next
         self.waits = self._slept = False
         self.calm: int | None = None
         self._longest = at_once(None)
@@ -278,6 +278,8 @@ class FrameBuffer:
     :param wakes: wakes the readers. By default, each is woken at once.
     :param on_outran: called once, when a frame is dropped from a track that has already been read.
     :ivar dropped: number of dropped frames.
+    :ivar generation: the process in which the buffer was created; see :func:`relay_sync.threads.process.generation`.
+    :ivar wake_next: wakes the next reader. Raises ``IndexError`` if there is none.
     """
 
     def __init__(
@@ -295,7 +297,7 @@ class FrameBuffer:
         self._max_bytes = max_bytes
         self._max_frames = max_frames
         self._wake: Callable[[Callable[[], object]], object] = call if wakes is None else wakes.add
-        self._wake_next: Callable[[], object] = bool if wakes is None else wakes.wake_one
+        self.wake_next: Callable[[], object] = bool if wakes is None else wakes.wake_one
         self._on_outran = on_outran
         self._outran = False
         self._tracks: dict[str, _Track] = {}  # replaced instead of modified, so readers need no lock
@@ -304,7 +306,7 @@ class FrameBuffer:
         self._sleepers: list[_Call] = []
         self._in_one_piece = threading.RLock()  # held while taking several frames, to keep them consecutive
         self._ended = False
-        self._generation = generation()
+        self.generation: int = generation()
         self.dropped: int = 0
 
     @property
@@ -380,7 +382,7 @@ class FrameBuffer:
         :raises WaitTimeout: no frame arrived in time.
         :raises Forked: the stream belongs to the parent process.
         """
-        reader = _Reader(self._wake_next, self._generation, track)
+        reader = _Reader(self, track)
         try:
             while True:
                 ended = self._ended  # read first: frames added before the end are then visible
@@ -457,7 +459,7 @@ class FrameBuffer:
         The thread is woken once, when all of them are there. If ``wanted`` is too much for the buffer, fewer are enough.
         """
         wanted = max(1, min(wanted, self._max_bytes // 2))
-        reader, before = _Reader(self._wake_next, self._generation, track, wanted), len(taken)
+        reader, before = _Reader(self, track, wanted), len(taken)
         try:
             while True:
                 ended = self._ended

@@ -79,7 +79,7 @@ _log = logs.get("relay_sync.audio").later
 _numbers = itertools.count(1)
 _BACKLOG = 256  # maximum number of streams waiting for accept()
 _SUBPROTOCOLS = ("audio.jambonz.org", "audio.drachtio.org")  # required by jambonz and drachtio
-GATHER = 0.004  # minimum seconds between two turns of the loop, so that a turn serves many streams
+_GATHER = 0.004  # minimum seconds between two turns of the loop, so that a turn serves many streams
 _FRAME = 0.02  # usual duration of a frame in seconds
 _LAST_WORD = 2.0  # maximum seconds that close() waits for observers
 
@@ -260,7 +260,7 @@ class AudioServer(Connecting):
                     raise StreamFailed(
                         "the AudioServer is still starting: a signal handler cannot use it until it has started"
                     )
-                self._loop = loop = Loop(self._name, gather=GATHER)
+                self._loop = loop = Loop(self._name, gather=_GATHER)
                 try:
                     loop.start()
                     self._listening(self._serve(loop))

@@ -375,7 +375,7 @@ class Loop:
             if self._ready:
                 self._run_ready()
             if self._turn_end:
-                self._run_all(self._turn_end)
+                self._run_turn_end()
             self._busy = False
             self._faults = 0
 
@@ -425,9 +425,9 @@ class Loop:
             except BaseException:
                 self.fault(f"a callback of {self.name} failed")
 
-    def _run_all(self, functions: list[Callable[[], object]]) -> None:
-        due = iter(functions[:])
-        del functions[:]
+    def _run_turn_end(self) -> None:
+        due = iter(self._turn_end[:])
+        self._turn_end.clear()
         try:
             for fn in due:
                 try:
@@ -435,7 +435,7 @@ class Loop:
                 except BaseException:
                     self.fault(f"a callback of {self.name} failed")
         finally:
-            functions[:0] = due  # the rest, if logging has failed
+            self._turn_end[:0] = due  # the rest, if logging has failed
 
     def _tear_down(self) -> None:
         with self._lock:
@@ -447,7 +447,7 @@ class Loop:
             except BaseException:
                 _log.exception("closing %r failed", hosted)
         for _ in range(16):  # close callbacks may queue further callbacks; the number of rounds is limited
-            self._run_all(self._turn_end)
+            self._run_turn_end()
             self._run_ready()
         self._wake_all()
         self._ready.clear()

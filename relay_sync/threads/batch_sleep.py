@@ -2,8 +2,8 @@
 
 A thread holds the GIL while it wakes another thread, but Linux usually runs the woken thread immediately. That thread
 cannot acquire the GIL, goes back to sleep, and must be woken a second time. Under the ``SCHED_BATCH`` policy (see
-sched(7)), a thread gets the same share of CPU time but does not preempt other threads, which saves a third of the CPU
-time of a program that reads many streams.
+sched(7)), a thread gets the same share of CPU time but does not preempt other threads, which saves up to a quarter of
+the CPU time of a program that reads many streams.
 """
 
 from __future__ import annotations

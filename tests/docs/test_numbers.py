@@ -21,7 +21,7 @@ import relay_sync
 from relay_sync import RelayClient
 from relay_sync.audio import AudioServer, server, stream_recording
 from relay_sync.audio.server import _FRAME as FRAME
-from relay_sync.audio.server import GATHER
+from relay_sync.audio.server import _GATHER as GATHER
 from relay_sync.call.actions import base, input
 from relay_sync.call.actions.base import REPORT_PATIENCE
 from relay_sync.call.core import READER_LIMIT
