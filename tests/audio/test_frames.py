@@ -19,7 +19,7 @@ from relay_sync import Forked, WaitTimeout
 from relay_sync.audio.frames import AudioFrame, FrameBuffer, _Reader
 from relay_sync.server import Loop
 from relay_sync.threads.timeouts import TimeLeft
-from tests.support.background import Background
+from tests.support.background import Background, until
 from tests.support.forks import exit_code, holds_in_child, raises_forked
 
 PATIENCE = 20.0
@@ -237,10 +237,7 @@ def test_each_reader_wakes_the_next() -> None:
     threads = [threading.Thread(target=read, args=(number,), daemon=True) for number in range(12)]
     for thread in threads:
         thread.start()
-    limit = time.monotonic() + PATIENCE
-    while not all(_sleeping(thread.ident) for thread in threads):
-        assert time.monotonic() < limit
-        time.sleep(0.001)
+    until(lambda: all(_sleeping(thread.ident) for thread in threads))
     loop.call_soon(_put_all, buffers)
     loop.start()
     for thread in threads:

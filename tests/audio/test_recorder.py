@@ -29,20 +29,10 @@ from relay_sync.threads import logs
 from relay_sync.threads.flag import Bell
 from relay_sync.threads.outcome import wait_until
 from tests.support import PATIENCE
-from tests.support.background import Background
+from tests.support.background import Background, until
 from tests.support.carrier import Carrier
 from tests.support.clocks import stopped
 from tests.support.forks import in_child
-
-BELL = Bell()  # that nobody rings: wait_until() then looks again at the end of its time only
-
-
-def until(ready: Callable[[], bool]) -> None:
-    """Look every few milliseconds: a file has no bell."""
-    end = time.monotonic() + PATIENCE
-    while not ready():
-        assert time.monotonic() < end
-        wait_until(ready, BELL, 0.005)
 
 
 def new_file(path: Path) -> BinaryIO:
@@ -448,7 +438,7 @@ def test_a_recording_is_written_where_the_clock_stands_still(
                 before = path.stat().st_size
                 carrier.media(pcm_of(chunk, 160), chunk=chunk)
                 written = partial(lambda size: path.stat().st_size >= size, before + 320)
-                assert any(wait_until(written, BELL, 0.005) for _ in range(400))
+                assert any(wait_until(written, Bell(), 0.005) for _ in range(400))
         carrier.stop()
         assert stream.wait(PATIENCE)
 

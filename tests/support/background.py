@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
@@ -41,6 +42,14 @@ class Background(Generic[T]):
     @property
     def running(self) -> bool:
         return not self._done.is_set()
+
+
+def until(ready: Callable[[], bool]) -> None:
+    """Look every few milliseconds, at what rings no bell."""
+    end = time.monotonic() + PATIENCE
+    while not ready():
+        assert time.monotonic() < end
+        time.sleep(0.002)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from relay_sync.server import Loop
 from relay_sync.threads import lateness
 from relay_sync.threads.lateness import Lateness
 from tests.support import PATIENCE
+from tests.support.background import until
 
 
 @pytest.fixture
@@ -92,11 +93,3 @@ def test_it_costs_nothing_where_nothing_is_to_be_watched(loop: Loop) -> None:
     goes_on[:] = [False]
     loop.call_soon(late.check)
     until(lambda: not goes_on)
-
-
-def until(ready: object) -> None:
-    """Look every few milliseconds."""
-    end = time.monotonic() + PATIENCE
-    while not ready():  # type: ignore[operator]
-        assert time.monotonic() < end
-        threading.Event().wait(0.002)
