@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from attrs import define
 
 from ..errors import InvalidParameter
+from ..hosts.listening import url_host
 from ..hosts.names import is_loopback
 from ..params import values
-from ..server.listening import url_host
 
 __all__ = ["ServerAddress", "check_path", "check_public_url"]
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from ..audio import AudioServer, AudioStream
 from ..errors import InvalidParameter
-from ..server.listening import is_everywhere
+from ..hosts.listening import is_everywhere
 from ..text.wording import counted
 from ..threads import logs
 from ..threads.outcome import wait_for_event

@@ -2,6 +2,7 @@
 
 ===============  ==============================================================================
 ``names``        host names, addresses and ports, and whether they refer to this machine
+``listening``    listening sockets for all addresses of a host
 ``proxies``      the proxy for a connection, from an argument or the environment
 ``authorities``  trusted certificate authorities and TLS setup
 ``origins``      the web pages that may connect to a server

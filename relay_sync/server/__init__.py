@@ -8,7 +8,6 @@ A single selector thread runs all listening servers, dialed connections and time
 ``http``            parses request heads, serializes responses (:class:`HttpRequest`, :class:`Response`); no I/O
 ``connection``      one open WebSocket: messages and the closing handshake (:class:`Connection`, :class:`CloseInfo`)
 ``splitting``       extracts complete messages from received bytes without the general frame parser
-``listening``       listening sockets: addresses and ports
 ``websocket``       the server side (:class:`WebSocketServer`)
 ``dialer``          the client side (:func:`dial`, :class:`OpenFailed`)
 ``library``         imports the ``websockets`` package, whose sans-I/O layer implements the protocol

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable
 
 from ..hosts.authorities import begin_tls
-from .listening import shown_address
+from ..hosts.listening import shown_address
 from .loop import RECEIVE_SIZE, Loop
 
 __all__ = ["Channel", "tune"]

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import evolve
 
+from ..hosts.listening import listen, shown_address
 from ..hosts.names import is_loopback
 from ..threads import logs
 from .channel import Channel, tune
@@ -30,7 +31,6 @@ from .http import (
     upgrade_head,
 )
 from .library import ServerProtocol, State, quiet_logger
-from .listening import listen, shown_address
 from .loop import Loop, LoopStopped, Timer
 from .splitting import Splitter
 

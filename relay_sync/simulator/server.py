@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Literal, TypedDict, TypeVar
 
 from ..errors import InvalidParameter, SimulatorClosed
-from ..server.listening import url_host
+from ..hosts.listening import url_host
 from ..server.loop import Loop, LoopStopped
 from ..server.websocket import WebSocketServer
 from ..threads.logs import get as log_of

@@ -15,7 +15,7 @@ from attrs import define, field
 from relay_sync import InvalidParameter, StreamFailed, WaitTimeout
 from relay_sync.audio import AudioServer
 from relay_sync.audio.messages import MediaFormat, start_message
-from relay_sync.server import listening
+from relay_sync.hosts import listening
 from relay_sync.simulator import Simulator
 from relay_sync.testing import simulated
 from tests.support import PATIENCE

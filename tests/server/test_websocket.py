@@ -19,6 +19,7 @@ import pytest
 import websocket
 from attrs import define, field
 
+from relay_sync.hosts import listening as places
 from relay_sync.server import (
     CloseInfo,
     Connection,
@@ -30,7 +31,6 @@ from relay_sync.server import (
     WebSocketServer,
     dial,
 )
-from relay_sync.server import listening as places
 from relay_sync.server import websocket as listening
 from tests.support import PATIENCE
 from tests.support.tls import CERTIFICATE, tls_context
@@ -1190,24 +1190,6 @@ def test_a_host_whose_addresses_are_not_found_in_time(serve: MakeServer, monkeyp
     with pytest.raises(TimeoutError, match=r"it could not be resolved within 0\.01 s"):
         serve(host="slow.test")
     go.set()
-
-
-@pytest.mark.parametrize(
-    ("host", "shown"),
-    [
-        ("127.0.0.1", "127.0.0.1"),
-        ("0.0.0.0", "127.0.0.1"),
-        ("", "127.0.0.1"),
-        ("*", "127.0.0.1"),
-        ("::", "[::1]"),
-        ("[::]", "[::1]"),
-        ("::1", "[::1]"),
-        ("app.test", "app.test"),
-    ],
-)
-def test_a_host_in_a_url_for_this_machine(host: str, shown: str) -> None:
-    assert places.url_host(host) == shown
-    assert places.is_everywhere(host) == (host not in ("127.0.0.1", "::1", "app.test"))
 
 
 def test_a_server_for_a_loop_that_is_over_leaves_its_port() -> None:

@@ -23,10 +23,10 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from ....errors import CallEnded, CommandRefused, InvalidParameter, SimulatorClosed, WaitTimeout
+from ....hosts.listening import explained, shown_address
 from ....hosts.names import is_loopback
 from ....hosts.origins import refusal
 from ....protocol.depth import is_deeper
-from ....server.listening import explained, shown_address
 from ....text.json_text import read_strictly
 from ....threads.logs import get as log_of
 from ....threads.rate_limited_log import RateLimitedLog

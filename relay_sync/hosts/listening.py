@@ -6,7 +6,7 @@ import errno
 import socket
 from typing import Any
 
-from ..hosts.names import bracketed, is_localhost, literal, look_up, unbracketed
+from .names import bracketed, is_localhost, literal, look_up, unbracketed
 
 __all__ = ["explained", "is_everywhere", "listen", "shown_address", "url_host"]
 

@@ -11,6 +11,7 @@ import pytest
 
 from relay_sync.audio import AudioServer
 from relay_sync.cli import main
+from relay_sync.hosts import listening
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.http.control.server import ControlServer
 
@@ -86,3 +87,21 @@ def test_on_the_command_line(taken: int, command: tuple[str, ...], capsys: pytes
     shown = capsys.readouterr().err
     assert f"port {taken} is not available: 127.0.0.1:{taken} is already in use {ADVICE}" in shown
     assert len(shown.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("", "127.0.0.1"),
+        ("*", "127.0.0.1"),
+        ("::", "[::1]"),
+        ("[::]", "[::1]"),
+        ("::1", "[::1]"),
+        ("app.test", "app.test"),
+    ],
+)
+def test_a_host_in_a_url_for_this_machine(host: str, shown: str) -> None:
+    assert listening.url_host(host) == shown
+    assert listening.is_everywhere(host) == (host not in ("127.0.0.1", "::1", "app.test"))
