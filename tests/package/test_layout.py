@@ -23,6 +23,7 @@ NO_SUBPACKAGES = {
     "benchmarks": "the programs in benchmarks/",
     "faults": "clients over networks and servers that misbehave",
     "interop": "the official SDK beside this one",
+    "deploy": "the files in examples/deploy, and the programs that they configure",
 }
 #: What is neither a test nor a helper of tests.
 BESIDE = ("support", "data")
