@@ -21,7 +21,7 @@ from ..hosts.names import is_loopback, unbracketed
 from ..threads.descriptors import are_lacking, without_descriptors
 from ..threads.timeouts import TimeLeft
 
-__all__ = ["open_tcp", "time_left"]
+__all__ = ["AddressInfo", "connect_any", "open_tcp", "time_left"]
 
 #: Maximum number of unsent bytes that the operating system may buffer for a connection.
 UNSENT: Final = 128 * 1024
@@ -74,6 +74,20 @@ def open_tcp(
         raise
     if not found:
         raise ConnectionRefusedError(f"no address for {host}")
+    return connect_any(found, deadline, opened)
+
+
+def connect_any(
+    found: list[AddressInfo], deadline: Deadline, opened: Callable[[socket.socket], None] = lambda sock: None
+) -> socket.socket:
+    """Connect to the address that answers first.
+
+    :param found: addresses as returned by ``socket.getaddrinfo``.
+    :param deadline: deadline for the connection.
+    :param opened: as for :func:`open_tcp`.
+    :return: a connected, non-blocking socket.
+    :raises OSError: no connection could be established.
+    """
     with _Race(opened) as race:
         return race.run(_alternating(found), deadline)
 

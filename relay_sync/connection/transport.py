@@ -28,7 +28,18 @@ from ..threads.descriptors import are_lacking, lack, without_descriptors
 from . import upgrade
 from .addresses import open_tcp, time_left
 
-__all__ = ["Broken", "FedWebSocket", "as_error", "dial", "proxy_for"]
+__all__ = [
+    "NO_TLS",
+    "Broken",
+    "FedWebSocket",
+    "as_error",
+    "common_name",
+    "dial",
+    "presented_chain",
+    "proxy_for",
+    "read_head",
+    "tunnel",
+]
 
 _TEXT: Final = 0x81  # FIN and opcode 1
 _KEYS: Final = 4096  # number of random bytes to generate at a time, for mask keys
@@ -36,7 +47,7 @@ _MAX_FRAGMENTS: Final = 1000
 _WRITE_AT_ONCE: Final = 256 * 1024
 _NOT_NOW: Final = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 #: The names of OpenSSL errors that are raised if the peer does not use TLS.
-_NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"})
+NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"})
 
 
 class Broken(NamedTuple):
@@ -344,7 +355,7 @@ def _dial(
         # Call opened() again now that the socket is connected. An earlier shutdown had no effect.
         opened(sock)
         if proxy is not None:
-            _tunnel(sock, config, proxy, deadline)
+            tunnel(sock, f"{config.address.host}:{config.address.port}", proxy, deadline)
             next_peer(peer)
         with _naming(peer):
             if config.address.secure:
@@ -395,7 +406,7 @@ def _shake_hands(sock: ssl.SSLSocket, config: Config, peer: str) -> None:
             f"{_decided(config)}for a private authority, pass ca_file (SIGNALWIRE_RELAY_CA_FILE)"
         ) from error
     except ssl.SSLError as error:
-        if error.reason in _NO_TLS:
+        if error.reason in NO_TLS:
             raise _fatal(f"{peer} does not speak TLS on this port: check host and port") from error
         raise
 
@@ -412,20 +423,40 @@ def _decided(config: Config) -> str:
 def _which(sock: ssl.SSLSocket) -> str:
     """Return a description of an untrusted certificate, or ``""`` if this Python version does not provide it."""
     try:
-        info: dict[str, Any] = sock._sslobj.get_unverified_chain()[0].get_info()  # type: ignore[attr-defined]
-        subject, issuer = (_common_name(info[name]) for name in ("subject", "issuer"))
+        info = presented_chain(sock)[0]
+        subject, issuer = (common_name(info[name]) for name in ("subject", "issuer"))
         return f" (it is for {subject!r}, issued by {issuer!r}, valid from {info['notBefore']} to {info['notAfter']})"
-    except Exception:  # this is a private API, and the data comes from the peer
+    except Exception:  # the data comes from the peer
         return ""
 
 
-def _common_name(parts: Any) -> str:
+def presented_chain(sock: ssl.SSLSocket) -> list[dict[str, Any]]:
+    """Return the certificates that the peer sent, its own first, in the form of ``SSLSocket.getpeercert``.
+
+    :return: the certificates; an empty list if this Python version does not provide them.
+    """
+    try:
+        return [each.get_info() for each in sock._sslobj.get_unverified_chain()]  # type: ignore[attr-defined]
+    except Exception:  # this is a private API
+        return []
+
+
+def common_name(parts: Any) -> str:
+    """Return the name in the ``subject`` or ``issuer`` of a certificate, without unprintable characters."""
     names = {name: value for part in parts for name, value in part}
     found = names.get("commonName") or names.get("organizationName") or "?"
     return "".join(filter(str.isprintable, found))[:100]
 
 
-def _read_head(sock: socket.socket, deadline: Deadline) -> upgrade.Head:
+def read_head(sock: socket.socket, deadline: Deadline) -> upgrade.Head:
+    """Read the head of an HTTP response, and nothing beyond it.
+
+    :param sock: the socket, which may use TLS.
+    :param deadline: deadline for the complete head.
+    :raises NoUpgrade: the response is not HTTP, or its head is too long or incomplete.
+    :raises OSError: the connection failed, or the deadline has passed.
+    """
+
     def receive() -> bytes:
         # Read single bytes, because the bytes after the head belong to the TLS or WebSocket layer.
         sock.settimeout(time_left(deadline))
@@ -440,7 +471,7 @@ def _upgrade(sock: socket.socket, config: Config, deadline: Deadline, peer: str)
     sock.sendall(upgrade.request(config.address.netloc, key))
     try:
         # Do not follow redirects. Credentials must only be sent to the configured host.
-        upgrade.check(_read_head(sock, deadline), key)
+        upgrade.check(read_head(sock, deadline), key)
     except upgrade.NoUpgrade as error:
         raise ConnectError(f"{peer} {error}" + ("; check host and port" if error.refused else "")) from error
     sock.setblocking(False)
@@ -458,15 +489,23 @@ def proxy_for(config: Config) -> Proxy | None:
         raise _fatal(str(error)) from None
 
 
-def _tunnel(sock: socket.socket, config: Config, proxy: Proxy, deadline: Deadline) -> None:
-    target = f"{config.address.host}:{config.address.port}"
+def tunnel(sock: socket.socket, target: str, proxy: Proxy, deadline: Deadline) -> None:
+    """Have an HTTP proxy connect a socket to a server.
+
+    :param sock: socket that is connected to the proxy.
+    :param target: host and port of the server.
+    :param proxy: the proxy.
+    :param deadline: deadline for the proxy's response.
+    :raises ConnectError: the proxy refused.
+    :raises OSError: the connection to the proxy failed.
+    """
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
     if proxy.authorization:
         lines.append(f"Proxy-Authorization: {proxy.authorization}")
     sock.settimeout(time_left(deadline))
     sock.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
     try:
-        head = _read_head(sock, deadline)
+        head = read_head(sock, deadline)
     except upgrade.NotPlain:
         raise _fatal(f"{proxy} answered with TLS: only plain http:// proxies are supported") from None
     except upgrade.NoUpgrade as error:

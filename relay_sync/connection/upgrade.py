@@ -64,19 +64,22 @@ class Head(NamedTuple):
         return [part.strip().lower() for part in self.fields.get(name, "").split(",")]
 
 
-def request(host: str, key: str) -> bytes:
+def request(host: str, key: str, path: str = "/", *further: str) -> bytes:
     """Return the upgrade request.
 
     :param host: value of the ``Host`` header. It includes the port unless that is the default port of the scheme.
     :param key: value of the ``Sec-WebSocket-Key`` header, which is 16 random bytes in base64.
+    :param path: path of the request; RELAY URLs have none.
+    :param further: further header lines.
     """
     lines = [
-        "GET / HTTP/1.1",
+        f"GET {path} HTTP/1.1",
         f"Host: {host}",
         "Upgrade: websocket",
         "Connection: Upgrade",
         f"Sec-WebSocket-Key: {key}",
         "Sec-WebSocket-Version: 13",
+        *further,
     ]
     return "\r\n".join([*lines, "", ""]).encode("ascii")
 
