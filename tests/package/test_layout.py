@@ -21,7 +21,6 @@ NO_SUBPACKAGES = {
     "house": "the words of pages, docstrings and messages",
     "examples": "the programs in examples/",
     "benchmarks": "the programs in benchmarks/",
-    "deploy": "the files in examples/deploy, and what runs with them",
     "faults": "clients over networks and servers that misbehave",
     "interop": "the official SDK beside this one",
     "deploy": "the files in examples/deploy, and the programs that they configure",
