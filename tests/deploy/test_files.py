@@ -8,27 +8,22 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 import pytest
 
 from relay_sync.cli import supervisor
 from tests.support import deploy_files
 from tests.support.deploy_files import FOLDER, REPOSITORY, compose, dockerfile, drain, option, seconds, setting
+from tests.support.programs import need
 
 #: Seconds to spare between the last kill of the supervisor and the one of systemd or Docker.
-SPARE = 10
+SPARE: Final = 10
 #: systemd's own measure of what a service may do, from 0 to 10: a service without any setting has 9.6.
-MOST_EXPOSED = 2.0
+MOST_EXPOSED: Final = 2.0
 
-linux = pytest.mark.skipif(sys.platform != "linux", reason="systemd and its tools are on Linux only")
-
-
-def tool(name: str) -> str:
-    """A program of the system or of this environment."""
-    found = shutil.which(name) or shutil.which(name, path=Path(sys.executable).parent)
-    if found is None:
-        pytest.skip(f"{name} is not installed")
-    return found
+#: Of the slow tier's extra, so it is where Python is.
+HADOLINT: Final = str(Path(sys.executable).parent / "hadolint")
 
 
 def checked(*command: str) -> str:
@@ -50,17 +45,17 @@ def installed_unit(folder: Path, text: str | None = None) -> Path:
 # -- systemd -----------------------------------------------------------------------------------------------------------
 
 
-@linux
+@pytest.mark.slow
 def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
-    assert checked(tool("systemd-analyze"), "verify", str(installed_unit(tmp_path))) == ""
+    assert checked(str(need("systemd-analyze")), "verify", str(installed_unit(tmp_path))) == ""
 
 
-@linux
+@pytest.mark.slow
 def test_systemd_names_an_unknown_setting(tmp_path: Path) -> None:
     """It exits with 0 all the same, so what it prints is compared."""
     wrong = deploy_files.text("relay.service").replace("Restart=always", "Restart=alway")
     told = subprocess.run(
-        [tool("systemd-analyze"), "verify", str(installed_unit(tmp_path, wrong))],
+        [str(need("systemd-analyze")), "verify", str(installed_unit(tmp_path, wrong))],
         capture_output=True,
         text=True,
         timeout=30,
@@ -69,9 +64,9 @@ def test_systemd_names_an_unknown_setting(tmp_path: Path) -> None:
     assert "alway" in told
 
 
-@linux
+@pytest.mark.slow
 def test_the_unit_may_do_little(tmp_path: Path) -> None:
-    told = checked(tool("systemd-analyze"), "security", "--offline=yes", str(installed_unit(tmp_path)))
+    told = checked(str(need("systemd-analyze")), "security", "--offline=yes", str(installed_unit(tmp_path)))
     exposure = re.search(r"exposure level for relay\.service: ([\d.]+)", told)
     assert exposure is not None, told
     assert float(exposure[1]) <= MOST_EXPOSED, told
@@ -90,14 +85,14 @@ def test_the_unit_restarts_the_service_and_leaves_the_drain_its_time() -> None:
 
 @pytest.mark.slow
 def test_the_linter_finds_nothing_wrong_with_the_dockerfile() -> None:
-    assert checked(tool("hadolint"), "--no-color", str(FOLDER / "Dockerfile")) == ""
+    assert checked(HADOLINT, "--no-color", str(FOLDER / "Dockerfile")) == ""
 
 
 @pytest.mark.slow
 def test_the_linter_names_a_shell_form(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM python:3.13-slim\nCMD relay-sync run app:client\n", encoding="utf-8")
     told = subprocess.run(
-        [tool("hadolint"), str(tmp_path / "Dockerfile")], capture_output=True, text=True, timeout=30, check=False
+        [HADOLINT, str(tmp_path / "Dockerfile")], capture_output=True, text=True, timeout=30, check=False
     )
     assert told.returncode != 0
     assert "DL3025" in told.stdout
@@ -180,6 +175,11 @@ def test_every_setting_of_the_program_is_in_the_example() -> None:
     credentials = {"SIGNALWIRE_PROJECT_ID", "SIGNALWIRE_API_TOKEN", "SIGNALWIRE_SPACE"}
     # The unit and the Dockerfile say where recordings are.
     assert named == credentials | read - {"RECORDINGS"}
+
+
+@pytest.mark.slow
+def test_prometheus_accepts_its_file() -> None:
+    assert "SUCCESS" in checked(str(need("promtool")), "check", "config", str(FOLDER / "prometheus.yml"))
 
 
 @pytest.mark.slow

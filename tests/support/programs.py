@@ -44,6 +44,8 @@ PROGRAMS: Final[Mapping[str, Program]] = {
     # nginx's module that sends the PROXY protocol, which is one of the mistakes that the receiver reports.
     "nginx-stream": Program("libnginx-mod-stream", "/usr/lib/nginx/modules/ngx_stream_module.so"),
     "prometheus": Program("prometheus"),
+    "promtool": Program("prometheus"),
+    "systemd-analyze": Program("systemd"),
 }
 
 
@@ -79,7 +81,7 @@ def need(name: str) -> Path:
 
 def missing() -> list[str]:
     """Return the Debian packages of all programs that are not installed."""
-    return [program.package for name, program in PROGRAMS.items() if find(name) is None]
+    return list(dict.fromkeys(program.package for name, program in PROGRAMS.items() if find(name) is None))
 
 
 def used(file: Path) -> list[str]:
