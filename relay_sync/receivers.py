@@ -17,7 +17,8 @@ class ListeningReceiver(Protocol):
     """Interface of an audio receiver."""
 
     @property
-    def url(self) -> str: ...
+    def urls(self) -> tuple[str, ...]:
+        """The URL, or before the start the URLs that the receiver may get."""
 
     @property
     def why_silent(self) -> str:
@@ -37,7 +38,7 @@ def asleep_at(url: str) -> str:
     place = _place(url)
     if place is None:
         return ""
-    found = [receiver.why_silent for receiver in _receivers if _place(receiver.url) == place]
+    found = [receiver.why_silent for receiver in _receivers if place in map(_place, receiver.urls)]
     return found[0] if found and all(found) else ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import math
+import re
 import secrets
 import threading
 import time
@@ -27,6 +28,9 @@ __all__ = ["Expected", "Gate", "check_token"]
 
 HEALTH_PATH = "/healthz"
 _UNAUTHORIZED = Response(401, {"WWW-Authenticate": "Bearer"}, b"a bearer token is required\n")
+_ANOTHER_PROCESS = Response(403, {}, b"unknown bearer token; another process may know it\n")
+_BEARER = re.compile(r"bearer(?!\S)", re.IGNORECASE)
+_CREDENTIAL = re.compile(r"bearer +([\x21-\x7e]+)", re.IGNORECASE)
 
 
 def check_token(token: Any) -> str | None:
@@ -96,7 +100,17 @@ _REFUSALS = {
         "connections without a token",
         "does the proxy forward the Authorization header?",
     ),
+    "malformed": (
+        "connection with a malformed Authorization header",
+        "connections with a malformed Authorization header",
+        "does the proxy change the header?",
+    ),
     "path": ("connection for another path", "connections for another path", "is path= the path that arrives here?"),
+    "no Upgrade header": (
+        "connection without an Upgrade header",
+        "connections without an Upgrade header",
+        "does the proxy forward the upgrade?",
+    ),
     "http": ("plain HTTP request", "plain HTTP requests", "does the proxy forward the upgrade?"),
     "TLS": ("connection with TLS to this plain port", "connections with TLS to this plain port", "use ssl_context="),
     "no TLS": (
@@ -118,29 +132,30 @@ _ADVICE = {
 class Gate:
     """Access control for an audio server.
 
-    :param path: path for media connections. Connections to other paths are refused.
     :param token: bearer token that a connection must present unless it presents a one-time token; ``None`` requires no token.
     :param troubles: rate-limited log for refused requests.
-    :param public_url: the server's public URL, as for ``refusal``.
+    :param shared: whether the port is one of a range, so that the token that this process does not know may be that of another
+        process. A proxy can then try the next process, which is why such a token is answered with 403 instead of 401.
     :param origins: additional web page origins to accept, as for ``refusal``.
     :param hosts: additional host names to accept, as for ``refusal``.
+    :ivar path: path for media connections, see :meth:`serve`. Connections to other paths are refused.
     :ivar tokenless: whether connections without a token are accepted if the server has no bearer token.
     """
 
     def __init__(
         self,
-        path: str,
         token: str | None,
         troubles: RateLimitedLog,
         *,
-        public_url: str | None = None,
+        shared: bool = False,
         origins: Collection[str] = (),
         hosts: Collection[str] = (),
     ) -> None:
-        self.path = path
+        self.path: str = ""
         self._token = None if token is None else _digest(token)
         self._troubles = troubles
-        self._public_url = public_url
+        self._shared = shared
+        self._public_url: str | None = None
         self._origins = origins
         self._hosts = hosts
         self.tokenless = True
@@ -149,6 +164,14 @@ class Gate:
         # Number of refused peers by kind, modified only by the loop thread. Connections without a token are counted even if they
         # are accepted, because they cannot be the stream that a caller waits for.
         self._refusals: Counter[str] = Counter()
+
+    def serve(self, path: str, public_url: str | None) -> None:
+        """Set the addresses, which are known when the server has its port, before it accepts connections.
+
+        :param path: path for media connections.
+        :param public_url: the server's public URL, as for ``refusal``.
+        """
+        self.path, self._public_url = path, public_url
 
     def expect(
         self,
@@ -223,23 +246,41 @@ class Gate:
                 self.path,
             )
             return Response(404, {}, b"nothing here\n")
+        if _is_malformed(request.headers):
+            self._refuse(
+                "malformed",
+                "rejected %s with 401: the Authorization header does not have the form Bearer TOKEN; check what the proxy"
+                " does to it",
+                request.remote,
+            )
+            return _UNAUTHORIZED
         token = _bearer(request.headers)
         if token is None:
             return self._without_token(request)
-        if self._allows(token):
-            return None
-        self._refuse(
+        return None if self._allows(token) else self._unknown_token(request)
+
+    def _unknown_token(self, request: HttpRequest) -> Response:
+        if not self._shared:
+            self._refuse(
+                "token",
+                "rejected %s with 401: unknown bearer token; is authorization_bearer_token the token of this"
+                " server, was a one-time token used before it expired, and did this process create it?",
+                request.remote,
+            )
+            return _UNAUTHORIZED
+        self._refusals["token"] += 1
+        self._troubles.info(
             "token",
-            "rejected %s with 401: unknown bearer token; is authorization_bearer_token the token of this"
-            " server, was a one-time token used before it expired, and did this process create it?",
+            "rejected %s with 403: unknown bearer token; another process of the port range may have created it (does the proxy"
+            " route by path?)",
             request.remote,
         )
-        return _UNAUTHORIZED
+        return _ANOTHER_PROCESS
 
     def _no_upgrade(self, request: HttpRequest) -> Response | None:
         if "sec-websocket-key" in request.headers:
             self._refuse(
-                "http",
+                "no Upgrade header",
                 "rejected %s: the Upgrade header is missing; have the proxy forward it (nginx:"
                 " proxy_set_header Upgrade $http_upgrade;)",
                 request.remote,
@@ -343,9 +384,14 @@ class Gate:
 
 
 def _bearer(headers: Headers) -> str | None:
-    scheme, _, token = headers.get("authorization", "").strip().partition(" ")
-    token = token.strip()
-    return token if scheme.lower() == "bearer" and token else None
+    """Return the bearer token; ``None`` if there is none, as with credentials of another scheme, which a proxy may add."""
+    found = _CREDENTIAL.fullmatch(headers.get("authorization", "").strip())
+    return found[1] if found else None
+
+
+def _is_malformed(headers: Headers) -> bool:
+    """Return whether the ``Authorization`` header names the bearer scheme but contains no token, or more than a token."""
+    return _BEARER.match(headers.get("authorization", "").strip()) is not None and _bearer(headers) is None
 
 
 def _count(kind: str, number: int) -> str:

@@ -23,6 +23,7 @@ from ..errors import (
     StreamsTaken,
     WaitTimeout,
 )
+from ..hosts.listening import PortInUse
 from ..hosts.names import bare, is_loopback
 from ..params import values
 from ..params.allowed import check_hosts, check_origins
@@ -39,7 +40,7 @@ from .disk import Disk
 from .gate import Expected, Gate, check_token
 from .receiver import Receiver, ReceiverSettings
 from .recording_files import check_pattern, files_for
-from .server_address import ServerAddress, check_path, check_public_url
+from .server_address import ServerAddress, check_path, check_port, check_public_url
 from .stats import AudioServerStats
 from .stream import AudioStream, CallStreamAction, StreamingAction
 from .stream_core import StreamCore
@@ -100,10 +101,13 @@ class AudioServer(Connecting):
 
     :param host: address to listen on: ``0.0.0.0`` for all IPv4 addresses, ``::`` or ``""`` for IPv4 and IPv6. If it is a host
         name, the server listens on all of its addresses; ``localhost`` means 127.0.0.1 and ::1. ``repr`` shows the addresses.
-    :param port: port to listen on; 0 selects a free port, available as ``port``.
+    :param port: port to listen on; 0 selects any free port. A range, such as ``range(8765, 8773)``, selects its first free port,
+        so that each of several processes gets a port of its own. ``audio.port`` is the port.
     :param public_url: ``wss://`` URL at which the platform reaches this server, such as a proxy's or tunnel's URL. By default,
-        the URL contains this machine's own address, which only the simulator can reach.
-    :param path: the only path that accepts streams; by default the path of ``public_url``, or ``/audio``.
+        the URL contains this machine's own address, which only the simulator can reach. ``{port}`` stands for the port, and
+        ``{hostname}`` for ``$RELAY_HOSTNAME``, or for this machine's host name if the variable is not set.
+    :param path: the only path that accepts streams; by default the path of ``public_url``, or ``/audio``. Pass it if the proxy
+        changes the path. It may contain ``{port}`` and ``{hostname}``.
     :param token: bearer token that the platform must send (``authorization_bearer_token`` of ``call.stream``). It is checked
         before the upgrade. ``listen`` creates a separate token for each stream. ``None`` accepts streams without a token. A
         server that other machines can reach (through ``public_url`` or its ``host``) accepts such streams only if
@@ -145,7 +149,7 @@ class AudioServer(Connecting):
     def __init__(
         self,
         host: str = "127.0.0.1",
-        port: int = 0,
+        port: int | range = 0,
         *,
         public_url: str | None = None,
         path: str | None = None,
@@ -169,13 +173,13 @@ class AudioServer(Connecting):
     ) -> None:
         if host != "":  # all addresses, as for sockets
             values.text("host", host, optional=False)
-        values.whole("port", port, low=0, high=65535, optional=False)
+        port = check_port(port)
         values.whole("max_connections", max_connections, low=1, optional=False)
         values.whole("max_message", max_message, low=1, optional=False)
         if on_stream is not None:
             values.handler("on_stream", on_stream, ("stream",))
-        public_url = None if public_url is None else check_public_url(public_url)
-        path = check_path(path, public_url)
+        public_url = None if public_url is None else check_public_url(public_url, port)
+        path = check_path(path, public_url, port)
         self._address = ServerAddress(host, port, path, public_url, tls=ssl_context is not None)
         receivers.register(self._address)
         self._ssl_context = ssl_context
@@ -191,7 +195,8 @@ class AudioServer(Connecting):
         self._secrets = keep(Secrets(token or ""))
         origins, hosts = check_origins(origins), check_hosts(hosts)
         self._allows_tokenless = self._address.near or on_stream is not None or bool(origins or hosts)
-        self._make_gate = partial(Gate, path, token, public_url=public_url, origins=origins, hosts=hosts | {bare(host)})
+        shared = self._address.chooses
+        self._make_gate = partial(Gate, token, shared=shared, origins=origins, hosts=hosts | {bare(host)})
         self._name = f"relay-audio-{next(_numbers)}"
         self._make_settings = partial(
             ReceiverSettings,
@@ -237,14 +242,15 @@ class AudioServer(Connecting):
             return "<AudioServer closed>"
         if self._server is not None:
             return f"<AudioServer listening on {', '.join(self._server.addresses)}>"
-        return f"<AudioServer for {address.host or 'all addresses'}, port {address.wanted_port or 'any'}, not started>"
+        return f"<AudioServer for {address.host or 'all addresses'}, port {address.shown_ports}, not started>"
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
     def start(self) -> AudioServer:
         """Start listening. Does nothing if the server is already started.
 
-        :raises OSError: the address is in use or not available. The message contains the address and a suggestion.
+        :raises OSError: the address is in use or not available, or every port of the range is in use. The message contains
+            the address and a suggestion.
         :raises StreamFailed: the server is closed.
         :raises Forked: the server was started in the parent process, before the fork.
         """
@@ -269,6 +275,8 @@ class AudioServer(Connecting):
                         raise
                     self._loop = None
                     loop.stop()
+                    if isinstance(error, PortInUse):
+                        raise self._address.explained(error) from error
                     if isinstance(error, LoopStopped):
                         self._check_open()  # close() stopped the loop
                     raise
@@ -288,10 +296,12 @@ class AudioServer(Connecting):
 
     def _serve(self, loop: Loop) -> WebSocketServer:
         self._lateness = lateness = Lateness(loop, _FRAME, lambda: self._sockets > 0, self._behind)
+        address, gate = self._address, self._gate
         return WebSocketServer(
             loop,
-            host=self._address.host,
-            port=self._address.wanted_port,
+            host=address.host,
+            port=address.wanted,
+            on_bound=lambda port: gate.serve(address.path_at(port), address.public_url_at(port)),
             ssl_context=self._ssl_context,
             on_request=self._gate.check,
             on_open=lambda connection: self._opened(loop, lateness, connection),
@@ -367,8 +377,7 @@ class AudioServer(Connecting):
     def port(self) -> int:
         """The port that the server listens on. Starts the server."""
         self.start()
-        address = self._address
-        return address.wanted_port if address.port is None else address.port
+        return self._address.port or 0  # never None after a start
 
     @property
     def url(self) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 
 from ..audio import AudioServer, AudioStream
 from ..errors import InvalidParameter
-from ..hosts.listening import is_everywhere
+from ..hosts.listening import PortInUse, explained, is_everywhere
 from ..text.wording import counted
 from ..threads import logs
 from ..threads.outcome import wait_for_event
@@ -44,7 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             audio.start()
         except OSError as error:
-            raise Unsuccessful(f"port {arguments.port} is not available: {error.strerror or error}") from error
+            # The server's own error suggests a port range, which this command does not accept.
+            why = explained(error, error.where) if isinstance(error, PortInUse) else error
+            raise Unsuccessful(f"port {arguments.port} is not available: {why.strerror or why}") from error
         try:
             with display:
                 display.say(_greeting(arguments, audio))

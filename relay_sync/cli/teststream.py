@@ -10,6 +10,7 @@ from ..audio import AudioServer
 from ..audio.diagnosis import is_silent
 from ..client.client import RelayClient
 from ..errors import RelayError
+from ..hosts.listening import PortInUse, explained
 from .checkup import Finding
 
 __all__ = ["test_stream"]
@@ -31,7 +32,8 @@ def test_stream(client: RelayClient, arguments: argparse.Namespace, audio: Audio
         audio.start()
     except OSError as error:
         advice = "pass another --port, or stop the program that listens on this one"
-        yield Finding("bad", "test stream", f"port {arguments.port}: {error.strerror or error}", advice)
+        why = explained(error, error.where) if isinstance(error, PortInUse) else error
+        yield Finding("bad", "test stream", f"port {arguments.port}: {why.strerror or why}", advice)
         return
     with audio:
         yield from _called(client, arguments, audio)

@@ -8,7 +8,7 @@ from typing import Any
 
 from .names import bracketed, is_localhost, literal, look_up, unbracketed
 
-__all__ = ["explained", "is_everywhere", "listen", "shown_address", "url_host"]
+__all__ = ["PortInUse", "explained", "is_everywhere", "listen", "shown_address", "url_host"]
 
 _BACKLOG = 1024
 _LOOK_UP = 10.0  # maximum time to resolve a host name, in seconds
@@ -19,19 +19,34 @@ _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
 _Place = tuple[int, tuple[Any, ...]]  # address family and socket address
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
+class PortInUse(OSError):
+    """Raised if a port is in use, or all ports of a range are. Its ``errno`` is ``EADDRINUSE``.
+
+    :ivar where: the address, such as ``127.0.0.1:8765``, or a description of the range.
+    """
+
+    def __init__(self, where: str, message: str) -> None:
+        super().__init__(errno.EADDRINUSE, message)
+        self.where: str = where
+
+
+def listen(host: str, port: int | range) -> list[socket.socket]:
     """Open listening sockets on all addresses of ``host``, using the same port for all of them.
 
     The hosts ``::``, ``*`` and ``""`` stand for all IPv6 and IPv4 addresses, and ``0.0.0.0`` for all IPv4 addresses.
     ``localhost`` stands for 127.0.0.1 and ::1. Any other name is resolved to all of its addresses. Address families not
     supported by this machine are skipped.
 
-    :param port: the port to listen on; 0 chooses a free port.
-    :raises OSError: an address is in use, no address belongs to this machine, or the name could not be resolved in
+    :param port: the port to listen on; 0 chooses a free port. From a range, the first port that is free in all address
+        families is taken, even if other processes choose from the same range at the same time.
+    :raises PortInUse: an address is in use, or every port of the range is.
+    :raises OSError: no address belongs to this machine, or the name could not be resolved in
         time. The message includes the address and suggests a fix.
     """
     host = _inner(host)
     places = _places(host)
+    if isinstance(port, range):
+        return _first_free(places, port, host)
     for attempt in range(_ATTEMPTS):
         try:
             return _listen_on(places, port, needed=_needed(host))
@@ -87,15 +102,29 @@ def _needed(host: str) -> int | None:
 
 def explained(error: OSError, address: str) -> OSError:
     """Return a copy of ``error`` with a message that names the address and suggests a fix."""
+    if error.errno == errno.EADDRINUSE:
+        message = (
+            f"{address} is already in use by another process or another server of this process. Give each process a"
+            " separate port, or use port=0 for any free port"
+        )
+        return PortInUse(address, message)
     words = {
-        errno.EADDRINUSE: "is already in use by another process or another server of this process. Give each process a"
-        " separate port, or use port=0 for any free port",
         errno.EACCES: "requires privileges: use port 1024 or higher",
         errno.EADDRNOTAVAIL: "is not an address of this machine",
     }
     return OSError(
         error.errno, f"{address} {words.get(error.errno or 0, f'is not available: {error.strerror or error}')}"
     )
+
+
+def _first_free(places: tuple[_Place, ...], ports: range, host: str) -> list[socket.socket]:
+    for port in ports:
+        try:
+            return _listen_on(places, port, needed=_needed(host))
+        except PortInUse:  # at bind() or, if another process bound the port at the same time, at listen()
+            continue
+    where = f"every port from {ports[0]} to {ports[-1]} of {host or 'this machine'}"
+    raise PortInUse(where, f"{where} is already in use")
 
 
 def _listen_on(places: tuple[_Place, ...], port: int, *, needed: int | None) -> list[socket.socket]:

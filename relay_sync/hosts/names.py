@@ -15,6 +15,7 @@ __all__ = [
     "Place",
     "bare",
     "bracketed",
+    "is_label",
     "is_localhost",
     "is_loopback",
     "is_name",
@@ -72,13 +73,18 @@ def is_loopback(host: str | None) -> bool:
     return address.is_loopback or (address.ipv4_mapped is not None and address.ipv4_mapped.is_loopback)
 
 
+def is_label(text: str) -> bool:
+    """Return whether a string is a single label of a name: 1 to 63 ASCII letters, digits, ``_`` and ``-``."""
+    return _LABEL.fullmatch(text) is not None
+
+
 def is_name(host: str) -> bool:
     """Return whether a host is a valid name: labels of ASCII letters, digits, ``_`` and ``-``, at most 253 characters.
 
     A trailing dot is allowed. IPv4 addresses are valid names as well.
     """
     name = host.removesuffix(".")
-    return len(name) <= 253 and all(_LABEL.fullmatch(label) for label in name.split("."))
+    return len(name) <= 253 and all(is_label(label) for label in name.split("."))
 
 
 def literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

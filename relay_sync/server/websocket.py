@@ -53,7 +53,8 @@ class WebSocketServer:
 
     :param host: host to listen on. If the host has several addresses, the server listens on all of them; see
         ``listen``.
-    :param port: the port to listen on; 0 chooses a free port.
+    :param port: the port to listen on; 0 chooses a free port, and a range stands for its first free port.
+    :param on_bound: called with the port before the first connection is accepted, on the constructing thread.
     :param ssl_context: TLS context for ``wss://``. The TLS handshake runs in the loop.
     :param on_request: called with each request before the upgrade. If it returns a :class:`Response`, such as a refusal
         or a health check reply, the server sends that response. If it returns ``None``, the server accepts an upgrade,
@@ -81,7 +82,8 @@ class WebSocketServer:
         loop: Loop,
         *,
         host: str = "127.0.0.1",
-        port: int = 0,
+        port: int | range = 0,
+        on_bound: Callable[[int], object] | None = None,
         ssl_context: ssl.SSLContext | None = None,
         on_request: Callable[[HttpRequest], Response | None],
         on_open: Callable[[Connection], object],
@@ -117,6 +119,8 @@ class WebSocketServer:
             #: Addresses that the server listens on, each as ``address:port``.
             self.addresses: tuple[str, ...] = tuple(shown_address(each.sock.getsockname()) for each in self._listeners)
             self.port: int = self._listeners[0].sock.getsockname()[1]
+            if on_bound is not None:
+                on_bound(self.port)
             loop.call(self._listen, timeout=5.0)
         except BaseException:  # including KeyboardInterrupt
             self._withdraw()

@@ -6,7 +6,7 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -39,12 +39,24 @@ class RateLimitedLog:
         :param message: format string, as for ``Logger.warning``.
         :param args: arguments of the format string.
         """
+        self._write(self._log.warning, kind, message, args)
+
+    def info(self, kind: str, message: str, *args: object) -> None:
+        """Log a message at level INFO, unless one of the same kind was logged within the last minute.
+
+        :param kind: identifier of the kind of message.
+        :param message: format string, as for ``Logger.info``.
+        :param args: arguments of the format string.
+        """
+        self._write(self._log.info, kind, message, args)
+
+    def _write(self, write: Callable[..., None], kind: str, message: str, args: tuple[object, ...]) -> None:
         omitted = self.due(kind)
         if omitted:
             format = message if args else message.replace("%", "%%")
-            self._log.warning(format + "%s", *args, _and_more(omitted))
+            write(format + "%s", *args, _and_more(omitted))
         elif omitted is not None:
-            self._log.warning(message, *args)
+            write(message, *args)
 
     def fault(self, what: str) -> None:
         """Log the exception that is being handled as an internal error.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import threading
@@ -17,10 +16,7 @@ from relay_sync.audio import AudioServer
 from relay_sync.audio.messages import MediaFormat, start_message
 from relay_sync.testing import simulated
 from tests.support import PATIENCE
-from tests.support.forks import holds_in_child
-
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-quiet_fork = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+from tests.support.forks import holds_in_child, needs_fork, quiet_fork
 
 
 def is_open(port: int) -> bool:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import websocket
-from attrs import define, field
 
 from relay_sync import InvalidParameter, StreamFailed, WaitTimeout
 from relay_sync.audio import AudioServer
@@ -19,29 +18,11 @@ from relay_sync.hosts import listening
 from relay_sync.simulator import Simulator
 from relay_sync.testing import simulated
 from tests.support import PATIENCE
-
-KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-EVIL = "https://evil.example"
+from tests.support.upgrades import EVIL, KEY, Misrouted, ask, is_taken
 
 
 def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-
-
-def ask(port: int, *lines: str, host: str = "127.0.0.1", path: str = "/audio") -> str:
-    """The status line of the answer to an upgrade with these header lines more."""
-    head = [f"GET {path} HTTP/1.1", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", *lines]
-    if not any(line.lower().startswith("host:") for line in lines):
-        head.insert(1, f"Host: {host}:{port}")
-    with socket.create_connection(("127.0.0.1", port), PATIENCE) as peer:
-        peer.sendall(("\r\n".join([*head, KEY]) + "\r\n").encode("latin-1"))
-        return peer.recv(4096).split(b"\r\n")[0].decode()
-
-
-def is_taken(port: int, *lines: str, **options: str) -> bool:
-    status = ask(port, *lines, **options)
-    assert status.split()[1] in ("101", "403")
-    return " 101 " in status
 
 
 # -- web pages ---------------------------------------------------------------------------------------------------------
@@ -195,31 +176,6 @@ def test_in_the_simulator_sockets_that_do_not_authenticate_make_room(peers: list
 
 
 # -- what a listen() tells ---------------------------------------------------------------------------------------------
-
-
-@define(eq=False)
-class Misrouted:
-    """A call whose stream leads somewhere else, while what belongs elsewhere comes here."""
-
-    port: int
-    lines: tuple[str, ...]
-    path: str = "/audio"
-    times: int = 1
-    ends: bool = False
-    error: BaseException | None = None
-    stopped: threading.Event = field(factory=threading.Event)
-
-    def stream(self, **options: Any) -> Misrouted:
-        for _ in range(self.times):
-            ask(self.port, *self.lines, path=self.path)
-        return self
-
-    @property
-    def is_done(self) -> bool:
-        return self.ends
-
-    def stop(self) -> None:
-        self.stopped.set()
 
 
 @pytest.mark.parametrize("ends", [False, True])

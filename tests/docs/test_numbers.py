@@ -257,7 +257,11 @@ FREE: dict[str, list[str]] = {
         "is forwarded to port 8765",
         "app:client --processes 4",
     ],
-    "docs/audio.md": ["`AudioServer(port=8765 + n", "16 kB/s per track at 8 kHz"],
+    "docs/audio.md": [
+        "16 kB/s per track at 8 kHz",
+        "`/8765` to port 8765, `/8766` to port 8766,",
+        '"3 connections with unknown tokens',
+    ],
     "docs/dialing.md": ["`ring_timeout=25`"],
     "docs/ending.md": [
         "`SystemExit(143)`",

@@ -157,7 +157,7 @@ def test_a_signal_handler_uses_hosts_webhooks_and_gates(sim: Simulator) -> None:
     request = ("GET", "/status?CallSid=c&CallStatus=ringing", headers)
     under(memory._lock, lambda: hooks.remember(hooks.parse(*request, remember=False)))
     assert under(memory._lock, lambda: hooks.parse(*request)).repeated is True
-    gate = Gate("/", None, RateLimitedLog(logs.get("relay_sync.audio")))
+    gate = Gate(None, RateLimitedLog(logs.get("relay_sync.audio")))
     token, expected = under(gate._lock, lambda: gate.expect(PATIENCE))
     assert gate._allows(token)
     under(gate._lock, lambda: gate.forget(expected))

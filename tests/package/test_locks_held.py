@@ -250,7 +250,7 @@ class _Stream:
 
 
 def gate(tools: Tools) -> None:
-    made = Gate("/", None, RateLimitedLog(logs.get("relay_sync.audio")))
+    made = Gate(None, RateLimitedLog(logs.get("relay_sync.audio")))
     (token, _), (_, second) = made.expect(PATIENCE), made.expect(PATIENCE)
     assert made._allows(token)
     assert made.claim(Headers([("authorization", f"Bearer {token}")])) is not None

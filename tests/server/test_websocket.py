@@ -33,6 +33,7 @@ from relay_sync.server import (
 )
 from relay_sync.server import websocket as listening
 from tests.support import PATIENCE
+from tests.support.ports import needs_ipv6
 from tests.support.tls import CERTIFICATE, tls_context
 
 UPGRADE = (
@@ -1072,17 +1073,6 @@ def test_a_target_in_absolute_form_is_its_path(serve: MakeServer, end: End, peer
 
 
 # -- where it listens --------------------------------------------------------------------------------------------------
-
-
-def _has_ipv6() -> bool:
-    try:
-        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-    except OSError:
-        return False
-    return True
-
-
-needs_ipv6 = pytest.mark.skipif(not _has_ipv6(), reason="needs IPv6")
 
 
 @needs_ipv6

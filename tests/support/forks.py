@@ -9,8 +9,13 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from relay_sync import Forked
 from tests.support.background import Background
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+quiet_fork = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
 
 def in_child(function: Callable[[], object]) -> None:

@@ -21,7 +21,7 @@ from relay_sync.threads.living import Living, alive
 
 class Receiver:
     why_silent = "it sleeps"
-    url = "wss://receiver.test"
+    urls = ("wss://receiver.test",)
 
 
 class Subject:
