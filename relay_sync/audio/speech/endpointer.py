@@ -1,0 +1,217 @@
+"""Find where utterances start and end, from the probability of speech in each frame.
+
+The module knows neither audio nor clocks. Positions and durations are numbers of samples.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import define, field, frozen
+
+__all__ = ["Began", "Change", "Dropped", "Endpointer", "Limits", "Segment"]
+
+#: Probability from which a frame counts as speech during silence.
+ENTER: Final = 0.5
+#: Probability from which a frame counts as speech during an utterance.
+STAY: Final = 0.35
+#: Seconds of speech after which the start is reported, if ``shortest`` is not shorter.
+ONSET: Final = 0.1
+#: Seconds of silence after which sound is discarded that has not been as long as ``shortest``, if ``silence`` is not shorter.
+DOUBT: Final = 0.25
+
+
+@frozen
+class Segment:
+    """An utterance.
+
+    :ivar start: position of the first sample of speech.
+    :ivar end: position after the last sample of speech.
+    :ivar since: position from which audio belongs to the utterance, with the pre-roll.
+    :ivar until: position up to which audio belongs to it, with the silence that follows.
+    :ivar cut: whether it was ended because it was too long. The next one then continues it.
+    """
+
+    start: int
+    end: int
+    since: int
+    until: int
+    cut: bool
+
+
+@frozen
+class Began:
+    """Speech has started.
+
+    :ivar start: position of the first sample of speech.
+    """
+
+    start: int
+
+
+@frozen
+class Dropped:
+    """What was reported as the start of speech was too short for an utterance.
+
+    :ivar start: the position that was reported.
+    """
+
+    start: int
+
+
+Change = Began | Dropped | Segment
+
+
+@frozen(kw_only=True)
+class Limits:
+    """Durations that decide where an utterance starts and ends, in samples.
+
+    :ivar silence: silence that ends an utterance.
+    :ivar pre_roll: how much audio before the start belongs to it; as much after its end, but at most ``silence``.
+    :ivar shortest: least speech in an utterance.
+    :ivar longest: length at which an utterance is cut.
+    :ivar onset: speech after which its start is reported.
+    :ivar doubt: silence after which sound shorter than ``shortest`` is discarded.
+    """
+
+    silence: int
+    pre_roll: int
+    shortest: int
+    longest: int
+    onset: int
+    doubt: int
+
+    @staticmethod
+    def of(sample_rate: int, *, silence: float, pre_roll: float, shortest: float, longest: float) -> Limits:
+        """Convert durations from seconds.
+
+        :param sample_rate: sample rate in Hz.
+        :param silence: silence that ends an utterance, in seconds.
+        :param pre_roll: audio before the start, in seconds.
+        :param shortest: least speech in an utterance, in seconds.
+        :param longest: length at which an utterance is cut, in seconds.
+        """
+        return Limits(
+            silence=max(1, round(silence * sample_rate)),
+            pre_roll=round(pre_roll * sample_rate),
+            shortest=round(shortest * sample_rate),
+            longest=max(1, round(longest * sample_rate)),
+            onset=round(min(ONSET, shortest) * sample_rate),
+            doubt=max(1, round(min(DOUBT, silence) * sample_rate)),
+        )
+
+
+@define(eq=False)
+class _Turn:
+    """Speech that has not ended yet. All numbers but the positions count samples that were heard.
+
+    :ivar length: samples from the start until now.
+    :ivar spoken: samples of speech among them.
+    :ivar quiet: samples of silence since the last speech.
+    :ivar end: position after the last speech.
+    :ivar goes_on: whether the former utterance was cut, and this is the rest.
+    """
+
+    start: int
+    since: int
+    end: int
+    length: int = 0
+    spoken: int = 0
+    quiet: int = 0
+    goes_on: bool = False
+    told: bool = False
+
+
+@define(eq=False)
+class Endpointer:
+    """Turn probabilities into utterances.
+
+    Only audio that was heard counts: a gap between two frames is neither speech nor silence, and ends nothing. The result
+    does not depend on how audio of one probability is divided into frames.
+
+    :param limits: the durations.
+    """
+
+    limits: Limits
+    _now: int = field(default=0, init=False)  # position after the last frame
+    _free: int = field(default=0, init=False)  # position from which audio belongs to no utterance yet
+    _turn: _Turn | None = field(default=None, init=False)
+
+    @property
+    def needed(self) -> int:
+        """Position from which audio may still belong to an utterance."""
+        turn = self._turn
+        return max(self._free, self._now - self.limits.pre_roll) if turn is None else turn.since
+
+    def push(self, at: int, samples: int, probability: float) -> list[Change]:
+        """Take the next frame.
+
+        :param at: position of the frame; at least the position at which the former frame ended.
+        :param samples: length of the frame.
+        :param probability: probability that it contains speech, from 0 to 1.
+        :return: what has become certain with it, in order.
+        """
+        changes: list[Change] = []
+        self._now = at
+        while samples > 0:
+            turn = self._turn
+            if turn is None:
+                if not probability >= ENTER:  # also if it is not a number
+                    break
+                turn = self._turn = _Turn(self._now, max(self._free, self._now - self.limits.pre_roll), self._now)
+            taken = min(samples, self.limits.longest - turn.length)
+            self._now += taken
+            samples -= taken
+            turn.length += taken
+            if probability >= STAY:
+                self._speech(turn, taken, changes)
+            else:
+                self._silence(turn, taken, changes)
+            if self._turn is turn and turn.length >= self.limits.longest:
+                self._cut(turn, changes)
+        self._now += samples
+        return changes
+
+    def finish(self) -> list[Change]:
+        """End the current utterance at the end of the audio.
+
+        :return: the last changes.
+        """
+        changes: list[Change] = []
+        if self._turn is not None:
+            self._end(self._turn, changes)
+        return changes
+
+    def _speech(self, turn: _Turn, samples: int, changes: list[Change]) -> None:
+        turn.spoken += samples
+        turn.quiet = 0
+        turn.end = self._now
+        if not turn.told and turn.spoken >= self.limits.onset:
+            turn.told = True
+            if not turn.goes_on:
+                changes.append(Began(turn.start))
+
+    def _silence(self, turn: _Turn, samples: int, changes: list[Change]) -> None:
+        turn.quiet += samples
+        if turn.quiet >= (self.limits.silence if self._is_long_enough(turn) else self.limits.doubt):
+            self._end(turn, changes)
+
+    def _is_long_enough(self, turn: _Turn) -> bool:
+        return turn.spoken > 0 if turn.goes_on else turn.spoken >= self.limits.shortest
+
+    def _end(self, turn: _Turn, changes: list[Change]) -> None:
+        self._turn = None
+        if self._is_long_enough(turn):
+            until = min(self._now, turn.end + min(self.limits.pre_roll, self.limits.silence))
+            changes.append(Segment(turn.start, turn.end, turn.since, until, cut=False))
+            self._free = until
+        elif turn.told:
+            changes.append(Dropped(turn.start))
+
+    def _cut(self, turn: _Turn, changes: list[Change]) -> None:
+        if not self._is_long_enough(turn):
+            self._end(turn, changes)
+            return
+        changes.append(Segment(turn.start, turn.end, turn.since, self._now, cut=True))
+        self._free = self._now
+        self._turn = _Turn(self._now, self._now, self._now, quiet=turn.quiet, goes_on=True)
