@@ -1,0 +1,48 @@
+"""The handler for calls, which ``manage.py relay`` loads: it answers them, and saves the streams that views start."""
+
+from __future__ import annotations
+
+import os
+
+from relay_sync import Call
+from relay_sync.audio import AudioServer, AudioStream
+from relay_sync.contrib.django import on_call, with_database
+from relay_sync.events import StreamEvent
+
+from .models import LiveCall
+
+
+def on_stream(stream: AudioStream) -> None:  # in its own thread; the stream is closed when this returns
+    stream.wait()  # or read its frames
+    print(f"saved {stream.recorded_to}, {stream.stats.seconds:.1f} s", flush=True)
+
+
+audio = AudioServer(
+    public_url=os.environ.get("AUDIO_URL"),
+    token=os.environ[
+        "RELAY_AUDIO_TOKEN"
+    ],  # shared, because listen() is not used, which creates a token for each stream
+    record_to="{call_id}.wav",
+    on_stream=on_stream,
+)
+
+
+@on_call
+def handle(call: Call) -> None:
+    row = LiveCall(call_id=call.call_id, caller=call.from_number)
+
+    @with_database
+    def follow(event: StreamEvent) -> None:  # events of all streams on the call, including those started over REST
+        if event.state == "finished":
+            LiveCall.release_stream(event.control_id)
+        else:
+            row.claim_stream(event.control_id)
+
+    call.on("calling.call.stream", follow)
+    call.answer()
+    row.audio_url = audio.url
+    row.save()
+    try:
+        call.wait_for_ended()
+    finally:
+        row.delete()
