@@ -44,6 +44,7 @@ from ..threads import logs, process, starting
 from ..threads.flag import Flag
 from ..threads.loop_clock import LATE, LONGEST_SLEEP, SLICE, beyond
 from ..threads.outcome import Waiter
+from ..threads.pulse import answering
 from ..threads.rate_limited_log import RateLimitedLog
 from ..threads.wake_up import WakeUp
 from . import upgrade
@@ -237,7 +238,7 @@ class IOLoop:
     # -- the thread ----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        with logs.shared():
+        with logs.shared(), answering(self._thread.name, self.change):
             process.io_threads.add(threading.get_ident())
             try:
                 while self._faults < MOST_FAULTS and (self._sock is not None or not self._over()):

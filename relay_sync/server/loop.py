@@ -23,6 +23,7 @@ from ..threads import logs, starting
 from ..threads.flag import Bell
 from ..threads.loop_clock import LATE, LONGEST_SLEEP, SLICE, beyond
 from ..threads.outcome import Waiter, wait_until
+from ..threads.pulse import answering
 from ..threads.rate_limited_log import RateLimitedLog
 from ..threads.wake_chain import WakeChain
 from ..threads.wake_up import WakeUp
@@ -325,7 +326,7 @@ class Loop:
         self._add_timer(timer)
 
     def _run(self) -> None:
-        with logs.shared():
+        with logs.shared(), answering(self.name, self.call_soon):
             self._ident = threading.get_ident()
             try:
                 while not self._stopping and self._faults < MOST_FAULTS:
