@@ -255,7 +255,6 @@ FREE: dict[str, list[str]] = {
         "during the first 15 to 20 seconds",
         "take about two minutes on two cores",
         "is forwarded to port 8765",
-        "app:client --processes 4",
     ],
     "docs/audio.md": [
         "16 kB/s per track at 8 kHz",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from tests.support.hosting import started
 from tests.support.lines import FROM, TO
 from tests.support.modules import MODULES
 from tests.support.pages import blocks
+from tests.support.ports import hold_range
+from tests.support.several import Several, needs_proc
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 (PROGRAM,) = blocks(README)
@@ -36,18 +39,45 @@ def test_it_is_short() -> None:
     assert len(README.splitlines()) <= 110
 
 
+def saved_as(folder: Path, ports: range) -> None:
+    """Save the program with other ports: people and other tests use those of the page."""
+    assert PROGRAM.count("port=range(8765, 8773)") == 1
+    program = PROGRAM.replace("range(8765, 8773)", f"range({ports.start}, {ports.stop})")
+    (folder / "answer.py").write_text(program, encoding="utf-8")
+
+
+@pytest.fixture
+def ports() -> Iterator[range]:
+    with hold_range(4) as held:
+        yield held
+
+
 @pytest.mark.slow
-def test_the_first_program_prints_what_is_shown(sim: Simulator, tmp_path: Path) -> None:
+def test_the_first_program_prints_what_is_shown(sim: Simulator, tmp_path: Path, ports: range) -> None:
     """As it stands, with the credentials in the environment."""
-    (tmp_path / "answer.py").write_text(re.sub("8765", "0", PROGRAM))
-    assert "port=8765" in PROGRAM  # two tests at a time cannot both have it
+    saved_as(tmp_path, ports)
     with started(sim, tmp_path, "answer.py") as process:
         sim.wait_for_client(timeout=PATIENCE)
-        sim.call(to=TO, from_=FROM, says=speech.caller(), hangs_up_after_speaking=True).wait_until("ended", 30)
+        phone = sim.call(to=TO, from_=FROM, says=speech.caller(), hangs_up_after_speaking=True)
+        phone.wait_until("ended", 30)
         process.wait_for_output("saved")
         process.terminate()
-        assert [process.output] == blocks(README, "text")
-    assert read_wav(tmp_path / "call.wav").channels == 2
+        (shown,) = blocks(README, "text")
+        assert process.output == re.sub(r"call-[0-9a-f-]{36}\.wav", f"call-{phone.call_id}.wav", shown)
+    assert read_wav(tmp_path / f"call-{phone.call_id}.wav").channels == 2
+
+
+@pytest.mark.slow
+@needs_proc
+@pytest.mark.timeout(120)
+def test_the_line_for_two_processes(tmp_path: Path, ports: range) -> None:
+    """Calls in both, a WAV of each; after kill -9 one process comes back, and the other has not noticed."""
+    saved_as(tmp_path, ports)
+    (line,) = re.findall(r"`\.venv/bin/(relay-sync run answer:client --processes 2)`", README)
+    with Simulator() as sim, started(sim, tmp_path, "-m", *line.replace("-", "_", 1).split()) as process:
+        several = Several(sim, tmp_path, ports)
+        several.check()
+        several.check_end(process)
 
 
 def test_the_page_on_configuration_lists_the_variables_that_are_read() -> None:
