@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .call.readers import EventReader, Expectation
     from .client.client import RelayClient
     from .client.messages import Message
+    from .client.stats import ClientStats, LatencyHistogram
     from .constants import (
         CALL_STATE_ANSWERED,
         CALL_STATE_CREATED,
@@ -238,6 +239,7 @@ __all__ = [
     "CallStateEvent",
     "CallingErrorEvent",
     "ClientClosed",
+    "ClientStats",
     "CollectAction",
     "CollectEvent",
     "CommandRefused",
@@ -261,6 +263,7 @@ __all__ = [
     "Forked",
     "HoldEvent",
     "InvalidParameter",
+    "LatencyHistogram",
     "Message",
     "MessageEvent",
     "MessageNotFollowed",
@@ -321,6 +324,7 @@ _HOMES: Final = (
     "call.readers",
     "client.client",
     "client.messages",
+    "client.stats",
     "constants",
     "devices",
     "errors",

@@ -30,7 +30,7 @@
 ``diagnosis``         detecting likely mistakes, such as a wrong codec or a file header
 ``frames``            :class:`AudioFrame`, and the bounded buffer between the receiving thread and the program
 ``stream``            :class:`AudioStream`, for reading, iterating and saving. ``stream_core`` contains the part that the receiver
-                      uses, and ``stats`` contains the statistics
+                      uses, ``stats`` contains the statistics, and ``totals`` sums them up for the server
 ``speaking``          playing audio on two-way streams. ``speaker`` sends it on the receiving thread
 ``playback``          playback progress. ``sources`` contains the types of audio that can be played
 ``stream_recording``  recording a stream. ``recorder`` manages the file, ``disk`` writes it, ``snapshot`` reads it, and

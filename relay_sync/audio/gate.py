@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from attrs import define, field
 
@@ -119,6 +119,15 @@ _REFUSALS = {
         "does the proxy speak TLS to this server?",
     ),
 }
+#: All kinds of refused peers: those above, those of the gate and those of the WebSocket server.
+REFUSAL_KINDS: Final = frozenset(
+    {
+        *_REFUSALS,
+        *("page", "accept", "crowd", "files", "full", "method", "slow", "unproven", "upgrade", "TLS handshake"),
+        *("PROXY", "HTTP version", "WebSocket version", "bad header", "bad key", "large head", "no Connection header"),
+        "not HTTP",
+    }
+)
 #: Log messages for refused peers, where AudioServer can give better advice than the WebSocket server.
 _ADVICE = {
     "TLS": "sent TLS to this plain port: pass ssl_context to AudioServer, or put a proxy that terminates TLS in front of it",
@@ -164,6 +173,7 @@ class Gate:
         # Number of refused peers by kind, modified only by the loop thread. Connections without a token are counted even if they
         # are accepted, because they cannot be the stream that a caller waits for.
         self._refusals: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()  # the same without accepted connections
 
     def serve(self, path: str, public_url: str | None) -> None:
         """Set the addresses, which are known when the server has its port, before it accepts connections.
@@ -342,7 +352,15 @@ class Gate:
 
     def _refuse(self, kind: str, message: str, *args: object) -> None:
         self._refusals[kind] += 1
+        self._refused[kind] += 1
         self._troubles.warning(kind, message, *args)
+
+    def refusals(self) -> dict[str, int]:
+        """Return the number of refused peers by kind, for :class:`.stats.AudioServerStats`. There are only a few kinds."""
+        found: Counter[str] = Counter()
+        for kind, number in dict(self._refused).items():
+            found[kind.replace(" ", "_").lower() if kind in REFUSAL_KINDS else "other"] += number
+        return dict(found)
 
     def refused_since(self, expected: Expected) -> str:
         """Describe the peers that were refused since a stream was requested.

@@ -120,7 +120,8 @@ class Receiver:
         self._on_stream = on_stream
         self._on_end = on_end
         self._started: Start | None = None
-        self._core: StreamCore | None = None
+        #: The stream's state, or ``None`` before ``start``.
+        self.core: StreamCore | None = None
         self._sound: _Decoding | None = None
         self._diagnosis: Diagnosis | None = None
         self._looking: Diagnosis | None = None  # the same while it needs more frames
@@ -131,7 +132,8 @@ class Receiver:
         self._next_sequence = 0
         self._documented = False  # whether the last text had the documented form
         self._reorder = Reorder(settings.reorder_seconds) if settings.reorder_seconds > 0 else None
-        self._counts = Counts()
+        #: Statistics. They do not change after the end of the stream.
+        self.counts: Counts = Counts()
         self._reason: EndReason | None = None  # set when the stream ends, which may be before the connection closes
         self._finished = False
         self._audio_follows = connection.headers.get("sec-websocket-protocol", "").strip().startswith("audio.")
@@ -198,7 +200,7 @@ class Receiver:
             follows = self._audio_follows and self._sound is None
             message = parse_message(text, audio_follows=follows, of=self._started)
         except BadMessage as error:
-            self._counts.bad_frames += 1
+            self.counts.bad_frames += 1
             self._tell(error.kind, "ignoring an unusable message (%s)", error.kind)
             return
         if type(message) is Media:
@@ -207,11 +209,11 @@ class Receiver:
             self._start(message)
         elif isinstance(message, Stop):
             self._stop()
-        elif self._core is not None:
+        elif self.core is not None:
             if isinstance(message, Dtmf):
-                self._core.on_key(message)
+                self.core.on_key(message)
             elif isinstance(message, Mark):
-                self._core.on_mark(message.name)
+                self.core.on_mark(message.name)
 
     def _binary(self, data: bytes, channels: int) -> None:
         """Process a binary L16 frame from jambonz. If there are two channels, the first is the caller's."""
@@ -223,8 +225,8 @@ class Receiver:
                 self._media(Media(track, samples[index::2].tobytes()))
 
     def _start(self, start: Start) -> None:
-        if self._core is not None:
-            self._counts.bad_frames += 1
+        if self.core is not None:
+            self.counts.bad_frames += 1
             self._tell("second start", "ignoring a second start: a connection carries one stream")
             return
         self._connection.prove()
@@ -246,7 +248,7 @@ class Receiver:
                 self._settings.buffer_seconds,
             ),
         )
-        self._counts.timeline = timeline = Timeline(decoding.sample_rate)
+        self.counts.timeline = timeline = Timeline(decoding.sample_rate)
         default_track = start.tracks[0] if start.tracks else "inbound"
         self._sound = _Decoding(decoding, timeline, buffer, default_track, start.binary)
         if decoding.decodable:
@@ -256,7 +258,7 @@ class Receiver:
                 name=name, encoding=encoding, sample_rate=decoding.sample_rate, tell=self._tell, two_way=self._two_way
             )
         speaker = self._make_speaker(start, decoding) if self._two_way else None
-        self._core = core = StreamCore(buffer, self._counts, self._hang_up, speaker, self._realtime)
+        self.core = core = StreamCore(buffer, self.counts, self._hang_up, speaker, self._realtime)
         recorder = None if self._recording is None else self._recording.recorder
         stream = AudioStream(start, core, sample_rate=rate, decodable=decoding.decodable, recorder=recorder)
         self._timer.cancel()  # last, so that the timer closes the connection if an earlier step fails
@@ -310,7 +312,7 @@ class Receiver:
     def _media(self, media: Media) -> None:
         sound = self._sound
         if sound is None:
-            self._counts.bad_frames += 1
+            self.counts.bad_frames += 1
             self._tell("early media", "ignoring audio before start: its encoding is unknown")
             return
         if not media.track:
@@ -346,7 +348,7 @@ class Receiver:
 
     def _take(self, sound: _Decoding, media: Media) -> None:
         """Process one frame: discard it if it is a duplicate, otherwise decode and place it."""
-        counts, track, timestamp = self._counts, media.track, media.timestamp
+        counts, track, timestamp = self.counts, media.track, media.timestamp
         timeline, decoding, payload = sound.timeline, sound.decoding, media.payload
         if not self._is_new(timeline, media):
             return
@@ -368,6 +370,9 @@ class Receiver:
             missing = counts.missing + (placed.hole - placed.filled) / decoding.sample_rate
             counts.missing = max(0.0, round(missing, 9))
             counts.late += placed.late
+            if placed.hole:
+                counts.gaps_seen += 1
+                counts.missing_seen += placed.hole / decoding.sample_rate
         if self._looking is not None:
             self._looking = self._looking.look(track, timestamp, media.chunk, payload, pcm)
         self._expect(sound, media.sequence)
@@ -377,7 +382,7 @@ class Receiver:
         self, sound: _Decoding, track: str, position: int, pcm: bytes, size: int, at: float | None, number: int | None
     ) -> None:
         """Count, record and deliver a frame."""
-        counts = self._counts
+        counts = self.counts
         counts.frames += 1
         counts.bytes += size
         if at is None:
@@ -408,12 +413,12 @@ class Receiver:
                 self._bad("tracks", "more than %d tracks in one stream; the others are ignored", MAX_TRACKS)
                 return False
         if timeline.is_duplicate(media.track, media.timestamp, media.chunk, media.payload, media.sequence):
-            self._counts.duplicates += 1
+            self.counts.duplicates += 1
             return False
         return True
 
     def _bad(self, kind: str, message: str, *args: object) -> None:
-        self._counts.bad_frames += 1
+        self.counts.bad_frames += 1
         self._tell(kind, message, *args)
 
     # -- the end -------------------------------------------------------------------------------------------------------
@@ -442,7 +447,7 @@ class Receiver:
         self._connection.close(1001, "idle")
 
     def _check_flow(self) -> None:
-        if not self._counts.frames and not self._finished:
+        if not self.counts.frames and not self._finished:
             self._tell(
                 "no media",
                 "start was received, but no audio within %g s: is the call on hold, or the track still silent?",
@@ -460,9 +465,9 @@ class Receiver:
             self._connection.close(1000, "closed here")
 
     def _on_close(self, info: CloseInfo) -> None:
-        if self._core is not None and not self._finished and info.code in (1002, 1007, 1009) and not info.clean:
+        if self.core is not None and not self._finished and info.code in (1002, 1007, 1009) and not info.clean:
             self._tell("protocol", "closed after a WebSocket protocol error: %s", info.reason)
-        if self._core is None and not self._finished and info.code != NO_ROOM:  # the server logs NO_ROOM
+        if self.core is None and not self._finished and info.code != NO_ROOM:  # the server logs NO_ROOM
             self._tell("no start", "closed before start was received: is the peer a media stream?")
         # A close frame from the peer is a proper end, even if the peer does not wait for our reply.
         self._finish("dropped" if info.code is None else "closed")
@@ -485,9 +490,9 @@ class Receiver:
         if self._recording is not None:
             with net:
                 self._recording.end()
-        if self._core is not None:
+        if self.core is not None:
             with net:
-                self._core.end(reason)
+                self.core.end(reason)
         with net:
             self._on_end()
         self._on_stream = self._on_end = _forget  # break the reference cycle with the server
@@ -495,7 +500,7 @@ class Receiver:
 
     def _sum_up(self) -> None:
         if self._diagnosis is not None:
-            self._diagnosis.ended(self._counts.seconds)
+            self._diagnosis.ended(self.counts.seconds)
         if self._sound is not None and self._sound.timeline.conflicts > 1:
             self._tell(
                 "mixed",

@@ -14,6 +14,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 from urllib.parse import urlsplit
 
+import attrs
+
 from .. import receivers
 from ..deadline import Deadline
 from ..errors import (
@@ -46,6 +48,7 @@ from .stream import AudioStream, CallStreamAction, StreamingAction
 from .stream_core import StreamCore
 from .stream_handlers import StreamHandlers
 from .stream_wait import wait_for_stream
+from .totals import Totals
 
 if TYPE_CHECKING:
     from typing import TypedDict, Unpack
@@ -233,6 +236,7 @@ class AudioServer(Connecting):
         self._changed = Bell()  # rings when a stream arrives, when a connection closes, and when the server closes
         self._waiting: deque[tuple[AudioStream, StreamCore]] = deque()
         self._sockets = 0
+        self._totals = Totals()
         on_stream = self._on_stream
         self._handlers = None if on_stream is None else StreamHandlers(on_stream, self._name, self._troubles)
 
@@ -395,11 +399,20 @@ class AudioServer(Connecting):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def stats(self) -> AudioServerStats:
-        """Return the number of connections, and whether the receiving thread keeps up; all zero if the server is not running."""
+        """Return the server's statistics: connections, streams, frames, refusals, and whether the receiving thread keeps up.
+
+        This method never waits and does not start the server. It can be called in any state, in callbacks and in signal handlers.
+        In a child process, the statistics of a server that was started before the fork are all zero.
+        """
         late = self._lateness
-        if late is None or self._closed or self._generation != generation():
+        if late is None or self._generation != generation():
             return AudioServerStats()
-        return AudioServerStats(connections=self._sockets, turn=late.turn, behind=late.behind)
+        total = attrs.evolve(self._totals.summary(), refused=self._gate.refusals())
+        if self._closed:
+            return total
+        return attrs.evolve(
+            total, connections=self._sockets, waiting=len(self._waiting), turn=late.turn, behind=late.behind
+        )
 
     def observe(self, observer: Observer) -> Callable[[], None]:
         """Notify an :class:`relay_sync.Observer` when streams start and end, and when ``on_stream`` raises.
@@ -558,6 +571,7 @@ class AudioServer(Connecting):
                 expected.began(stream, core)
 
         def on_end() -> None:
+            self._totals.ended(receiver)
             if self._observers is not None and started:
                 self._observers.stream_ended(started[0])
             with self._lock:
@@ -572,7 +586,7 @@ class AudioServer(Connecting):
             expected.changed.set()
         two_way = self._two_way if expected is None else expected.two_way
         wanted = None if expected is None else expected.sample_rate
-        Receiver(
+        receiver = Receiver(
             loop,
             connection,
             self._settings,
@@ -582,6 +596,7 @@ class AudioServer(Connecting):
             realtime=expected is not None and expected.realtime,
             sample_rate=self._sample_rate if wanted is None else wanted,
         )
+        self._totals.opened(receiver)
 
     def _behind(self, seconds: float) -> None:
         _log.warning(

@@ -9,6 +9,7 @@ from ..call.call import Call
 from ..errors import ClientClosed
 from ..threads import callback_errors, logs
 from ..threads.lanes import MOST_WAITING, InContext, Lanes, name_of
+from .counters import Counters
 
 if TYPE_CHECKING:
     from ..observing.observers import Observers
@@ -26,10 +27,14 @@ class Callbacks:
     """A client's callback queues. Thread-safe.
 
     :param on_error: function that is called with each exception raised by a callback, and with the callback's call or ``None``.
+    :param counters: client's counters.
     :ivar observers: client's observers, or ``None`` if there are none.
     """
 
-    def __init__(self, on_error: Callable[[BaseException, Call | None], object] | None) -> None:
+    def __init__(
+        self, on_error: Callable[[BaseException, Call | None], object] | None, counters: Counters | None = None
+    ) -> None:
+        self._counters = counters or Counters()
         self._on_error = None if on_error is None else InContext(on_error)
         self.observers: Observers | None = None
         self.lanes: Lanes = Lanes()
@@ -73,7 +78,11 @@ class Callbacks:
     ) -> None:
         if final:
             lanes.submit(lane, self._guarded, call, what, function, args)
-        elif lanes.offer(lane, self._guarded, call, what, function, args) == 1:
+            return
+        refused = lanes.offer(lane, self._guarded, call, what, function, args)
+        if refused:
+            self._counters.count("callbacks_dropped")
+        if refused == 1:
             call_id = call.call_id if call else ""
             _log.warning(
                 "dropped a %s%s (%s): %d callbacks are waiting, and new ones are dropped until those have run; the ends of "
@@ -96,6 +105,7 @@ class Callbacks:
         :param error: the exception.
         :param then: text about the call to append to the log message.
         """
+        self._counters.failed("callback_errors", error)
         call_id = call.call_id if call else ""
         whose, extra = f" of call {call_id}" if call_id else "", {"call_id": call_id}
         if isinstance(error, ClientClosed):  # not an error: the client was closed while the callback was waiting

@@ -28,6 +28,7 @@ from .link import Link
 from .messaging import Messaging
 from .router import Router
 from .run import CLOSE_ADVICE, Running
+from .stats import ClientStats
 
 if TYPE_CHECKING:
     import ssl
@@ -259,6 +260,13 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             ``keep`` contains an unknown name.
         """
         return self._router.observe(observer, keep)
+
+    def stats(self) -> ClientStats:
+        """Return the client's statistics: calls, commands and their latency, callbacks, errors and reconnects.
+
+        This method never waits, and can be called in any state, in callbacks and in signal handlers.
+        """
+        return self._router.stats()
 
     # -- connecting ----------------------------------------------------------------------------------------------
 

@@ -13,7 +13,9 @@ from ..errors import RelayError
 from ..protocol.command import Command
 from ..protocol.frames import build_request
 from ..protocol.ids import new_id
+from ..protocol.results import read_reply
 from ..threads import logs
+from .counters import Counters
 
 __all__ = ["Promise", "may_repeat", "new_command"]
 
@@ -71,21 +73,33 @@ def new_command(
 
 
 class Promise:
-    """Logs a promised command's outcome.
+    """Counts a promised command, and logs its outcome.
 
     The client repeats a promised command until the server replies. No thread waits for the reply.
+
+    :param method: name of the RPC method.
+    :param call_id: ID of the call that the command is for, or ``""``.
+    :param counters: client's counters.
     """
 
-    __slots__ = ("_call_id", "_method", "command")
+    __slots__ = ("_began", "_call_id", "_counters", "_method", "command")
 
-    def __init__(self, method: str, call_id: str) -> None:
+    def __init__(self, method: str, call_id: str, counters: Counters) -> None:
         self._method = method
         self._call_id = call_id
+        self._counters = counters
+        self._began = time.monotonic()
+        counters.pending.add(self)
         #: A weak reference to the command.
         self.command: weakref.ref[Command] | None = None
 
     def settle(self, outcome: Any) -> None:
-        """Log the outcome, which is a reply, or an exception if there is no reply. Called on the IO thread."""
+        """Count and log the outcome, which is a reply, or an exception if there is no reply. Called on the IO thread."""
+        if not isinstance(outcome, BaseException):
+            outcome = read_reply(outcome, method=self._method, call_id=self._call_id)
+        self._counters.pending.discard(self)
+        error = outcome if isinstance(outcome, BaseException) else None
+        self._counters.command_done(time.monotonic() - self._began, error)
         command = None if self.command is None else self.command()
         if isinstance(outcome, RelayError) and command is not None and not command.sent:
             whose = f" of call {self._call_id}" if self._call_id else ""

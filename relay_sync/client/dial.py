@@ -158,6 +158,7 @@ class Dialing:
         dial = PendingDial(tag, sum(map(len, params["devices"])))
         try:
             router.dials.enter(dial)
+            router.counters.count("calls_dialed")
             try:
                 self._link.command(
                     "calling.dial",

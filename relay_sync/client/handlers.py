@@ -106,6 +106,9 @@ class CallHandlers:
         self._began.take(thread)
         self._changed.ring()
 
+    def __len__(self) -> int:
+        return len(self._began)
+
     def running(self) -> dict[threading.Thread, str]:
         """Return descriptions of the running handlers, by thread. Excludes the calling thread and threads in :meth:`finish`."""
         here = threading.current_thread()

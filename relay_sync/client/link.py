@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ..observing.observers import Observers
     from ..protocol.session import Session
     from ..threads.table import Table
+    from .counters import Counters
 
     class Recipient(Sink, Protocol):
         """The part of the router's interface that the link uses, in addition to :class:`Sink`."""
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         attached: IOLoop | None
 
         observers: Observers | None
+        counters: Counters
 
         @property
         def calls(self) -> Table[str, Call]: ...
@@ -437,37 +439,46 @@ class Link:
                     observed=True,
                 )
         limit = self.request_timeout() if timeout is None else timeout
-        if limit <= 0:
-            raise RequestTimeout(f"{method} was not sent: the timeout had already expired")
         asked = Asked(method, params, call_id, on_reply, late)
-        command = new_command(
-            method,
-            params,
-            asked.take,
-            limit,
-            patience=limit,
-            idempotent=idempotent,
-            only_in=only_in,
-            late=None if on_reply is None and late is None else asked.take,
-            settler=None if on_reply is None else asked,
-        )
-        if may_hold(command.text):
-            self.secrets.learn_from(params)
-        loop = self.usable_loop(command.deadline)
-        if made is not None:
-            made(command)
+        counters, began, loop, command = self._router.counters, time.monotonic(), None, None
         try:
+            counters.pending.add(asked)
+            if limit <= 0:
+                raise RequestTimeout(f"{method} was not sent: the timeout had already expired")
+            command = new_command(
+                method,
+                params,
+                asked.take,
+                limit,
+                patience=limit,
+                idempotent=idempotent,
+                only_in=only_in,
+                late=None if on_reply is None and late is None else asked.take,
+                settler=None if on_reply is None else asked,
+            )
+            if may_hold(command.text):
+                self.secrets.learn_from(params)
+            loop = self.usable_loop(command.deadline)
+            if made is not None:
+                made(command)
             loop.submit(command)
             left = command.deadline.remaining(time.monotonic())
             moved = None
             # Wait longer while the frame is still being written. Stop if no bytes were written since the last check.
             while not asked.settled_within(left) and moved != command.moved_at:
                 moved, left = command.moved_at, command.time_left(time.monotonic())
-            return asked.wait(0.0, partial(_unanswered, method, limit, loop))
-        except BaseException:  # an error reply, a timeout, Ctrl-C, or an exception raised by a signal handler
-            if asked.give_up():
-                loop.withdraw(command)
+            result = asked.wait(0.0, partial(_unanswered, method, limit, loop))
+        except BaseException as error:  # an error reply, a timeout, Ctrl-C, or an exception raised by a signal handler
+            counters.pending.discard(asked)
+            try:
+                if command is not None and loop is not None and asked.give_up():
+                    loop.withdraw(command)
+            finally:
+                counters.command_done(time.monotonic() - began, error)
             raise
+        counters.pending.discard(asked)  # first, so that an interrupt cannot leave the command pending
+        counters.command_done(time.monotonic() - began)
+        return result
 
     def post(self, method: str, params: Mapping[str, Any], then: Callable[[Any], object] | None = None) -> None:
         """Send a command without waiting for the reply. May be called on any thread.
@@ -496,7 +507,7 @@ class Link:
         loop = self.loop or self._ending  # a closing loop still sends promised commands
         if loop is None:
             return
-        promise = Promise(method, str(params.get("call_id", "")))
+        promise = Promise(method, str(params.get("call_id", "")), self._router.counters)
         only_in = loop.session.number if session is None else session
         loop.submit(
             new_command(

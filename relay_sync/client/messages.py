@@ -32,6 +32,7 @@ from ..threads.outcome import Waiter
 from ..threads.safety_net import Net
 from ..threads.table import Table
 from ..threads.timeouts import paced
+from .counters import Counters
 
 if TYPE_CHECKING:
     from ..events import MessageEvent, MessageReceiveEvent, MessageStateEvent
@@ -229,9 +230,13 @@ def _content(event: MessageReceiveEvent) -> tuple[str, ...]:
 
 
 class MessageDesk:
-    """A client's outbound messages in progress, and its handlers for inbound messages and tasks."""
+    """A client's outbound messages in progress, and its handlers for inbound messages and tasks.
 
-    def __init__(self) -> None:
+    :param counters: client's counters.
+    """
+
+    def __init__(self, counters: Counters | None = None) -> None:
+        self._counters = counters or Counters()
         self.on_message: InContext | None = None
         self.on_task: InContext | None = None
         #: The client's observers, or ``None`` if there are none.
@@ -278,6 +283,7 @@ class MessageDesk:
         """Handle the reply to ``messaging.send``."""
         if not isinstance(outcome, dict):
             return
+        self._counters.count("messages_sent")
         message.message_id = _word(outcome.get("message_id"))
         message._move(_word(outcome.get("message_state") or outcome.get("state")) or MESSAGE_STATE_QUEUED)
         if message.message_id:
@@ -401,6 +407,7 @@ class MessageDesk:
     def _received(self, event: MessageReceiveEvent, run: Run) -> None:
         if event.message_id and self._seen.again(event.message_id, _content(event)):
             return  # the message was delivered twice
+        self._counters.count("messages_received")
         message = Message(
             message_id=event.message_id,
             context=event.context,

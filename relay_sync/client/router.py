@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
+import attrs
+
 from ..call.call import Call, core_of
 from ..call.offer import Offer
 from ..constants import CALL_STATE_ANSWERED, CALL_STATE_ENDED, CALL_STATE_ENDING, EVENT_CONFERENCE, ConnectionState
@@ -26,10 +28,12 @@ from ..threads.rate_limited_log import RateLimitedLog
 from ..threads.safety_net import Net
 from ..threads.table import Recent, Table
 from .callbacks import Callbacks
+from .counters import Counters
 from .handlers import CallHandlers
 from .messages import MESSAGE_TYPES, MessageDesk
 from .pending_dials import Dials
 from .states import States
+from .stats import ClientStats
 from .unattended import Unattended
 
 if TYPE_CHECKING:
@@ -76,12 +80,13 @@ class Router:
         self._client_poke = weakref.WeakMethod(on_poke)
         self._max_active_calls = max_active_calls
         self._hang_up_on_error = hang_up_on_error
-        self.callbacks: Callbacks = Callbacks(on_error)
+        self.counters: Counters = Counters()
+        self.callbacks: Callbacks = Callbacks(on_error, self.counters)
         #: Queues a callback in the lane of a call; see :class:`.call.core.CallHome`.
         self.callback: Callable[..., None] = self.callbacks.of_call
         self.states: States = States(self.callbacks, on_state)
         self.dials: Dials = Dials()
-        self.messages: MessageDesk = MessageDesk()
+        self.messages: MessageDesk = MessageDesk(self.counters)
         self.calls: Table[str, Call] = Table()
         #: The calls that were handed over most recently. The server may no longer send events for them.
         self._elsewhere: Recent[Call, Call] = Recent(REMEMBERED_CALLS)
@@ -196,6 +201,10 @@ class Router:
     def on_phase(self, phase: Phase, error: RelayError | None) -> None:
         """Handle a session phase change."""
         before = self.states.enter(phase)
+        if error is not None and phase in (Phase.BACKING_OFF, Phase.FAILED):
+            self.counters.failed("connection_errors", error)
+        elif phase is Phase.READY and before == "reconnecting":
+            self.counters.count("reconnects")
         self._call_the_roll(phase)
         self.states.say(before, phase, error)
 
@@ -456,6 +465,7 @@ class Router:
             self._start_handler(call, self.on_call)
 
     def _pass_back(self, call: Call) -> None:
+        self.counters.count("calls_returned")
         self.calls.take_if(call.call_id, call)
         core_of(call).promise_pass()
         if self.observers is not None:
@@ -468,6 +478,7 @@ class Router:
             _log.error("call %s is returned to the platform: no thread for its handler (%s)", call.call_id, error)
             self._pass_back(call)
         else:
+            self.counters.count("calls_taken")
             # This is the IO thread, so observers are notified before any event of the call.
             if self.observers is not None:
                 self.observers.call_started(call)
@@ -513,6 +524,18 @@ class Router:
         """Return the number of call handlers that are running on other threads."""
         return len(self.handlers.running())
 
+    def stats(self) -> ClientStats:
+        """Return the client's statistics."""
+        loads = [lanes.load for lanes in (self.callbacks.lanes, self.callbacks.shared)]
+        return attrs.evolve(
+            self.counters.summary(),
+            state=self.state,
+            live_calls=len(self.calls),
+            handlers=len(self.handlers),
+            callbacks_running=sum(running for running, _ in loads),
+            callbacks_queued=sum(queued for _, queued in loads),
+        )
+
     def finish(self, timeout: float) -> None:
         """Wait for queued callbacks and running handlers, and log the names of any that are still running at the timeout.
 
@@ -544,6 +567,7 @@ class Router:
         self._aftermath = None
         self._roll_call = None  # its queries belong to threads of the parent process
         self._awaited = []
+        self.counters.after_fork()
         self.changed = Bell()
         self.handlers = self._new_handlers()
         self.attached = None

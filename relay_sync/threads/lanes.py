@@ -302,6 +302,14 @@ class Lanes:
                 if now - since > after
             ]
 
+    @property
+    def load(self) -> tuple[int, int]:
+        """The numbers of running and of queued jobs."""
+        with self._lock:
+            # list() copies in one step, because a signal handler may add a lane during the loop.
+            running, lanes = len(self._serving), list(self._lanes.values())
+        return running, max(0, sum(map(len, lanes)) - running)
+
     def wait_until_idle(self, timeout: float) -> bool:
         """Wait until no job is queued or running. Idle workers may remain.
 

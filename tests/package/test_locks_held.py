@@ -23,11 +23,13 @@ from relay_sync.audio.recorder import Recorder
 from relay_sync.audio.recording_files import spool_file
 from relay_sync.audio.snapshot import Snapshot
 from relay_sync.audio.stream_handlers import StreamHandlers
+from relay_sync.audio.totals import Totals
 from relay_sync.call.actions.base import Action, RunningAction, StoppableAction
 from relay_sync.call.call import core_of
 from relay_sync.call.core import CallCore
 from relay_sync.cli.listen import _Listening
 from relay_sync.cli.meters import PlainDisplay
+from relay_sync.client.counters import Counters
 from relay_sync.client.link import Link
 from relay_sync.client.messages import Message, MessageDesk
 from relay_sync.client.router import Router
@@ -54,7 +56,7 @@ from relay_sync.threads.outcome import Waiter
 from relay_sync.threads.rate_limited_log import RateLimitedLog
 from relay_sync.threads.table import Recent, Table
 from tests.support import PATIENCE
-from tests.support.background import no_threads
+from tests.support.background import no_threads, until
 from tests.support.carrier import Carrier
 from tests.support.control import Control
 from tests.support.guarded import takes_locks, touches
@@ -93,6 +95,7 @@ def lanes(tools: Tools) -> None:
     assert made.offer("third", str) in (0, 1)
     assert (made.inside, len(made.unfinished()) > 0, made.stalled(time.monotonic(), PATIENCE)) == (False, True, [])
     assert len(made.serving) <= 2
+    assert sum(made.load) > 0
     go_on.set()
     assert made.wait_until_idle(PATIENCE)
     assert made.close(PATIENCE)
@@ -438,6 +441,24 @@ def journal(tools: Tools) -> None:
     assert list(made) == []
 
 
+def counters(tools: Tools) -> None:
+    made = Counters()
+    made.count("reconnects")
+    made.command_done(0.1, ValueError())
+    assert (made.summary().reconnects, made.summary().command_errors) == (1, {"other": 1})
+
+
+def totals(tools: Tools) -> None:
+    with AudioServer() as server:
+        carrier = Carrier(server.url).start()
+        try:
+            server.accept(PATIENCE)
+            assert server.stats().streams == 1
+        finally:
+            carrier.cut()
+        until(lambda: not server.stats().streams)
+
+
 @frozen
 class Lock:
     """A lock, what it guards, and those who do without it.
@@ -512,6 +533,8 @@ LOCKS = [
         free=("Observers.after_fork", "Observers._command_begins", "Observers._failed"),
     ),
     Lock(CallRecorder, observing, ("_commands=",), lock="_counting"),
+    Lock(Counters, counters, ("_events", "_errors", "_buckets", "_seconds"), free=("Counters.after_fork",)),
+    Lock(Totals, totals, ("_live", "_past")),
     Lock(Router, observed_client, ("observers=",), lock="_observing"),
     Lock(Lane, observers_lane, ("_users",), lock="lock", free=("Lane._reset",)),
     Lock(StreamHandlers, handlers, ("_running",)),
