@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,39 +14,20 @@ from relay_sync.simulator import Simulator
 from tests.support import ROOT
 from tests.support.hosting import PATIENCE, Started, environment, launched
 from tests.support.lines import FROM, TO
+from tests.support.web_programs import HOOKS, PATCH, write_django, write_flask
 
-DOCS = ROOT / "docs"
 MANY = pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["", "preload"])
 WORKERS = pytest.mark.parametrize("worker", ["sync", "gthread", "gevent"])
-#: With preload, a program is loaded before gunicorn's worker patches it: the pages say so.
-PATCH = "from gevent import monkey; monkey.patch_all()\n"
-HOOKS = "from relay_sync.contrib.gunicorn import post_worker_init, worker_exit\n"
-SETTINGS = """
-SECRET_KEY = "for tests"
-ROOT_URLCONF = "project.urls"
-INSTALLED_APPS = ["shop", "relay_sync.contrib.django"]
-RELAY_SYNC = {"contexts": ["default"]}
-"""
-WSGI = """
-import os
-from django.core.wsgi import get_wsgi_application
-os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
-application = get_wsgi_application()
-"""
 
 
-def program(page: str, first_line: str, port: int) -> str:
-    """A block of a page, with a receiver that has an address for the outside, as with a real account."""
-    found = re.search(rf"```python\n({re.escape(first_line)}\n.*?)```", (DOCS / page).read_text("utf-8"), re.DOTALL)
-    assert found is not None
-    assert "AudioServer()" in found[1]
-    return found[1].replace("AudioServer()", f'AudioServer(port={port}, public_url="ws://127.0.0.1:{port}/audio")')
+def receiver(port: int) -> str:
+    return f'AudioServer(port={port}, public_url="ws://127.0.0.1:{port}/audio")'
 
 
 @contextmanager
 def gunicorn(sim: Simulator, folder: Path, worker: str, *arguments: str) -> Iterator[Started]:
     command = ("-m", "gunicorn", "--bind", "127.0.0.1:0", "--workers", "1", "--threads", "4", "--worker-class", worker)
-    with launched(folder, environment(sim, PYTHONPATH=str(DOCS.parent)), *command, *arguments) as process:
+    with launched(folder, environment(sim, PYTHONPATH=str(ROOT)), *command, *arguments) as process:
         sim.wait_for_client(timeout=PATIENCE)
         yield process
 
@@ -70,11 +50,8 @@ def check_two_calls(sim: Simulator, folder: Path, process: Started) -> None:
 def test_the_page_on_flask(
     sim: Simulator, tmp_path: Path, worker: str, preload: tuple[str, ...], free_port: int
 ) -> None:
-    (tmp_path / "app.py").write_text(program("flask.md", "# app.py", free_port), encoding="utf-8")
-    hooks = "python:relay_sync.contrib.gunicorn"
-    if worker == "gevent" and preload:
-        (tmp_path / "hooks.py").write_text(PATCH + HOOKS, encoding="utf-8")
-        hooks = "hooks.py"
+    write_flask(tmp_path, receiver(free_port), PATCH + HOOKS)
+    hooks = "hooks.py" if worker == "gevent" and preload else "python:relay_sync.contrib.gunicorn"
     with gunicorn(sim, tmp_path, worker, "--config", hooks, *preload, "app:create_app()") as process:
         check_two_calls(sim, tmp_path, process)
 
@@ -85,20 +62,7 @@ def test_the_page_on_flask(
 def test_the_page_on_django(
     sim: Simulator, tmp_path: Path, worker: str, preload: tuple[str, ...], free_port: int
 ) -> None:
-    urls = re.search(r"```python\n(# project/urls.py\n.*?)```", (DOCS / "django.md").read_text("utf-8"), re.DOTALL)
-    assert urls is not None
-    files = {
-        "project/__init__.py": "",
-        "project/settings.py": SETTINGS,
-        "project/urls.py": urls[1],
-        "project/wsgi.py": WSGI,
-        "shop/__init__.py": "",
-        "shop/calls.py": program("django.md", "# shop/calls.py", free_port),
-        "hooks.py": (PATCH if worker == "gevent" and preload else "") + HOOKS,
-    }
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text, encoding="utf-8")
+    write_django(tmp_path, receiver(free_port), (PATCH if worker == "gevent" and preload else "") + HOOKS)
     with gunicorn(sim, tmp_path, worker, "--config", "hooks.py", *preload, "project.wsgi") as process:
         check_two_calls(sim, tmp_path, process)
 
@@ -108,8 +72,7 @@ def test_the_page_on_django(
 def test_a_program_that_was_loaded_before_gevent_is_told_of(
     sim: Simulator, tmp_path: Path, patch: str, free_port: int
 ) -> None:
-    (tmp_path / "app.py").write_text(program("flask.md", "# app.py", free_port), encoding="utf-8")
-    (tmp_path / "hooks.py").write_text(patch + HOOKS, encoding="utf-8")
+    write_flask(tmp_path, receiver(free_port), patch + HOOKS)
     with gunicorn(sim, tmp_path, "gevent", "--config", "hooks.py", "--preload", "app:create_app()") as process:
         process.terminate()
         assert ("monkey.patch_all()" in process.output) is not bool(patch)
@@ -121,7 +84,7 @@ def test_gevent_without_packaging_is_told_in_a_line(tmp_path: Path) -> None:
     hides = "import sys\nsys.modules['packaging'] = None\nsys.modules['packaging.version'] = None\n"
     (tmp_path / "sitecustomize.py").write_text(hides, encoding="utf-8")
     (tmp_path / "app.py").write_text("def app(environ, start): ...\n", encoding="utf-8")
-    given = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(DOCS.parent)])}
+    given = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     options = ("--bind", "127.0.0.1:0", "--worker-class", "gevent", "--config", "python:relay_sync.contrib.gunicorn")
     with launched(tmp_path, given, "-m", "gunicorn", *options, "app:app") as process:
         assert process.process.wait(PATIENCE) != 0

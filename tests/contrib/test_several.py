@@ -1,0 +1,56 @@
+"""Audio in several processes of web frameworks: the programs of their pages, with a port of a range for each process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from relay_sync.simulator import Simulator
+from tests.support import ROOT
+from tests.support.hosting import environment, launched
+from tests.support.ports import hold_range
+from tests.support.several import RECEIVER, Several, needs_proc
+from tests.support.web_programs import HOOKS, PATCH, write_django, write_flask
+
+pytestmark = [pytest.mark.slow, needs_proc, pytest.mark.timeout(120)]
+
+
+@pytest.fixture
+def sim() -> Iterator[Simulator]:
+    """One that sends audio as it is spoken: calls live on while others are killed."""
+    with Simulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def ports() -> Iterator[range]:
+    with hold_range(4) as held:
+        yield held
+
+
+def check(sim: Simulator, folder: Path, ports: range, *command: str) -> None:
+    with launched(folder, environment(sim, PYTHONPATH=str(ROOT)), *command) as process:
+        several = Several(sim, folder, ports)
+        several.check()
+        several.check_end(process)
+
+
+@pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["", "preload"])
+@pytest.mark.parametrize("worker", ["gthread", "gevent"])
+def test_gunicorn(sim: Simulator, tmp_path: Path, ports: range, worker: str, preload: tuple[str, ...]) -> None:
+    hooks = PATCH + HOOKS if worker == "gevent" and preload else HOOKS
+    write_flask(tmp_path, RECEIVER.format(ports.start, ports.stop), hooks)
+    options = ("--bind", "127.0.0.1:0", "--workers", "2", "--threads", "4", "--worker-class", worker)
+    check(sim, tmp_path, ports, "-m", "gunicorn", *options, "--config", "hooks.py", *preload, "app:create_app()")
+
+
+def test_flask_relay_run(sim: Simulator, tmp_path: Path, ports: range) -> None:
+    write_flask(tmp_path, RECEIVER.format(ports.start, ports.stop))
+    check(sim, tmp_path, ports, "-m", "flask", "--app", "app", "relay", "run", "--processes", "2")
+
+
+def test_manage_py_relay(sim: Simulator, tmp_path: Path, ports: range) -> None:
+    write_django(tmp_path, RECEIVER.format(ports.start, ports.stop))
+    check(sim, tmp_path, ports, "manage.py", "relay", "--skip-checks", "--processes", "2")
