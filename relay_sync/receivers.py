@@ -1,6 +1,7 @@
 """Registry of the audio receivers in this process.
 
-It explains why a stream could not be opened if the stream's URL belongs to a receiver in the same process.
+It explains why a stream could not be opened if the stream's URL belongs to a receiver in the same process, and finds the servers
+that a program has made.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Final, Protocol
 from .hosts.names import is_loopback, place_of
 from .threads.living import Living
 
-__all__ = ["asleep_at", "register"]
+__all__ = ["asleep_at", "enlist", "register", "servers"]
 
 
 class ListeningReceiver(Protocol):
@@ -26,11 +27,22 @@ class ListeningReceiver(Protocol):
 
 
 _receivers: Final[Living[ListeningReceiver]] = Living()
+_servers: Final[Living[object]] = Living()
 
 
 def register(receiver: ListeningReceiver) -> None:
     """Register a receiver until it is garbage-collected."""
     _receivers.add(receiver)
+
+
+def enlist(server: object) -> None:
+    """Register a receiver's public object, such as an ``AudioServer``, until it is garbage-collected."""
+    _servers.add(server)
+
+
+def servers() -> list[object]:
+    """Return the public objects of all receivers, the oldest first. Closed ones are included."""
+    return list(_servers)
 
 
 def asleep_at(url: str) -> str:

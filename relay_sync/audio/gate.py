@@ -59,6 +59,7 @@ class Expected:
     :ivar two_way: whether the stream is two-way.
     :ivar realtime: whether the platform plays audio with minimal delay.
     :ivar awaited: whether a caller is waiting for the stream. If so, ``accept`` and ``on_stream`` do not deliver it.
+    :ivar trial: whether the stream is a test of the way to this server. It is neither recorded nor shown to observers.
     :ivar sample_rate: requested sample rate for frames in Hz, if any.
     :ivar refusals: number of peers refused before this stream was requested, by kind.
     :ivar changed: set when the platform connects, the stream starts, or the connection closes without a start.
@@ -69,6 +70,7 @@ class Expected:
     two_way: bool = False
     realtime: bool = False
     awaited: bool = True
+    trial: bool = False
     sample_rate: int | None = None
     refusals: Mapping[str, int] = field(factory=dict)
     changed: threading.Event = field(factory=Flag)
@@ -190,6 +192,7 @@ class Gate:
         two_way: bool = False,
         realtime: bool = False,
         awaited: bool = True,
+        trial: bool = False,
         sample_rate: int | None = None,
     ) -> tuple[str, Expected]:
         """Create a one-time token for one connection.
@@ -201,6 +204,7 @@ class Gate:
         :param two_way: whether the stream is two-way.
         :param realtime: whether the platform plays audio with minimal delay.
         :param awaited: whether a caller is waiting for the stream.
+        :param trial: whether the stream is a test, which is neither recorded nor shown to observers.
         :param sample_rate: requested sample rate for frames in Hz, if any.
         :return: the token and the stream's state.
         """
@@ -211,6 +215,7 @@ class Gate:
             two_way=two_way,
             realtime=realtime,
             awaited=awaited,
+            trial=trial,
             sample_rate=sample_rate,
             refusals=dict(self._refusals),
         )
@@ -222,13 +227,13 @@ class Gate:
 
     @contextmanager
     def expecting(
-        self, *, two_way: bool = False, realtime: bool = False, sample_rate: int | None = None
+        self, *, two_way: bool = False, realtime: bool = False, trial: bool = False, sample_rate: int | None = None
     ) -> Iterator[tuple[str, Expected]]:
         """Create a one-time token, as :meth:`expect` does, for a caller that waits for the stream inside the ``with`` block.
 
         The token is invalidated on exit. If the block raises an exception, the stream is closed, now or as soon as it starts.
         """
-        token, expected = self.expect(two_way=two_way, realtime=realtime, sample_rate=sample_rate)
+        token, expected = self.expect(two_way=two_way, realtime=realtime, trial=trial, sample_rate=sample_rate)
         try:
             yield token, expected
         except BaseException:
@@ -369,10 +374,14 @@ class Gate:
 
         :return: text to append to an error message, with a leading period; ``""`` if no peers were refused.
         """
+        counts = [_count(kind, number) for kind, number in self.kinds_since(expected).most_common()]
+        return f". {'; '.join(counts)}" if counts else ""
+
+    def kinds_since(self, expected: Expected) -> Counter[str]:
+        """Return the number of peers that :meth:`refused_since` describes, by kind of refusal."""
         since = Counter(dict(self._refusals))
         since.subtract(expected.refusals)
-        counts = [_count(kind, number) for kind, number in since.most_common() if number > 0]
-        return f". {'; '.join(counts)}" if counts else ""
+        return +since
 
     @staticmethod
     def shows_token(headers: Headers) -> bool:

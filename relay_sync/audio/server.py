@@ -77,7 +77,7 @@ if TYPE_CHECKING:
         extra: Mapping[str, Any] | None
 
 
-__all__ = ["AudioServer", "StreamableCall"]
+__all__ = ["AudioServer", "StreamableCall", "inside"]
 
 _log = logs.get("relay_sync.audio").later
 _numbers = itertools.count(1)
@@ -185,6 +185,7 @@ class AudioServer(Connecting):
         path = check_path(path, public_url, port)
         self._address = ServerAddress(host, port, path, public_url, tls=ssl_context is not None)
         receivers.register(self._address)
+        receivers.enlist(self)
         self._ssl_context = ssl_context
         self._record_to = None if record_to is None else check_pattern(record_to)
         self._on_stream = on_stream
@@ -560,10 +561,11 @@ class AudioServer(Connecting):
             self._sockets += 1
         lateness.check()
         started: list[AudioStream] = []
+        trial = expected is not None and expected.trial
 
         def on_stream(stream: AudioStream, core: StreamCore) -> None:
             started.append(stream)
-            if self._observers is not None:
+            if self._observers is not None and not trial:
                 self._observers.stream_started(stream)
             if expected is None or not expected.awaited:
                 self._arrived(stream, core)
@@ -572,7 +574,7 @@ class AudioServer(Connecting):
 
         def on_end() -> None:
             self._totals.ended(receiver)
-            if self._observers is not None and started:
+            if self._observers is not None and started and not trial:
                 self._observers.stream_ended(started[0])
             with self._lock:
                 self._sockets -= 1
@@ -589,7 +591,7 @@ class AudioServer(Connecting):
         receiver = Receiver(
             loop,
             connection,
-            self._settings,
+            attrs.evolve(self._settings, make_file=None) if trial else self._settings,
             on_stream=on_stream,
             on_end=on_end,
             two_way=two_way,
@@ -621,6 +623,11 @@ class AudioServer(Connecting):
         if oldest is not None:  # an unread stream would only use memory and disk space
             oldest[1].hang_up(False)
             self._troubles.warning("accept", "too many streams wait for accept(); closing the oldest")
+
+
+def inside(server: AudioServer) -> tuple[ServerAddress, Gate]:
+    """Return a server's address and its access control, for diagnoses. Does not start the server."""
+    return server._address, server._gate
 
 
 def _left(deadline: Deadline, least: float) -> float:

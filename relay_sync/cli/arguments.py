@@ -214,6 +214,16 @@ def doctor_options(doctor: argparse.ArgumentParser) -> None:
     doctor.add_argument(
         "--timeout", metavar="SECONDS", type=float, default=10.0, help="timeout of each step (default: 10)"
     )
+    doctor.add_argument(
+        "--audio", action="store_true", help="check the way from outside to the AudioServer of the program"
+    )
+    doctor.add_argument(
+        "--silence",
+        metavar="SECONDS",
+        type=float,
+        default=0.0,
+        help="with --audio: leave the connection silent for this time, to find proxies that close it (default: 0)",
+    )
     doctor.add_argument("--call", metavar="NUMBER", help="make a test call to this number; answer it and speak")
     doctor.add_argument("--from", metavar="NUMBER", dest="from_", help="the caller ID: a number of the project")
     doctor.add_argument(

@@ -12,6 +12,7 @@ from .._version import __version__
 from ..client.client import RelayClient, config_of
 from ..config import Config
 from ..errors import InvalidParameter
+from ..hosts.names import is_loopback
 from ..text.wording import counted
 from . import checkup
 from .checkup import Finding
@@ -37,6 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
     :raises Mistake: an argument is invalid.
     :raises Unsuccessful: the client cannot be loaded.
     """
+    if arguments.audio and not arguments.target:
+        raise Mistake("--audio", "name the program too: relay-sync doctor app:client --audio")
     return diagnose(lambda: load_client(arguments.target) if arguments.target else RelayClient(), arguments)
 
 
@@ -61,6 +64,10 @@ def diagnose(
         raise Mistake("--call", "pass --call and --from together: the number to call, and the caller ID")
     if not 0 <= arguments.port < 65536:
         raise Mistake.invalid("--port", arguments.port, "a number from 0 to 65535")
+    if not 0 <= arguments.silence < math.inf:
+        raise Mistake.invalid("--silence", f"{arguments.silence:g}", "a number of seconds")
+    if arguments.silence and not arguments.audio:
+        raise Mistake("--silence", "pass it together with --audio")
     try:
         with interruptible():
             return _diagnosed(make, origins, arguments)
@@ -118,6 +125,10 @@ def examine(
             _show(finding)
             if finding.verdict == "bad":
                 bad.append(finding.what)
+        for finding in _audio_findings(client, arguments) if arguments.audio else ():
+            _show(finding)
+            if finding.verdict == "bad":
+                bad.append(finding.what)
     finally:
         client.disconnect(hangup_calls=True)  # The test call is only live at this point if it was interrupted.
     print()
@@ -153,6 +164,17 @@ def _findings(client: RelayClient, arguments: argparse.Namespace, receiver: Audi
             worst = "bad" if finding.verdict == "bad" else worst
         if worst:
             return
+
+
+def _audio_findings(client: RelayClient, arguments: argparse.Namespace) -> Iterator[Finding]:
+    """Check the receivers, which do not depend on the session: they are checked even if an earlier check failed."""
+    try:
+        from .audio_checkup import audio
+    except ImportError as missing:
+        return iter([Finding("bad", "audio", str(missing))])
+    config = config_of(client)
+    remote = not is_loopback(config.address.host)
+    return audio(remote=remote, ca_file=config.ca_file, timeout=arguments.timeout, silence=arguments.silence)
 
 
 def _test_stream(client: RelayClient, arguments: argparse.Namespace, receiver: AudioServer) -> Iterator[Finding]:

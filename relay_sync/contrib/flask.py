@@ -353,6 +353,8 @@ def _run(context: click.Context, processes: int, drain: float, log_level: str) -
 
 @_commands.command("doctor")
 @click.option("--timeout", type=float, default=10.0, show_default=True, help="Seconds for each step.")
+@click.option("--audio", is_flag=True, help="Check the way from outside to the AudioServer of the program.")
+@click.option("--silence", type=float, default=0.0, help="With --audio: seconds to leave the connection silent.")
 @click.option("--call", metavar="NUMBER", help="Make a test call to this number; the callee must answer.")
 @click.option("--from", "from_", metavar="NUMBER", help="The project's number to call from.")
 @click.option("--port", type=int, default=0, help="Port that receives the audio of the test call.")

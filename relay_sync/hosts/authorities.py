@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-__all__ = ["begin_tls", "trust_variables", "trusting"]
+__all__ = ["begin_tls", "system_only", "trust_variables", "trusting"]
 
 _BUNDLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _OPENSSL: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -49,6 +49,28 @@ def trusting(ca_file: str | None) -> ssl.SSLContext:
     if ca_file:
         _loaded("ca_file", ca_file, context.load_verify_locations)
     return context
+
+
+def system_only() -> ssl.SSLContext | None:
+    """Return a TLS context that trusts the system's authorities, whatever the environment says.
+
+    :return: the context; ``None`` if the system has no authorities.
+    """
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if os.name == "nt":
+        context.load_default_certs()
+        return context
+    paths = ssl.get_default_verify_paths()
+    file = paths.openssl_cafile if os.path.isfile(paths.openssl_cafile) else None
+    folder = paths.openssl_capath if os.path.isdir(paths.openssl_capath) else None
+    try:
+        context.load_verify_locations(file, folder)
+        known = bool(context.cert_store_stats()["x509_ca"]) or (folder is not None and bool(os.listdir(folder)))
+    except (OSError, TypeError):  # TypeError: neither exists
+        known = False
+    return context if known else None
 
 
 def begin_tls(context: ssl.SSLContext, sock: socket.socket, server_hostname: str | None = None) -> ssl.SSLSocket:

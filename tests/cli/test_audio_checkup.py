@@ -1,0 +1,483 @@
+"""``relay-sync doctor --audio``: each mistake on the way to a receiver is named by what it looks like from the outside."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from relay_sync import Observer
+from relay_sync.audio import AudioServer, AudioStream
+from relay_sync.cli import main
+from relay_sync.cli.audio_checkup import audio_servers, way_to
+from relay_sync.cli.checkup import Finding
+from relay_sync.simulator import Simulator
+from tests.support import DATA
+from tests.support.front import Front, Rewrite, certified, edited
+from tests.support.ports import hold_port
+from tests.support.scripted_http import Scripted, answer, drip, hang_up
+from tests.support.tls import tls_context
+
+ROOT_CERTIFICATE = DATA / "tls" / "root.pem"
+
+
+@pytest.fixture
+def own_authority(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests' authority is trusted, and no other setting of the machine that runs the tests counts."""
+    for name in ("SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(ROOT_CERTIFICATE))
+
+
+@contextlib.contextmanager
+def behind(front: Front, *, scheme: str = "ws", **options: Any) -> Iterator[AudioServer]:
+    """A receiver whose public address is that of a front."""
+    with front, AudioServer(public_url=f"{scheme}://localhost:{front.port}/audio", **options) as audio:
+        front.target = audio.port
+        yield audio
+
+
+def found(audio: AudioServer, **options: Any) -> list[Finding]:
+    findings = list(way_to(audio, **{"timeout": 5.0, **options}))
+    assert all(each.verdict != "bad" for each in findings[:-1]), findings  # the rest could only say the same again
+    return findings
+
+
+def last(audio: AudioServer, **options: Any) -> Finding:
+    """The failure."""
+    finding = found(audio, **options)[-1]
+    assert finding.verdict == "bad", finding
+    assert finding.advice, finding
+    return finding
+
+
+def whats(findings: list[Finding]) -> list[tuple[str, str]]:
+    return [(each.verdict, each.what) for each in findings]
+
+
+GOOD = [("ok", f"audio {step}") for step in ("name", "port", "upgrade", "token", "in", "out")]
+
+
+# -- nothing is wrong --------------------------------------------------------------------------------------------------
+
+
+def test_a_proxy_that_makes_no_mistake() -> None:
+    with behind(Front()) as audio:
+        findings = found(audio)
+    assert whats(findings) == [("note", "audio"), *GOOD]  # the note: an address of loopback
+    assert 'public_url="wss://..."' in findings[0].advice
+
+
+@pytest.mark.usefixtures("own_authority")
+def test_the_same_with_tls() -> None:
+    with behind(Front(context=certified("full")), scheme="wss") as audio:
+        findings = found(audio)
+    assert whats(findings) == [("note", "audio"), *GOOD[:2], ("note", "audio TLS"), *GOOD[2:]]
+    tls = findings[3]
+    assert "certificate valid until" in tls.seen
+    assert "trusted because of SSL_CERT_FILE" in tls.seen
+    assert tls.advice == "the platform trusts public certificate authorities only"
+
+
+@pytest.mark.usefixtures("own_authority")
+def test_a_receiver_with_tls_of_its_own() -> None:
+    with AudioServer("localhost", ssl_context=certified("full")) as audio:
+        assert whats(found(audio))[-6:] == [("note", "audio TLS"), *GOOD[2:]][-6:]
+
+
+def test_what_was_not_started_is_closed_afterwards() -> None:
+    audio = AudioServer()
+    assert whats(found(audio)) == [("note", "audio"), *GOOD]
+    assert repr(audio) == "<AudioServer closed>"
+
+
+def test_the_program_does_not_see_the_test(tmp_path: Path) -> None:
+    """No file, no handler, no observer: the next process may run as somebody else, and may not read such a folder."""
+    seen: list[object] = []
+
+    class Watching(Observer):
+        def stream_started(self, stream: AudioStream) -> None:
+            seen.append(stream)
+
+    with AudioServer(on_stream=seen.append, record_to=tmp_path / "calls" / "{call_id}.wav") as audio:
+        audio.observe(Watching())
+        assert whats(found(audio)) == [("note", "audio"), *GOOD]
+    assert not seen
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_rates_and_ways_of_the_program_do_not_matter() -> None:
+    pytest.importorskip("numpy", reason="needs the dsp extra")
+    with AudioServer(token="a-token-of-the-program", sample_rate=16000, reorder_seconds=0.1, spool=False) as audio:
+        assert whats(found(audio)) == [("note", "audio"), *GOOD]
+
+
+def test_an_address_that_a_real_platform_cannot_reach_is_a_problem() -> None:
+    with AudioServer() as audio:
+        finding = last(audio, remote=True)
+    assert finding.what == "audio"
+    assert "only this machine can reach this address" in finding.seen
+    assert finding.advice.startswith('pass public_url="wss://..."')
+
+
+# -- the name, the port, TLS -------------------------------------------------------------------------------------------
+
+
+def test_a_name_that_does_not_exist() -> None:
+    finding = last(AudioServer(public_url="wss://no-such-name.invalid/audio"))
+    assert finding.what == "audio name"
+    assert finding.seen.startswith("no-such-name.invalid: ")
+    assert "A or AAAA record" in finding.advice
+
+
+def test_nothing_listens(closed_port: int) -> None:
+    finding = last(AudioServer(public_url=f"ws://127.0.0.1:{closed_port}/audio"))
+    assert (finding.what, finding.seen) == (
+        "audio port",
+        f"127.0.0.1:{closed_port} refuses connections: nothing listens there",
+    )
+
+
+@pytest.mark.usefixtures("own_authority")
+@pytest.mark.parametrize(
+    ("certificate", "seen", "advice"),
+    [
+        ("expired", "the certificate of 'localhost' expired on Jan  1 00:00:00 2021 GMT", "reload the proxy"),
+        ("other", "the certificate is for audio.example.com, not for localhost", "server_name"),
+        ("alone", "only its own certificate, issued by 'Intermediate of the tests'", "fullchain.pem"),
+        ("", "the certificate is self-signed", "Let's Encrypt"),
+    ],
+)
+def test_certificates(certificate: str, seen: str, advice: str) -> None:
+    context = certified(certificate) if certificate else tls_context()
+    with behind(Front(context=context), scheme="wss") as audio:
+        finding = last(audio)
+    assert finding.what == "audio TLS"
+    assert seen in finding.seen
+    assert advice in finding.advice
+
+
+def test_an_authority_that_nobody_knows() -> None:
+    with behind(Front(context=certified("full")), scheme="wss") as audio:
+        finding = last(audio)
+    assert finding.what == "audio TLS"
+    assert finding.seen == "the certificate comes from 'Root of the tests', an authority that is not trusted"
+
+
+def test_the_clients_own_authority_is_known_but_not_public() -> None:
+    with behind(Front(context=certified("full")), scheme="wss") as audio:
+        findings = found(audio, ca_file=str(ROOT_CERTIFICATE))
+    assert "ca_file" in findings[3].seen
+    assert findings[3].verdict == "note"
+    assert findings[-1].what == "audio out"
+
+
+def test_http_where_tls_is_expected() -> None:
+    with behind(Front(None), scheme="wss") as audio:  # the receiver itself answers the handshake
+        finding = last(audio)
+    assert finding.what == "audio TLS"
+    assert "answers without TLS (plain HTTP)" in finding.seen
+    assert "listen 443 ssl;" in finding.advice
+
+
+def test_tls_where_http_is_expected() -> None:
+    with behind(Front(context=certified("full"))) as audio:
+        finding = last(audio)
+    assert finding.what == "audio upgrade"
+    assert "wss://" in finding.advice or "HTTP proxy" in finding.advice
+
+
+@contextlib.contextmanager
+def listener(act: Callable[[socket.socket], None], scheme: str = "wss") -> Iterator[AudioServer]:
+    """A receiver in front of which something does so with each connection, from the first byte on."""
+    with Scripted(act) as server:
+        yield AudioServer(public_url=server.host.replace("ws:", f"{scheme}:") + "/audio")
+
+
+def test_somebody_hangs_up_during_tls() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        from tests.support.background import Background
+
+        def serve() -> None:
+            peer, _ = server.accept()
+            with peer:
+                peer.recv(100)
+
+        serving = Background(serve)
+        finding = last(AudioServer(public_url=f"wss://127.0.0.1:{server.getsockname()[1]}/audio"))
+        serving.result()
+    assert finding.what == "audio TLS"
+    assert "closed the connection during the TLS handshake" in finding.seen
+
+
+def test_nobody_answers_tls_or_http() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place = f"127.0.0.1:{silent.getsockname()[1]}"
+        finding = last(AudioServer(public_url=f"wss://{place}/audio"), timeout=0.2)
+        assert "does not answer the TLS handshake" in finding.seen
+        finding = last(AudioServer(public_url=f"ws://{place}/audio"), timeout=0.2)
+        assert finding.seen == "no response to the upgrade within 0.2 s"
+
+
+@pytest.mark.parametrize("act", [hang_up, drip(b"HTTP/1.1 "), lambda peer: peer.sendall(b"SSH-2.0-x\r\n\r\n")])
+def test_what_is_no_http(act: Callable[[socket.socket], None]) -> None:
+    with listener(act, "ws") as audio:
+        finding = last(audio, timeout=0.5)
+    assert finding.what == "audio upgrade"
+
+
+# -- what proxies do to a request --------------------------------------------------------------------------------------
+
+
+def path(new: bytes) -> Rewrite:
+    return lambda request: request.replace(b"GET /audio ", b"GET %b " % new, 1)
+
+
+@pytest.mark.parametrize(
+    ("rewrite", "seen", "advice"),
+    [
+        (edited("Upgrade"), "without the header Upgrade: websocket", "proxy_set_header Upgrade $http_upgrade;"),
+        (edited("Upgrade", Connection="close"), "without the header Upgrade: websocket", "proxy_http_version 1.1;"),
+        (edited(Connection="close"), "without the header Connection: Upgrade", 'Connection "upgrade";'),
+        (lambda request: request.replace(b"HTTP/1.1", b"HTTP/1.0", 1), "as HTTP/1.0", "proxy_http_version 1.1;"),
+        (edited("Sec-WebSocket-Key"), "without the Sec-WebSocket headers", "Sec-WebSocket"),
+        (path(b"/"), "with another path than /audio", "proxy_pass without a path"),
+        (path(b"/audio/"), "with another path than /audio", "proxy_pass without a path"),
+        (edited("Authorization"), "without the Authorization header", "Authorization"),
+        (edited(Authorization="Basic dXNlcjpwYXNz"), "without the Authorization header", "Authorization"),
+        (edited(Authorization="Bearer of-somebody-else"), "with another token", "Authorization"),
+        (lambda request: b"PROXY TCP4 1.2.3.4 1.2.3.4 1 2\r\n" + request, "PROXY protocol", "proxy_protocol"),
+    ],
+)
+def test_what_arrived_shows_what_the_proxy_did(rewrite: Rewrite, seen: str, advice: str) -> None:
+    with behind(Front(rewrite), token="a-token-of-the-program") as audio:
+        finding = last(audio)
+    assert finding.what == "audio upgrade"
+    assert seen in finding.seen
+    assert advice in finding.advice
+
+
+def test_a_receiver_that_needs_no_token_is_reached_without_one() -> None:
+    """It takes the connection, which is not the one that was expected."""
+    with behind(Front(edited("Authorization")), on_stream=lambda stream: None) as audio:
+        finding = last(audio, timeout=0.5)
+    assert finding.what == "audio token"
+    assert finding.seen == "the request arrived in this program without the Authorization header"
+
+
+def test_a_proxy_that_speaks_tls_to_a_plain_port() -> None:
+    onward = ssl.create_default_context()
+    onward.check_hostname, onward.verify_mode = False, ssl.CERT_NONE
+    with behind(Front(onward=onward)) as audio:
+        assert last(audio).what == "audio upgrade"
+
+
+@pytest.mark.parametrize(
+    ("act", "seen", "advice"),
+    [
+        (answer(200), "HTTP 200: a web server answered, not the program", "location for /audio"),
+        (answer(301, Location="/audio/"), "redirected to /audio/;", "without a slash at the end"),
+        (
+            answer(308, Location="https://127.0.0.1/audio?x=secret"),
+            "to https://127.0.0.1/audio;",
+            "port for plain HTTP",
+        ),
+        (
+            answer(302, Location="https://u:secret@sso.example.com/in"),
+            "to https://sso.example.com/in;",
+            "exclude this path",
+        ),
+        (answer(302, Location="https://[/"), "redirected to nowhere", "exclude this path"),
+        (answer(400, b"The plain HTTP request was sent to HTTPS port"), "this port expects TLS", "wss://"),
+        (answer(400), "another server refused the upgrade", "forwards the upgrade"),
+        (answer(401, WWW_Authenticate='Basic realm="x"'), "asks for a user and a password", "auth_basic off;"),
+        (answer(401, WWW_Authenticate="Bearer"), "another process with an AudioServer answered", "proxy_pass"),
+        (answer(403), "HTTP 403: the request did not arrive in this program", "deny"),
+        (answer(404), "no route for /audio", "add a location for /audio with proxy_pass to 127.0.0.1:"),
+        (answer(426), "another server refused the upgrade", "forwards the upgrade"),
+        (answer(429), "HTTP 429: the request did not arrive", "log of the proxy"),
+        (answer(500), "HTTP 500: the request did not arrive", "log of the proxy"),
+        (answer(502), "HTTP 502: the proxy could not connect", "127.0.0.1 is the container itself"),
+        (answer(503), "HTTP 503: the proxy has no server", "limit_conn"),
+        (answer(504), "HTTP 504: the proxy got no answer", "firewall"),
+        (answer(521), "HTTP 521: the proxy could not connect", "have the proxy connect to 127.0.0.1:"),
+        (answer(101, Upgrade="websocket", Connection="Upgrade"), "Sec-WebSocket-Accept", "HTTP proxy"),
+    ],
+)
+def test_answers_of_others(act: Callable[[socket.socket], None], seen: str, advice: str) -> None:
+    with listener(act, "ws") as audio:
+        finding = last(audio, timeout=2)
+    assert finding.what == "audio upgrade"
+    assert seen in finding.seen
+    assert advice in finding.advice
+    assert "secret" not in finding.seen + finding.advice
+
+
+def test_another_websocket_server_answers() -> None:
+    with AudioServer(on_stream=lambda stream: None) as other:
+        front = Front(edited("Authorization"))
+        with front, AudioServer(public_url=f"ws://127.0.0.1:{front.port}/audio") as audio:
+            front.target = other.port
+            finding = last(audio, timeout=0.5)
+    assert finding.what == "audio token"
+    assert finding.seen == "another WebSocket server answered, not this program"
+
+
+# -- frames ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("passes", "what"), [((False, True), "audio in"), ((True, False), "audio out")])
+def test_a_proxy_that_passes_the_upgrade_and_no_frames(passes: tuple[bool, bool], what: str) -> None:
+    with behind(Front(passes=passes)) as audio:
+        finding = last(audio, timeout=0.3)
+    assert finding.what == what
+    assert "frame" in finding.seen
+
+
+def test_a_proxy_that_ends_a_connection_in_silence() -> None:
+    with behind(Front(closes_after=0.3)) as audio:
+        finding = last(audio, silence=5)
+    assert finding.what == "audio silence"
+    assert "the connection was closed after 0 s without a frame" in finding.seen
+    assert "proxy_read_timeout 1h;" in finding.advice
+
+
+def test_a_connection_that_outlasts_silence() -> None:
+    with behind(Front()) as audio:
+        finding = found(audio, silence=0.2)[-1]
+    assert (finding.verdict, finding.what) == ("ok", "audio silence")
+
+
+# -- the running program -----------------------------------------------------------------------------------------------
+
+
+def test_the_port_is_taken_by_the_running_program() -> None:
+    """What answers is checked as far as a stranger can."""
+    with AudioServer(token="of-the-running-program") as running:
+        port = running.port
+        findings = found(AudioServer(port=port, public_url=running.url))
+    assert whats(findings) == [("note", "audio"), ("note", "audio"), *GOOD[:3]]
+    assert f"127.0.0.1:{port} is already in use" in findings[0].seen
+    assert "to check everything, stop the program" in findings[0].advice
+    assert "refused an unknown token, as it should" in findings[-1].seen
+
+
+def test_the_port_is_taken_by_something_else() -> None:
+    with Scripted(answer(200)) as other:
+        port = int(other.host.rpartition(":")[2])
+        finding = last(AudioServer(port=port, public_url=f"{other.host}/audio"))
+    assert "a web server answered" in finding.seen
+
+
+def test_an_address_of_another_machine() -> None:
+    with hold_port() as sock:
+        finding = found(AudioServer("192.0.2.1", sock.getsockname()[1]), timeout=0.2)[0]
+    assert finding.verdict == "note"
+    assert "is not an address of this machine" in finding.seen
+
+
+# -- the command -------------------------------------------------------------------------------------------------------
+
+Doctor = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def doctor(
+    account: Simulator,
+    collected: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> Doctor:
+    """The command, with a program of the test's."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(name: str, lines: str, *arguments: str) -> tuple[int, str]:
+        imports = "from relay_sync import RelayClient\nfrom relay_sync.audio import AudioServer\n"
+        (tmp_path / f"{name}.py").write_text(f"{imports}{lines}\nclient = RelayClient()\n", encoding="utf-8")
+        before = audio_servers()
+        assert not before, before
+        code = main(["doctor", f"{name}:client", "--audio", *arguments])
+        told = capsys.readouterr()
+        return code, told.out + told.err
+
+    return run
+
+
+def test_the_command(doctor: Doctor) -> None:
+    code, told = doctor("doctored_audio", "audio = AudioServer()")
+    assert code == 0, told
+    assert "ok    contexts" in told or "note  contexts" in told
+    assert told.index("contexts:") < told.index("audio name: 127.0.0.1")
+    assert "ok    audio out: a frame came back after" in told
+    assert told.endswith("No problems found.\n")
+
+
+def test_several_receivers(doctor: Doctor, closed_port: int) -> None:
+    lines = (
+        f"one = AudioServer()\ntwo = AudioServer(public_url='ws://127.0.0.1:{closed_port}/x')\nthree = AudioServer()"
+    )
+    code, told = doctor("doctored_three", lines)
+    assert code == 1, told
+    assert "ok    audio 1 out: " in told
+    assert "BAD   audio 2 port: " in told
+    assert "ok    audio 3 out: " in told
+    assert "problems found: audio 2 port" in told
+
+
+def test_no_receiver(doctor: Doctor) -> None:
+    code, told = doctor("doctored_none", "")
+    assert code == 1
+    assert "BAD   audio: the program creates no AudioServer when it is imported" in told
+    assert "-> create it at module level" in told
+
+
+def test_receivers_are_checked_without_a_session(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGNALWIRE_API_TOKEN", "PTwrong")
+    code, told = doctor("doctored_wrong", "audio = AudioServer()")
+    assert code == 1
+    assert "BAD   credentials" in told
+    assert "ok    audio out" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--audio",), "argument --audio: name the program too"),
+        (("x:client", "--silence", "3"), "argument --silence: pass it together with --audio"),
+        (("x:client", "--audio", "--silence", "-1"), "argument --silence: invalid value -1"),
+        (("x:client", "--audio", "--silence", "nan"), "argument --silence: invalid value nan"),
+    ],
+)
+def test_arguments(arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_an_unusable_proxy_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://user:secret@127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    finding = found(AudioServer(public_url="wss://no-such-name.invalid/audio"))[-1]
+    assert finding.verdict == "bad"
+    assert "HTTPS_PROXY" in finding.seen
+    assert "secret" not in str(finding)
+
+
+def test_through_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the client connects; the proxy resolves the name."""
+    for name in [each for each in os.environ if each.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    with Scripted(answer(503)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.host.replace("ws://", "http://user:secret@"))
+        findings = found(AudioServer(public_url="wss://no-such-name.invalid/audio"))
+        assert proxy.requests.get().startswith(b"CONNECT no-such-name.invalid:443 HTTP/1.1")
+    assert findings[-1].what == "audio port"
+    assert "refused the connection to no-such-name.invalid:443 (HTTP 503" in findings[-1].seen
+    assert "secret" not in str(findings)
