@@ -1,29 +1,32 @@
 """The ``relay-sync`` command.
 
-================  ==================================================================================================
-``__init__``      entry points, which install signal handlers before they import other modules
-``early``         signal handling during startup and shutdown
-``ending``        signal handling while a command runs
-``command``       selects and runs a command, and determines the exit code
-``arguments``     command-line options and their help
-``mistakes``      exceptions that are reported as a single line
-``streams``       handling of standard streams that are missing, closed or not writable
-``demo``          ``relay-sync demo``: makes a simulated call and verifies its audio
-``conversation``  runs the simulator, the client and the receiver for the demo
-``check``         compares the saved audio with the sent audio
-``timeline``      logs the demo's steps, with time and thread
-``progress``      progress bar, with or without rich
-``run``           ``relay-sync run``: runs a client in one or more processes
-``supervisor``    starts, monitors and stops the processes
-``reports``       status reports from a process to its supervisor
-``target``        loads a client from ``module:client``
-``doctor``        ``relay-sync doctor``: shows and tests the configuration
-``checkup``       the individual checks
-``teststream``    the check that makes a test call
-``listen``        ``relay-sync listen``: receives streams and shows their levels
-``meters``        level meters, with or without rich
-``simulate``      ``relay-sync simulate``: runs the simulator as a server
-================  ==================================================================================================
+==================  ==================================================================================================
+``__init__``        entry points, which install signal handlers before they import other modules
+``early``           signal handling during startup and shutdown
+``ending``          signal handling while a command runs
+``command``         selects and runs a command, and determines the exit code
+``arguments``       command-line options and their help
+``mistakes``        exceptions that are reported as a single line
+``streams``         handling of standard streams that are missing, closed or not writable
+``demo``            ``relay-sync demo``: makes a simulated call and verifies its audio
+``conversation``    runs the simulator, the client and the receiver for the demo
+``check``           compares the saved audio with the sent audio
+``timeline``        logs the demo's steps, with time and thread
+``progress``        progress bar, with or without rich
+``run``             ``relay-sync run``: runs a client in one or more processes
+``supervisor``      starts, monitors and stops the processes
+``reports``         status reports from a process to its supervisor
+``target``          loads a client from ``module:client``
+``doctor``          ``relay-sync doctor``: shows and tests the configuration
+``checkup``         the individual checks
+``teststream``      the check that makes a test call
+``audio_checkup``   the checks of ``doctor --audio``: the way to the program's own receivers
+``way_in``          the connection that these checks make, one step at a time
+``proxy_mistakes``  usual mistakes in certificates and proxies, and what to change
+``listen``          ``relay-sync listen``: receives streams and shows their levels
+``meters``          level meters, with or without rich
+``simulate``        ``relay-sync simulate``: runs the simulator as a server
+==================  ==================================================================================================
 
 Exit codes:
 

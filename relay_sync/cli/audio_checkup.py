@@ -160,8 +160,8 @@ class _Checkup:
             self._server.start()
         except OSError as error:
             advice = (
-                "if the running program uses it, the checks below reach that program, and end before its token; to check"
-                " everything, stop the program, or give AudioServer a range of ports"
+                "if the running program has it, the checks below end at that program, which does not know the token; to check"
+                " everything, stop the program, or give AudioServer a range with a port to spare"
             )
             yield self._note("", str(error), advice)
             return False
@@ -172,7 +172,9 @@ class _Checkup:
 
     def _url(self) -> Iterator[Finding]:
         url = self._address.url
-        listens = "" if self._address.port is None else f", this process listens on {self._place.listens}"
+        place = self._place
+        listens = "" if self._address.port is None else f", this process listens on {place.listens}"
+        listens += f", one of the ports {place.ports}" if listens and place.ports else ""
         way = WayIn(url, self._timeout)
         if not is_loopback(way.host):
             yield self._ok("", f"{url}{listens}")
@@ -293,7 +295,7 @@ class _Checkup:
             yield self._bad("upgrade", "this port expects TLS", "begin public_url with wss://")
             raise _Stopped from error
         except NoUpgrade as error:
-            advice = "check that an HTTP proxy or this program listens on that port"
+            advice = f"check that an HTTP proxy or this program listens on that port{_or_tls(way)}"
             yield self._bad("upgrade", f"the server {error}", advice)
             raise _Stopped from error
         except TimeoutError as error:
@@ -303,7 +305,9 @@ class _Checkup:
             raise _Stopped from error
         except OSError as error:
             yield self._bad(
-                "upgrade", f"the connection failed: {error.strerror or error}", "check the log of the proxy"
+                "upgrade",
+                f"the connection failed: {error.strerror or error}",
+                f"check the log of the proxy{_or_tls(way)}",
             )
             raise _Stopped from error
 
@@ -446,6 +450,11 @@ def _media_messages(batch: int) -> list[str]:
         )
         for number in range(batch * FRAMES, (batch + 1) * FRAMES)
     ]
+
+
+def _or_tls(way: WayIn) -> str:
+    """Return advice for a plain port that does not answer in HTTP."""
+    return "" if way.secure else "; if this port expects TLS, begin public_url with wss://"
 
 
 def _ms(started: float) -> str:

@@ -6,7 +6,7 @@ import ssl
 import time
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from ..connection.transport import NO_TLS, common_name, presented_chain
 from ..hosts.names import bare
@@ -30,7 +30,7 @@ _UPGRADE: Final = (
 
 
 class Misrouted(NamedTuple):
-    """A mistake as it is seen from the outside.
+    """A mistake, described from the outside.
 
     :ivar seen: description of what was seen.
     :ivar advice: what to change, or ``""``.
@@ -153,7 +153,7 @@ def _names(certificate: Mapping[str, Any]) -> list[str]:
 def of_answer(answer: Answer, inside: Collection[str], place: Place, url: str) -> Misrouted:
     """Describe why an upgrade was refused.
 
-    What the receiver in this process refused meanwhile shows what arrived. If it refused nothing, the request did not arrive.
+    What the receiver in this process has refused since then shows what arrived. If it has refused nothing, nothing arrived.
 
     :param answer: the response.
     :param inside: kinds of peers that the receiver in this process refused since the request was sent.
@@ -209,12 +209,12 @@ _ARRIVED: Final[Mapping[str, tuple[frozenset[int], str, str]]] = {
     "malformed": (
         frozenset({401}),
         "the request arrived in this program with a changed Authorization header",
-        "have the proxy forward the Authorization header as it is",
+        "have the proxy forward the Authorization header unchanged",
     ),
     "token": (
         frozenset({401, 403}),
-        "the request arrived in this program with another token than the one that was sent",
-        "the proxy replaces the Authorization header: have it forward the header as it is",
+        "the request arrived in this program with another token than this command sent",
+        "the proxy replaces the Authorization header: have it forward the header unchanged",
     ),
     "page": (
         frozenset({403}),
@@ -295,7 +295,7 @@ def _elsewhere(answer: Answer, place: Place, url: str) -> Misrouted:
     if status in (400, 405, 426):
         return Misrouted(
             f"HTTP {status}: the request did not arrive in this program; another server refused the upgrade",
-            f"check that proxy_pass leads to {place.listens}, and that each proxy on the way forwards the upgrade ({_UPGRADE})",
+            f"check that proxy_pass leads to {place.listens}, and have each proxy on the way forward the upgrade ({_UPGRADE})",
         )
     return Misrouted(
         f"HTTP {status}: the request did not arrive in this program",
@@ -320,7 +320,8 @@ def _redirected(answer: Answer, url: str) -> Misrouted:
         host = bare(target.hostname or asked.hostname or "")
     except ValueError:
         target, host = urlsplit(""), ""
-    shown = printable(target._replace(netloc=target.netloc.rpartition("@")[2]).geturl()) or "nowhere"
+    place = target.netloc.rpartition("@")[2]  # without a password
+    shown = printable(urlunsplit((target.scheme, place, target.path, "", ""))) or "nowhere"
     seen = f"HTTP {answer.status}: redirected to {shown}; the platform does not follow redirects"
     same_host = host == bare(asked.hostname or "")
     if same_host and target.path == f"{asked.path}/":
@@ -330,5 +331,5 @@ def _redirected(answer: Answer, url: str) -> Misrouted:
     if same_host and target.path == asked.path and target.scheme in ("https", "wss"):
         return Misrouted(seen, "this is the port for plain HTTP: use wss:// and the port for TLS in public_url")
     return Misrouted(
-        seen, "put the address that answers by itself into public_url, or exclude this path from the redirect"
+        seen, "put an address that does not redirect into public_url, or exclude this path from the redirect"
     )

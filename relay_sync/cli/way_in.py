@@ -112,7 +112,7 @@ class WayIn:
             tunnel(self._sock, f"{bracketed(self.host)}:{self.port}", self.proxy, deadline)
 
     def silent_among(self, addresses: list[AddressInfo]) -> list[tuple[str, str]]:
-        """Try each address by itself.
+        """Try each address separately.
 
         :return: the addresses that do not accept connections, and why. Addresses to which this machine has no route are left out.
         """

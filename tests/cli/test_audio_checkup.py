@@ -88,7 +88,7 @@ def test_the_same_with_tls() -> None:
 @pytest.mark.usefixtures("own_authority")
 def test_a_receiver_with_tls_of_its_own() -> None:
     with AudioServer("localhost", ssl_context=certified("full")) as audio:
-        assert whats(found(audio))[-6:] == [("note", "audio TLS"), *GOOD[2:]][-6:]
+        assert whats(found(audio)) == [("note", "audio"), *GOOD[:2], ("note", "audio TLS"), *GOOD[2:]]
 
 
 def test_what_was_not_started_is_closed_afterwards() -> None:
@@ -98,7 +98,7 @@ def test_what_was_not_started_is_closed_afterwards() -> None:
 
 
 def test_the_program_does_not_see_the_test(tmp_path: Path) -> None:
-    """No file, no handler, no observer: the next process may run as somebody else, and may not read such a folder."""
+    """No file, no handler, no observer: the program may run as another user, which could not write to such a folder."""
     seen: list[object] = []
 
     class Watching(Observer):
@@ -190,7 +190,10 @@ def test_tls_where_http_is_expected() -> None:
     with behind(Front(context=certified("full"))) as audio:
         finding = last(audio)
     assert finding.what == "audio upgrade"
-    assert "wss://" in finding.advice or "HTTP proxy" in finding.advice
+    assert (
+        "if this port expects TLS, begin public_url with wss://" in finding.advice
+        or "this port expects TLS" in finding.seen
+    )
 
 
 @contextlib.contextmanager
@@ -200,7 +203,7 @@ def listener(act: Callable[[socket.socket], None], scheme: str = "wss") -> Itera
         yield AudioServer(public_url=server.host.replace("ws:", f"{scheme}:") + "/audio")
 
 
-def test_somebody_hangs_up_during_tls() -> None:
+def test_the_server_hangs_up_during_tls() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         from tests.support.background import Background
 
@@ -251,7 +254,7 @@ def path(new: bytes) -> Rewrite:
         (path(b"/audio/"), "with another path than /audio", "proxy_pass without a path"),
         (edited("Authorization"), "without the Authorization header", "Authorization"),
         (edited(Authorization="Basic dXNlcjpwYXNz"), "without the Authorization header", "Authorization"),
-        (edited(Authorization="Bearer of-somebody-else"), "with another token", "Authorization"),
+        (edited(Authorization="Bearer of-another-server"), "with another token", "Authorization"),
         (lambda request: b"PROXY TCP4 1.2.3.4 1.2.3.4 1 2\r\n" + request, "PROXY protocol", "proxy_protocol"),
     ],
 )
@@ -264,7 +267,7 @@ def test_what_arrived_shows_what_the_proxy_did(rewrite: Rewrite, seen: str, advi
 
 
 def test_a_receiver_that_needs_no_token_is_reached_without_one() -> None:
-    """It takes the connection, which is not the one that was expected."""
+    """It takes the connection, which is not the expected one."""
     with behind(Front(edited("Authorization")), on_stream=lambda stream: None) as audio:
         finding = last(audio, timeout=0.5)
     assert finding.what == "audio token"
@@ -295,12 +298,12 @@ def test_a_proxy_that_speaks_tls_to_a_plain_port() -> None:
         ),
         (answer(302, Location="https://[/"), "redirected to nowhere", "exclude this path"),
         (answer(400, b"The plain HTTP request was sent to HTTPS port"), "this port expects TLS", "wss://"),
-        (answer(400), "another server refused the upgrade", "forwards the upgrade"),
+        (answer(400), "another server refused the upgrade", "forward the upgrade"),
         (answer(401, WWW_Authenticate='Basic realm="x"'), "asks for a user and a password", "auth_basic off;"),
         (answer(401, WWW_Authenticate="Bearer"), "another process with an AudioServer answered", "proxy_pass"),
         (answer(403), "HTTP 403: the request did not arrive in this program", "deny"),
         (answer(404), "no route for /audio", "add a location for /audio with proxy_pass to 127.0.0.1:"),
-        (answer(426), "another server refused the upgrade", "forwards the upgrade"),
+        (answer(426), "another server refused the upgrade", "forward the upgrade"),
         (answer(429), "HTTP 429: the request did not arrive", "log of the proxy"),
         (answer(500), "HTTP 500: the request did not arrive", "log of the proxy"),
         (answer(502), "HTTP 502: the proxy could not connect", "127.0.0.1 is the container itself"),
@@ -365,6 +368,38 @@ def test_the_port_is_taken_by_the_running_program() -> None:
     assert whats(findings) == [("note", "audio"), ("note", "audio"), *GOOD[:3]]
     assert f"127.0.0.1:{port} is already in use" in findings[0].seen
     assert "to check everything, stop the program" in findings[0].advice
+    assert "refused an unknown token, as it should" in findings[-1].seen
+
+
+def test_a_range_of_ports_leaves_the_running_program_alone() -> None:
+    """Which the proxy must lead to: it is asked as it would be asked for the next process."""
+    with hold_port() as held:
+        first = held.getsockname()[1]
+        ports = range(first, min(first + 50, 65536))
+        with socket.create_server(("127.0.0.1", first), reuse_port=False) as taken:
+            assert taken.getsockname()[1] == first
+            audio = AudioServer(port=ports, public_url="ws://127.0.0.1:{port}/audio")
+            findings = found(audio)
+    assert whats(findings) == [("note", "audio"), *GOOD]
+    assert f"one of the ports {first} to {ports[-1]}" in findings[0].seen
+
+
+def test_a_route_for_one_port_of_a_range_only() -> None:
+    with Scripted(answer(404)) as proxy:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            first = taken.getsockname()[1]
+            ports = range(first, min(first + 50, 65536))
+            finding = last(AudioServer(port=ports, public_url=f"{proxy.host}/{{port}}"))
+    assert f"it must name every port of {first} to {ports[-1]}" in finding.advice
+
+
+def test_a_range_that_the_running_program_has_used_up(free_port: int) -> None:
+    ports = range(free_port, free_port + 1)
+    with AudioServer(port=ports):
+        findings = found(AudioServer(port=ports))
+    assert findings[0].verdict == "note"
+    assert "twice as many ports as processes" in findings[0].seen
+    assert "HTTP 403" in findings[-1].seen
     assert "refused an unknown token, as it should" in findings[-1].seen
 
 

@@ -21,6 +21,7 @@ import pytest
 from django.conf import settings
 
 from relay_sync import Call, InvalidParameter, WaitTimeout
+from relay_sync.audio import AudioServer
 from relay_sync.simulator import Simulator
 from relay_sync.webhooks import Webhooks
 from relay_sync.webhooks.signatures import sign_json
@@ -592,6 +593,25 @@ def test_the_doctor_names_where_values_came_from(
         call_command("relay_doctor")
     assert ended.value.code == 1
     assert "BAD   configuration: " in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("project", "collected")
+def test_the_doctor_finds_the_receivers_of_the_project(
+    sim: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from django.core.management import call_command
+    from django.test import override_settings
+
+    from relay_sync.contrib.django import handlers
+
+    monkeypatch.setattr(handlers.hosted, "_client", None)
+    audio = AudioServer()
+    with override_settings(RELAY_SYNC={**sim.credentials, "runserver": True}):
+        call_command("relay_doctor", "--audio")
+    told = capsys.readouterr().out
+    assert "ok    audio out: " in told
+    assert repr(audio) == "<AudioServer closed>"
+    sim.wait_until_gone()
 
 
 def test_production_wants_signed_callbacks(project: None) -> None:

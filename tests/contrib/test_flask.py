@@ -19,6 +19,7 @@ import pytest
 from flask import Flask, current_app, g, request
 
 from relay_sync import Call, InvalidParameter, RelayClient
+from relay_sync.audio import AudioServer
 from relay_sync.contrib.flask import Relay
 from relay_sync.contrib.hosting import cut_calls
 from relay_sync.simulator import Simulator
@@ -506,6 +507,20 @@ def test_the_doctor_names_where_values_came_from(sim: Simulator, monkeypatch: py
     assert "max_active_calls 1000 default" in lines
     assert "No problems found." in lines
     assert given["token"] not in done.output
+    sim.wait_until_gone()
+
+
+@pytest.mark.usefixtures("collected")
+def test_the_doctor_finds_the_receivers_of_the_application(sim: Simulator) -> None:
+    app = Flask("shop")
+    app.config["RELAY_SYNC"] = sim.credentials
+    Relay(app)
+    audio = AudioServer()
+    done = app.test_cli_runner().invoke(args=["relay", "doctor", "--audio", "--silence", "0.1"])
+    assert done.exit_code == 0, done.output
+    assert "ok    audio out: " in done.output
+    assert "ok    audio silence: " in done.output
+    assert repr(audio) == "<AudioServer closed>"
     sim.wait_until_gone()
 
 

@@ -1,4 +1,4 @@
-"""What stands in front of a receiver: a proxy that passes a request on, or changes it as a wrong configuration does."""
+"""A proxy in front of a receiver that passes requests on, or changes them as a wrong configuration does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.scripted_http import read_request
 
 __all__ = ["Front", "certified", "edited"]
 
-#: Makes of the request that came in the one that goes on.
+#: From the request that came in to the request to send.
 Rewrite = Callable[[bytes], bytes]
 
 
@@ -115,7 +115,7 @@ class Front:
 
 
 def edited(*without: str, **lines: str) -> Rewrite:
-    """Remove header lines that begin so, and replace those that are named."""
+    """Remove header lines that begin so, and replace the named ones."""
     begins = tuple(f"{each}:".encode().lower() for each in (*without, *lines))
 
     def rewrite(request: bytes) -> bytes:
