@@ -76,14 +76,31 @@ _PATCHED_EARLY: Final = _is_patched()
 
 _report_missing_packaging()  # gunicorn imports this module before it loads the worker class.
 
+SHORT_TIMEOUT: Final = (
+    "relay_sync: live calls get %.3g s to end when a worker exits, because gunicorn kills a worker after --timeout %g, which is"
+    " shorter than --graceful-timeout %g"
+)
+
 #: Fraction of the remaining graceful timeout spent waiting for live calls. The rest is for hanging up and disconnecting.
 _SHARE: Final = 0.8
 #: Time at which gunicorn asked this worker to exit. ``graceful_timeout`` is measured from then and includes pending requests.
 _exit_requested_at: float | None = None
 
 
+def _grace(worker: Any) -> float:
+    """Return the maximum time between the request to exit and the exit, in seconds.
+
+    While gunicorn itself keeps running, as after ``max_requests``, it kills an exiting worker after ``timeout``.
+    """
+    timeout = float(worker.cfg.timeout)  # 0 disables it.
+    grace = float(worker.cfg.graceful_timeout)
+    return min(timeout, grace) if timeout else grace
+
+
 def _watch_for_exit(worker: Any) -> None:
-    """Record the time at which gunicorn asks the worker to exit.
+    """Record the time at which gunicorn asks the worker to exit, and tell gunicorn that the worker is alive at that time.
+
+    An exiting worker sends no further signs of life, and a sync worker's last one may be half of ``timeout`` old.
 
     gunicorn's signal handlers clear the worker's ``alive`` attribute. This function replaces the worker's class with a subclass
     that intercepts the assignment.
@@ -96,6 +113,7 @@ def _watch_for_exit(worker: Any) -> None:
         global _exit_requested_at
         if name == "alive" and not value and _exit_requested_at is None:
             _exit_requested_at = time.monotonic()
+            self.notify()
         kind.__setattr__(self, name, value)
 
     worker.__class__ = type(kind.__name__, (kind,), {"__setattr__": set_attribute, "__module__": kind.__module__})
@@ -109,6 +127,8 @@ def post_worker_init(worker: Any) -> None:
     _watch_for_exit(worker)
     if worker.cfg.preload_app and _is_patched() and not _PATCHED_EARLY:
         worker.log.error(PATCHED_LATE)
+    if _grace(worker) < worker.cfg.graceful_timeout:
+        worker.log.warning(SHORT_TIMEOUT, _SHARE * _grace(worker), worker.cfg.timeout, worker.cfg.graceful_timeout)
     start_all()
 
 
@@ -116,10 +136,10 @@ def worker_exit(server: Any, worker: Any) -> None:
     """Wait for live calls to end, then stop this worker's clients.
 
     gunicorn calls this hook after the worker has completed its requests. Most of the remaining ``graceful_timeout`` is available
-    to live calls.
+    to live calls, or of ``timeout`` if that is shorter.
 
     :param server: gunicorn arbiter. Not used.
     :param worker: gunicorn worker.
     """
     used = 0.0 if _exit_requested_at is None else time.monotonic() - _exit_requested_at
-    stop_all(_SHARE * max(0.0, float(worker.cfg.graceful_timeout) - used))
+    stop_all(_SHARE * max(0.0, _grace(worker) - used))

@@ -45,8 +45,14 @@ class Worker:
     """What the hooks use of one."""
 
     def __init__(self) -> None:
-        self.cfg = SimpleNamespace(graceful_timeout=GRACE, preload_app=False)
+        self.cfg = SimpleNamespace(graceful_timeout=GRACE, timeout=30, preload_app=False)
         self.alive = True
+        self.signs_of_life = 0
+        self.told: list[str] = []
+        self.log = SimpleNamespace(warning=lambda text, *values: self.told.append(text % values))
+
+    def notify(self) -> None:
+        self.signs_of_life += 1
 
 
 def test_calls_get_their_share_of_what_the_last_request_left(application: Application) -> None:
@@ -70,6 +76,31 @@ def test_where_nothing_is_left_calls_are_hung_up_at_once(application: Applicatio
     time.sleep(0.02)
     gunicorn.worker_exit(None, worker)
     assert application.drains == [0.0]
+
+
+def test_an_exiting_worker_gives_one_more_sign_of_life(application: Application) -> None:
+    worker = Worker()
+    gunicorn.post_worker_init(worker)
+    assert (worker.signs_of_life, worker.told) == (0, [])
+    worker.alive = False
+    worker.alive = False
+    assert worker.signs_of_life == 1
+
+
+@pytest.mark.parametrize(("timeout", "expected"), [(0.25, 0.8 * 0.25), (0, 0.8 * GRACE), (30, 0.8 * GRACE)])
+def test_calls_get_no_more_than_gunicorn_leaves_the_worker(
+    application: Application, timeout: float, expected: float
+) -> None:
+    """It kills an exiting worker after ``--timeout``, which 0 switches off."""
+    worker = Worker()
+    worker.cfg.timeout = timeout
+    gunicorn.post_worker_init(worker)
+    gunicorn.worker_exit(None, worker)
+    assert application.drains == [pytest.approx(expected)]
+    assert [text.partition(":")[2] for text in worker.told] == (
+        [" live calls get 0.2 s to end when a worker exits, because gunicorn kills a worker after --timeout 0.25, which is"
+         " shorter than --graceful-timeout 0.5"] if timeout == 0.25 else []
+    )  # fmt: skip
 
 
 def test_each_worker_has_its_own_time(application: Application) -> None:
