@@ -10,10 +10,12 @@ from relay_sync.audio import AudioServer
 
 client = RelayClient(contexts=[os.environ.get("RELAY_CONTEXT", "default")])
 audio = AudioServer(
-    port=8765,
+    os.environ.get("AUDIO_HOST", "127.0.0.1"),
+    port=range(8765, 8773),  # one port for each process, and as many again for a rolling restart
     public_url=os.environ.get("AUDIO_URL"),
     record_to=os.path.join(os.environ.get("RECORDINGS", "."), "{call_id}.wav"),  # written as the audio arrives
 )
+audio.start()  # takes its port now: without one, the process must not take calls
 
 
 @client.on_call

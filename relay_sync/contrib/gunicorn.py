@@ -98,9 +98,9 @@ def _grace(worker: Any) -> float:
 
 
 def _watch_for_exit(worker: Any) -> None:
-    """Record the time at which gunicorn asks the worker to exit, and tell gunicorn that the worker is alive at that time.
+    """Record the time at which gunicorn asks the worker to exit, and send a heartbeat at that time.
 
-    An exiting worker sends no further signs of life, and a sync worker's last one may be half of ``timeout`` old.
+    An exiting worker sends no further heartbeat, and a sync worker's last one may be half of ``timeout`` old.
 
     gunicorn's signal handlers clear the worker's ``alive`` attribute. This function replaces the worker's class with a subclass
     that intercepts the assignment.

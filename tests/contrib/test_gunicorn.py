@@ -47,12 +47,12 @@ class Worker:
     def __init__(self) -> None:
         self.cfg = SimpleNamespace(graceful_timeout=GRACE, timeout=30, preload_app=False)
         self.alive = True
-        self.signs_of_life = 0
+        self.heartbeats = 0
         self.told: list[str] = []
         self.log = SimpleNamespace(warning=lambda text, *values: self.told.append(text % values))
 
     def notify(self) -> None:
-        self.signs_of_life += 1
+        self.heartbeats += 1
 
 
 def test_calls_get_their_share_of_what_the_last_request_left(application: Application) -> None:
@@ -78,13 +78,13 @@ def test_where_nothing_is_left_calls_are_hung_up_at_once(application: Applicatio
     assert application.drains == [0.0]
 
 
-def test_an_exiting_worker_gives_one_more_sign_of_life(application: Application) -> None:
+def test_an_exiting_worker_sends_one_more_heartbeat(application: Application) -> None:
     worker = Worker()
     gunicorn.post_worker_init(worker)
-    assert (worker.signs_of_life, worker.told) == (0, [])
+    assert (worker.heartbeats, worker.told) == (0, [])
     worker.alive = False
     worker.alive = False
-    assert worker.signs_of_life == 1
+    assert worker.heartbeats == 1
 
 
 @pytest.mark.parametrize(("timeout", "expected"), [(0.25, 0.8 * 0.25), (0, 0.8 * GRACE), (30, 0.8 * GRACE)])

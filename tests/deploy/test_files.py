@@ -12,11 +12,14 @@ from typing import Final
 
 import pytest
 
+from relay_sync.audio.server_address import HOSTNAME
 from relay_sync.cli import supervisor
 from tests.support import deploy_files
 from tests.support.deploy_files import FOLDER, REPOSITORY, compose, dockerfile, drain, option, seconds, setting
 from tests.support.programs import need
 
+#: The documented range of ports.
+PORTS: Final = range(8765, 8773)
 #: Seconds to spare between the last kill of the supervisor and the one of systemd or Docker.
 SPARE: Final = 10
 #: systemd's own measure of what a service may do, from 0 to 10: a service without any setting has 9.6.
@@ -169,12 +172,19 @@ def test_compose_leaves_the_drain_its_time_and_shares_the_machine_s_network() ->
 # -- together ----------------------------------------------------------------------------------------------------------
 
 
+def test_the_ports_suffice_for_a_rolling_restart() -> None:
+    """Old and new processes run at the same time. nginx.conf names the same ports: ``test_nginx.py``."""
+    assert deploy_files.port_range() == PORTS
+    processes = int(option(shlex.split(setting("ExecStart")), "--processes"))
+    assert len(deploy_files.port_range()) >= 2 * processes
+
+
 def test_every_setting_of_the_program_is_in_the_example() -> None:
-    named = set(re.findall(r"^([A-Z_]+)=", deploy_files.text("env.example"), re.MULTILINE))
+    named = set(re.findall(r"^#?([A-Z_]+)=", deploy_files.text("env.example"), re.MULTILINE))
     read = set(re.findall(r"os\.environ\.get\(\"(\w+)\"", deploy_files.APP.read_text(encoding="utf-8")))
     credentials = {"SIGNALWIRE_PROJECT_ID", "SIGNALWIRE_API_TOKEN", "SIGNALWIRE_SPACE"}
     # The unit and the Dockerfile say where recordings are.
-    assert named == credentials | read - {"RECORDINGS"}
+    assert named == credentials | read - {"RECORDINGS"} | {HOSTNAME}
 
 
 @pytest.mark.slow
