@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections import Counter
 from typing import Final, Literal, get_args
 
 from .. import errors
@@ -22,6 +21,7 @@ Event = Literal[
     "messages_sent",
     "messages_received",
 ]
+_EVENTS: Final[tuple[Event, ...]] = get_args(Event)
 Source = Literal["command_errors", "callback_errors", "connection_errors"]
 _SOURCES: Final[tuple[Source, ...]] = get_args(Source)
 
@@ -51,8 +51,9 @@ class Counters:
     def after_fork(self) -> None:
         """Start at 0 in a forked child process."""
         self._lock = threading.RLock()
-        self._events: Counter[str] = Counter()
-        self._errors: dict[Source, Counter[str]] = {source: Counter() for source in _SOURCES}
+        # Plain dictionaries that contain every key: Python looks for signals in the methods of a Counter.
+        self._events: dict[Event, int] = dict.fromkeys(_EVENTS, 0)
+        self._errors: dict[Source, dict[str, int]] = {source: dict.fromkeys(ERROR_KINDS, 0) for source in _SOURCES}
         self._buckets = [0] * (len(LATENCY_BOUNDS) + 1)
         self._seconds = 0.0
         self.pending: set[object] = set()
@@ -64,8 +65,9 @@ class Counters:
 
     def failed(self, source: Source, error: BaseException) -> None:
         """Count an error by its kind."""
+        kind = kind_of(error)
         with self._lock:
-            self._errors[source][kind_of(error)] += 1
+            self._errors[source][kind] += 1
 
     def command_done(self, seconds: float, error: BaseException | None = None) -> None:
         """Count a command that was answered or has failed.
@@ -73,8 +75,9 @@ class Counters:
         :param seconds: its duration.
         :param error: exception that its caller gets, or ``None``.
         """
+        bucket = bisect_left(LATENCY_BOUNDS, seconds)
         with self._lock:
-            self._buckets[bisect_left(LATENCY_BOUNDS, seconds)] += 1
+            self._buckets[bucket] += 1
             self._seconds += seconds
             if error is not None:
                 self.failed("command_errors", error)
@@ -90,10 +93,14 @@ class Counters:
                 callbacks_dropped=events["callbacks_dropped"],
                 commands_pending=len(self.pending),
                 latency=LatencyHistogram(tuple(self._buckets), self._seconds),
-                command_errors=dict(errors["command_errors"]),
-                callback_errors=dict(errors["callback_errors"]),
-                connection_errors=dict(errors["connection_errors"]),
+                command_errors=_positive(errors["command_errors"]),
+                callback_errors=_positive(errors["callback_errors"]),
+                connection_errors=_positive(errors["connection_errors"]),
                 reconnects=events["reconnects"],
                 messages_sent=events["messages_sent"],
                 messages_received=events["messages_received"],
             )
+
+
+def _positive(counts: dict[str, int]) -> dict[str, int]:
+    return {kind: number for kind, number in counts.items() if number}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pickle
 import signal
@@ -30,6 +31,7 @@ from relay_sync.simulator import Simulator
 from tests.support import PATIENCE
 from tests.support.background import Background, until
 from tests.support.forks import holds_in_child
+from tests.support.interrupts import ctrl_c, interrupt, where_signals_are_seen
 from tests.support.lines import FROM, TO, Desk, Line
 
 MakeClient = Callable[..., RelayClient]
@@ -271,6 +273,26 @@ def test_messages(sim: Simulator, client: MakeClient) -> None:
     assert (stats.messages_sent, stats.messages_received, stats.commands) == (1, 1, 1)
 
 
+def test_a_hostile_server_adds_no_kinds(on_call: Line) -> None:
+    one, sim = on_call.client, on_call.sim
+    for number in range(30):
+        sim.fail("calling.play", -number * 997, f"kind-{number}", data={f"key-{number}": number})
+        sim.refuse("calling.record", f"{number + 400}", f"kind-{number}")
+        for method in ("calling.play", "calling.record"):
+            with pytest.raises(CommandRefused):
+                one.execute(method, {})
+        sim.send_event(f"calling.call.kind{number}", {"call_id": on_call.call.call_id, "state": f"state-{number}"})
+        sim.send_event("calling.call.receive", {"call_id": None, "call_state": [number]})
+        sim.send_event("calling.call.state", {"call_id": f"foreign-{number}", "call_state": "answered"})
+        sim.send_raw(f"no JSON {number}")
+    until(lambda: not one.stats().callbacks_running)
+    one.execute("signalwire.ping", {})
+    stats = one.stats()
+    assert stats.command_errors == {"CommandRefused": 60}
+    assert (stats.callback_errors, set(stats.connection_errors) <= ERROR_KINDS) == ({}, True)
+    assert (stats.calls_taken, stats.live_calls, stats.commands_pending) == (1, 1, 0)
+
+
 # -- forks, signals, threads -------------------------------------------------------------------------------------------
 
 
@@ -345,6 +367,48 @@ def test_a_handler_reads_the_stats_of_its_client(sim: Simulator, client: MakeCli
     until(lambda: len(found) >= 3)
     assert all(stats.calls_taken <= 1 for stats in found)
     assert max(stats.handlers for stats in found) == 1
+
+
+def test_no_count_is_lost_to_a_signal_handler() -> None:
+    for step in itertools.count(1):
+        counters = Counters()
+        added: list[int] = []
+
+        def work(to: Counters = counters) -> None:
+            to.count("messages_sent")
+            to.command_done(0.1, ValueError())
+
+        def handler(work: Callable[[], None] = work, added: list[int] = added) -> None:
+            added.append(1)
+            work()
+
+        more = interrupt(step, work, where_signals_are_seen, handler)
+        stats, times = counters.summary(), 1 + len(added)
+        assert (stats.messages_sent, stats.commands, stats.command_errors) == (times, times, {"other": times})
+        assert stats.latency.sum == pytest.approx(0.1 * times)
+        if not more:
+            break
+    assert step > 5
+
+
+def test_an_interrupted_command_is_not_pending_forever(on_call: Line) -> None:
+    """Ctrl-C wherever it may arrive, and a signal handler that sends a command of its own and reads the statistics."""
+    one = on_call.client
+
+    def other() -> None:
+        one.execute("signalwire.ping", {})
+        one.stats()
+
+    for handler in (ctrl_c, other):
+        for step in itertools.count(1, 7):
+            before = one.stats().commands
+            more = interrupt(step, lambda: one.execute("signalwire.ping", {}), where_signals_are_seen, handler)
+            stats = one.stats()
+            assert stats.commands_pending == 0
+            assert stats.commands - before <= 2
+            if not more:
+                break
+        assert step > 50
 
 
 @pytest.mark.parametrize("threads", [4])

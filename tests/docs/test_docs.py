@@ -438,11 +438,14 @@ def test_messages_waits_for_the_reply(capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.slow
 def test_observing_shows_what_the_program_prints(tmp_path: Path) -> None:
     write_files("observing", tmp_path)
-    done = subprocess.run(
-        [sys.executable, "calls.py"], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=True
-    )
-    assert [done.stdout] == blocks(page("observing"), "text")
-    assert done.stderr == ""
+    said = []
+    for name in ("calls.py", "counts.py"):
+        done = subprocess.run(
+            [sys.executable, name], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=True
+        )
+        said.append(done.stdout)
+        assert done.stderr == ""
+    assert said == blocks(page("observing"), "text")
 
 
 def test_observing_keeps_what_is_named(account: Simulator) -> None:
