@@ -101,6 +101,11 @@ class Nginx:
         self.process.send_signal(signal.SIGHUP)
         until(lambda: bool(self.workers() - before) and self.errors.count(_ENDING) > ending)
 
+    def refuse_reload(self) -> None:
+        """Read the configuration again, which has a mistake, and return when nginx has reported it."""
+        self.process.send_signal(signal.SIGHUP)
+        until(lambda: "[emerg]" in self.errors)
+
     def connect(self, name: str | None = "localhost", context: ssl.SSLContext | None = None) -> ssl.SSLSocket:
         """A connection with TLS, for requests of any form. ``name`` is the one in the handshake."""
         return (context or trusting()).wrap_socket(
