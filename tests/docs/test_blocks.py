@@ -26,6 +26,7 @@ from tests.support.users_tests import run_pytest
 ELSEWHERE: Final = {
     "README.md": "tests/docs/test_readme.py::test_the_first_program_prints_what_is_shown",
     "docs/celery.md": "tests/docs/test_docs.py::test_celery",
+    "docs/control.md": "tests/docs/test_control.py::test_the_programs_of_the_page",
     "docs/django.md": "tests/docs/test_docs.py::test_django",
     "docs/flask.md": "tests/docs/test_docs.py::test_flask",
     "docs/jupyter.md": "tests/docs/test_docs.py::test_jupyter",
@@ -60,6 +61,7 @@ NOT_RUN: Final = {
     r"celery -A|import tasks": "test_docs.py::test_celery",
     r"python answer\.py$": "test_docs.py starts it with its own settings",
     r"pytest$": "test_docs.py::test_pytest",
+    r"^(cd|export .*) (examples|RELAY_AUDIO_TOKEN)|control_owner:client": "test_control.py types these commands",
     r"relay-sync simulate --show-tokens$|^curl|^\"from\"": "test_docs.py::test_script_without_an_account",
 }
 #: All shell commands, without comments.

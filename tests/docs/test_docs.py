@@ -21,13 +21,13 @@ from typing import Any
 
 import pytest
 
-from relay_sync.audio import read_wav
+from relay_sync.audio import AudioServer, read_wav
 from relay_sync.simulator import Simulator, speech
 from relay_sync.simulator.people.phone import Phone
 from tests.support import ROOT
 from tests.support.background import Background
 from tests.support.hosting import PATIENCE, Started, call_in, environment, launched, started
-from tests.support.lines import FROM, TO
+from tests.support.lines import FROM, TO, Line
 from tests.support.modules import MODULES
 from tests.support.notebooks import notebook_client
 from tests.support.pages import blocks, name_of
@@ -36,7 +36,19 @@ from tests.support.users_tests import run_pytest
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 #: Pages whose programs are run in tests of their own.
-WORLDS = ("script", "messages", "celery", "flask", "django", "jupyter", "pytest", "audio", "logging", "observing")
+WORLDS = (
+    "script",
+    "messages",
+    "celery",
+    "control",
+    "flask",
+    "django",
+    "jupyter",
+    "pytest",
+    "audio",
+    "logging",
+    "observing",
+)
 
 slow = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -230,7 +242,7 @@ def test_script_dials(sim: Simulator, tmp_path: Path) -> None:
 def test_celery(sim: Simulator, tmp_path: Path) -> None:
     """With a broker in memory and a worker in the program itself."""
     pytest.importorskip("celery", reason="needs the extra slow")
-    assert write_files("celery", tmp_path) == ["tasks.py"]
+    assert write_files("celery", tmp_path) == ["tasks.py", "streams.py"]
     sent = re.search(r"python -c \"(.+)\"$", "\n".join(blocks(page("celery"), "sh")), re.MULTILINE)
     assert sent is not None
     number = re.search(r"\+\d+", sent[1])
@@ -254,6 +266,33 @@ def test_celery(sim: Simulator, tmp_path: Path) -> None:
             assert worker.returncode == 0
         finally:
             worker.kill()
+
+
+@pytest.mark.slow
+def test_celery_controls_a_call_of_another_process(on_call: Line, tmp_path: Path) -> None:
+    """The worker has no RELAY connection."""
+    pytest.importorskip("celery", reason="needs the extra slow")
+    write_files("celery", tmp_path)
+    (tmp_path / "program.py").write_text(
+        "import sys\n"
+        "from celery.contrib.testing.worker import start_worker\n"
+        "from streams import app, stop_stream\n"
+        'app.conf.result_backend = "cache+memory://"\n'
+        'with start_worker(app, pool="solo", perform_ping_check=False):\n'
+        "    for _ in range(2):\n"
+        "        print(stop_stream.delay(*sys.argv[1:]).get(timeout=20), flush=True)\n",
+        encoding="utf-8",
+    )
+    variables = environment(on_call.sim, CELERY_BROKER_URL="memory://")
+    with AudioServer() as audio:
+        action = on_call.call.stream(audio.url)
+        words = (sys.executable, "program.py", on_call.call.call_id, action.control_id)
+        done = subprocess.run(
+            words, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+    assert done.stdout.splitlines() == ["stopped", "already ended"], done.stderr
+    assert action.wait(PATIENCE).state == "finished"
+    assert len(on_call.sim.journal.requests("signalwire.connect")) == 1
 
 
 @pytest.mark.slow

@@ -176,6 +176,7 @@ FIGURES: dict[str, list[str]] = {
         f"the platform fails ({', '.join(map(str, sorted(exchange._TROUBLED)))})",
         f"responds with {', '.join(map(str, sorted(download._ABSENT)[:-1]))} or {max(download._ABSENT)}",
     ],
+    "docs/control.md": [f"after {plain(default(RestClient, 'request_timeout'))} s at the latest, retries included"],
     "docs/script.md": [f"`--drain {plain(option('run app:client', 'drain'))}`"],
     "docs/simulate.md": [
         f"other times are divided by {grouped(pace.FAST)}",
@@ -260,6 +261,11 @@ FREE: dict[str, list[str]] = {
         "16 kB/s per track at 8 kHz",
         "`/8765` to port 8765, `/8766` to port 8766,",
         '"3 connections with unknown tokens',
+    ],
+    "docs/control.md": [
+        "relay-sync listen --port 8765",
+        "The caller speaks for eight seconds",
+        "`RestClient(request_timeout=8)`",
     ],
     "docs/dialing.md": ["`ring_timeout=25`"],
     "docs/ending.md": [

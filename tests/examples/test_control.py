@@ -93,6 +93,7 @@ class Application:
     sim: Simulator
     folder: Path
     stack: ExitStack
+    phones: list[Phone] = field(factory=list)
 
     def variables(self, **more: str) -> dict[str, str]:
         home = os.pathsep.join(map(str, (ROOT, EXAMPLES, PROJECT)))
@@ -109,9 +110,18 @@ class Application:
 
     def launch(self, name: str, *command: str, port: int = 0, **more: str) -> Started:
         (self.folder / name).mkdir()
-        return self.stack.enter_context(
+        process = self.stack.enter_context(
             launched(self.folder / name, self.variables(**more), *command, port=port or None)
         )
+        self.stack.callback(self._end, process)
+        return process
+
+    def _end(self, process: Started) -> None:
+        """As a supervisor ends, with its children, once no call is live."""
+        for phone in self.phones:
+            phone.hang_up()
+        if process.process.poll() is None:
+            process.terminate()
 
     def own(self) -> Started:
         """Start two processes that own calls."""
@@ -130,6 +140,7 @@ class Application:
     def call(self) -> Phone:
         """A call that an owner has answered and stored."""
         phone = self.sim.call(to=TO, from_=FROM, says=speech.caller())
+        self.phones.append(phone)
         phone.wait_until("answered", PATIENCE)
         return phone
 

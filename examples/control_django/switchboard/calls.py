@@ -17,11 +17,11 @@ def on_stream(stream: AudioStream) -> None:  # in its own thread; the stream is 
     print(f"saved {stream.recorded_to}, {stream.stats.seconds:.1f} s", flush=True)
 
 
+AUDIO_URL = os.environ.get("AUDIO_URL")
 audio = AudioServer(
-    public_url=os.environ.get("AUDIO_URL"),
-    token=os.environ[
-        "RELAY_AUDIO_TOKEN"
-    ],  # shared, because listen() is not used, which creates a token for each stream
+    port=range(8765, 8773) if AUDIO_URL else 0,  # behind a proxy that routes /8765 to port 8765, and so on
+    public_url=AUDIO_URL,
+    token=os.environ["RELAY_AUDIO_TOKEN"],  # shared with the views, which start the streams
     record_to="{call_id}.wav",
     on_stream=on_stream,
 )
