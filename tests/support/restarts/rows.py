@@ -6,8 +6,8 @@ import os
 import signal
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ from tests.support import deploy_files
 from tests.support.background import Background
 from tests.support.hosting import PATIENCE
 from tests.support.lines import FROM, TO
+from tests.support.ports import hold_range
 from tests.support.restarts import stage as stages
 from tests.support.restarts.stage import Seen, Stage
 
@@ -49,6 +50,7 @@ class Row:
     :ivar play: makes it happen, and returns what became of the next call.
     :ivar seen: what the test compares.
     :ivar processes: the numbers of processes with which the row is played.
+    :ivar ports: how many ports the receivers share; with 0, each takes any.
     :ivar command: the command line after ``python``, given gunicorn's port and the number of processes.
     """
 
@@ -57,26 +59,33 @@ class Row:
     seen: Seen
     command: Callable[[int, int], list[str]]
     processes: tuple[int, ...] = (1,)
+    ports: int = 0
     drain: float = DRAIN
     program: str = stages.PROGRAM
     variables: Mapping[str, str] = field(factory=dict)
 
-    def start(
-        self, folder: Path, port: int, processes: int, *, command: list[str] | None = None
-    ) -> AbstractContextManager[Stage]:
-        """The program with a live call, as a context manager.
+    @contextmanager
+    def start(self, folder: Path, port: int, processes: int, *, command: list[str] | None = None) -> Iterator[Stage]:
+        """The program with a live call.
 
         :param command: instead of the row's own.
         """
-        return stages.stage(
-            folder,
-            self.program,
-            command or self.command(port, processes),
-            drain=self.drain,
-            clients=processes,
-            variables=self.variables,
-            port=port,
-        )
+        with ExitStack() as stack:
+            variables = dict(self.variables)
+            if self.ports:
+                held = stack.enter_context(hold_range(self.ports))
+                variables["TEST_PORTS"] = f"{held.start} {held.stop}"
+            yield stack.enter_context(
+                stages.stage(
+                    folder,
+                    self.program,
+                    command or self.command(port, processes),
+                    drain=self.drain,
+                    clients=processes,
+                    variables=variables,
+                    port=port,
+                )
+            )
 
 
 def run(drain: float, factor: float = 1.0) -> Callable[[int, int], list[str]]:
@@ -221,6 +230,40 @@ def restart_by_systemd(st: Stage, *, hang_up: bool, within: float) -> str:
     with st.start_again():
         st.until_taken_by_another(st.started.process.pid)
     return stages.RESTARTED
+
+
+# -- rolling restarts --------------------------------------------------------------------------------------------------
+
+
+def roll_with_ports_for_both(st: Stage) -> str:
+    """New processes first, then SIGTERM to the old ones."""
+    owner = st.owner(st.phone)
+    with st.start_again():
+        st.sim.wait_for_client(4, timeout=PATIENCE)
+        st.signal(signal.SIGTERM)
+        st.until_draining()
+        st.call_again()
+        st.until_taken_by_another(owner)
+        st.hang_up()
+        assert st.until_exit() == 0
+    return stages.NEW_TAKES
+
+
+def roll_with_too_few_ports(st: Stage) -> str:
+    """The old processes are still there, and should stay."""
+    with st.start_again():
+        st.event()
+        (new,) = st.more
+        assert new.process.wait(PATIENCE) == 1
+    assert (
+        new.output.count("is already in use: each process needs a port of its own, and a rolling restart needs twice")
+        == 1
+    )
+    assert not st.sim.journal.requests("signalwire.unreceive")
+    st.call_again()
+    st.until_taken_by_another(None)
+    st.hang_up()
+    return stages.OLD_TAKES
 
 
 # -- gunicorn ----------------------------------------------------------------------------------------------------------
@@ -414,6 +457,22 @@ ROWS: Final[dict[str, Row]] = {
         play=partial(restart_by_systemd, hang_up=False, within=1.0),
         seen=hung_up(stages.RESTARTED),
         variables={"TEST_HANGS": "yes"},
+    ),
+    "rolling": Row(
+        told="rolling restart, with twice as many ports as processes",
+        command=run(60),
+        processes=(2,),
+        ports=4,
+        play=roll_with_ports_for_both,
+        seen=drained(stages.NEW_TAKES),
+    ),
+    "rolling-few": Row(
+        told="rolling restart, with as many ports as processes: the new processes end with an error",
+        command=run(60),
+        processes=(2,),
+        ports=2,
+        play=roll_with_too_few_ports,
+        seen=drained(stages.OLD_TAKES),
     ),
     "gunicorn-hup": Row(
         told="gunicorn receives HUP, and the call ends within 80 % of `--graceful-timeout`",

@@ -43,7 +43,8 @@ GOES_ON: Final = "continues as long as the call"
 WAITS: Final = "waits for the next start"
 RESTARTED: Final = "waits for the restart, then is taken"
 OTHERS_TAKE: Final = "is taken by another process"
-NEW_TAKES: Final = "is taken by a new worker, at once"
+NEW_TAKES: Final = "is taken by a new process, at once"
+OLD_TAKES: Final = "is taken by an old process"
 REPLACED: Final = "with one worker, waits for its replacement"
 
 CALLS: Final = """
@@ -57,7 +58,10 @@ with open("pids", "a") as file:
 def say(*words):
     print("said", *words, flush=True)
 
-audio = AudioServer(record_to="{call_id}.wav")
+ports = os.environ.get("TEST_PORTS")
+audio = AudioServer(port=range(*map(int, ports.split())) if ports else 0, record_to="{call_id}.wav")
+if ports:
+    audio.start()
 
 def handle(call: Call) -> None:
     call.answer()
@@ -208,6 +212,8 @@ class Stage:
         with launched(folder, {**self.variables, "PYTHONPATH": path}, *self.command) as started:
             self.more.append(started)
             yield
+            if started.process.poll() is not None:
+                return
             started.process.send_signal(signal.SIGTERM)
             self.until(lambda: "for 1 live call" in started.output, "the next call is not waited for")
             started.process.send_signal(signal.SIGTERM)
