@@ -82,7 +82,7 @@ SHORT_TIMEOUT: Final = (
 )
 
 #: Fraction of the remaining graceful timeout spent waiting for live calls. The rest is for hanging up and disconnecting.
-_SHARE: Final = 0.8
+SHARE: Final = 0.8
 #: Time at which gunicorn asked this worker to exit. ``graceful_timeout`` is measured from then and includes pending requests.
 _exit_requested_at: float | None = None
 
@@ -128,7 +128,7 @@ def post_worker_init(worker: Any) -> None:
     if worker.cfg.preload_app and _is_patched() and not _PATCHED_EARLY:
         worker.log.error(PATCHED_LATE)
     if _grace(worker) < worker.cfg.graceful_timeout:
-        worker.log.warning(SHORT_TIMEOUT, _SHARE * _grace(worker), worker.cfg.timeout, worker.cfg.graceful_timeout)
+        worker.log.warning(SHORT_TIMEOUT, SHARE * _grace(worker), worker.cfg.timeout, worker.cfg.graceful_timeout)
     start_all()
 
 
@@ -142,4 +142,4 @@ def worker_exit(server: Any, worker: Any) -> None:
     :param worker: gunicorn worker.
     """
     used = 0.0 if _exit_requested_at is None else time.monotonic() - _exit_requested_at
-    stop_all(_SHARE * max(0.0, _grace(worker) - used))
+    stop_all(SHARE * max(0.0, _grace(worker) - used))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.restarts import table
 from tests.support.restarts.rows import ROWS, end_of_a_worker, gunicorn
 
 PLAYED = [pytest.param(name, count, id=f"{name}-{count}") for name, row in ROWS.items() for count in row.processes]
@@ -20,6 +21,10 @@ def test_a_restart(name: str, processes: int, tmp_path: Path, free_port: int) ->
     row = ROWS[name]
     with row.start(tmp_path, free_port, processes) as one:
         assert one.seen(row.play(one)) == row.seen, one.output
+
+
+def test_the_page_shows_the_table() -> None:
+    assert table.FILE.read_text(encoding="utf-8") == table.page(), "run python -m tests.support.restarts.table"
 
 
 @pytest.mark.slow

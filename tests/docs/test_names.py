@@ -36,7 +36,12 @@ OBJECTS: Final[dict[str, type]] = {
     **{each.__name__: each for each in (Call, RelayClient, AudioServer, RestClient, Simulator, Webhooks)},
 }
 #: Names that have this form, by page: of files, of the platform, and of what is not public.
-OTHERS: Final = {"docs/rest.md": {"call.wav"}, "docs/simulate.md": {"ControlServer"}, "docs/webhooks.md": {"StreamSid"}}
+OTHERS: Final = {
+    "docs/deploy.md": {"TimeoutStopSec"},
+    "docs/rest.md": {"call.wav"},
+    "docs/simulate.md": {"ControlServer"},
+    "docs/webhooks.md": {"StreamSid"},
+}
 _PUBLIC: Final = {name for module in MODULES for name in module.__all__} | set(dir(builtins))
 #: It compares the names of the official SDK, and has a test of its own.
 _COMPARED: Final = "docs/parity.md"

@@ -32,6 +32,7 @@ from relay_sync.client.dial import DIAL_PATIENCE, RING_PATIENCE
 from relay_sync.client.messages import FOLLOWED
 from relay_sync.config import Config
 from relay_sync.constants import MAX_FRAME
+from relay_sync.contrib.gunicorn import SHARE
 from relay_sync.protocol import backoff, command, liveness, session
 from relay_sync.rest import RestClient, download, exchange, sockets
 from relay_sync.rest.client import DOWNLOAD_LIMIT
@@ -42,7 +43,7 @@ from relay_sync.simulator.people.phone import Phone
 from relay_sync.threads import logs, process, rate_limited_log
 from relay_sync.threads.lanes import MOST_WAITING, STALLED_AFTER, Lanes
 from relay_sync.webhooks import Webhooks, body, reader
-from tests.support import ROOT
+from tests.support import ROOT, deploy_files
 from tests.support.pages import FENCED, name_of
 from tests.support.pages import PAGES as DOCS
 from tests.support.setup_cfg import lower_bounds, sections
@@ -224,6 +225,16 @@ FIGURES: dict[str, list[str]] = {
         f"more than {grouped(body.MOST_FIELDS)} fields",
         f"deeper than {body.DEEPEST} levels",
     ],
+    "docs/deploy.md": [
+        f"give them {plain(deploy_files.drain())} s (`--drain {plain(deploy_files.drain())}`)",
+        f"kills processes that hang {plain(supervisor.GRACE)} s later",
+        f"are therefore {plain(deploy_files.seconds(deploy_files.setting('TimeoutStopSec')))} s",
+        f"the drain time plus {plain(supervisor.GRACE)} s",
+        f"`--health 0.0.0.0:{deploy_files.health_port()}`",
+        f"Port {deploy_files.health_port()} is a free choice",
+        f"live calls have {plain(100 * SHARE)} % of `--graceful-timeout`",
+        f"within {plain(100 * SHARE)} % of `--graceful-timeout`",
+    ],
 }
 #: Numbers that are no limit and no default of ours.
 OTHERS = re.compile(
@@ -233,7 +244,7 @@ OTHERS = re.compile(
     | Python\ 3\.\d+(?:,\ 3\.\d+)*(?:\ and\ 3\.\d+)? | float32 | MP3 | L16 | G\.?722 | PCM16 | RFC\ \d+ | urllib3
     | (?<![\d.,])(?<!up\ to\ )(?<!at\ most\ )(?<!than\ )(?<!within\ )(?<!the\ last\ )  # statuses of HTTP, not limits
       (?:20[0-4]|40[0-9]|41[0-9]|42[0-9]|50[0-4])(?![\d.,]*\d)
-    | "1\#" | calls\[0\] | (?:exit|with)\ code\ \d\b
+    | \bkill\ -9 | "1\#" | calls\[0\] | (?:exit|with)\ code\ \d\b
     | ^\d\.\ (?=\S) # of a list
     # arguments that the page chooses, with what follows from them
     | --processes\ \d | --speed\ 8 | relay_time\(100\) | \b100\ times\ sooner | \?count=\d | `times`\ is\ 1
@@ -272,6 +283,14 @@ FREE: dict[str, list[str]] = {
         "`SystemExit(143)`",
         "`run(drain=30)` | have 30 s to end",
         "--drain 30` hangs up the calls that have not ended after 30 s",
+    ],
+    "docs/deploy.md": [
+        "9100, which many examples use,",
+        '`AudioServer("0.0.0.0", port=8765,',
+        "(30 s by default), or of `--timeout`",
+        "such as `relay-0`",
+        "route `/relay-0`",
+        "`--graceful-timeout 150 --timeout 150`",
     ],
     "docs/rest.md": ["wait=30)` retries for up to 30 seconds"],
 }

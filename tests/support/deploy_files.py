@@ -17,10 +17,13 @@ __all__ = [
     "compose",
     "dockerfile",
     "drain",
+    "exec_form",
+    "health_port",
     "option",
     "port_range",
     "seconds",
     "setting",
+    "text",
     "unit",
 ]
 
@@ -59,6 +62,11 @@ def option(command: list[str], name: str) -> str:
 def drain() -> float:
     """Seconds that live calls get, in the unit."""
     return float(option(shlex.split(setting("ExecStart")), "--drain"))
+
+
+def health_port() -> int:
+    """Where the unit serves health."""
+    return int(option(shlex.split(setting("ExecStart")), "--health").rpartition(":")[2])
 
 
 def seconds(span: str) -> float:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
+from relay_sync.contrib.gunicorn import SHARE
 from tests.support import deploy_files
 from tests.support.background import Background
 from tests.support.hosting import PATIENCE
@@ -28,9 +29,6 @@ __all__ = ["FACTOR", "ROWS", "Row"]
 FACTOR: Final = 0.1
 #: Seconds that live calls get in the other tests.
 DRAIN: Final = 4.0
-#: Share of gunicorn's graceful timeout that is for live calls.
-SHARE: Final = 0.8
-
 #: ``relay-sync`` with the supervisor's own time shortened.
 SHORTENED: Final = """
 import sys

@@ -257,7 +257,7 @@ class Stage:
     def _file(self) -> str:
         path = self.folder / f"{self.phone.call_id}.wav"
         missing = 0.02 * self.sent() - read_wav(path).duration
-        if missing < 0.05:
+        if self.phone.state == "ended" and missing < 0.05:
             return COMPLETE
         assert missing < UNWRITTEN, f"{missing:.2f} s are missing"
         return NEARLY_COMPLETE
