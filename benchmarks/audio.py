@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Final
@@ -53,6 +54,18 @@ class Tally:
     @property
     def total(self) -> int:
         return sum(self.frames.values())
+
+
+class Behind:
+    """Looks ten times a second whether a receiver is behind."""
+
+    def __init__(self, is_behind: Callable[[], bool]) -> None:
+        self.ever = False
+        self._is_behind = is_behind
+
+    def watch(self, over: threading.Event) -> None:
+        while not over.wait(0.1):
+            self.ever = self.ever or self._is_behind()
 
 
 class Calls:
@@ -112,16 +125,23 @@ def measure(
     mode: str = "frames",
     settle: float = 1.0,
     calls: Calls | None = None,
+    gate: int | None = None,
 ) -> dict[str, float]:
     """Measure a receiver with so many streams, of which some speak for so long in real time.
 
     Context switches, and calls if ``calls`` is given, are counted in the third quarter, when the streams run steadily.
+
+    :param gate: local port at which the sender waits for a byte before it speaks.
     """
     tally = Tally()
-    url, close = RECEIVERS[receiver](tally.heard, mode)
+    url, close, is_behind = RECEIVERS[receiver](tally.heard, mode)
     before = memory()
     told: dict[str, Any] = {}
-    given = {"url": url, "streams": streams, "speaking": speaking, "seconds": seconds, "settle": settle}
+    given: dict[str, Any] = {
+        "url": url, "streams": streams, "speaking": speaking, "seconds": seconds, "settle": settle,
+    }  # fmt: skip
+    if gate is not None:
+        given["gate"] = gate
     thread = threading.Thread(
         target=lambda: told.update(worker("sender", given, timeout=seconds * 4 + 120)), name="bench-sender", daemon=True
     )
@@ -129,6 +149,9 @@ def measure(
     for _ in range(streams):
         assert tally.begun.acquire(timeout=60)
     there = memory()
+    behind, over = Behind(is_behind), threading.Event()
+    watching = threading.Thread(target=behind.watch, args=(over,), name="bench-behind", daemon=True)
+    watching.start()
     cpu, began = time.process_time(), time.monotonic()
     # In the middle of it: by then buffers have the size they stay at.
     time.sleep(settle + seconds / 2)
@@ -145,6 +168,8 @@ def measure(
         assert tally.done.acquire(timeout=seconds * 4 + 60)
     spent, wall = time.process_time() - cpu, time.monotonic() - began
     late = memory()
+    over.set()
+    watching.join(60)
     thread.join(60)
     close()
     frames = tally.total
@@ -161,6 +186,7 @@ def measure(
         "voluntary": voluntary,
         "forced": forced,
         "lost": float(told["messages"] - frames),
+        "behind": float(behind.ever),
         "sender": told["cpu"],
         "each": (there - before) / streams,
         "grown": (late - middle) / streams,

@@ -10,17 +10,31 @@ import threading
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 __all__ = ["RECEIVERS", "Heard", "hints", "missing"]
 
 #: Called with the stream and the number of the message: 0 and up for frames, -1 when the stream begins, -2 when it ends.
 Heard = Callable[[str, int], None]
-#: Takes the function to call and the mode; returns the server's URL and a function that stops the server.
-Receiver = Callable[[Heard, str], tuple[str, Callable[[], None]]]
 
 
-def ours(heard: Heard, mode: str) -> tuple[str, Callable[[], None]]:
+class Running(NamedTuple):
+    """A server.
+
+    :ivar close: stops it.
+    :ivar behind: whether it reports that it falls behind.
+    """
+
+    url: str
+    close: Callable[[], None]
+    behind: Callable[[], bool] = bool
+
+
+#: Takes the function to call and the mode.
+Receiver = Callable[[Heard, str], Running]
+
+
+def ours(heard: Heard, mode: str) -> Running:
     """``relay_sync.audio``. ``mode`` is ``frames``, or ``pieces`` to read half a second at a time."""
     from relay_sync.audio import AudioServer, AudioStream
 
@@ -40,7 +54,7 @@ def ours(heard: Heard, mode: str) -> tuple[str, Callable[[], None]]:
         heard(name, -2)
 
     server = AudioServer(on_stream=each, max_connections=2000, spool=False).start()
-    return server.url, server.close
+    return Running(server.url, server.close, lambda: server.stats().behind)
 
 
 class Reader:
@@ -83,7 +97,7 @@ def _decoder() -> Callable[[bytes], bytes]:
     return bytes if audioop is None else lambda payload: bytes(audioop.ulaw2lin(payload, 2))
 
 
-def threaded(heard: Heard, mode: str) -> tuple[str, Callable[[], None]]:
+def threaded(heard: Heard, mode: str) -> Running:
     """A server on the ``websockets`` sync API, with a thread per connection."""
     from websockets.sync.server import ServerConnection, serve
 
@@ -98,12 +112,10 @@ def threaded(heard: Heard, mode: str) -> tuple[str, Callable[[], None]]:
 
     server = serve(each, "127.0.0.1", 0, compression=None, ping_interval=None)
     threading.Thread(target=server.serve_forever, name="bench-audio", daemon=True).start()
-    return _url(server.socket), server.shutdown
+    return Running(_url(server.socket), server.shutdown)
 
 
-def on_asyncio(
-    heard: Heard, mode: str, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
-) -> tuple[str, Callable[[], None]]:
+def on_asyncio(heard: Heard, mode: str, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> Running:
     """A server on ``websockets.asyncio``, with a task per connection. The loop runs in a thread."""
     from websockets.asyncio.server import ServerConnection, serve
 
@@ -132,15 +144,15 @@ def on_asyncio(
 
     thread = threading.Thread(target=run, name="bench-audio", daemon=True)
     thread.start()
-    return _url(sock), close
+    return Running(_url(sock), close)
 
 
-def on_uvloop(heard: Heard, mode: str) -> tuple[str, Callable[[], None]]:
+def on_uvloop(heard: Heard, mode: str) -> Running:
     """The same on uvloop."""
     return on_asyncio(heard, mode, importlib.import_module("uvloop").new_event_loop)
 
 
-def on_fastapi(heard: Heard, mode: str) -> tuple[str, Callable[[], None]]:
+def on_fastapi(heard: Heard, mode: str) -> Running:
     """FastAPI on uvicorn, with uvloop and the fastest of uvicorn's WebSocket implementations."""
     import uvicorn
     from fastapi import FastAPI, WebSocket, WebSocketDisconnect
@@ -171,7 +183,7 @@ def on_fastapi(heard: Heard, mode: str) -> tuple[str, Callable[[], None]]:
 
     thread = threading.Thread(target=server.run, args=([sock],), name="bench-audio", daemon=True)
     thread.start()
-    return _url(sock), close
+    return Running(_url(sock), close)
 
 
 def _listen() -> socket.socket:

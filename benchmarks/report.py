@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from .figures import Series, ratio
 from .receivers import RECEIVERS
-from .rows import CLIENT_ROWS, RECEIVER_ROWS, Judgement, judge
+from .rows import CLIENT_ROWS, RECEIVER_ROWS, SEVERAL_ROWS, Judgement, judge
 
 __all__ = ["load", "machine", "merge", "now", "soak", "write"]
 
@@ -190,11 +190,13 @@ def write(folder: Path, run: Mapping[str, Any], plots: list[tuple[str, str]]) ->
     results = run["results"]
     clients = [judge(row, results) for row in CLIENT_ROWS]
     receivers = [judge(row, results) for row in RECEIVER_ROWS]
-    missed = [found for found in clients + receivers if found.met is False]
+    several = [judge(row, results) for row in SEVERAL_ROWS]
+    missed = [found for found in clients + receivers + several if found.met is False]
     lines = [HEAD, *(f"* {_described(one)}" for one in run["runs"]), *run["machine"], ""]
     lines += [*(f"{text}\n" for text in run["hints"]), "## Table", ""]
     lines += [*table(clients, CLIENTS), *sizes(run["sizes"]), ""]
     lines += ["## Media receivers", "", *table(receivers, tuple(RECEIVERS)), ""]
+    lines += ["## From one process to two", "", *table(several, ("ours",)), ""]
     kept = Path(__file__).with_name("soak.json")
     if kept.exists():
         lines += [f"The last long soak: {soak(json.loads(kept.read_text(encoding='utf-8')))}.", ""]

@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from .figures import Series, ratio
 
-__all__ = ["CLIENT_ROWS", "RECEIVER_ROWS", "ROWS", "Judgement", "Row", "judge"]
+__all__ = ["CLIENT_ROWS", "RECEIVER_ROWS", "ROWS", "SEVERAL_ROWS", "Judgement", "Row", "judge"]
 
 
 @frozen(kw_only=True)
@@ -22,6 +22,8 @@ class Row:
     :ivar absolute: a target in the row's own unit, which must be met, too.
     :ivar calm: a client and a figure of it: the absolute target counts only for repetitions in which that client stays below. At
         other times the machine was too busy to say anything.
+    :ivar room: names of two figures in cores: what the sender leaves, and what the receivers need. The absolute target counts
+        only for repetitions in which the first is not smaller.
     """
 
     title: str
@@ -33,6 +35,7 @@ class Row:
     against: Mapping[str, float] = field(factory=dict)
     absolute: float | None = None
     calm: tuple[str, float] | None = None
+    room: tuple[str, str] | None = None
     digits: int = 2
     why: str = ""
 
@@ -220,6 +223,15 @@ CLIENT_ROWS: Final = (
         absolute=0,
         digits=0,
     ),
+    Row(
+        title="command by REST to a call of another process (simulator), p50",
+        scenario="by REST",
+        figure="p50",
+        unit="ms",
+    ),
+    Row(title="the same, p99", scenario="by REST", figure="p99", unit="ms"),
+    Row(title="the same command of the call's owner, p50", scenario="by REST", figure="own p50", unit="ms"),
+    Row(title="the same, p99", scenario="by REST", figure="own p99", unit="ms"),
 )
 
 
@@ -355,7 +367,69 @@ RECEIVER_ROWS: Final = (
     ),
 )
 
-ROWS: Final = CLIENT_ROWS + RECEIVER_ROWS
+_LEFT_AND_NEED: Final = ("left", "need")
+#: One receiver beside two, each with 60 % of the streams with which a single one falls behind.
+SEVERAL_ROWS: Final = (
+    Row(
+        title="streams with which one receiver falls behind",
+        scenario="two receivers",
+        figure="limit",
+        unit="",
+        digits=0,
+    ),
+    Row(
+        title="one receiver with 60 % of that: CPU per frame",
+        scenario="two receivers",
+        figure="cpu one",
+        unit="us",
+        digits=1,
+    ),
+    Row(
+        title="two receivers with 60 % of that each: CPU per frame",
+        scenario="two receivers",
+        figure="cpu",
+        unit="us",
+        digits=1,
+    ),
+    Row(
+        title="the same, as a multiple of that of one",
+        scenario="two receivers",
+        figure="growth",
+        unit="",
+        absolute=1.1,
+        room=_LEFT_AND_NEED,
+        why="The processes share no state, so what grows is the machine's: caches, clock rates, and the kernel's loopback.",
+    ),
+    Row(
+        title="two receivers: transit p99, the slower one",
+        scenario="two receivers",
+        figure="p99",
+        unit="ms",
+        absolute=20,
+        room=_LEFT_AND_NEED,
+        digits=1,
+    ),
+    Row(
+        title="two receivers: frames lost",
+        scenario="two receivers",
+        figure="lost",
+        unit="",
+        absolute=0,
+        room=_LEFT_AND_NEED,
+        digits=0,
+    ),
+    Row(title="two receivers: share of the sender", scenario="two receivers", figure="sender", unit="cores"),
+    Row(title="two receivers: both need", scenario="two receivers", figure="need", unit="cores"),
+    Row(
+        title="streams of each with which two receivers fall behind",
+        scenario="two receivers",
+        figure="limit two",
+        unit="",
+        digits=0,
+    ),
+)
+
+ROWS: Final = CLIENT_ROWS + RECEIVER_ROWS + SEVERAL_ROWS
 
 
 def judge(row: Row, results: Mapping[str, Any]) -> Judgement:
@@ -383,6 +457,11 @@ def judge(row: Row, results: Mapping[str, Any]) -> Judgement:
         if row.calm is not None:
             words[-1] += " where {} < {:g}".format(*row.calm)
             ours = _calm(ours, cells.get(row.calm[0]), row.calm[1])
+        if row.room is not None and ours is not None:
+            figures = results[row.scenario]["ours"]
+            left, need = (Series(tuple(figures[name])) for name in row.room)
+            if (ours := _roomy(ours, left, need)) is None:
+                words[-1] += f": the sender leaves {left.median:.2f} cores, and the receivers need {need.median:.2f}"
         if ours is not None:
             found.append((_distance(ours.median, row.absolute, row.more_is_better), row.absolute))
     farthest, goal = max(found, default=(None, None), key=lambda one: one[0] or 0.0)
@@ -394,6 +473,12 @@ def _calm(ours: Series | None, theirs: Series | None, limit: float) -> Series | 
     if ours is None or theirs is None:
         return None
     values = tuple(own for own, other in zip(ours.values, theirs.values, strict=False) if other < limit)
+    return Series(values) if values else None
+
+
+def _roomy(ours: Series, left: Series, need: Series) -> Series | None:
+    """Our figures of the repetitions in which the sender left the receivers what they need."""
+    values = tuple(own for own, rest, wish in zip(ours.values, left.values, need.values, strict=False) if rest >= wish)
     return Series(values) if values else None
 
 

@@ -95,6 +95,9 @@ def main() -> None:
     """The sender process."""
     given = json.loads(sys.argv[1])
     socks = [open_stream(given["url"], number) for number in range(given["streams"])]
+    if "gate" in given:  # other senders begin at the same time
+        with socket.create_connection(("127.0.0.1", given["gate"]), timeout=120) as gate:
+            gate.recv(1)
     # They are all there before the first one speaks.
     time.sleep(given.get("settle", 1.0))
     told = speak(socks[: given["speaking"]], given["seconds"])

@@ -35,7 +35,7 @@ class Job:
 
     :ivar key: its name in the results.
     :ivar scenario: a scenario of :mod:`benchmarks.scenarios`; ``audio`` for the receivers of :mod:`benchmarks.receivers`;
-        ``audio calls`` for their function calls.
+        ``audio calls`` for their function calls; ``several`` and ``by_rest`` for the modules of these names.
     """
 
     key: str
@@ -53,6 +53,8 @@ class Job:
         """
         if self.scenario == "audio":
             return worker("audio", {"receiver": client, **self.options}, root=root)
+        if self.scenario in ("several", "by_rest"):
+            return worker(self.scenario, dict(self.options), root=root, timeout=600)
         if self.scenario == "audio calls":
             python, c, _ = calls_per_frame(client, root=root, **self.options)
             return {"python": python, "c": c}
@@ -119,6 +121,8 @@ FULL: Final = Plan(
         streams("long 60", 60, 12.0),
         streams("pieces 500", 500, 4.0, mode="pieces"),
         Job("function calls", "audio calls", COUNTED, {"streams": 20, "seconds": 4.0}, 1),
+        Job("by REST", "by_rest", ("ours",), {"count": 1000}, 3),
+        Job("two receivers", "several", ("ours",), {}, 1),
     ),
     starts=10,
 )
@@ -144,6 +148,10 @@ QUICK: Final = Plan(
         streams("long 60", 2, 0.6, settle=0.2),
         streams("pieces 500", 2, 0.6, mode="pieces", settle=0.2),
         Job("function calls", "audio calls", COUNTED, {"streams": 2, "seconds": 1.0}, 1),
+        Job("by REST", "by_rest", ("ours",), {"count": 20}, 1),
+        Job(
+            "two receivers", "several", ("ours",), {"first": 2, "most": 2, "pairs": 1, "seconds": 0.5, "settle": 0.2}, 1
+        ),
     ),
     starts=1,
 )

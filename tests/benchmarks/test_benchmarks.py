@@ -8,16 +8,18 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks import pairs, receivers, report
-from benchmarks.audio import calls_per_frame
+from benchmarks.audio import Behind, calls_per_frame
 from benchmarks.figures import Series, percentile, ratio
 from benchmarks.processes import worker
-from benchmarks.rows import ROWS, Judgement, Row, judge
+from benchmarks.rows import ROWS, SEVERAL_ROWS, Judgement, Row, judge
+from benchmarks.several import falls_behind, limit
 from benchmarks.suite import COUNTED, Job
 from tests.support import ROOT
 
@@ -74,6 +76,64 @@ def test_repetitions_on_a_busy_machine_do_not_count() -> None:
     assert judged([10.0, 25.0], [31.0, 29.0]).met is False
     assert judged([50.0], [30.0]).met is None
     assert judged([50.0], [30.0]).words == "<= 20 ms where asyncio < 30"
+
+
+def test_where_the_sender_leaves_too_little_there_is_no_verdict() -> None:
+    row = next(row for row in SEVERAL_ROWS if row.figure == "growth")
+
+    def judged(growth: list[float], left: list[float]) -> Judgement:
+        ours = {"growth": growth, "left": left, "need": [1.5] * len(left)}
+        return judge(row, {"two receivers": {"ours": ours}})
+
+    assert judged([1.05], [1.6]).met is True
+    assert judged([1.2], [1.6]).met is False
+    assert judged([1.3, 1.05], [1.4, 1.6]).met is True  # the first one is left out
+    none = judged([1.3], [1.4])
+    assert none.met is None
+    assert none.words == "<= 1.1: the sender leaves 1.40 cores, and the receivers need 1.50"
+    (line,) = report.table([none], ("ours",))[2:]
+    assert line.endswith("need 1.50 | not judged |")
+
+
+@pytest.mark.parametrize(
+    ("true", "found", "tried"),
+    [
+        (400, 412, [300, 450, 375, 412]),
+        (1000, 1012, [300, 450, 675, 1012, 843, 927]),
+        (100, 150, [300, 150, 75]),
+        (5000, 1500, [300, 450, 675, 1012, 1500]),
+        (1, 75, [300, 150, 75]),
+    ],
+)
+def test_the_limit_is_found_in_a_few_trials(true: int, found: int, tried: list[int]) -> None:
+    seen: list[int] = []
+
+    def behind(streams: int) -> bool:
+        seen.append(streams)
+        return streams >= true
+
+    assert limit(behind, 300, 1500) == found
+    assert seen == tried
+
+
+def test_a_receiver_falls_behind_by_its_own_word_or_by_what_it_did() -> None:
+    good = {"behind": 0.0, "lost": 0.0, "p99": 20.0}
+    assert not falls_behind(good)
+    assert all(falls_behind({**good, **worse}) for worse in ({"behind": 1.0}, {"lost": 1.0}, {"p99": 60.0}))
+
+
+def test_a_receiver_that_was_behind_once_was_behind() -> None:
+    over, words = threading.Event(), iter([False, True])
+
+    def is_behind() -> bool:
+        word = next(words)
+        if word:
+            over.set()
+        return word
+
+    behind = Behind(is_behind)
+    behind.watch(over)
+    assert behind.ever is True
 
 
 def test_two_runs_become_one() -> None:
@@ -265,6 +325,25 @@ def test_every_receiver_gets_every_frame(receiver: str) -> None:
     found = worker("audio", given)
     assert found["lost"] == 0
     assert found["voluntary"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_one_receiver_beside_two() -> None:
+    given = {"first": 2, "most": 2, "pairs": 1, "seconds": 0.5, "settle": 0.2}
+    found = worker("several", given)
+    assert (found["limit"], found["load"], found["limit two"]) == (2, 1, 2)
+    assert found["growth"] == pytest.approx(found["cpu"] / found["cpu one"])
+    assert found["left"] + found["sender"] == pytest.approx(len(os.sched_getaffinity(0)))
+    assert 0 < found["need"] < 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_commands_to_a_call_of_another_process() -> None:
+    found = worker("by_rest", {"count": 20})
+    assert 0 < found["own p50"] <= found["own p99"]
+    assert 0 < found["p50"] <= found["p99"]
 
 
 @pytest.mark.slow
