@@ -145,7 +145,8 @@ class AudioServer(Connecting):
         address and ``public_url`` are always allowed. Requests from other origins are rejected with 403.
     :param hosts: additional ``Host`` names accepted without a token if the server listens on a loopback address. ``localhost``,
         the server's addresses and the host of ``public_url`` are always accepted.
-    :raises InvalidParameter: a parameter is invalid.
+    :raises InvalidParameter: a parameter is invalid, or ``public_url`` or ``path`` contains ``{hostname}`` and the name is not a
+        single DNS label.
     :raises ImportError: ``sample_rate`` is given and the ``dsp`` extra is not installed.
     """
 
