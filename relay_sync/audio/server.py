@@ -31,7 +31,7 @@ from ..params import values
 from ..params.allowed import check_hosts, check_origins
 from ..server import Connection, Loop, LoopStopped, WebSocketServer
 from ..text.secrecy import Secrets, keep
-from ..threads import logs
+from ..threads import logs, sources
 from ..threads.flag import Bell
 from ..threads.lateness import Lateness
 from ..threads.outcome import wait_until
@@ -216,6 +216,7 @@ class AudioServer(Connecting):
         self._observers: Observers | None = None
         self._renew()
         watch(self)
+        sources.servers.add(self)
 
     def _renew(self) -> None:
         """Create per-process state, such as locks and the disk thread."""

@@ -15,6 +15,7 @@
 ``progress``        progress bar, with or without rich
 ``run``             ``relay-sync run``: runs a client in one or more processes
 ``supervisor``      starts, monitors and stops the processes
+``board``           what the supervisor knows of its processes, for health checks
 ``reports``         status reports from a process to its supervisor
 ``target``          loads a client from ``module:client``
 ``doctor``          ``relay-sync doctor``: shows and tests the configuration

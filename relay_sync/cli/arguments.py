@@ -13,11 +13,13 @@ from typing import Any, Final
 
 from .._version import __version__
 
-__all__ = ["CODECS", "build_parser", "doctor_options"]
+__all__ = ["CODECS", "HEALTH_HELP", "build_parser", "doctor_options"]
 
 #: Codecs supported by the demo.
 CODECS: Final = "PCMU, PCMA, L16, G722 or OPUS"
 
+#: Help text of the option ``--health``, which the framework integrations also have.
+HEALTH_HELP: Final = "serve health checks and metrics at this address; a port alone is one of 127.0.0.1 (default: none)"
 DEFAULT_OUT: Final = "relay-sync-demo.wav"
 _DESCRIPTION: Final = "Synchronous Python SDK for SignalWire RELAY: control live calls and stream their audio."
 _DEMO: Final = """\
@@ -42,6 +44,9 @@ A second Ctrl-C or SIGTERM stops it immediately.
 
 With --processes N, N processes each open a connection, and the platform
 distributes calls among them. A process that dies is restarted.
+
+With --health, this command serves /live, /ready and /metrics over HTTP for all
+processes. They contain no secrets, but anyone who can connect can read them.
 """
 _LISTEN: Final = """\
 Receives the audio that call.stream() sends, until Ctrl-C or SIGTERM. It shows
@@ -148,6 +153,7 @@ def _run(commands: Any) -> None:
         default="info",
         help="lowest level logged to stderr, unless the program configures logging (default: %(default)s)",
     )
+    run.add_argument("--health", metavar="HOST:PORT", help=HEALTH_HELP)
     run.set_defaults(module="run")
 
 

@@ -8,10 +8,15 @@ import math
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from ..client.client import RelayClient
 from ..errors import AuthenticationError, ConnectError, InvalidParameter, RelayError
+from ..health.address import parse_address
+from ..health.single import OwnHealth
+from ..health.snapshot import Snapshots
+from ..health.verdicts import Overview
 from ..threads import logs
 from ..threads.signals import Handled
 from .mistakes import INTERRUPTED, BrokenProgram, Mistake, Unsuccessful, WrongConfiguration
@@ -33,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     :raises Mistake: an argument is invalid.
     :raises Unsuccessful: the client cannot be loaded, cannot connect, or lost its session and cannot restore it.
     """
-    options = {"drain": arguments.drain, "log_level": arguments.log_level}
+    options = {"drain": arguments.drain, "log_level": arguments.log_level, "health": arguments.health}
     again = command_line("run", arguments.target, "--drain", str(arguments.drain), "--log-level", arguments.log_level)
     quiet = VARIABLE in os.environ  # If there is a supervisor, it prints the error.
     return serve(lambda: load_client(arguments.target, quiet=quiet), again, processes=arguments.processes, **options)
@@ -41,7 +46,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 @standard_streams()
 def serve(
-    make: Callable[[], RelayClient], again: Sequence[str], *, processes: int, drain: float, log_level: str
+    make: Callable[[], RelayClient],
+    again: Sequence[str],
+    *,
+    processes: int,
+    drain: float,
+    log_level: str,
+    health: str | None = None,
 ) -> int:
     """Run a client until it is stopped, in this process or in several child processes.
 
@@ -52,6 +63,7 @@ def serve(
     :param processes: number of processes. With 1, the client runs in this process.
     :param drain: maximum time to wait for live calls after a stop request, in seconds. 0 hangs up immediately.
     :param log_level: minimum level of log messages, unless the program configures logging.
+    :param health: address at which health checks and metrics are served; ``None`` serves none.
     :return: the exit code.
     :raises Mistake: an option is invalid.
     :raises WrongConfiguration: the client's configuration is invalid, or the server rejects it.
@@ -65,13 +77,59 @@ def serve(
         raise Mistake.invalid("--drain", f"{drain:g}", "a non-negative number of seconds")
     log_to_stderr(log_level)
     if processes > 1:
+        supervisor = Supervisor(again, processes, patience=drain)
+        with _served(health, supervisor.look):
+            try:
+                return supervisor.run()
+            except OSError as error:
+                raise Unsuccessful(f"the processes cannot be started: {error}") from error
+    own = OwnHealth()
+    with _served(health, own.look):
+        return _serve_here(make, own if health is not None else None, drain=drain)
+
+
+@contextmanager
+def _served(health: str | None, look: Callable[[], Overview]) -> Iterator[None]:
+    """Serve health checks for the duration of the block.
+
+    :param health: address to listen on, or ``None``.
+    :param look: function that returns the state of the processes.
+    :raises Mistake: the address is invalid or not available.
+    """
+    if health is None:
+        yield
+        return
+    from ..health.server import HealthServer  # Child processes do not need it.
+
+    try:
+        server = HealthServer(*parse_address(health), look)
+    except InvalidParameter as error:
+        raise Mistake.of(error) from error
+    except OSError as error:
+        raise Mistake("--health", str(error)) from error
+    try:
         try:
-            return Supervisor(again, processes, patience=drain).run()
-        except OSError as error:
-            raise Unsuccessful(f"the processes cannot be started: {error}") from error
+            server.start()
+        except RuntimeError as error:
+            raise Unsuccessful(f"the thread for health checks cannot be started: {error}") from error
+        yield
+    finally:
+        server.close()
+
+
+def _serve_here(make: Callable[[], RelayClient], own: OwnHealth | None, *, drain: float) -> int:
+    """Run a client in this process.
+
+    :param make: function that returns the client.
+    :param own: receives reports of this process for the health server, if there is one.
+    :param drain: maximum time to wait for live calls, in seconds.
+    :return: the exit code.
+    """
     reporter = Reporter()
     try:
-        _run_client(_made(make), reporter, drain=drain)
+        client = _made(make)
+        with _reported(client, reporter, own):
+            _run_client(client, reporter, drain=drain)
     except BrokenProgram as broken:
         if not reporter.broken(str(broken)):
             raise
@@ -85,6 +143,29 @@ def serve(
         _log.warning("interrupted")
         return INTERRUPTED
     return 0
+
+
+@contextmanager
+def _reported(client: RelayClient, reporter: Reporter, own: OwnHealth | None) -> Iterator[None]:
+    """Report the state of this process once a second for the duration of the block.
+
+    :param client: client whose connection decides whether the process is ready.
+    :param reporter: sends the reports to the supervisor.
+    :param own: receives them if the health server runs in this process.
+    """
+    snapshots = Snapshots(client)
+    try:
+        try:
+            reporter.start(snapshots)
+            if own is not None:
+                own.start(snapshots)
+        except RuntimeError as error:
+            raise Unsuccessful(f"the thread for health reports cannot be started: {error}") from error
+        yield
+    finally:
+        reporter.close()
+        if own is not None:
+            own.close()
 
 
 def _made(make: Callable[[], RelayClient]) -> RelayClient:

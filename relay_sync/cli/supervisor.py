@@ -14,9 +14,14 @@ from typing import Any, Final
 
 from attrs import define, field
 
+from ..health.families import added, allowed
+from ..health.report import Samples
+from ..health.verdicts import Overview
 from ..text.wording import counted
 from ..threads import logs
+from ..threads.rate_limited_log import RateLimitedLog
 from ..threads.signals import Handled
+from .board import Board, Seen
 from .early import ENDING
 from .mistakes import BrokenProgram, Unsuccessful, WrongConfiguration
 from .reports import VARIABLE, Reports
@@ -56,6 +61,7 @@ class Child:
     process: subprocess.Popen[bytes]
     started: float
     reports: Reports
+    announced: bool  # Whether the log says that the process is ready.
 
 
 @define(eq=False)
@@ -69,6 +75,8 @@ class Supervisor:
     A child process reports when it is ready, when its configuration is invalid, and when the user's program raises an exception.
     Before the first child is ready, the supervisor stops if a child reports an error or after five consecutive failed starts.
     Afterward, it restarts a child that exits, with exponential backoff up to 60 s. The other children are not affected.
+
+    Each failure of a child is one line in the log. After failures, another line tells when the child is ready again.
 
     :param command: command line of a child process.
     :param count: number of child processes.
@@ -88,6 +96,19 @@ class Supervisor:
     _gave_up: bool = field(default=False, init=False)
     _wrong: Unsuccessful | None = field(default=None, init=False)
     _lifeline: tuple[int, int] = field(factory=os.pipe, init=False)
+    _starts: dict[int, int] = field(factory=dict, init=False)
+    _past: dict[int, Samples] = field(factory=dict, init=False)  # Sums of the counters of children that have exited.
+    _read: float = field(factory=time.monotonic, init=False)  # Monotonic time at which the reports were last read.
+    _board: Board = field(init=False)
+    _troubles: RateLimitedLog = field(factory=lambda: RateLimitedLog(_log), init=False)
+
+    @_board.default
+    def _new_board(self) -> Board:
+        return Board(self.count)
+
+    def look(self) -> Overview:
+        """Return the state of all processes. Other threads may call this method."""
+        return self._board.look()
 
     def run(self) -> int:
         """Start the child processes and wait until all of them have exited.
@@ -100,7 +121,7 @@ class Supervisor:
         assert threading.current_thread() is threading.main_thread()
         try:
             with Handled(self._on_signal, *ENDING):
-                for number in range(1, self.count + 1):
+                for number in range(self.count):
                     self._start(number)
                 failed = self._watch()
         finally:
@@ -133,12 +154,12 @@ class Supervisor:
     def _start(self, number: int) -> None:
         """Start a child process.
 
-        :param number: number of the child process, starting at 1.
+        :param number: index of the child process, starting at 0.
         :raises OSError: the process or its pipe cannot be created.
         """
         lifeline, _ = self._lifeline
         reports = Reports.make()
-        variables = {LIFELINE: str(lifeline), VARIABLE: str(reports.writing), PROCESS: str(number - 1)}
+        variables = {LIFELINE: str(lifeline), VARIABLE: str(reports.writing), PROCESS: str(number)}
         try:
             process = subprocess.Popen(
                 self.command,
@@ -150,8 +171,11 @@ class Supervisor:
             reports.close()
             raise
         reports.handed_over()
-        self._children[number] = Child(number, process, time.monotonic(), reports)
-        _log.info("process %d of %d: pid %d", number, self.count, process.pid)
+        first = number not in self._starts
+        self._starts[number] = self._starts.get(number, 0) + 1
+        self._children[number] = Child(number, process, time.monotonic(), reports, announced=first)
+        if first:
+            _log.info("process %d: pid %d", number, process.pid)
         if self._ending:  # A signal arrived during the start.
             _send(process.pid, signal.SIGTERM)
 
@@ -159,6 +183,7 @@ class Supervisor:
         failed = False
         deadline: float | None = None
         while self._children or (self._due and not self._ending):
+            self._post()
             for child in self._ended():
                 code = child.process.returncode
                 failed = failed or (self._ending and self._wrong is None and not _is_graceful(child))
@@ -191,7 +216,24 @@ class Supervisor:
         for child in ended:
             child.reports.close()
             del self._children[child.number]
+            if child.reports.latest is not None:
+                counters = allowed(child.reports.latest.samples)
+                self._past[child.number] = added(self._past.get(child.number, {}), counters)
         return ended
+
+    def _post(self) -> None:
+        """Tell the health server what the children have reported."""
+        running = [
+            Seen(
+                number=child.number,
+                pid=child.process.pid,
+                started=child.started,
+                latest=child.reports.latest,
+                heard=child.reports.heard,
+            )
+            for child in self._children.values()
+        ]
+        self._board.post(running, read=self._read, draining=self._ending, past=self._past, starts=self._starts)
 
     def _listen(self) -> None:
         """Read the child processes' reports. If one reports an error, stop all of them, unless a child was already ready."""
@@ -208,8 +250,17 @@ class Supervisor:
 
         :return: the first reported error, or ``None``.
         """
+        self._read = time.monotonic()
         for child in self._children.values():
+            unknown = child.reports.unknown
             child.reports.read()
+            if child.reports.unknown != unknown:
+                message = "process %d (pid %d) wrote %s that are no reports to its descriptor for reports"
+                lines = counted(child.reports.unknown, "line")
+                self._troubles.warning("unknown", message, child.number, child.process.pid, lines)
+            if child.reports.ready and not child.announced:
+                child.announced = True
+                _log.info("process %d (pid %d) is ready again", child.number, child.process.pid)
         self._was_ready = self._was_ready or any(child.reports.ready for child in self._children.values())
         for reports in (child.reports for child in self._children.values()):
             if reports.wrong is not None:
@@ -222,13 +273,13 @@ class Supervisor:
         self._failures = self._failures + 1 if lived < SOON else 0
         kind = "" if child.reports.is_broken else "invalid configuration: "
         why = f": {kind}{child.reports.wrong}" if child.reports.wrong is not None else ""
-        pid = child.process.pid
-        _log.error("process %d (pid %d) exited with code %d after %.1f s%s", child.number, pid, code, lived, why)
-        self._put_off(child.number, failed=lived < SOON or not child.reports.ready)
+        what = f"process {child.number} (pid {child.process.pid}) exited with code {code} after {lived:.1f} s{why}"
+        self._put_off(child.number, what, failed=lived < SOON or not child.reports.ready)
 
-    def _put_off(self, number: int, *, failed: bool) -> None:
-        """Schedule the next start of a child process, or give up after too many failures."""
+    def _put_off(self, number: int, what: str, *, failed: bool) -> None:
+        """Log a failure, and schedule the next start of a child process, or give up after too many failures."""
         if self._failures >= MOST_FAILURES and not self._was_ready:
+            _log.error("%s", what)
             _log.error("giving up: %d processes in a row exited right after their start", self._failures)
             self._gave_up = True
             self._end_all()
@@ -237,6 +288,7 @@ class Supervisor:
         self._failed_in_a_row[number] = failures
         pause = min(LONGEST_PAUSE, 0.1 * 2 ** min(failures, 20)) if failures else 0.0
         self._due[number] = time.monotonic() + pause
+        _log.error("%s; starting it again%s", what, f" in {pause:.3g} s" if pause else "")
 
     def _start_what_is_due(self) -> None:
         now = time.monotonic()
@@ -248,8 +300,7 @@ class Supervisor:
                 self._start(number)
             except OSError as error:  # For example, out of memory. The calls of the other processes must continue.
                 self._failures += 1
-                _log.error("process %d cannot be started: %s", number, error)
-                self._put_off(number, failed=True)
+                self._put_off(number, f"process {number} cannot be started: {error}", failed=True)
 
 
 def _is_graceful(child: Child) -> bool:

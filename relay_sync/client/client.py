@@ -19,7 +19,7 @@ from ..constants import MAX_FRAME, ConnectionState
 from ..deadline import Deadline
 from ..errors import InvalidParameter
 from ..params import values
-from ..threads import logs, process
+from ..threads import logs, process, sources
 from ..threads.lanes import InContext, warn_replaced
 from .commands import may_repeat
 from .contexts import Subscribing
@@ -164,6 +164,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         self._stop_wanted = False
         self._life = _Life(self)
         process.watch(self._life)
+        sources.clients.add(self)
 
     def __repr__(self) -> str:
         return f"<RelayClient {self._link.config.address.url} {self.state}, {len(self._router.calls)} calls>"

@@ -82,6 +82,7 @@ class ClientStats:
     missing.
 
     :ivar state: connection state, as :attr:`RelayClient.state`.
+    :ivar draining: whether the client has stopped accepting calls, see :meth:`RelayClient.drain`.
     :ivar live_calls: number of live calls now.
     :ivar calls_taken: number of inbound calls passed to the ``on_call`` handler.
     :ivar calls_returned: number of inbound calls returned to the platform: no handler, draining, or ``max_active_calls`` reached.
@@ -102,6 +103,8 @@ class ClientStats:
 
     state: str = "idle"
     """Connection state, as :attr:`RelayClient.state`."""
+    draining: bool = False
+    """Whether the client has stopped accepting calls."""
     live_calls: int = 0
     """Number of live calls now."""
     calls_taken: int = 0
@@ -149,7 +152,7 @@ class ClientStats:
         """Labels and values for a table."""
         running, queued, dropped = self.callbacks_running, self.callbacks_queued, self.callbacks_dropped
         return [
-            ("state", self.state),
+            ("state", self.state + (" (draining)" if self.draining else "")),
             ("live calls", f"{self.live_calls:,}"),
             ("calls", f"{self.calls_taken:,} taken, {self.calls_returned:,} returned, {self.calls_dialed:,} dialed"),
             ("handlers", f"{self.handlers:,} running"),

@@ -331,18 +331,22 @@ _commands = AppGroup("relay", help="Calls over SignalWire RELAY.")
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
+@click.option(
+    "--health", metavar="HOST:PORT", help="Address for health checks and metrics; a port alone is one of 127.0.0.1."
+)
 @click.pass_context
 @with_appcontext
-def _run(context: click.Context, processes: int, drain: float, log_level: str) -> None:
+def _run(context: click.Context, /, processes: int, **options: Any) -> None:
     """Receive calls until Ctrl-C or SIGTERM, then wait for live calls to end."""
     from ..cli.mistakes import Mistake, Unsuccessful
     from ..cli.run import serve
 
     info = context.find_object(ScriptInfo)
     chosen = ["--app", info.app_import_path] if info is not None and info.app_import_path else []
-    again = [sys.executable, "-m", "flask", *chosen, "relay", "run", "--drain", str(drain), "--log-level", log_level]
+    again = [sys.executable, "-m", "flask", *chosen, "relay", "run", "--drain", str(options["drain"])]
+    again += ["--log-level", options["log_level"]]
     try:
-        code = serve(lambda: _current().hosted.client, again, processes=processes, drain=drain, log_level=log_level)
+        code = serve(lambda: _current().hosted.client, again, processes=processes, **options)
     except Mistake as mistake:
         raise click.UsageError(f"argument {mistake}") from None
     except Unsuccessful as failure:

@@ -149,8 +149,8 @@ def test_what_runs_elsewhere_exists() -> None:
         assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8")
 
 
-#: The words after the fence: what tests run, what they compare or only show, and what Sphinx makes.
-LANGUAGES: Final = {"python", "sh", "text", "{eval-rst}", "{toctree}"}
+#: The words after the fence: what tests run, what they compare or only show, what Prometheus reads, and what Sphinx makes.
+LANGUAGES: Final = {"python", "sh", "text", "yaml", "{eval-rst}", "{toctree}"}
 #: Pages whose programs and commands no test runs, so they have none, apart from what only a maintainer types.
 NOT_RUN_AT_ALL: Final = {
     **{path: {"{eval-rst}"} for path in (ROOT / "docs" / "reference").glob("*.md")},

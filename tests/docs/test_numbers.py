@@ -33,6 +33,8 @@ from relay_sync.client.messages import FOLLOWED
 from relay_sync.config import Config
 from relay_sync.constants import MAX_FRAME
 from relay_sync.contrib.gunicorn import SHARE
+from relay_sync.health import server as health_server
+from relay_sync.health import verdicts
 from relay_sync.protocol import backoff, command, liveness, session
 from relay_sync.rest import RestClient, download, exchange, sockets
 from relay_sync.rest.client import DOWNLOAD_LIMIT
@@ -187,9 +189,16 @@ FIGURES: dict[str, list[str]] = {
         f"at most {grouped(routes.MOST_TOLD)} entries",
         f"until {grouped(routes.MOST_TOLD)} more have been added",
     ],
+    "docs/health.md": [
+        f"has not answered a wake-up within {plain(verdicts.ANSWER_PATIENCE)} s",
+        f"has sent no report for {plain(verdicts.SILENCE_PATIENCE)} s",
+        f"because it is still importing the program, has {plain(verdicts.START_PATIENCE)} s",
+        f"with a pause that grows up to {plain(supervisor.LONGEST_PAUSE)} s",
+    ],
     "docs/threads.md": [
         f"at most {default(Lanes, 'limit')} per client, and {callbacks.SHARED_THREADS} more for messages and tasks",
         f"at most {default(Lanes, 'limit')} threads per client",
+        f"up to {health_server.MOST_CONNECTIONS} for requests, with",
         f"block all {default(Lanes, 'limit')},",
         f"has run for {plain(STALLED_AFTER)} s is named",
         f"task handlers share {callbacks.SHARED_THREADS} threads",
@@ -260,6 +269,12 @@ FREE: dict[str, list[str]] = {
         "runs the clock eight times as fast",
     ],
     "docs/compatibility.md": ["Before 1.0", "After 1.0"],
+    "docs/health.md": [
+        "`0.0.0.0:9100` or `[::1]:9100`",
+        "`silent for 6.2 s`",
+        "`RELAY_PROCESS`: 0, 1, ...",
+        "| 1 if the process is running;",
+    ],
     "docs/script.md": ["`client.run(drain=30)` gives live calls 30 s to end"],
     "docs/jupyter.md": ["`streams[0]`", "blocks for about 8 s, until"],
     "docs/pytest.md": ["presses no key for 30 seconds", "`client.drain(5)`"],

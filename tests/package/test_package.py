@@ -41,7 +41,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"observing", "params", "receivers", "server"}),
     frozenset({"protocol", "events", "config", "devices"}),
     frozenset({"call", "connection", "audio", "rest", "webhooks"}),
-    frozenset({"client", "simulator"}),
+    frozenset({"client", "health", "simulator"}),
     frozenset({"__init__", "cli", "testing"}),
     frozenset({"contrib", "pytest_plugin", "__main__"}),
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, SystemCheckError
 
+from .....cli.arguments import HEALTH_HELP
 from .....cli.mistakes import Mistake, Unsuccessful
 from .....cli.run import serve
 from ...handlers import get_client
@@ -33,6 +34,7 @@ class Command(BaseCommand):
             help="how long live calls may continue after the signal",
         )
         parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+        parser.add_argument("--health", metavar="HOST:PORT", help=HEALTH_HELP)
 
     def check(self, *args: Any, **kwargs: Any) -> None:
         """Run the system checks.
@@ -50,7 +52,7 @@ class Command(BaseCommand):
 
         :raises CommandError: an option or a setting is invalid, or the session was lost and cannot be restored.
         """
-        chosen = {name: options[name] for name in ("drain", "log_level")}
+        chosen = {name: options[name] for name in ("drain", "log_level", "health")}
         # The system checks have already passed in this process. A failure in a child process would not be visible.
         again = [*_this_command(), "--skip-checks", "--drain", str(chosen["drain"]), "--log-level", chosen["log_level"]]
         try:

@@ -1,0 +1,51 @@
+"""Health of a program that runs in one process."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from .beat import Beat
+from .report import Report
+from .snapshot import Snapshots
+from .verdicts import Overview, ProcessHealth
+
+__all__ = ["OwnHealth"]
+
+
+class OwnHealth:
+    """Latest report of this process."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._latest: tuple[float, Report] | None = None
+        self._beat: Beat | None = None
+
+    def start(self, snapshots: Snapshots) -> None:
+        """Start to take reports, in a thread of its own.
+
+        :param snapshots: makes the reports.
+        :raises RuntimeError: the system cannot start a thread.
+        """
+        self._beat = Beat("relay-health-report", snapshots.report, self._take)
+        self._beat.start()
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Stop taking reports.
+
+        :param timeout: maximum time to wait, in seconds.
+        """
+        if self._beat is not None:
+            self._beat.close(timeout)
+
+    def look(self) -> Overview:
+        """Return the state of this process."""
+        now, latest = time.monotonic(), self._latest
+        since, report = (self._started, None) if latest is None else latest
+        mine = ProcessHealth(
+            number=0, pid=os.getpid(), age=now - self._started, report=report, silence=max(0.0, now - since)
+        )
+        return Overview(processes=(mine,))
+
+    def _take(self, report: Report) -> None:
+        self._latest = (time.monotonic(), report)
