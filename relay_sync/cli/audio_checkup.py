@@ -163,7 +163,7 @@ class _Checkup:
                 "if the running program has it, the checks below end at that program, which does not know the token; to check"
                 " everything, stop the program, or give AudioServer a range with a port to spare"
             )
-            yield self._note("", str(error), advice)
+            yield self._note("", error.strerror or str(error), advice)
             return False
         except RelayError as error:
             yield self._bad("", error.message)

@@ -54,7 +54,7 @@ PROGRAMS: Final = [
 #: Shell commands that are not run, and why.
 NOT_RUN: Final = {
     r"pip install": "needs the network: .ci/run runs the commands of the README, test_install.py checks all",
-    r"^export SIGNALWIRE": "placeholders for an account",
+    r"^export (SIGNALWIRE|AUDIO_URL)": "placeholders for an account",
     r"^(?:sudo|docker|systemctl|install|cd) |^sed .*relay@": "need root, systemd or Docker: tests/deploy checks the files",
     r"sphinx": ".ci/run builds the site",
     r"gunicorn|flask --app|manage\.py|django-admin": "tests/contrib and test_docs.py run the applications",
