@@ -13,11 +13,12 @@
 
 ====================  ===========================================================================================================
 ``server``            :class:`AudioServer`, which accepts connections and delivers streams
-``server_address``    the server's address and public URL
+``server_address``    the server's address and public URL, whose placeholders it fills in
 ``gate``              authorization of connections by path, bearer token and one-time token
 ``stream_handlers``   threads that run ``on_stream``
 ``connecting``        connecting calls to the server as two-way streams
 ``stream_wait``       waiting for a requested stream, with an error that explains why it did not arrive
+``streamable``        the types of a call that can be streamed and of its options
 ``receiver``          converting messages to frames on the receiving thread
 ``messages``          JSON messages on media connections. ``outgoing`` contains the messages sent on two-way streams
 ``reorder``           optional frame reordering

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import urlsplit
 
 import attrs
@@ -48,36 +48,18 @@ from .stream import AudioStream, CallStreamAction, StreamingAction
 from .stream_core import StreamCore
 from .stream_handlers import StreamHandlers
 from .stream_wait import wait_for_stream
+from .streamable import StreamableCall
 from .totals import Totals
 
 if TYPE_CHECKING:
-    from typing import TypedDict, Unpack
+    from typing import Unpack
 
     from ..constants import Codec, Track
-    from ..events import StreamEvent
     from ..observing.observer import Observer
     from ..observing.observers import Observers
+    from .streamable import StreamOptions
 
-    class StreamOptions(TypedDict, total=False):
-        """Options that ``listen`` passes to ``call.stream``.
-
-        :ivar name: name of the stream, included in its events.
-        :ivar status_url: HTTP(S) URL that receives status callbacks for the stream.
-        :ivar status_url_method: HTTP method of the status callbacks, ``POST`` (the default) or ``GET``.
-        :ivar control_id: ID of the new action, unique within the call.
-        :ivar on_completed: function that is called with the final event when the action has ended.
-        :ivar extra: additional command parameters that this SDK does not define.
-        """
-
-        name: str | None
-        status_url: str | None
-        status_url_method: Literal["GET", "POST"] | str | None
-        control_id: str | None
-        on_completed: Callable[[StreamEvent], object] | None
-        extra: Mapping[str, Any] | None
-
-
-__all__ = ["AudioServer", "StreamableCall", "inside"]
+__all__ = ["AudioServer", "inside"]
 
 _log = logs.get("relay_sync.audio").later
 _numbers = itertools.count(1)
@@ -86,13 +68,6 @@ _SUBPROTOCOLS = ("audio.jambonz.org", "audio.drachtio.org")  # required by jambo
 _GATHER = 0.004  # minimum seconds between two turns of the loop, so that a turn serves many streams
 _FRAME = 0.02  # usual duration of a frame in seconds
 _LAST_WORD = 2.0  # maximum seconds that close() waits for observers
-
-
-class StreamableCall(Protocol):
-    """Protocol for calls whose audio can be streamed, such as :class:`relay_sync.Call`."""
-
-    def stream(self, *args: Any, **kwargs: Any) -> StreamingAction:
-        """Start a stream with ``url``, ``track``, ``codec``, ``authorization_bearer_token`` and ``custom_parameters``."""
 
 
 class AudioServer(Connecting):
