@@ -283,7 +283,7 @@ class Gate:
                 request.remote,
             )
             return _UNAUTHORIZED
-        self._refusals["token"] += 1
+        self._count("token")
         self._troubles.info(
             "token",
             "rejected %s with 403: unknown bearer token; another process of the port range may have created it (does the proxy"
@@ -356,9 +356,12 @@ class Gate:
             self._refuse(kind, "refused %s: %s", remote, why)
 
     def _refuse(self, kind: str, message: str, *args: object) -> None:
+        self._count(kind)
+        self._troubles.warning(kind, message, *args)
+
+    def _count(self, kind: str) -> None:
         self._refusals[kind] += 1
         self._refused[kind] += 1
-        self._troubles.warning(kind, message, *args)
 
     def refusals(self) -> dict[str, int]:
         """Return the number of refused peers by kind, for :class:`.stats.AudioServerStats`. There are only a few kinds."""

@@ -146,24 +146,29 @@ def check_public_url(url: Any, port: int | range) -> str:
     """
     accepted = "wss://host[:port]/path without query, credentials or fragment (ws:// for this machine only)"
     pattern = _pattern("public_url", url, port) if isinstance(url, str) else ""
-    sample = _with_port(pattern, _first(port))
+    ends = (port[0], port[-1]) if isinstance(port, range) else (port,)  # the last port may have one more digit
+    if not all(_is_public(_with_port(pattern, each)) for each in ends):
+        raise InvalidParameter("public_url", url, accepted, secret=values.may_hold_secrets(url))
+    return pattern
+
+
+def _is_public(url: str) -> bool:
+    """Whether this is a URL that ``public_url`` may have when its placeholders are filled in."""
     try:
-        parts = urlsplit(sample)
-        fine = parts.port != 0 and bool(parts.hostname)
+        parts = urlsplit(url)
+        if parts.port == 0 or not parts.hostname:
+            return False
     except ValueError:
-        raise InvalidParameter("public_url", url, accepted, secret=values.may_hold_secrets(url)) from None
-    fine = (
-        fine
+        return False
+    secure = parts.scheme == "wss" or (parts.scheme == "ws" and is_loopback(parts.hostname))
+    return (
+        secure
         and parts.username is None
         and parts.password is None
         and not parts.query
         and not parts.fragment
-        and re.fullmatch(r"[\x21-\x7e]+", sample) is not None
+        and re.fullmatch(r"[\x21-\x7e]+", url) is not None
     )
-    secure = parts.scheme == "wss" or (parts.scheme == "ws" and is_loopback(parts.hostname))
-    if not fine or not secure:
-        raise InvalidParameter("public_url", url, accepted, secret=values.may_hold_secrets(url))
-    return pattern
 
 
 def check_path(path: Any, public_url: str | None, port: int | range) -> str:

@@ -271,6 +271,12 @@ def test_urls_that_are_wrong_with_a_port_as_well(text: str) -> None:
         AudioServer(port=range(8765, 8773), public_url=text)
 
 
+def test_urls_that_are_wrong_with_another_port_of_the_range() -> None:
+    AudioServer(port=range(9998, 10000), public_url="wss://audio.example.com:5{port}/")
+    with pytest.raises(InvalidParameter, match="wss://host"):
+        AudioServer(port=range(9998, 10001), public_url="wss://audio.example.com:5{port}/")
+
+
 @pytest.mark.parametrize(
     "name", ["media 1", "media.example.com", "-media", "media-", "x" * 64, "a/b", "médias", "{port}"]
 )
@@ -358,6 +364,15 @@ def test_a_server_with_a_token_of_its_own_takes_no_other(header: str, ports: ran
     with AudioServer(port=ports, token="of-all-processes") as audio:
         assert ask(audio.port, header).split()[1] == ("403" if header == UNKNOWN else "401")
         assert is_taken(audio.port, "Authorization: Bearer of-all-processes", f"Origin: {EVIL}", "Host: evil.example")
+
+
+@pytest.mark.parametrize("choice", ["fixed", "one of a range"])
+def test_statistics_count_unknown_tokens(choice: str, ports: range) -> None:
+    """Those of another process, too: it is how one sees that a proxy does not route by path."""
+    with AudioServer(port=ports if choice == "one of a range" else ports[0]) as audio:
+        for _ in range(3):
+            ask(audio.port, UNKNOWN)
+        assert audio.stats().refused == {"token": 3}
 
 
 def test_a_listen_in_vain_counts_the_streams_of_other_processes(ports: range) -> None:
