@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 
-from relay_sync.audio import AudioServer
+from relay_sync.audio import AudioServer, read_wav
 from relay_sync.rest import RestClient
 from relay_sync.simulator import Simulator, speech
 from relay_sync.simulator.people.phone import Phone
@@ -60,6 +60,30 @@ def test_the_programs_of_the_page(tmp_path: Path) -> None:
         phone.hang_up()
         owner.process.send_signal(signal.SIGTERM)
         assert owner.process.wait(PATIENCE) == 0, owner.output
+
+
+@pytest.mark.slow
+def test_a_stream_goes_to_relay_sync_listen(tmp_path: Path) -> None:
+    """The owner of the call neither starts nor receives it."""
+    token = {"RELAY_AUDIO_TOKEN": "of-both"}
+    command = ("-m", "relay_sync", "listen", "--port", "0", "--save", "recordings")
+    with (
+        Simulator() as sim,
+        launched(tmp_path, environment(sim, PYTHONUNBUFFERED="1", **token), *command) as receiver,
+        line(sim, says=speech.caller()) as it,
+    ):
+        receiver.wait_for_output("listening on ")
+        url = receiver.output.split()[2].rstrip(",;")
+        done = run(START, sim, tmp_path, it.call.call_id, url, **token)
+        assert done.returncode == 0, done.stderr
+        stream = it.phone.wait_for_stream(timeout=PATIENCE)
+        until(lambda: len(stream.sent["inbound"]) >= 8000)
+        assert run(STOP, sim, tmp_path, it.call.call_id, done.stdout.strip()).returncode == 0
+        stream.wait_until("finished", PATIENCE)
+        receiver.process.send_signal(signal.SIGTERM)
+        assert receiver.process.wait(PATIENCE) == 0, receiver.output
+    (path,) = (tmp_path / "recordings").glob("*.wav")
+    assert any(read_wav(path).pcm)
 
 
 def test_what_the_owner_sees_when_its_stream_is_stopped(sim: Simulator) -> None:

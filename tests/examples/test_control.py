@@ -25,10 +25,11 @@ from relay_sync.audio import read_wav
 from relay_sync.simulator import Simulator, Stream, speech
 from relay_sync.simulator.people.phone import Phone
 from tests.support import ROOT
-from tests.support.background import until
+from tests.support.background import Background, until
 from tests.support.hosting import PATIENCE, Started, environment, launched, wait_for_port
 from tests.support.lines import FROM, TO
 from tests.support.ports import hold_port
+from tests.support.scripted_http import Scripted, answer, hang_up
 
 EXAMPLES: Final = ROOT / "examples"
 PROJECT: Final = EXAMPLES / "control_django"
@@ -331,6 +332,29 @@ def test_a_platform_that_cannot_be_reached(application: Application, owner: Star
         status, told = site.start(phone.call_id)
         assert (status, "nothing was sent" in told["error"]) == (503, True)
         assert listed(site, phone.call_id)["control_id"] is None
+
+
+def test_a_platform_that_does_not_reply(application: Application, owner: Started, free_port: int) -> None:
+    phone = application.call()
+    with Scripted(hang_up, *[answer(404, b"{}")] * 2) as platform:
+        site = application.serve(free_port, SIGNALWIRE_SPACE=platform.host)
+        listed(site, phone.call_id)
+        status, told = site.start(phone.call_id)
+        assert (status, "may have executed it" in told["error"]) == (504, True)
+        control_id = listed(site, phone.call_id)["control_id"]
+        assert control_id in platform.requests.get(timeout=PATIENCE).decode()
+        assert site.stop(phone.call_id)[0] == 200  # there was no such stream
+        assert control_id in platform.requests.get(timeout=PATIENCE).decode()
+        assert listed(site, phone.call_id)["control_id"] is None
+
+
+def test_two_requests_at_the_same_time_start_one_stream(application: Application, site: Site) -> None:
+    phone = application.call()
+    listed(site, phone.call_id)
+    requests = [Background(site.start, phone.call_id) for _ in range(4)]
+    answers = sorted(request.result(PATIENCE)[0] for request in requests)
+    assert answers == [201, 409, 409, 409]
+    assert [entry.command for entry in application.sim.rest_requests] == ["calling.stream"]
 
 
 def test_a_platform_that_rejects_the_credentials(application: Application, owner: Started, free_port: int) -> None:
