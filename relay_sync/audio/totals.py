@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 
 import attrs
@@ -11,8 +12,33 @@ from .stats import AudioServerStats
 
 __all__ = ["Totals"]
 
-#: Fields of ``AudioServerStats`` that are sums over all streams.
-_SUMS = ("streams_started", "frames", "bytes", "gaps", "missing", "late", "duplicates", "bad_frames", "dropped")
+
+@attrs.define(eq=False)
+class _Sums:
+    """Sums over connections. The names are those of ``AudioServerStats``."""
+
+    streams_started: int = 0
+    frames: int = 0
+    bytes: int = 0
+    gaps: int = 0
+    missing: float = 0.0
+    late: int = 0
+    duplicates: int = 0
+    bad_frames: int = 0
+    dropped: int = 0
+
+    def add(self, receiver: Receiver) -> None:
+        core, counts = receiver.core, receiver.counts
+        if core is not None:
+            self.streams_started += 1
+            self.dropped += core.buffer.dropped
+        self.frames += counts.frames
+        self.bytes += counts.bytes
+        self.gaps += counts.gaps_seen
+        self.missing += counts.missing_seen
+        self.late += counts.late
+        self.duplicates += counts.duplicates
+        self.bad_frames += counts.bad_frames
 
 
 class Totals:
@@ -25,7 +51,7 @@ class Totals:
         # Reentrant, because a signal handler may read the statistics while its thread does.
         self._lock = threading.RLock()
         self._live: dict[Receiver, None] = {}
-        self._past = AudioServerStats()
+        self._past = _Sums()
 
     def opened(self, receiver: Receiver) -> None:
         """Start counting a connection. Called on the loop thread."""
@@ -36,28 +62,15 @@ class Totals:
         """Keep the counts of a connection that has ended. Called on the loop thread."""
         with self._lock:
             if receiver in self._live:
-                self._past = _with(self._past, receiver)
                 del self._live[receiver]
+                self._past.add(receiver)
 
     def summary(self) -> AudioServerStats:
         """Return the sums and the number of live streams."""
         with self._lock:
-            live, total = list(self._live), self._past
+            live, total = list(self._live), copy.copy(self._past)
         for receiver in live:
-            total = _with(total, receiver)
-        return attrs.evolve(total, streams=sum(each.core is not None for each in live))
-
-
-def _with(total: AudioServerStats, receiver: Receiver) -> AudioServerStats:
-    core, counts = receiver.core, receiver.counts
-    return AudioServerStats(
-        streams_started=total.streams_started + (core is not None),
-        frames=total.frames + counts.frames,
-        bytes=total.bytes + counts.bytes,
-        gaps=total.gaps + counts.gaps_seen,
-        missing=total.missing + counts.missing_seen,
-        late=total.late + counts.late,
-        duplicates=total.duplicates + counts.duplicates,
-        bad_frames=total.bad_frames + counts.bad_frames,
-        dropped=total.dropped + (0 if core is None else core.buffer.dropped),
-    )
+            total.add(receiver)
+        return AudioServerStats(
+            streams=sum(each.core is not None for each in live), **attrs.asdict(total, recurse=False)
+        )

@@ -20,6 +20,7 @@ from relay_sync import (
     CommandRefused,
     InvalidParameter,
     LatencyHistogram,
+    Observer,
     RelayClient,
     RelayError,
     RequestTimeout,
@@ -33,6 +34,14 @@ from tests.support.background import Background, until
 from tests.support.forks import holds_in_child
 from tests.support.interrupts import ctrl_c, interrupt, where_signals_are_seen
 from tests.support.lines import FROM, TO, Desk, Line
+
+
+class Log(Observer):
+    """Commands with an observer take another way."""
+
+    def command_done(self, method: str, call_id: str, seconds: float, error: BaseException | None) -> None:
+        pass
+
 
 MakeClient = Callable[..., RelayClient]
 
@@ -159,6 +168,29 @@ def test_errors_of_commands_count_by_kind(on_call: Line) -> None:
     assert (stats.command_errors, stats.commands_pending) == ({"CommandRefused": 1, "RequestTimeout": 2}, 0)
     assert stats.commands == 4  # answer, and the three that failed
     assert "1 CommandRefused, 2 RequestTimeout" in str(stats)
+
+
+def test_an_observed_command_counts_once(on_call: Line) -> None:
+    before = on_call.client.stats()
+    remove = on_call.client.observe(Log())
+    on_call.client.execute("signalwire.ping", {})
+    with pytest.raises(CommandRefused):
+        on_call.client.execute("calling.nonsense", {})
+    remove()
+    after = on_call.client.stats()
+    assert (after.commands - before.commands, after.command_errors) == (2, {"CommandRefused": 1})
+
+
+def test_what_the_client_sends_by_itself_is_pending_until_it_closes(sim: Simulator, client: MakeClient) -> None:
+    one = client()
+    sim.drop_reply("calling.pass", None)
+    one.connect()
+    sim.call(to=TO, from_=FROM)  # there is no handler
+    sim.journal.wait_for(lambda entry: entry.method == "calling.pass", PATIENCE)
+    assert (one.stats().calls_returned, one.stats().commands_pending) == (1, 1)
+    one.disconnect(0.1)
+    until(lambda: not one.stats().commands_pending)
+    assert one.stats().command_errors == {"ClientClosed": 1}
 
 
 def test_a_pending_command_is_seen_until_it_ends(on_call: Line) -> None:
