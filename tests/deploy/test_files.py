@@ -36,11 +36,11 @@ def checked(*command: str) -> str:
     return done.stdout + done.stderr
 
 
-def installed_unit(folder: Path, text: str | None = None) -> Path:
+def installed_unit(folder: Path, text: str | None = None, name: str = "relay.service") -> Path:
     """The unit as on a machine that has its program, which verification asks for."""
-    text = deploy_files.text("relay.service") if text is None else text
-    program = setting("ExecStart").split()[0]
-    path = folder / "relay.service"
+    text = deploy_files.text(name) if text is None else text
+    program = setting("ExecStart", text).split()[0]
+    path = folder / name
     path.write_text(text.replace(program, sys.executable), encoding="utf-8")
     return path
 
@@ -49,8 +49,21 @@ def installed_unit(folder: Path, text: str | None = None) -> Path:
 
 
 @pytest.mark.slow
-def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
-    assert checked(str(need("systemd-analyze")), "verify", str(installed_unit(tmp_path))) == ""
+@pytest.mark.parametrize("name", ["relay.service", "web.service"])
+def test_systemd_finds_nothing_wrong_with_the_unit(name: str, tmp_path: Path) -> None:
+    assert checked(str(need("systemd-analyze")), "verify", str(installed_unit(tmp_path, name=name))) == ""
+
+
+@pytest.mark.slow
+def test_the_unit_is_a_template_for_rolling_restarts_with_the_command_of_the_page(tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / "deploy.md").read_text(encoding="utf-8")
+    (sed,) = re.findall(r"^(sed .*) \| sudo tee /etc/systemd/system/relay@\.service$", page, re.MULTILINE)
+    text = checked(*shlex.split(sed.replace("examples/deploy", str(FOLDER))))
+    for instance in ("0", "1"):
+        health = option(shlex.split(setting("ExecStart", text.replace("%i", instance))), "--health")
+        assert health == f"127.0.0.1:970{instance}"
+        assert health in deploy_files.text("prometheus.yml")
+    assert checked(str(need("systemd-analyze")), "verify", str(installed_unit(tmp_path, text, "relay@.service"))) == ""
 
 
 @pytest.mark.slow
@@ -81,6 +94,14 @@ def test_the_unit_restarts_the_service_and_leaves_the_drain_its_time() -> None:
     assert setting("OOMPolicy") == "continue"
     assert setting("User") not in ("", "root", "0")
     assert seconds(setting("TimeoutStopSec")) == drain() + supervisor.GRACE + SPARE
+
+
+def test_the_website_has_the_program_the_user_and_the_settings_of_the_calls() -> None:
+    web = deploy_files.text("web.service")
+    for name in ("User", "Group", "WorkingDirectory", "EnvironmentFile", "Environment", "StateDirectory", "KillMode"):
+        assert setting(name, web) == setting(name)
+    address = option(shlex.split(setting("ExecStart", web)), "--bind")
+    assert f"proxy_pass http://{address};" in deploy_files.text("web.conf")
 
 
 # -- Docker ------------------------------------------------------------------------------------------------------------

@@ -173,7 +173,9 @@ def test_script_answers_calls(sim: Simulator, tmp_path: Path) -> None:
 
 def simulator_commands(name: str) -> list[str]:
     """What a page has its reader type to start the simulator, and to call in."""
-    return [block for block in blocks(page(name), "sh") if "--show-tokens" in block or "curl" in block]
+    return [
+        block for block in blocks(page(name), "sh") if "--show-tokens" in block or "RELAY_SIMULATOR_CONTROL" in block
+    ]
 
 
 def test_pages_have_the_same_commands_for_the_simulator() -> None:

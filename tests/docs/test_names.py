@@ -60,7 +60,8 @@ def options(command: str) -> dict[str, argparse.Action]:
 
 def unknown(text: str) -> Iterator[str]:
     """The names in the prose of a page that do not exist."""
-    for code in re.findall(r"`([^`\n]+)`", FENCED.sub("", text)):
+    # Names of hosts have dots, too.
+    for code in re.findall(r"`([^`\n]+)`", re.sub(r"\b[a-z]+\.example\.com\b", "", FENCED.sub("", text))):
         for owner, name in re.findall(r"(?<![\w./-])(\w+)\.([a-z_]\w*)", code):
             if owner in OBJECTS and not has(OBJECTS[owner], name):
                 yield f"{owner}.{name}"

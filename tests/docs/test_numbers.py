@@ -316,6 +316,8 @@ FREE: dict[str, list[str]] = {
         "route `/relay-0`",
         "`--graceful-timeout 150 --timeout 150`",
     ],
+    "docs/flask.md": ["prints `2 of 2 processes connected`"],
+    "docs/django.md": ["prints `2 of 2 processes connected`"],
     "docs/rest.md": ["wait=30)` retries for up to 30 seconds"],
 }
 NUMBER = re.compile(

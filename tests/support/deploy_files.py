@@ -36,10 +36,10 @@ def text(name: str) -> str:
     return (FOLDER / name).read_text(encoding="utf-8")
 
 
-def unit() -> list[tuple[str, str, str]]:
-    """The settings of ``relay.service``, in order: section, name and value."""
+def unit(given: str | None = None) -> list[tuple[str, str, str]]:
+    """The settings of a unit, by default of ``relay.service``, in order: section, name and value."""
     found, section = [], ""
-    for line in text("relay.service").splitlines():
+    for line in (text("relay.service") if given is None else given).splitlines():
         if line.startswith("["):
             section = line.strip("[]")
         elif line and not line.startswith("#"):
@@ -48,9 +48,9 @@ def unit() -> list[tuple[str, str, str]]:
     return found
 
 
-def setting(name: str) -> str:
-    """The value of a setting that the unit has once."""
-    (value,) = [value for _, each, value in unit() if each == name]
+def setting(name: str, given: str | None = None) -> str:
+    """The value of a setting that a unit has once, by default ``relay.service``."""
+    (value,) = [value for _, each, value in unit(given) if each == name]
     return value
 
 

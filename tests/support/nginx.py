@@ -134,10 +134,13 @@ class Places:
     name: str = "localhost"
 
 
-def configuration(folder: Path, port: int, places: Places) -> str:
-    """The shipped configuration with other places: these are all substitutions."""
+def configuration(folder: Path, port: int, places: Places, beside: str = "") -> str:
+    """The shipped configuration with other places: these are all substitutions.
+
+    :param beside: another shipped file, for the same nginx.
+    """
     return replaced(
-        SHIPPED.read_text(encoding="utf-8"),
+        SHIPPED.read_text(encoding="utf-8") + beside,
         {
             "listen 443 ": f"listen 127.0.0.1:{port} ",
             "/etc/nginx/certificates/fullchain.pem": str(folder / "cert.pem"),
@@ -212,12 +215,14 @@ def nginx(
     changes: Mapping[str, str] | None = None,
     http: str | None = None,
     stream: str = "",
+    beside: str = "",
 ) -> Iterator[Nginx]:
     """Start nginx with the shipped configuration, and end it.
 
     :param places: addresses of the machines.
     :param changes: words to replace in the shipped configuration, for a proxy that is configured wrong.
     :param http: another configuration of the ``http`` block, with ``{port}`` and ``{folder}``, instead of the shipped one.
+    :param beside: another shipped file of the ``http`` block.
     :param stream: a ``stream`` block too, with ``{port}``: the ``http`` block then listens nowhere.
     """
     program = need("nginx")
@@ -225,7 +230,7 @@ def nginx(
     with _folder() as folder, hold_port() as held:
         port = held.getsockname()[1]
         if http is None:
-            http = replaced(configuration(folder, port, places or Places()), changes or {})
+            http = replaced(configuration(folder, port, places or Places(), beside), changes or {})
         else:
             http = http.replace("{port}", str(port)).replace("{folder}", str(folder))
         text = _main(folder, stream=stream.replace("{port}", str(port)).replace("{folder}", str(folder)), http=http)

@@ -1,0 +1,174 @@
+"""The pages on Flask and Django, from their steps for a server: calls, website, TLS and metrics work as they stand."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from relay_sync.audio import read_wav
+from relay_sync.simulator import Simulator
+from tests.support import ROOT, deploy_files
+from tests.support.hosting import PATIENCE, environment, launched, wait_for_port
+from tests.support.lines import FROM, TO
+from tests.support.nginx import NAME, Nginx, Places, machine, nginx, replaced, trusting
+from tests.support.pages import blocks
+from tests.support.ports import hold_port
+from tests.support.programs import need
+from tests.support.walks import install, steps
+
+PORTS = deploy_files.port_range()
+WWW = "www.example.com"
+SETTINGS = """
+INSTALLED_APPS += ["shop", "relay_sync.contrib.django"]
+RELAY_SYNC = {"contexts": ["default"]}
+"""
+
+
+def named_blocks(page: str) -> dict[str, str]:
+    """The programs of a page by the names of their files."""
+    found = {}
+    for block in blocks((ROOT / "docs" / page).read_text(encoding="utf-8")):
+        name = re.match(r"# ([\w/]+\.py)\n", block)
+        if name is not None:
+            found[name[1]] = block
+    return found
+
+
+def flask_checkout(folder: Path) -> None:
+    (folder / "app.py").write_text(named_blocks("flask.md")["app.py"], encoding="utf-8")
+
+
+def django_checkout(folder: Path) -> None:
+    for words in (["startproject", "project", "."], ["startapp", "shop"]):
+        subprocess.run([sys.executable, "-m", "django", *words], cwd=folder, check=True, timeout=30)
+    with (folder / "project" / "settings.py").open("a", encoding="utf-8") as settings:
+        settings.write(SETTINGS)
+    for name, block in named_blocks("django.md").items():
+        if name != "project/settings.py":
+            (folder / name).write_text(block, encoding="utf-8")
+
+
+CHECKOUTS: Mapping[str, Callable[[Path], None]] = {"flask.md": flask_checkout, "django.md": django_checkout}
+
+
+@contextmanager
+def prometheus(config: Path, health: str, folder: Path) -> Iterator[Callable[[str], dict[str, float]]]:
+    """Prometheus with the shipped file. :return: asks for the values of a metric, by process."""
+    program = need("prometheus")
+    text = replaced(
+        config.read_text(encoding="utf-8"),
+        {"127.0.0.1:9700": health, "scrape_configs:": "global:\n  scrape_interval: 1s\nscrape_configs:"},
+    )
+    (folder / "prometheus.yml").write_text(text, encoding="utf-8")
+    with hold_port() as held:
+        address = f"127.0.0.1:{held.getsockname()[1]}"
+    options = (f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data")
+    with (folder / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen(
+            [program, *options, f"--web.listen-address={address}"], stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        wait_for_port(int(address.rpartition(":")[2]))
+
+        def ask(metric: str) -> dict[str, float]:
+            query = urllib.parse.urlencode({"query": metric})
+            with urllib.request.urlopen(f"http://{address}/api/v1/query?{query}", timeout=PATIENCE) as answer:
+                found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
+            return {each["metric"]["process"]: float(each["value"][1]) for each in found}
+
+        yield ask
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def get(proxy: Nginx, path: str) -> tuple[int, bytes]:
+    """What the website answers, through nginx and TLS."""
+    connection = http.client.HTTPSConnection(WWW, context=trusting())
+    connection.sock = proxy.connect(WWW)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def until(ready: Callable[[], object], what: Callable[[], str]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not ready():
+        assert time.monotonic() < end, what()
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("page", CHECKOUTS)
+def test_the_steps_lead_to_a_working_server(page: str, tmp_path: Path) -> None:
+    checkout, root = tmp_path / "checkout", tmp_path / "root"
+    checkout.mkdir()
+    CHECKOUTS[page](checkout)
+    with ExitStack() as stack:
+        installed = install(page, checkout, root)
+        here = stack.enter_context(machine(PORTS))
+        health_port, web_port = (stack.enter_context(hold_port()).getsockname()[1] for _ in range(2))
+        conf = root / "etc/nginx/conf.d"
+        assert (conf / "relay.conf").read_text(encoding="utf-8") == deploy_files.text("nginx.conf")
+        website = replaced((conf / "web.conf").read_text(encoding="utf-8"), {"127.0.0.1:8000": f"127.0.0.1:{web_port}"})
+        proxy = stack.enter_context(nginx(Places(here=here), beside=website))
+        for path in (root / "srv/relay").rglob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            text = text.replace("AudioServer(port", f'AudioServer("{here}", port').replace(
+                NAME, f"localhost:{proxy.port}"
+            )
+            path.write_text(text, encoding="utf-8")
+        sim = stack.enter_context(Simulator(media_ssl_context=trusting()))
+        given = environment(sim, PYTHONPATH=f"{root}/srv/relay:{ROOT}", PYTHONUNBUFFERED="1")
+        health = f"127.0.0.1:{health_port}"
+        command = [word.replace("127.0.0.1:9700", health) for word in installed.unit("relay.service")]
+        relay = stack.enter_context(launched(root / "var/lib/relay", given, *command))
+        command = [word.replace("127.0.0.1:8000", f"127.0.0.1:{web_port}") for word in installed.unit("web.service")]
+        (root / "var/lib/web").mkdir()
+        web = stack.enter_context(launched(root / "var/lib/web", given, *command))
+
+        sim.wait_for_client(2, timeout=PATIENCE)
+        phones = [sim.call(to=TO, from_=FROM, says=bytes(32000), hangs_up_after_speaking=True) for _ in range(2)]
+        for phone in phones:
+            phone.wait_until("ended", PATIENCE)
+        files = [root / "var/lib/relay" / f"{phone.call_id}.wav" for phone in phones]
+        until(lambda: all(file.exists() for file in files), lambda: relay.output)
+        until(lambda: relay.output.count("saved") == 2, lambda: relay.output)
+        assert [read_wav(file).duration for file in files] == [pytest.approx(2.0, abs=0.2)] * 2
+        assert {urllib.parse.urlsplit(phone.streams[0].url).port for phone in phones} == {proxy.port}
+        assert len({phone.streams[0].url for phone in phones}) == 2, "each process has a path"
+
+        wait_for_port(web_port)
+        status, body = get(proxy, "/relay/health")
+        assert (status, json.loads(body)["state"]) == (200, "idle"), web.output
+
+        asked = stack.enter_context(prometheus(root / "etc/prometheus/prometheus.yml", health, tmp_path))
+        until(lambda: asked("relay_process_connected") == {"0": 1.0, "1": 1.0}, lambda: str(asked("up")))
+        web.terminate()
+        relay.terminate()
+
+
+@pytest.mark.parametrize("page", CHECKOUTS)
+def test_the_steps_name_what_is_shipped(page: str) -> None:
+    text = "\n".join(steps(page))
+    named = set(re.findall(r"examples/deploy/([\w.]+)", text))
+    assert named == {"env.example", "relay.service", "web.service", "nginx.conf", "web.conf", "prometheus.yml"}
+    # What sed replaces is there.
+    for words, file in re.findall(r"sed 's\|([^|]+)\|[^|]*\|' examples/deploy/(\S+)", text):
+        assert words in deploy_files.text(file)
