@@ -56,7 +56,7 @@ class Reporter:
             try:
                 os.set_blocking(self._number, False)
                 os.set_inheritable(self._number, False)
-            except OSError:  # The descriptor is not open, so there is no supervisor.
+            except (OSError, OverflowError):  # The descriptor is not open, so there is no supervisor.
                 self._number = None
             process.watch(self)
 

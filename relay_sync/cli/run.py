@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import math
 import os
@@ -106,7 +107,8 @@ def _served(health: str | None, look: Callable[[], Overview]) -> Iterator[None]:
     except InvalidParameter as error:
         raise Mistake.of(error) from error
     except OSError as error:
-        raise Mistake("--health", str(error)) from error
+        taken = f"{health} is already in use: choose another port, or stop the program that listens there"
+        raise Mistake("--health", taken if error.errno == errno.EADDRINUSE else error.strerror or str(error)) from error
     try:
         try:
             server.start()
