@@ -6,7 +6,7 @@ import re
 import selectors
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -14,9 +14,10 @@ from typing import Final
 import pytest
 from attrs import define
 
-from tests.support import PATIENCE
+from tests.support import PATIENCE, ROOT
 from tests.support.background import until
 from tests.support.nginx import HERE, HOST_A, HOST_B, NAME, SHIPPED, Nginx, Places, check, machine, nginx
+from tests.support.programs import need
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="nginx as Debian has it")
 
@@ -25,6 +26,8 @@ PORTS: Final = range(8765, 8773)
 OTHERS: Final = (6379, PORTS.start - 1, PORTS.stop)
 
 TEXT: Final = SHIPPED.read_text(encoding="utf-8")
+PAGE: Final = (ROOT / "docs" / "nginx.md").read_text(encoding="utf-8")
+KEEPALIVE: Final = "so_keepalive=30s:10s:3"
 
 
 # -- the file -------------------------------------------------------------------------------------------------------------
@@ -39,7 +42,7 @@ def test_nginx_accepts_the_file() -> None:
 
 @pytest.mark.slow
 def test_nginx_names_a_mistake_in_the_file() -> None:
-    done = check(TEXT.replace("proxy_pass", "proxy_pas"))
+    done = check({"proxy_pass": "proxy_pas"})
     assert done.returncode != 0
     assert "proxy_pas" in done.stderr
 
@@ -98,6 +101,20 @@ class Backends:
         return found
 
 
+def keep_alive(proxy: Nginx, sock: socket.socket) -> int:
+    """When nginx probes its end of a connection next, in hundredths of seconds."""
+    ends = [f"0100007F:{port:04X}" for port in (proxy.port, sock.getsockname()[1])]
+
+    def timer() -> tuple[str, int]:
+        """The kernel's timer of that end."""
+        rows = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()
+        (kind,) = (row.split()[5] for row in rows if row.split()[1:3] == ends)
+        return kind.partition(":")[0], int(kind.partition(":")[2], 16)
+
+    until(lambda: timer()[0] == "02")  # not that of data which was not acknowledged yet
+    return timer()[1]
+
+
 @contextmanager
 def listening(address: str) -> Iterator[Backends]:
     with selectors.DefaultSelector() as selector:
@@ -110,6 +127,16 @@ def listening(address: str) -> Iterator[Backends]:
             for key in list(selector.get_map().values()):
                 assert isinstance(key.fileobj, socket.socket)
                 key.fileobj.close()
+
+
+_CERTIFICATE: Final = "".join(re.findall(r"^    ssl_certificate.*\n", TEXT, re.MULTILINE)[:2])
+#: Another site, which is the default server of the port, in the place of the block for foreign names: as the page advises.
+BESIDE: Final[Mapping[str, str]] = {
+    TEXT[TEXT.index("server {\n    # Without keep-alive") : TEXT.index("server {\n    listen 443 ssl;")]: (
+        f"server {{\n    listen 443 ssl default_server;\n{_CERTIFICATE}    return 403;\n}}\n"
+    ),
+    "listen 443 ssl;": f"listen 443 ssl {KEEPALIVE};",
+}
 
 
 @pytest.fixture
@@ -190,6 +217,23 @@ def test_foreign_hosts_reach_no_socket(served: tuple[Nginx, Backends], host: str
 
 
 @pytest.mark.slow
+def test_another_site_may_be_the_default_server() -> None:
+    """nginx names the mistake, and what the page advises works: a foreign host is the other site's."""
+    site = BESIDE[next(iter(BESIDE))]
+    assert "a duplicate default server" in check({"log_format": f"{site}log_format"}).stderr
+    with machine((*PORTS, *OTHERS)) as address, listening(address) as backends:
+        with nginx(Places(here=address, name=NAME), changes=BESIDE) as proxy:
+            for name in (NAME, "evil.example.net"):
+                assert status(proxy, head("/8765", host="evil.example.net"), name) == 403
+            assert backends.take() == []
+            assert status(proxy, head("/8773")) == 404
+            with proxy.connect(NAME) as sock:
+                sock.sendall(head("/8765"))
+                assert backends.wait()[0] == PORTS[0]
+                assert keep_alive(proxy, sock) <= 30 * 100
+
+
+@pytest.mark.slow
 def test_two_host_headers_are_rejected(served: tuple[Nginx, Backends]) -> None:
     proxy, backends = served
     assert status(proxy, head("/8765", more="Host: evil.example.net\r\n")) == 400
@@ -240,13 +284,24 @@ def test_a_vanished_client_is_probed_within_a_minute(served: tuple[Nginx, Backen
     """The connection of a client has a keep-alive timer, of 30 s at most."""
     proxy, _ = served
     with proxy.connect() as sock:
-        ends = [f"0100007F:{port:04X}" for port in (proxy.port, sock.getsockname()[1])]
+        assert keep_alive(proxy, sock) <= 30 * 100
 
-        def timer() -> tuple[str, int]:
-            """The kernel's timer of nginx's end, and its hundredths of seconds."""
-            rows = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()
-            (kind,) = (row.split()[5] for row in rows if row.split()[1:3] == ends)
-            return kind.partition(":")[0], int(kind.partition(":")[2], 16)
 
-        until(lambda: timer()[0] == "02")  # not that of data which was not acknowledged yet
-        assert timer()[1] <= 30 * 100
+@pytest.mark.slow
+def test_the_limit_of_debian_is_that_of_the_page() -> None:
+    need("nginx")
+    file = Path("/etc/nginx/nginx.conf")
+    if file.exists():  # only Debian's packages have it there
+        (limit,) = re.findall(r"worker_connections\s+(\d+);", file.read_text(encoding="utf-8"))
+        assert f"`worker_connections` of nginx, which Debian sets to {limit} for each" in " ".join(PAGE.split())
+
+
+def test_the_page_names_the_values_to_change() -> None:
+    for value in re.findall(r"^\| (`.+?`)(?:, `(.+?)`)? \| ", PAGE.partition("## Three forms")[0], re.MULTILINE):
+        for each in filter(None, value):
+            assert each.strip("`") in " ".join(TEXT.split()), each
+
+
+def test_the_page_and_the_file_have_the_same_forms() -> None:
+    (table,) = re.findall(r"^\| `public_url` .+\n(?:\|.+\n)+", PAGE, re.MULTILINE)
+    assert re.findall(r"^\| `(wss://.+?)`", table, re.MULTILINE) == re.findall(r'public_url="(.+?)"', TEXT)

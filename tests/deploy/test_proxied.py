@@ -11,10 +11,13 @@ from typing import Any, Final
 import pytest
 import websocket
 
+from relay_sync import StreamFailed
 from relay_sync.audio import AudioServer
+from relay_sync.simulator import Simulator
 from tests.support import PATIENCE
 from tests.support.carrier import PAYLOADS, PCMU, Carrier
 from tests.support.hearing import Hearing, hearing, killed
+from tests.support.lines import line
 from tests.support.nginx import NAME, Nginx, Places, machine, nginx, trusting
 
 pytestmark = [
@@ -186,6 +189,22 @@ def test_the_end_of_nginx_ends_all_streams_and_a_new_one_takes_new_ones(address:
             other = carrier(proxy, f"/{audio.port}", "other")
             finish(other)
             assert audio.accept(PATIENCE).call_id == "other"
+
+
+def test_a_call_outlives_nginx(sim: Simulator, address: str) -> None:
+    """Its stream ends, and another one fails without hanging until nginx runs again."""
+    with line(sim) as one, nginx(Places(here=address)) as proxy:
+        with AudioServer(address, PORTS, public_url=proxy.url("/{port}")) as audio:
+            stream = audio.listen(one.call, timeout=PATIENCE)
+            proxy.stop()
+            assert stream.wait(PATIENCE)
+            assert stream.end_reason == "dropped"
+            with pytest.raises(StreamFailed):
+                audio.listen(one.call, timeout=PATIENCE)
+            proxy.start()
+            with audio.listen(one.call, timeout=PATIENCE) as again:
+                assert again.call_id == one.call.call_id
+        assert one.call.state == "answered"
 
 
 # -- several machines -----------------------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
-"""nginx configured wrong in each of the usual ways, and what the receiver logs: the mistake and its correction, once a kind."""
+"""nginx configured wrong in each of the usual ways, and what the receiver logs, once a kind: as docs/nginx.md says."""
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -10,17 +11,15 @@ from typing import Any, Final
 
 import pytest
 import websocket
+from attrs import field, frozen
 
 from relay_sync.audio import AudioServer
-from tests.support import PATIENCE
+from tests.support import PATIENCE, ROOT
 from tests.support.carrier import PAYLOADS, Carrier
-from tests.support.nginx import Nginx, Places, machine, nginx, trusting
+from tests.support.nginx import NAME, Nginx, Places, machine, nginx, trusting
 from tests.support.tls import tls_context
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(sys.platform == "win32", reason="nginx as Debian has it"),
-]
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="nginx as Debian has it")
 
 PORTS: Final = range(8765, 8773)
 PORT: Final = PORTS[0]
@@ -53,104 +52,102 @@ def attempt(proxy: Nginx, path: str = f"/{PORT}", token: str = TOKEN) -> int:
     return 101
 
 
-def logged(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[str]:
+def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
+    """The levels and words of what a receiver logged of those who connect."""
     return [
-        record.getMessage()
+        (record.levelno, record.getMessage())
         for record in caplog.records
-        if record.levelno >= level and record.name.startswith("relay_sync.audio")
+        if record.name == "relay_sync.audio" and "listening" not in record.getMessage()
     ]
 
 
-#: The words of the shipped configuration that are wrong, what is there instead, the status that the client sees, and words of
-#: what the receiver logs.
-MISTAKES: Final[Mapping[str, tuple[str, str, int, tuple[str, ...]]]] = {
-    "HTTP/1.0": ("proxy_http_version 1.1;", "proxy_http_version 1.0;", 400, ("HTTP/1.0", "proxy_http_version 1.1;")),
-    "no Upgrade header": (
-        "proxy_set_header Upgrade $http_upgrade;",
-        "",
-        426,
-        ("the Upgrade header is missing", "proxy_set_header Upgrade $http_upgrade;"),
+@frozen(kw_only=True)
+class Wrong:
+    """A mistake.
+
+    :ivar changes: words of the shipped configuration, and what is there instead.
+    :ivar options: of the receiver.
+    :ivar stream: a ``stream`` block that replaces the shipped configuration.
+    :ivar token: what the client sends.
+    """
+
+    changes: Mapping[str, str] = field(factory=dict)
+    options: Mapping[str, Any] = field(factory=dict)
+    stream: str = ""
+    token: str = TOKEN
+
+
+def _changed(right: str, wrong: str) -> Wrong:
+    return Wrong(changes={right: wrong})
+
+
+_PASS: Final = "proxy_pass http://$relay_backend;"
+#: The mistakes of the page, by their names there.
+MISTAKES: Final[Mapping[str, Wrong]] = {
+    "`proxy_http_version 1.1;` is missing": _changed("proxy_http_version 1.1;", "proxy_http_version 1.0;"),
+    "`proxy_set_header Upgrade $http_upgrade;` is missing": _changed("proxy_set_header Upgrade $http_upgrade;", ""),
+    '`proxy_set_header Connection "upgrade";` is missing': _changed('proxy_set_header Connection "upgrade";', ""),
+    "a path behind the address in `proxy_pass`, which replaces the target": _changed(
+        _PASS, "proxy_pass http://$relay_backend/;"
     ),
-    "no Connection header": (
-        'proxy_set_header Connection "upgrade";',
-        "",
-        400,
-        ("Connection: Upgrade", 'proxy_set_header Connection "upgrade";'),
+    "`rewrite` changes the path": _changed(_PASS, f"rewrite ^ /audio$uri break; {_PASS}"),
+    '`proxy_set_header Authorization "";`': _changed(_PASS, f'proxy_set_header Authorization ""; {_PASS}'),
+    "the map routes a path to another process": Wrong(token="of-another-process"),
+    "`proxy_pass https://...` to a receiver without TLS": _changed("proxy_pass http:", "proxy_pass https:"),
+    "`proxy_pass http://...` to a receiver with `ssl_context`": Wrong(options={"ssl_context": tls_context()}),
+    # nginx's stream module passes the bytes of a connection on and does not know HTTP.
+    "`proxy_protocol on;` in a `stream` block": Wrong(
+        stream=(
+            "server {\nlisten 127.0.0.1:{port} ssl;\nproxy_protocol on;\nproxy_pass {address}:{PORT};\n"
+            "ssl_certificate {folder}/cert.pem;\nssl_certificate_key {folder}/key.pem;\n}\n"
+        ).replace("{PORT}", str(PORT))
     ),
-    "prefix stripped": (
-        "proxy_pass http://$relay_backend;",
-        "proxy_pass http://$relay_backend/;",
-        404,
-        ("/8765", "path"),
-    ),
-    "wrong path": (
-        "proxy_pass http://$relay_backend;",
-        "proxy_pass http://$relay_backend/audio$request_uri;",
-        404,
-        ("/8765", "path"),
-    ),
-    "TLS to a port without TLS": (
-        "proxy_pass http:",
-        "proxy_pass https:",
-        502,
-        ("sent TLS to this plain port", "ssl_context"),
-    ),
-    "no Authorization header": (
-        "proxy_set_header Host $http_host;",
-        'proxy_set_header Authorization "";',
-        401,
-        ("no bearer token", "have the proxy forward the Authorization header"),
-    ),
+    "the port is missing in the map, or is outside the range": _changed(f"    /{PORT} ", "    /8773 "),
+    "`server_name` is another name": _changed(f"server_name {NAME};", "server_name www.example.com;"),
+    "the address in the map is wrong": _changed(f":{PORT};", f":{PORTS[-1]};"),
+}
+_PAGE: Final = (ROOT / "docs" / "nginx.md").read_text(encoding="utf-8").partition("## Mistakes in")[2]
+#: What the page says of each mistake: the status, and what is logged.
+ROWS: Final = {
+    name: (int(status), log)
+    for name, status, log in re.findall(r"^\| (.+) \| (\d{3}) \| (.+) \|$", _PAGE, re.MULTILINE)
 }
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_the_receiver_names_the_mistake_once(mistake: str, address: str, caplog: pytest.LogCaptureFixture) -> None:
-    right, wrong, status, words = MISTAKES[mistake]
-    with receiver(address), nginx(Places(here=address), changes={right: wrong}) as proxy:
-        assert [attempt(proxy) for _ in range(TIMES)] == [status] * TIMES
-    (line,) = logged(caplog)
-    for each in words:
-        assert each in line
-    assert TOKEN not in line
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MISTAKES)
+def test_the_receiver_names_the_mistake_once(name: str, address: str, caplog: pytest.LogCaptureFixture) -> None:
+    mistake = MISTAKES[name]
+    status, log = ROWS[name]
+    caplog.set_level(logging.INFO)
+    http = "" if mistake.stream else None
+    stream = mistake.stream.replace("{address}", address)
+    with receiver(address, **mistake.options):
+        with nginx(Places(here=address), changes=mistake.changes, http=http, stream=stream) as proxy:
+            assert [attempt(proxy, token=mistake.token) for _ in range(TIMES)] == [status] * TIMES
+    lines = logged(caplog)
+    assert not any(mistake.token in line for _, line in lines)
+    if log == "nothing":
+        assert lines == []
+    else:
+        ((level, line),) = lines
+        words, _, rest = log.removeprefix("`").partition("`")
+        assert words in line
+        assert (level == logging.INFO) is (rest == ", at level INFO")
 
 
+def test_the_page_lists_the_mistakes() -> None:
+    assert list(ROWS) == list(MISTAKES)
+
+
+@pytest.mark.slow
 def test_nothing_is_wrong_with_the_shipped_configuration(address: str, caplog: pytest.LogCaptureFixture) -> None:
     with receiver(address), nginx(Places(here=address)) as proxy:
         assert attempt(proxy) == 101
     assert logged(caplog) == []
 
 
-def test_a_token_of_another_process_is_mentioned_once(address: str, caplog: pytest.LogCaptureFixture) -> None:
-    """The map leads to the wrong process: the path is right, as the receiver sees it, and the token is another's."""
-    caplog.set_level(logging.INFO)
-    with receiver(address), nginx(Places(here=address)) as proxy:
-        assert [attempt(proxy, token="of-another-process") for _ in range(TIMES)] == [403] * TIMES
-    assert logged(caplog) == []  # behind one path for all processes, it is no mistake
-    (line,) = [line for line in logged(caplog, logging.INFO) if "403" in line]
-    assert "does the proxy route by path?" in " ".join(line.split("does the proxy route by path?")) or "path" in line
-
-
-def test_the_proxy_protocol_is_named_once(address: str, caplog: pytest.LogCaptureFixture) -> None:
-    """nginx's stream module passes the bytes of a connection on and does not know HTTP."""
-    stream = (
-        "    server {\n        listen 127.0.0.1:{port} ssl;\n        proxy_protocol on;\n"
-        "        ssl_certificate {folder}/cert.pem;\n        ssl_certificate_key {folder}/key.pem;\n"
-        f"        proxy_pass {address}:{PORT};\n    }}\n"
-    )
-    with receiver(address), nginx(http="", stream=stream) as proxy:
-        assert [attempt(proxy) for _ in range(TIMES)] == [400] * TIMES
-    (line,) = logged(caplog)
-    assert "PROXY protocol" in line
-
-
-def test_a_receiver_with_tls_names_a_proxy_without(address: str, caplog: pytest.LogCaptureFixture) -> None:
-    with receiver(address, ssl_context=tls_context()), nginx(Places(here=address)) as proxy:
-        assert [attempt(proxy) for _ in range(TIMES)] == [502] * TIMES
-    (line,) = logged(caplog)
-    assert "connected without TLS to this TLS port" in line
-
-
+@pytest.mark.slow
 def test_a_short_timeout_ends_streams_in_silence_and_not_in_speech(address: str) -> None:
     """nginx counts from the last data in either direction, so a stream in one direction is kept while frames arrive."""
     seconds = 1

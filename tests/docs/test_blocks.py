@@ -64,6 +64,7 @@ NOT_RUN: Final = {
     r"pytest$": "test_docs.py::test_pytest",
     r"^cd examples|^export (RELAY|DJANGO)|control_owner:client": "test_control.py types these commands",
     r"relay-sync simulate --show-tokens$|^curl|^\"from\"": "test_docs.py::test_script_without_an_account",
+    r"^export AUDIO_URL=|answer:client --processes 2$": "tests/deploy/test_proxied_calls.py runs it behind nginx",
 }
 #: All shell commands, without comments.
 TYPED: Final = {

@@ -319,6 +319,18 @@ FREE: dict[str, list[str]] = {
     "docs/flask.md": ["prints `2 of 2 processes connected`"],
     "docs/django.md": ["prints `2 of 2 processes connected`"],
     "docs/rest.md": ["wait=30)` retries for up to 30 seconds"],
+    # tests/deploy compares these with nginx, with its configuration, and with what the receiver logs.
+    "docs/nginx.md": [
+        "`/8765 127.0.0.1:8765;`",
+        "default server of port 443",
+        "which Debian sets to 768",
+        "`proxy_http_version 1.1;` is missing",
+        "`an upgrade to WebSocket needs HTTP/1.1`",
+        "`the path is not /8765`",
+        "| 426 |",
+        "`listen [::]:443 ssl default_server;`",
+        "`listen [::]:443 ssl;`",
+    ],
 }
 NUMBER = re.compile(
     r"\d[\d,.]*|\bthousand|\bhundred|\bmillion"

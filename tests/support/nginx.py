@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from tests.support import PATIENCE, ROOT
 from tests.support.background import until
@@ -68,15 +68,41 @@ def replaced(text: str, pairs: Mapping[str, str]) -> str:
 
 @define
 class Nginx:
-    """A running nginx.
+    """nginx, running until it is stopped.
 
+    :ivar program: its path.
     :ivar folder: its files, which the user it runs as owns.
     :ivar port: where it listens, with TLS, on 127.0.0.1.
     """
 
+    program: Path
     folder: Path
     port: int
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def start(self) -> None:
+        """Start it, and return when it listens."""
+        self.process = subprocess.Popen(  # type: ignore[call-overload]
+            _command(self.program, self.folder), start_new_session=True, **_give(self.folder)
+        )
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                running = self.process.poll() is None and time.monotonic() < end
+                assert running, self.errors
+                time.sleep(0.005)
+
+    def stop(self) -> None:
+        """End it at once, with its workers and all connections."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            raise
 
     def url(self, path: str) -> str:
         return f"wss://localhost:{self.port}{path}"
@@ -134,13 +160,16 @@ class Places:
     name: str = "localhost"
 
 
-def configuration(folder: Path, port: int, places: Places, beside: str = "") -> str:
-    """The shipped configuration with other places: these are all substitutions.
+def configuration(
+    folder: Path, port: int, places: Places, changes: Mapping[str, str] | None = None, beside: str = ""
+) -> str:
+    """The shipped configuration with other places: these are all substitutions, unless a test asks for more.
 
+    :param changes: words to replace before.
     :param beside: another shipped file, for the same nginx.
     """
     return replaced(
-        SHIPPED.read_text(encoding="utf-8") + beside,
+        replaced(SHIPPED.read_text(encoding="utf-8") + beside, changes or {}),
         {
             "listen 443 ": f"listen 127.0.0.1:{port} ",
             "/etc/nginx/certificates/fullchain.pem": str(folder / "cert.pem"),
@@ -163,7 +192,7 @@ def _main(folder: Path, *, stream: str, http: str) -> str:
     return (
         f"{module}daemon off;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log notice;\nworker_processes 1;\n"
         f"events {{\n    worker_connections 256;\n}}\n"
-        f"http {{\n{paths}{http}}}\n" + (f"stream {{\n{stream}}}\n" if stream else "")
+        f"http {{\n    access_log off;\n{paths}{http}}}\n" + (f"stream {{\n{stream}}}\n" if stream else "")
     )
 
 
@@ -179,6 +208,10 @@ def _folder() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
+def _command(program: Path, folder: Path) -> list[Path | str]:
+    return [program, "-c", folder / "nginx.conf", "-p", folder, "-e", folder / "error.log"]
+
+
 def _give(folder: Path) -> dict[str, object]:
     """Give the folder to an ordinary user if the tests run as root. :return: options of ``Popen`` for that user."""
     if os.geteuid() != 0:
@@ -188,24 +221,17 @@ def _give(folder: Path) -> dict[str, object]:
     return {"user": NOBODY, "group": NOBODY, "extra_groups": []}
 
 
-def check(text: str | None = None) -> subprocess.CompletedProcess[str]:
-    """``nginx -t`` of a configuration, by default the shipped one, with the substitutions of the tests.
+def check(changes: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """``nginx -t`` of the shipped configuration, with the substitutions of the tests.
 
-    :param text: words of the shipped file that are there instead.
+    :param changes: words to replace in it.
     """
     program = need("nginx")
     with _folder() as folder, hold_port() as held:
-        http = configuration(folder, held.getsockname()[1], Places()) if text is None else text
+        http = configuration(folder, held.getsockname()[1], Places(), changes)
         (folder / "nginx.conf").write_text(_main(folder, stream="", http=http), encoding="utf-8")
-        options = _give(folder)
-        return subprocess.run(  # type: ignore[call-overload, no-any-return]
-            [program, "-t", "-c", folder / "nginx.conf", "-p", folder, "-e", folder / "error.log"],
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-            **options,
-        )
+        options = {"capture_output": True, "text": True, "timeout": PATIENCE, "check": False, **_give(folder)}
+        return subprocess.run([*_command(program, folder), "-t"], **options)  # type: ignore[call-overload, no-any-return]
 
 
 @contextmanager
@@ -230,36 +256,14 @@ def nginx(
     with _folder() as folder, hold_port() as held:
         port = held.getsockname()[1]
         if http is None:
-            http = replaced(configuration(folder, port, places or Places(), beside), changes or {})
+            http = configuration(folder, port, places or Places(), changes, beside)
         else:
             http = http.replace("{port}", str(port)).replace("{folder}", str(folder))
         text = _main(folder, stream=stream.replace("{port}", str(port)).replace("{folder}", str(folder)), http=http)
         (folder / "nginx.conf").write_text(text, encoding="utf-8")
-        options = _give(folder)
-        process = subprocess.Popen(  # type: ignore[call-overload]
-            [program, "-c", folder / "nginx.conf", "-p", folder, "-e", folder / "error.log"],
-            start_new_session=True,
-            **options,
-        )
+        proxy = Nginx(program, folder, port)
         try:
-            _wait_for(process, port, folder)
-            yield Nginx(folder, port, process)
+            proxy.start()
+            yield proxy
         finally:
-            process.send_signal(signal.SIGTERM)  # a fast end, which ends the workers too
-            try:
-                process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                raise
-
-
-def _wait_for(process: subprocess.Popen[bytes], port: int, folder: Path) -> None:
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            running = process.poll() is None and time.monotonic() < end
-            assert running, (folder / "error.log").read_text(encoding="utf-8")
-            time.sleep(0.005)
+            proxy.stop()
