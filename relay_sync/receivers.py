@@ -6,6 +6,7 @@ that a program has made.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, Protocol
 
 from .hosts.names import is_loopback, place_of
@@ -17,9 +18,8 @@ __all__ = ["asleep_at", "enlist", "register", "servers"]
 class ListeningReceiver(Protocol):
     """Interface of an audio receiver."""
 
-    @property
-    def urls(self) -> tuple[str, ...]:
-        """The URL, or before the start the URLs that the receiver may get."""
+    def urls_like(self, url: str) -> Iterable[str]:
+        """Return the receiver's URL, or before the start those it may get that contain the same port as ``url``."""
 
     @property
     def why_silent(self) -> str:
@@ -50,7 +50,7 @@ def asleep_at(url: str) -> str:
     place = _place(url)
     if place is None:
         return ""
-    found = [receiver.why_silent for receiver in _receivers if place in map(_place, receiver.urls)]
+    found = [receiver.why_silent for receiver in _receivers if place in map(_place, receiver.urls_like(url))]
     return found[0] if found and all(found) else ""
 
 

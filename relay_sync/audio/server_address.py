@@ -56,12 +56,6 @@ class ServerAddress:
         return self.url_at(_first(self.wanted) if self.port is None else self.port)
 
     @property
-    def urls(self) -> tuple[str, ...]:
-        """The URL, or before the start the URLs with each port that the server may choose."""
-        known = self.wanted if self.port is None else self.port
-        return tuple(map(self.url_at, known if isinstance(known, range) else (known,)))
-
-    @property
     def shown_ports(self) -> str:
         """The requested port or ports, for ``repr``."""
         wanted = self.wanted
@@ -103,6 +97,14 @@ class ServerAddress:
         """Return the URL for the platform if the server listens on this port."""
         own = f"{'wss' if self.tls else 'ws'}://{url_host(self.host)}:{port}{self.path_at(port)}"
         return self.public_url_at(port) or own
+
+    def urls_like(self, url: str) -> set[str]:
+        """Return the URL, or before the start those with each port of the range that ``url`` contains."""
+        found = {self.url}
+        if self.port is None and isinstance(self.wanted, range):
+            numbers = map(int, re.findall(r"[0-9]{1,5}", url))
+            found.update(self.url_at(port) for port in numbers if port in self.wanted)
+        return found
 
     def explained(self, error: PortInUse) -> PortInUse:
         """Return a copy of the error that suggests a port range, or a larger one."""

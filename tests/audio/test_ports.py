@@ -304,6 +304,10 @@ def test_the_name_of_this_machine_is_the_default(given: str | None, monkeypatch:
 
 def test_a_receiver_that_is_not_started_is_known_at_each_address_it_may_get(ports: range) -> None:
     audio, other = AudioServer(port=ports), f"ws://127.0.0.1:{ports[-1] + 1}/audio"
+    named = AudioServer(port=range(1, 65536), public_url="wss://audio-{port}.example.com")
+    assert "is not started" in receivers.asleep_at("wss://audio-65535.example.com")
+    assert not receivers.asleep_at("wss://audio-65536.example.com")
+    named.close()
     urls = [f"ws://127.0.0.1:{port}/audio" for port in ports]
     assert all("is not started" in receivers.asleep_at(url) for url in urls)
     assert not receivers.asleep_at(other)

@@ -21,7 +21,9 @@ from relay_sync.threads.living import Living, alive
 
 class Receiver:
     why_silent = "it sleeps"
-    urls = ("wss://receiver.test",)
+
+    def urls_like(self, url: str) -> list[str]:
+        return ["wss://receiver.test"]
 
 
 class Subject:
