@@ -1,0 +1,193 @@
+"""The report of a process: what its clients and audio servers have done, even if they are gone."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+
+import pytest
+
+from relay_sync import Call, RelayClient
+from relay_sync.audio import AudioServer
+from relay_sync.health.metrics import metrics_text
+from relay_sync.health.report import EVERY, LONGEST, Report
+from relay_sync.health.single import OwnHealth
+from relay_sync.health.snapshot import Snapshots
+from relay_sync.simulator import Simulator
+from tests.conftest import MakeClient
+from tests.support import PATIENCE
+from tests.support.background import until
+from tests.support.health import overview, process, series
+from tests.support.lines import FROM, TO
+
+
+def shown(report: Report) -> dict[str, float]:
+    return series(metrics_text(overview(process(report=report))))
+
+
+def value(snapshots: Snapshots, name: str) -> float:
+    return shown(snapshots.report()).get(name, 0)
+
+
+def call_once(sim: Simulator, count: int = 1) -> None:
+    for number in range(count):
+        sim.call(to=TO, from_=f"+1555010{number:04}").wait_until("ended", PATIENCE)
+
+
+def answering(client: RelayClient) -> RelayClient:
+    @client.on_call
+    def handle(call: Call) -> None:
+        call.answer()
+        call.hangup()
+
+    client.connect()
+    return client
+
+
+TAKEN = 'relay_inbound_calls_total{process="0",result="taken"}'
+FRAMES = 'relay_audio_frames_total{process="0"}'
+
+
+def test_the_client_that_runs_decides_whether_the_process_is_connected(client: MakeClient) -> None:
+    mine, other = client(), client()
+    snapshots = Snapshots(mine)
+    assert not snapshots.report().connected
+    other.connect()
+    assert not snapshots.report().connected
+    mine.connect()
+    report = snapshots.report()
+    assert (report.connected, report.draining, report.over) == (True, False, False)
+    assert report.threads >= 2
+    mine.drain(1)
+    assert snapshots.report().draining
+    mine.disconnect()
+    assert not snapshots.report(over=True).connected
+
+
+def test_several_clients_are_summed_and_one_that_is_gone_still_counts(sim: Simulator, client: MakeClient) -> None:
+    snapshots = Snapshots(client())
+    first = RelayClient(**sim.credentials, contexts=["default"])
+    before = value(snapshots, TAKEN)
+    answering(first)
+    call_once(sim, 3)
+    until(lambda: value(snapshots, TAKEN) == before + 3)
+    first.disconnect()
+    seen = weakref.ref(first)
+    del first
+    until(lambda: gc.collect() >= 0 and seen() is None)
+    assert value(snapshots, TAKEN) == before + 3
+    answering(client())
+    call_once(sim, 2)
+    until(lambda: value(snapshots, TAKEN) == before + 5)
+
+
+def test_an_audio_server_that_is_gone_still_counts(client: MakeClient, sim: Simulator) -> None:
+    mine = client()
+    snapshots = Snapshots(mine)
+    before = value(snapshots, FRAMES)
+    servers = [AudioServer()]
+
+    @mine.on_call
+    def handle(call: Call) -> None:
+        call.answer()
+        with servers[0].listen(call) as stream:
+            for _ in stream:
+                pass
+
+    mine.connect()
+    sim.call(to=TO, from_=FROM, says=bytes(16000), hangs_up_after_speaking=True).wait_until("ended", PATIENCE)
+    until(lambda: value(snapshots, FRAMES) == before + 50)
+    assert value(snapshots, 'relay_audio_streams_total{process="0"}') >= 1
+    servers[0].close()
+    seen = weakref.ref(servers.pop())
+    until(lambda: gc.collect() >= 0 and seen() is None)
+    assert value(snapshots, FRAMES) == before + 50
+
+
+def test_statistics_that_cannot_be_read_leave_the_others(
+    client: MakeClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    mine = client()
+    snapshots = Snapshots(mine)
+    audio = AudioServer()
+    before = value(snapshots, TAKEN)
+    monkeypatch.setattr(AudioServer, "stats", lambda self: 1 / 0)
+    for _ in range(3):
+        report = snapshots.report()
+        assert shown(report)[TAKEN] == before
+    assert caplog.text.count("the statistics of a client or an audio server cannot be read") == 1
+    monkeypatch.undo()
+    audio.close()
+
+
+def test_a_process_says_of_itself_what_its_reports_say(client: MakeClient) -> None:
+    mine, own = client(), OwnHealth()
+    seen = own.look()
+    assert (seen.processes[0].report, seen.processes[0].number) == (None, 0)
+    own.start(Snapshots(mine))
+    until(lambda: own.look().processes[0].report is not None)
+    mine.connect()
+    until(lambda: (own.look().processes[0].report or Report()).connected)
+    assert own.look().processes[0].silence < 5 * EVERY
+    own.close()
+    own.close()
+
+
+def test_the_thread_of_the_reports_survives_a_report_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    class Failing:
+        def __init__(self) -> None:
+            self.tried = threading.Event()
+
+        def report(self) -> Report:
+            if not self.tried.is_set():
+                self.tried.set()
+                raise LookupError("a mistake")
+            return Report(threads=7)
+
+    own, failing = OwnHealth(), Failing()
+    own.start(failing)  # type: ignore[arg-type]
+    until(lambda: own.look().processes[0].report == Report(threads=7))
+    own.close()
+    assert "a report of this process failed" in caplog.text
+
+
+@pytest.mark.slow
+def test_the_number_of_series_is_the_same_after_a_thousand_calls(sim: Simulator, client: MakeClient) -> None:
+    mine = client()
+    snapshots = Snapshots(mine)
+
+    class Mine(ValueError):
+        pass
+
+    @mine.on_call
+    def handle(call: Call) -> None:
+        call.answer()
+        call.hangup()
+        number = int(call.from_number[-4:])
+        if number % 10 == 9:
+            # A class of its own for each: a label of its own would be a series of its own.
+            raise type(f"Mine{number}", (Mine,), {})(call.call_id)
+        if number % 10 == 8:
+            call.wait_for_answered(1)  # CallEnded
+
+    mine.connect()
+    done = 0
+
+    def take(count: int) -> dict[str, float]:
+        nonlocal done
+        for number in range(done, done + count):
+            sim.call(to=TO, from_=f"+1555010{number:04}")
+        done += count
+        until(lambda: mine.stats().calls_taken == done and not mine.stats().handlers)
+        sim.journal.clear()  # it keeps a limited number of entries
+        return shown(snapshots.report())
+
+    few = take(20)
+    for _ in range(49):
+        many = take(20)
+    assert many.keys() == few.keys()
+    assert many[TAKEN] - few[TAKEN] == 980
+    assert many['relay_callback_errors_total{process="0",kind="other"}'] >= 100
+    assert len(many) < 120
+    assert len(snapshots.report().encode()) < LONGEST / 10
