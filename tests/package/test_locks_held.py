@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 import socket
 import threading
 import time
@@ -29,12 +30,14 @@ from relay_sync.call.call import core_of
 from relay_sync.call.core import CallCore
 from relay_sync.cli.listen import _Listening
 from relay_sync.cli.meters import PlainDisplay
+from relay_sync.cli.reports import VARIABLE, Reporter
 from relay_sync.client.counters import Counters
 from relay_sync.client.link import Link
 from relay_sync.client.messages import Message, MessageDesk
 from relay_sync.client.router import Router
 from relay_sync.contrib.hosting import Hosted
 from relay_sync.events import CallStateEvent
+from relay_sync.health.snapshot import Snapshots
 from relay_sync.observing.lane import Lane
 from relay_sync.observing.observers import Observers
 from relay_sync.observing.recorder import CallRecorder
@@ -448,6 +451,24 @@ def counters(tools: Tools) -> None:
     assert (made.summary().reconnects, made.summary().command_errors) == (1, {"other": 1})
 
 
+def reporter(tools: Tools) -> None:
+    reading, writing = os.pipe()
+    try:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setenv(VARIABLE, str(writing))
+            made = Reporter()
+        made.ready()
+        assert os.read(reading, 100) == b"ready\n"
+        made.start(Snapshots(tools("offline")))
+        made.close()
+        with os.fdopen(os.dup(reading), "rb") as lines:
+            while b'"over":true' not in lines.readline():
+                pass
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
 def totals(tools: Tools) -> None:
     with AudioServer() as server:
         carrier = Carrier(server.url).start()
@@ -534,6 +555,7 @@ LOCKS = [
     ),
     Lock(CallRecorder, observing, ("_commands=",), lock="_counting"),
     Lock(Counters, counters, ("_events", "_errors", "_buckets", "_seconds"), free=("Counters.after_fork",)),
+    Lock(Reporter, reporter, ("_unsent",)),
     Lock(Totals, totals, ("_live", "_past")),
     Lock(Router, observed_client, ("observers=",), lock="_observing"),
     Lock(Lane, observers_lane, ("_users",), lock="lock", free=("Lane._reset",)),
