@@ -151,6 +151,7 @@ class Gate:
     :param hosts: additional host names to accept, as for ``refusal``.
     :ivar path: path for media connections, see :meth:`serve`. Connections to other paths are refused.
     :ivar tokenless: whether connections without a token are accepted if the server has no bearer token.
+    :ivar trials_only: whether only the connections of a diagnosis are accepted; see :attr:`Expected.trial`.
     """
 
     def __init__(
@@ -170,6 +171,7 @@ class Gate:
         self._origins = origins
         self._hosts = hosts
         self.tokenless = True
+        self.trials_only: bool = False
         self._lock = threading.RLock()
         self._expected: dict[bytes, Expected] = {}
         # Number of refused peers by kind, modified only by the loop thread. Connections without a token are counted even if they
@@ -321,7 +323,7 @@ class Gate:
                 request.remote,
             )
             return _UNAUTHORIZED
-        if not self.tokenless:
+        if not self.tokenless or self.trials_only:
             self._refuse(
                 "no token",
                 "rejected %s with 401: no bearer token, and streams without one are not enabled; use listen(), give"
@@ -407,6 +409,8 @@ class Gate:
         digest = _digest(token)
         with self._lock:
             expected = self._expected.get(digest)
+        if self.trials_only and (expected is None or not expected.trial):
+            return False
         if expected is not None:
             return time.monotonic() < expected.expires
         # Refuse an unknown token even if no token is required. It is a mistake, or a one-time token that was used before.

@@ -27,6 +27,8 @@ __all__ = ["Answer", "Lost", "Silent", "WayIn", "printable"]
 #: Maximum number of bytes of a response's body to read: enough to recognize an error page.
 MOST_BODY: Final = 4096
 _BODY_PATIENCE: Final = 1.0  # maximum time to wait for the body of a refusal, in seconds
+#: Maximum number of addresses of a name to try separately.
+MOST_ADDRESSES: Final = 8
 _ADDRESS_PATIENCE: Final = 3.0  # maximum time to wait for one address of several, in seconds
 _MOST_MESSAGE: Final = 2**20  # maximum size of a received message, in bytes
 #: Maximum number of characters of the peer's words to print.
@@ -117,7 +119,7 @@ class WayIn:
         :return: the addresses that do not accept connections, and why. Addresses to which this machine has no route are left out.
         """
         found = []
-        for info in addresses if len(addresses) > 1 else []:
+        for info in addresses[:MOST_ADDRESSES] if len(addresses) > 1 else []:
             try:
                 connect_any([info], Deadline.after(time.monotonic(), min(self._timeout, _ADDRESS_PATIENCE))).close()
             except ConnectionRefusedError:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import websocket
 
 from relay_sync import Observer
 from relay_sync.audio import AudioServer, AudioStream
@@ -19,6 +20,7 @@ from relay_sync.cli.audio_checkup import audio_servers, way_to
 from relay_sync.cli.checkup import Finding
 from relay_sync.simulator import Simulator
 from tests.support import DATA
+from tests.support.carrier import Carrier
 from tests.support.front import Front, Rewrite, certified, edited
 from tests.support.ports import hold_port
 from tests.support.scripted_http import Scripted, answer, drip, hang_up
@@ -110,6 +112,23 @@ def test_the_program_does_not_see_the_test(tmp_path: Path) -> None:
         assert whats(found(audio)) == [("note", "audio"), *GOOD]
     assert not seen
     assert not list(tmp_path.iterdir())
+
+
+def test_streams_of_the_platform_do_not_come_to_the_command(free_port: int) -> None:
+    """A proxy may try each port of a range: the stream would end with the command."""
+    server = AudioServer(port=free_port, token="of-the-program", on_stream=lambda stream: None)
+    url = f"ws://127.0.0.1:{free_port}/audio"
+    for finding in way_to(server):
+        if finding.what == "audio name":  # it listens now
+            for token in ("of-the-program", None):
+                with pytest.raises(websocket.WebSocketBadStatusException, match="401"):
+                    Carrier(url, token=token)
+    assert finding.what == "audio out"
+    with AudioServer(token="of-the-program") as started:  # a server that was started before keeps its streams
+        for finding in way_to(started):
+            if finding.what == "audio name":
+                Carrier(started.url, token="of-the-program").ws.close()
+    assert finding.what == "audio out"
 
 
 def test_other_rates_and_ways_of_the_program_do_not_matter() -> None:
@@ -341,6 +360,20 @@ def test_a_proxy_that_passes_the_upgrade_and_no_frames(passes: tuple[bool, bool]
         finding = last(audio, timeout=0.3)
     assert finding.what == what
     assert "frame" in finding.seen
+
+
+@pytest.mark.parametrize("message", [b"{}", b"[]", b"not JSON", b'{"event":"mark"}'])
+def test_a_peer_that_sends_without_end(message: bytes) -> None:
+    flood = bytes((0x81, len(message))) + message
+    with behind(Front(passes=(True, False), floods=flood)) as audio:
+        finding = last(audio, timeout=0.3)
+    assert finding.what == "audio out"
+    assert "a message arrived that the program did not send" in finding.seen or "only other messages" in finding.seen
+
+
+def test_a_flood_does_not_prolong_silence() -> None:
+    with behind(Front(floods=b"\x81\x02{}")) as audio:
+        assert found(audio, silence=0.2)[-1].what == "audio silence"
 
 
 def test_a_proxy_that_ends_a_connection_in_silence() -> None:

@@ -26,6 +26,7 @@ class Front:
     :param context: ends TLS with it. :param onward: speaks TLS to the receiver with it.
     :param passes: whether bytes pass after the upgrade: from the outside, and back.
     :param closes_after: seconds without a byte after which it closes a connection.
+    :param floods: bytes that it sends to the outside over and over, once the upgrade was answered.
     :ivar target: the port of the receiver, which is known later than the front's.
     """
 
@@ -37,12 +38,14 @@ class Front:
         onward: ssl.SSLContext | None = None,
         passes: tuple[bool, bool] = (True, True),
         closes_after: float = PATIENCE,
+        floods: bytes = b"",
     ) -> None:
         self._rewrite = rewrite
         self._context = context
         self._onward = onward
         self._passes = passes
         self._closes_after = closes_after
+        self._floods = floods
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.target = 0
@@ -82,7 +85,9 @@ class Front:
         with selectors.DefaultSelector() as selector:
             for each in (peer, onward):
                 selector.register(each, selectors.EVENT_READ)
-            while ready := selector.select(self._closes_after):
+            while (ready := selector.select(0.001 if self._floods else self._closes_after)) or self._floods:
+                if answered and self._floods:
+                    peer.sendall(self._floods)
                 for key, _ in ready:
                     source = key.fileobj
                     assert isinstance(source, socket.socket)
