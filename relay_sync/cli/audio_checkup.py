@@ -461,15 +461,17 @@ def _until_media(way: WayIn, timeout: float) -> None:
     :raises Lost: no such message arrived in time, or a message is not one of a stream.
     """
     end = time.monotonic() + timeout
-    while True:
-        message = way.receive(max(_LEAST, end - time.monotonic()))
+    while (left := end - time.monotonic()) > 0:
+        try:
+            message = way.receive(left)
+        except Silent:
+            break
         try:
             if json.loads(message)["event"] == "media":
                 return
         except (ValueError, LookupError, TypeError) as error:
             raise Lost(f"a message arrived that the program did not send: {printable(message)}") from error
-        if time.monotonic() > end:
-            raise Lost(f"only other messages arrived for {timeout:g} s")
+    raise Lost(f"no audio arrived within {timeout:g} s")
 
 
 def _or_tls(way: WayIn) -> str:
