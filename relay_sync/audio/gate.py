@@ -258,7 +258,7 @@ class Gate:
         if request.path != self.path:
             self._refuse(
                 "path",
-                "rejected %s with 404: the path is not %s; check the URL",
+                "rejected %s with 404: the path is not %s; check the URL, or pass path= if the proxy changes the path",
                 request.remote,
                 self.path,
             )

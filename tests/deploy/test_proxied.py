@@ -191,6 +191,19 @@ def test_the_end_of_nginx_ends_all_streams_and_a_new_one_takes_new_ones(address:
             assert audio.accept(PATIENCE).call_id == "other"
 
 
+def test_a_prefix_that_is_removed_is_no_mistake_with_the_path_that_arrives(address: str) -> None:
+    changes = {
+        f"    /{PORTS[0]} ": f"    /media/{PORTS[0]} ",
+        "proxy_pass": "rewrite ^/media(/.*)$ $1 break;\n        proxy_pass",
+    }
+    with AudioServer(address, PORTS, public_url="wss://localhost/media/{port}", path="/{port}") as audio:
+        with nginx(Places(here=address), changes=changes) as proxy:
+            one = carrier(proxy, f"/media/{audio.port}", "call")
+            speak(one)
+            finish(one)
+            assert b"".join(frame.data for frame in audio.accept(PATIENCE)) == SPEECH
+
+
 def test_a_call_outlives_nginx(sim: Simulator, address: str) -> None:
     """Its stream ends, and another one fails without hanging until nginx runs again."""
     with line(sim) as one, nginx(Places(here=address)) as proxy:
