@@ -6,6 +6,7 @@ from typing import Final
 
 import relay_sync
 import relay_sync.audio
+import relay_sync.audio.speech
 import relay_sync.events
 import relay_sync.observing
 import relay_sync.rest
@@ -15,6 +16,7 @@ import relay_sync.webhooks
 MODULES: Final = (
     relay_sync,
     relay_sync.audio,
+    relay_sync.audio.speech,
     relay_sync.events,
     relay_sync.observing,
     relay_sync.rest,

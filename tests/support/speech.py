@@ -26,7 +26,7 @@ WINDOW: Final = RATE // 100
 #: By how many dB the level of a window may be below the active level until it counts as silence between words.
 _PAUSE: Final = 15.9
 #: By how many dB it may be below until speech has not begun, or has ended.
-_EDGE: Final = 30.0
+_EDGE: Final = 25.0
 #: How long a scene is quiet before, between and after its utterances, in seconds.
 PAUSE: Final = 1.5
 
@@ -95,7 +95,7 @@ def active_level(sound: Signal) -> float:
 
 
 def edges(sound: Signal) -> tuple[float, float]:
-    """Start and end of speech in a clean signal, in seconds: the first and the last window within 30 dB of the active level."""
+    """Start and end of speech in a clean signal, in seconds: the first and the last window within 25 dB of the active level."""
     loud = np.flatnonzero(_levels(sound) >= 10 ** ((active_level(sound) - _EDGE) / 10))
     return float(loud[0] * WINDOW / RATE), float((loud[-1] + 1) * WINDOW / RATE)
 

@@ -11,10 +11,13 @@ from attrs import define, field, frozen
 
 __all__ = ["Began", "Change", "Dropped", "Endpointer", "Limits", "Segment"]
 
-#: Probability from which a frame counts as speech during silence.
-ENTER: Final = 0.5
-#: Probability from which a frame counts as speech during an utterance.
-STAY: Final = 0.35
+#: Probability from which a frame counts as speech.
+SPEECH: Final = 0.5
+#: Probability below which a frame counts as silence. In noise, what detectors return falls slowly after speech.
+SILENCE: Final = 0.15
+#: Probability from which the frames before an utterance's first frame of speech belong to it, and for how many seconds.
+RISE: Final = 0.2
+RISING: Final = 0.25
 #: Seconds of speech after which the start is reported, if ``shortest`` is not shorter.
 ONSET: Final = 0.1
 #: Seconds of silence after which sound is discarded that has not been as long as ``shortest``, if ``silence`` is not shorter.
@@ -72,6 +75,7 @@ class Limits:
     :ivar longest: length at which an utterance is cut.
     :ivar onset: speech after which its start is reported.
     :ivar doubt: silence after which sound shorter than ``shortest`` is discarded.
+    :ivar rising: how far before the first frame of speech an utterance may start.
     """
 
     silence: int
@@ -80,6 +84,7 @@ class Limits:
     longest: int
     onset: int
     doubt: int
+    rising: int
 
     @staticmethod
     def of(sample_rate: int, *, silence: float, pre_roll: float, shortest: float, longest: float) -> Limits:
@@ -98,6 +103,7 @@ class Limits:
             longest=max(1, round(longest * sample_rate)),
             onset=round(min(ONSET, shortest) * sample_rate),
             doubt=max(1, round(min(DOUBT, silence) * sample_rate)),
+            rising=round(RISING * sample_rate),
         )
 
 
@@ -107,7 +113,7 @@ class _Turn:
 
     :ivar length: samples from the start until now.
     :ivar spoken: samples of speech among them.
-    :ivar quiet: samples of silence since the last speech.
+    :ivar quiet: samples of silence since the last frame that was none.
     :ivar end: position after the last speech.
     :ivar goes_on: whether the former utterance was cut, and this is the rest.
     """
@@ -135,13 +141,16 @@ class Endpointer:
     limits: Limits
     _now: int = field(default=0, init=False)  # position after the last frame
     _free: int = field(default=0, init=False)  # position from which audio belongs to no utterance yet
+    _rise: int | None = field(default=None, init=False)  # since when the probability has been at least RISE
+    _risen: int = field(default=0, init=False)  # samples that were heard since then
     _turn: _Turn | None = field(default=None, init=False)
 
     @property
     def needed(self) -> int:
         """Position from which audio may still belong to an utterance."""
         turn = self._turn
-        return max(self._free, self._now - self.limits.pre_roll) if turn is None else turn.since
+        reach = self.limits.pre_roll + self.limits.rising
+        return max(self._free, self._now - reach) if turn is None else turn.since
 
     def push(self, at: int, samples: int, probability: float) -> list[Change]:
         """Take the next frame.
@@ -153,23 +162,28 @@ class Endpointer:
         """
         changes: list[Change] = []
         self._now = at
+        if not probability >= RISE:  # also if it is not a number
+            self._rise = None
+        elif self._rise is None:
+            self._rise, self._risen = at, 0
         while samples > 0:
             turn = self._turn
             if turn is None:
-                if not probability >= ENTER:  # also if it is not a number
+                if not probability >= SPEECH:
                     break
-                turn = self._turn = _Turn(self._now, max(self._free, self._now - self.limits.pre_roll), self._now)
+                turn = self._turn = self._start()
             taken = min(samples, self.limits.longest - turn.length)
             self._now += taken
             samples -= taken
             turn.length += taken
-            if probability >= STAY:
-                self._speech(turn, taken, changes)
+            if probability >= SILENCE:
+                self._sound(turn, taken, probability, changes)
             else:
                 self._silence(turn, taken, changes)
             if self._turn is turn and turn.length >= self.limits.longest:
                 self._cut(turn, changes)
         self._now += samples
+        self._risen += samples
         return changes
 
     def finish(self) -> list[Change]:
@@ -182,10 +196,19 @@ class Endpointer:
             self._end(self._turn, changes)
         return changes
 
-    def _speech(self, turn: _Turn, samples: int, changes: list[Change]) -> None:
-        turn.spoken += samples
+    def _start(self) -> _Turn:
+        start = self._now if self._rise is None else max(self._rise, self._now - self.limits.rising)
+        start = max(self._free, start)
+        turn = _Turn(start, max(self._free, start - self.limits.pre_roll), self._now)
+        turn.spoken = turn.length = min(self._risen, self._now - start)
+        return turn
+
+    def _sound(self, turn: _Turn, samples: int, probability: float, changes: list[Change]) -> None:
         turn.quiet = 0
-        turn.end = self._now
+        if probability >= SPEECH:
+            turn.end = self._now
+        if probability >= RISE:
+            turn.spoken += samples
         if not turn.told and turn.spoken >= self.limits.onset:
             turn.told = True
             if not turn.goes_on:
@@ -197,7 +220,7 @@ class Endpointer:
             self._end(turn, changes)
 
     def _is_long_enough(self, turn: _Turn) -> bool:
-        return turn.spoken > 0 if turn.goes_on else turn.spoken >= self.limits.shortest
+        return turn.end > turn.start if turn.goes_on else turn.spoken >= self.limits.shortest
 
     def _end(self, turn: _Turn, changes: list[Change]) -> None:
         self._turn = None
@@ -205,7 +228,7 @@ class Endpointer:
             until = min(self._now, turn.end + min(self.limits.pre_roll, self.limits.silence))
             changes.append(Segment(turn.start, turn.end, turn.since, until, cut=False))
             self._free = until
-        elif turn.told:
+        elif turn.told and not turn.goes_on:
             changes.append(Dropped(turn.start))
 
     def _cut(self, turn: _Turn, changes: list[Change]) -> None:

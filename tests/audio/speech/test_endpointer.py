@@ -12,20 +12,23 @@ from relay_sync.audio.speech.endpointer import Began, Change, Dropped, Endpointe
 
 FRAME = 256
 LIMITS = Limits.of(8000, silence=0.6, pre_roll=0.3, shortest=0.2, longest=30.0)
-SMALL = Limits(silence=60, pre_roll=30, shortest=20, longest=300, onset=10, doubt=25)
+SMALL = Limits(silence=60, pre_roll=30, shortest=20, longest=300, onset=10, doubt=25, rising=20)
 #: A run of frames: how far after the former one it comes, how long it is, and its probability.
 Run = tuple[int, int, float]
 
 
 def heard(limits: Limits, runs: list[Run], *, pieces: int | None = None) -> list[Change]:
     """Everything that an endpointer says about runs, each given at once or in pieces."""
-    endpointer, now, changes = Endpointer(limits), 0, []
+    endpointer, now, needed, changes = Endpointer(limits), 0, 0, []
     for gap, samples, probability in runs:
         now += gap
         while samples > 0:
             taken = min(samples, pieces or samples)
-            changes += endpointer.push(now, taken, probability)
-            assert endpointer.needed <= now + taken
+            new = endpointer.push(now, taken, probability)
+            assert all(each.since >= needed for each in segments(new)), "audio that was said to be needed no more"
+            changes += new
+            needed = endpointer.needed
+            assert needed <= now + taken
             now, samples = now + taken, samples - taken
     return changes + endpointer.finish()
 
@@ -82,6 +85,18 @@ def test_a_gap_ends_no_turn_and_is_no_silence() -> None:
 def test_the_audio_ends_while_somebody_speaks() -> None:
     (segment,) = segments(heard(LIMITS, seconds((1, 0), (1, 0.9), (0.1, 0))))
     assert (segment.end, segment.until) == (16000, 16800)
+
+
+def test_an_utterance_starts_where_the_probability_began_to_rise() -> None:
+    (segment,) = segments(heard(LIMITS, seconds((1, 0), (0.1, 0.3), (1, 0.9), (1, 0))))
+    assert segment.start == 8000
+    (segment,) = segments(heard(LIMITS, seconds((1, 0), (3, 0.3), (1, 0.9), (1, 0))))
+    assert segment.start == 32000 - 2000, "but not long before"
+
+
+def test_a_probability_that_falls_slowly_keeps_an_utterance_and_does_not_lengthen_it() -> None:
+    (segment,) = segments(heard(LIMITS, seconds((1, 0), (1, 0.9), (2, 0.2), (1, 0.9), (2, 0.2), (1, 0))))
+    assert (segment.start, segment.end) == (8000, 5 * 8000)
 
 
 @pytest.mark.parametrize("nonsense", [float("nan"), float("-inf"), -1.0])
