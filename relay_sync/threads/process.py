@@ -7,6 +7,7 @@ not keep a client alive.
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import sys
 import threading
@@ -96,7 +97,15 @@ def _before_fork() -> None:
 def _importing() -> bool:
     """Return whether another thread is importing one of this package's modules, or anything from this package's code."""
     me = threading.get_ident()
-    return any(_imports(frame) for thread, frame in sys._current_frames().items() if thread != me)
+    # A garbage collection can run other threads while the interpreter reads their frames, which can deadlock or crash before
+    # Python 3.12 (python/cpython#106883).
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return any(_imports(frame) for thread, frame in sys._current_frames().items() if thread != me)
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _imports(frame: FrameType | None) -> bool:

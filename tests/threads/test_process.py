@@ -185,3 +185,40 @@ def test_every_subject_hears_of_the_end_though_one_of_them_is_broken() -> None:
     )
     assert sorted(done.stdout.split()) == ["True", "True", "True", "a", "b", "c"]
     assert done.returncode == 0
+
+
+# -- other threads' frames ---------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_collected_while_frames_are_read() -> None:
+    """A collection lets other threads run, and their frames vanish under the interpreter that reads them."""
+    waiting, inside = threading.Event(), list[str]()
+    threads = [threading.Thread(target=waiting.wait, name=f"test-{number}") for number in range(20)]
+
+    def collecting(phase: str, info: dict[str, int]) -> None:
+        frame = sys._getframe()
+        while frame.f_back is not None:
+            frame = frame.f_back
+            if frame.f_code is process._importing.__code__:
+                inside.append(phase)
+
+    for thread in threads:
+        thread.start()
+    usual = gc.get_threshold()
+    gc.callbacks.append(collecting)
+    gc.set_threshold(1)
+    try:
+        for _ in range(20):
+            assert not process._importing()
+            assert gc.isenabled()
+        gc.disable()
+        assert not process._importing()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+        gc.set_threshold(*usual)
+        gc.callbacks.remove(collecting)
+        waiting.set()
+        for thread in threads:
+            thread.join()
+    assert inside == []
