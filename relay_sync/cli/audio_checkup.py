@@ -233,7 +233,10 @@ class _Checkup:
             yield self._bad("port", error.message)
             raise _Stopped from error
         except TimeoutError as error:
-            advice = "open the port in the firewall or security group, and forward it in the router"
+            advice = (
+                "open the port in the firewall or security group, and forward it in the router; some routers do not answer"
+                " from inside at all: then run this command from outside"
+            )
             yield self._bad("port", f"{place} does not answer within {self._timeout:g} s", advice)
             raise _Stopped from error
         except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -16,9 +17,10 @@ import websocket
 
 from relay_sync import Observer
 from relay_sync.audio import AudioServer, AudioStream
-from relay_sync.cli import main
+from relay_sync.cli import audio_checkup, main
 from relay_sync.cli.audio_checkup import audio_servers, way_to
 from relay_sync.cli.checkup import Finding
+from relay_sync.cli.way_in import WayIn
 from relay_sync.simulator import Simulator
 from tests.support import DATA
 from tests.support.carrier import Carrier
@@ -255,6 +257,36 @@ def test_what_is_no_http(act: Callable[[socket.socket], None]) -> None:
     assert finding.what == "audio upgrade"
 
 
+@pytest.mark.usefixtures("own_authority")
+def test_a_certificate_that_ends_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audio_checkup, "RENEWAL", 1000 * 365 * 86400)
+    with behind(Front(context=certified("full")), scheme="wss") as audio:
+        findings = found(audio)
+    assert findings[3].verdict == "note"
+    assert re.search(r"valid until Nov  6 16:39:29 2126 GMT, \d+ ms, which is in \d+ days", findings[3].seen)
+    assert findings[3].advice == "renew it now: from that day, the platform refuses the connection"
+
+
+def test_an_address_that_is_not_public() -> None:
+    with hold_port() as held:
+        findings = found(AudioServer(public_url=f"wss://0.0.0.0:{held.getsockname()[1]}/audio"))
+    assert whats(findings) == [("ok", "audio"), ("note", "audio name"), ("bad", "audio port")]
+    assert findings[1].seen == "0.0.0.0 resolves to 0.0.0.0; the platform cannot reach 0.0.0.0"
+    assert "from outside your network" in findings[1].advice
+
+
+def test_each_address_of_a_name_is_tried() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as good, hold_port() as held:
+        port = good.getsockname()[1]
+        way = WayIn(f"ws://localhost:{port}/audio", 5)
+        infos = [
+            *socket.getaddrinfo("127.0.0.1", port, type=socket.SOCK_STREAM),
+            *socket.getaddrinfo("127.0.0.1", held.getsockname()[1], type=socket.SOCK_STREAM),
+        ]
+        assert way.silent_among(infos) == [("127.0.0.1", "it refuses connections")]
+        assert way.silent_among(infos[1:]) == []  # the only one: connect() has said so
+
+
 # -- what proxies do to a request --------------------------------------------------------------------------------------
 
 
@@ -448,9 +480,9 @@ def test_the_port_is_taken_by_something_else() -> None:
     assert "a web server answered" in finding.seen
 
 
-def test_an_address_of_another_machine() -> None:
-    with hold_port() as sock:
-        finding = found(AudioServer("192.0.2.1", sock.getsockname()[1]), timeout=0.2)[0]
+def test_an_address_of_another_machine(free_port: int, closed_port: int) -> None:
+    url = f"ws://127.0.0.1:{closed_port}/audio"
+    finding = found(AudioServer("192.0.2.1", free_port, public_url=url))[0]
     assert finding.verdict == "note"
     assert "is not an address of this machine" in finding.seen
 
