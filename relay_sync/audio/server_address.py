@@ -67,6 +67,11 @@ class ServerAddress:
         return isinstance(self.wanted, range)
 
     @property
+    def routed_by_port(self) -> bool:
+        """Whether the URL contains the port, so that a proxy can find the process by the URL."""
+        return self.public_pattern is None or _PORT in self.public_pattern
+
+    @property
     def why_silent(self) -> str:
         """Why the server is not listening, as a sentence fragment; ``""`` if it is listening."""
         if self.closed:

@@ -178,7 +178,7 @@ class _Checkup:
         url = self._address.url
         place = self._place
         listens = "" if self._address.port is None else f", this process listens on {place.listens}"
-        listens += f", one of the ports {place.ports}" if listens and place.ports else ""
+        listens += f", one of the ports {self._address.shown_ports}" if listens and self._address.chooses else ""
         way = WayIn(url, self._timeout)
         if not is_loopback(way.host):
             yield self._ok("", f"{url}{listens}")
@@ -195,7 +195,7 @@ class _Checkup:
     @property
     def _place(self) -> Place:
         address = self._address
-        ports = address.shown_ports if address.chooses else ""
+        ports = address.shown_ports if address.chooses and address.routed_by_port else ""
         port = address.shown_ports if address.port is None else address.port
         return Place(self._gate.path or urlsplit(address.url).path, f"{url_host(address.host)}:{port}", ports)
 

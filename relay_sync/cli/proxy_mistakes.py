@@ -45,7 +45,7 @@ class Place(NamedTuple):
 
     :ivar path: path that the receiver accepts.
     :ivar listens: address and port that the receiver listens on.
-    :ivar ports: description of the ports among which the receiver chooses, or ``""`` if it has one port.
+    :ivar ports: description of the ports among which a proxy chooses by the URL, or ``""`` if it does not.
     """
 
     path: str
@@ -260,7 +260,8 @@ def _elsewhere(answer: Answer, place: Place, url: str) -> Misrouted:
     if is_a_receiver(answer):
         return Misrouted(
             f"HTTP {status}: another process with an AudioServer answered, which does not know the token of this process",
-            f"nginx: proxy_pass for {place.path} must lead to {place.listens}{every}",
+            f"if it is the running program, stop it and try again; otherwise, proxy_pass for {place.path} must lead to"
+            f" {place.listens}{every}",
         )
     if status in (401, 403):
         return Misrouted(

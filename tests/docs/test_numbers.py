@@ -269,6 +269,8 @@ FREE: dict[str, list[str]] = {
         "open port 443 in the firewall",
         "Have it lead to port 8765",
         "continue with step 8",
+        "The test call of step 10",
+        "`--port 8765 --public-url wss://audio.example.com/8765`",
         "`--silence 90` leaves the connection silent for 90 seconds",
     ],
     "docs/simulate.md": [

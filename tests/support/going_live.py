@@ -171,14 +171,14 @@ def no_name(folder: Path) -> str:
 def no_tunnel(folder: Path) -> str:
     with hold_port() as held:
         port = held.getsockname()[1]
-        url = f"wss://localhost:{port}/{{port}}"
+        url = f"wss://localhost:{port}/audio"
         told = _simulated(folder, "answer:client", "--audio", find="BAD   audio", AUDIO_URL=url)
         return told.replace(str(port), str(PROXY))
 
 
 def nothing_behind_the_tunnel(folder: Path) -> str:
     with Scripted(answer(502)) as tunnel:
-        url = f"{tunnel.host.replace('127.0.0.1', 'localhost')}/{{port}}"
+        url = f"{tunnel.host.replace('127.0.0.1', 'localhost')}/audio"
         told = _simulated(folder, "answer:client", "--audio", find="BAD   audio", AUDIO_URL=url)
         return re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{PORTS.start}", told)
 
