@@ -1,18 +1,20 @@
 """Registry of the audio receivers in this process.
 
-It explains why a stream could not be opened if the stream's URL belongs to a receiver in the same process, and finds the servers
-that a program has made.
+It explains why a stream could not be opened if the stream's URL belongs to a receiver in the same process. It also finds the
+servers that a program has made, and starts them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final, Protocol
 
+from .errors import RelayError
 from .hosts.names import is_loopback, place_of
 from .threads.living import Living
 
-__all__ = ["asleep_at", "enlist", "register", "servers"]
+__all__ = ["Server", "asleep_at", "enlist", "register", "servers", "start_all"]
 
 
 class ListeningReceiver(Protocol):
@@ -26,8 +28,15 @@ class ListeningReceiver(Protocol):
         """Reason why the receiver is not listening, or ``""`` if it is listening."""
 
 
+class Server(Protocol):
+    """Interface of a receiver's public object, such as an ``AudioServer``."""
+
+    def start(self) -> object:
+        """Start listening. Calling this method again has no effect."""
+
+
 _receivers: Final[Living[ListeningReceiver]] = Living()
-_servers: Final[Living[object]] = Living()
+_servers: Final[Living[Server]] = Living()
 
 
 def register(receiver: ListeningReceiver) -> None:
@@ -35,14 +44,26 @@ def register(receiver: ListeningReceiver) -> None:
     _receivers.add(receiver)
 
 
-def enlist(server: object) -> None:
+def enlist(server: Server) -> None:
     """Register a receiver's public object, such as an ``AudioServer``, until it is garbage-collected."""
     _servers.add(server)
 
 
-def servers() -> list[object]:
+def servers() -> list[Server]:
     """Return the public objects of all receivers, the oldest first. Closed ones are included."""
     return list(_servers)
+
+
+def start_all() -> None:
+    """Start all receivers, before the process takes calls.
+
+    Otherwise, a process without a free port would take calls and could not stream them.
+
+    :raises OSError: a receiver's port or address is not available.
+    """
+    for server in servers():
+        with suppress(RelayError):  # It is closed, or belongs to the parent process.
+            server.start()
 
 
 def asleep_at(url: str) -> str:

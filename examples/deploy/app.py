@@ -15,7 +15,6 @@ audio = AudioServer(
     public_url=os.environ.get("AUDIO_URL"),
     record_to=os.path.join(os.environ.get("RECORDINGS", "."), "{call_id}.wav"),  # written as the audio arrives
 )
-audio.start()  # takes its port now: without one, the process must not take calls
 
 
 @client.on_call

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from .. import receivers
 from ..client.client import RelayClient
 from ..errors import AuthenticationError, ConnectError, InvalidParameter, RelayError
 from ..health.address import parse_address
@@ -67,7 +68,7 @@ def serve(
     :param health: address at which health checks and metrics are served; ``None`` serves none.
     :return: the exit code.
     :raises Mistake: an option is invalid.
-    :raises WrongConfiguration: the client's configuration is invalid, or the server rejects it.
+    :raises WrongConfiguration: the client's configuration is invalid, the server rejects it, or a receiver cannot start.
     :raises Unsuccessful: the client cannot connect, or lost its session and cannot restore it.
     """
     if processes < 1:
@@ -180,14 +181,20 @@ def _made(make: Callable[[], RelayClient]) -> RelayClient:
 def _run_client(client: RelayClient, reporter: Reporter, *, drain: float) -> None:
     """Run the client until SIGTERM, SIGHUP or Ctrl-C, or until the supervisor exits. Then wait for live calls to end.
 
+    The program's receivers are started first.
+
     :param client: the client.
     :param reporter: sends reports to the supervisor.
     :param drain: maximum time to wait for live calls, in seconds. 0 hangs up immediately.
-    :raises WrongConfiguration: there is a supervisor, and the first connection failed with a permanent error, such as invalid
-        credentials or an unknown host.
+    :raises WrongConfiguration: a receiver cannot start. Or there is a supervisor, and the first connection failed with a
+        permanent error, such as invalid credentials or an unknown host.
     :raises Unsuccessful: the client cannot connect, or lost its session and cannot restore it.
     """
     _stop_with_parent(client)
+    try:
+        receivers.start_all()
+    except OSError as error:
+        raise WrongConfiguration(f"the program's AudioServer cannot start: {error}") from error
     try:
         with _stopped_with_terminal(client):
             client.run(drain=drain or None, hangup_calls=True, on_ready=reporter.ready)

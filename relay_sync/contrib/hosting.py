@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
+from .. import receivers
 from ..client.client import RelayClient
 from ..errors import AuthenticationError, ConnectTimeout, InvalidParameter, RelayError
 from ..text.wording import counted, listed
@@ -172,7 +173,7 @@ class Hosted:
         return self._client
 
     def start(self) -> None:
-        """Start receiving calls in this process. Calling this method again has no effect.
+        """Start the receivers, and start receiving calls in this process. Calling this method again has no effect.
 
         The connection is established in the background, so a web worker can start while the platform is unreachable. Failed
         attempts are repeated. If the platform rejects the credentials, the error is logged and no further attempt is made.
@@ -196,6 +197,9 @@ class Hosted:
             before.join()  # It has been stopped, and disconnects before it exits.
         while not stopping.is_set():
             try:
+                if not _receivers_started():
+                    stopping.wait(RETRY_AFTER)
+                    continue
                 client.connect()
                 break
             except AuthenticationError as error:
@@ -239,6 +243,19 @@ class Hosted:
     def at_exit(self, timeout: float) -> None:
         """Stop connection attempts. The client has its own exit handler, which disconnects it."""
         self._stopping.set()
+
+
+def _receivers_started() -> bool:
+    """Start this process's receivers, and return whether all of them could start.
+
+    A worker that this process replaces may still have the port.
+    """
+    try:
+        receivers.start_all()
+    except OSError as error:
+        _log.warning("this process receives no calls yet: its AudioServer cannot start: %s", error)
+        return False
+    return True
 
 
 def health(client: RelayClient | None) -> tuple[dict[str, Any], int]:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from relay_sync import ConnectError, RelayClient
+from relay_sync.audio import AudioServer
 from relay_sync.cli import main, supervisor
 from relay_sync.cli.mistakes import Unsuccessful, WrongConfiguration
 from relay_sync.cli.reports import VARIABLE
@@ -312,6 +313,22 @@ def test_a_wrong_configuration_of_one_process_is_a_line(sim: Simulator, folder: 
     assert code == 2
     assert errors.startswith("relay-sync run: wrong:client: ")
     assert len(errors.splitlines()) == 1
+
+
+@pytest.mark.parametrize("processes", ["1", "3"])
+def test_a_program_whose_port_is_taken_takes_no_calls(sim: Simulator, folder: Path, processes: str) -> None:
+    """Each of its calls would end with an error as soon as it is streamed."""
+    with AudioServer() as other:
+        port = other.port
+        program = f"{APP}\nfrom relay_sync.audio import AudioServer\naudio = AudioServer(port={port})\n"
+        (folder / "app.py").write_text(program, encoding="utf-8")
+        with running(sim, folder, "app:client", "--processes", processes, "--log-level", "error") as process:
+            code, out, errors = finish(process)
+    assert (code, out) == (2, "")
+    assert errors.startswith("relay-sync run: the program's AudioServer cannot start: ")
+    assert f":{port} is already in use" in errors
+    assert len(errors.splitlines()) == 1
+    assert not sim.journal.requests("signalwire.connect")
 
 
 @pytest.mark.parametrize(("fatal", "reported"), [(True, [b"wrong"]), (False, [])])

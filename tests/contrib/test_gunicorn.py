@@ -10,10 +10,12 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from relay_sync import RelayClient
+from relay_sync import RelayClient, receivers
+from relay_sync.audio import AudioServer
 from relay_sync.contrib import gunicorn, hosting
 from relay_sync.simulator import Simulator
-from tests.support.background import no_threads
+from relay_sync.threads.living import Living
+from tests.support.background import no_threads, until
 
 MakeClient = Callable[..., RelayClient]
 GRACE = 0.5
@@ -177,6 +179,25 @@ def test_a_start_without_a_thread_does_not_spoil_the_next(sim: Simulator, client
     sim.wait_for_client()
     hosted.stop(0)
     assert one.state == "closed"
+
+
+def test_a_worker_whose_port_is_taken_takes_no_calls_until_it_is_free(
+    sim: Simulator, client: MakeClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(hosting, "RETRY_AFTER", 0.01)
+    monkeypatch.setattr(receivers, "_servers", Living())
+    hosted = hosting.Hosted(client)
+    with AudioServer() as other:
+        port = other.port
+        audio = AudioServer(port=port)
+        hosted.start()
+        until(lambda: "receives no calls yet: its AudioServer cannot start" in caplog.text)
+        assert "range(" in caplog.text
+        assert sim.clients == 0
+    sim.wait_for_client()
+    with audio:
+        assert audio.port == port
+    hosted.stop(0)
 
 
 def test_all_clients_end_where_there_is_no_thread_for_each(

@@ -252,7 +252,7 @@ def roll_with_too_few_ports(st: Stage) -> str:
     with st.start_again():
         st.event()
         (new,) = st.more
-        assert new.process.wait(PATIENCE) == 1
+        assert new.process.wait(PATIENCE) == 2
     assert (
         new.output.count("is already in use: each process needs a port of its own, and a rolling restart needs twice")
         == 1

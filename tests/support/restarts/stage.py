@@ -60,8 +60,6 @@ def say(*words):
 
 ports = os.environ.get("TEST_PORTS")
 audio = AudioServer(port=range(*map(int, ports.split())) if ports else 0, record_to="{call_id}.wav")
-if ports:
-    audio.start()
 
 def handle(call: Call) -> None:
     call.answer()
