@@ -38,7 +38,6 @@ OBJECTS: Final[dict[str, type]] = {
 #: Names that have this form, by page: of files, of the platform, and of what is not public.
 OTHERS: Final = {
     "docs/deploy.md": {"TimeoutStopSec"},
-    "docs/nginx.md": {"audio.example"},
     "docs/rest.md": {"call.wav"},
     "docs/simulate.md": {"ControlServer"},
     "docs/webhooks.md": {"StreamSid"},
