@@ -17,6 +17,7 @@ from attrs import evolve
 from ..hosts.listening import listen, shown_address
 from ..hosts.names import is_loopback
 from ..threads import logs
+from ..threads.process import watch
 from .channel import Channel, tune
 from .connection import CloseInfo, Connection
 from .http import (
@@ -114,7 +115,9 @@ class WebSocketServer:
         # Unproven connections and the time each was accepted, oldest first.
         self._unproven: dict[Connection, float] = {}
         self._closed = False
-        self._listeners = [_Listener(self, sock) for sock in listen(host, port)]
+        self._listeners: list[_Listener] = []
+        watch(self)  # before there are sockets that a forked child must close
+        self._listeners += [_Listener(self, sock) for sock in listen(host, port)]
         try:
             #: Addresses that the server listens on, each as ``address:port``.
             self.addresses: tuple[str, ...] = tuple(shown_address(each.sock.getsockname()) for each in self._listeners)
@@ -152,6 +155,18 @@ class WebSocketServer:
             self._loop.call(self._stop_listening, timeout=5.0)
         except LoopStopped:
             pass
+
+    def after_fork(self) -> None:
+        """In a forked child, close the listening sockets, even those that the loop does not watch yet."""
+        self._closed = True
+        for listener in self._listeners:
+            listener.sock.close()
+
+    def at_exit(self, timeout: float) -> None:
+        """Do nothing: the owner of the loop stops it.
+
+        :param timeout: not used.
+        """
 
     def loop_stopping(self) -> None:
         """Stop listening and drop unfinished requests. The loop closes the connections itself."""

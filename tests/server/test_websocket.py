@@ -33,6 +33,7 @@ from relay_sync.server import (
 )
 from relay_sync.server import websocket as listening
 from tests.support import PATIENCE
+from tests.support.forks import holds_in_child, needs_fork, quiet_fork
 from tests.support.ports import needs_ipv6
 from tests.support.tls import CERTIFICATE, tls_context
 
@@ -1775,3 +1776,37 @@ def test_a_peer_that_pauses_while_it_reads_gets_the_whole_answer(
     loop.call_later(0.15, waited.set)
     assert waited.wait(PATIENCE)
     assert len(_read_all(peer)) == size
+
+
+# -- forks -------------------------------------------------------------------------------------------------------------
+
+
+def _listening_ports() -> set[int]:
+    """The ports that open sockets of this process listen on."""
+    found = set()
+    for descriptor in os.listdir("/proc/self/fd"):
+        try:
+            with socket.socket(fileno=os.dup(int(descriptor))) as copy:
+                if copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                    found.add(copy.getsockname()[1])
+        except OSError:  # no socket, or the descriptor of the listing
+            continue
+    return found
+
+
+@needs_fork
+@quiet_fork
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="needs Linux's list of descriptors")
+def test_a_child_does_not_keep_the_port_of_a_server_that_was_just_starting(serve: MakeServer) -> None:
+    """Otherwise, the port would stay taken after the end of this process, with nobody there."""
+    forked: list[int] = []
+
+    def fork(port: int) -> None:
+        assert port in _listening_ports()
+        holds_in_child(lambda: port not in _listening_ports())
+        forked.append(port)
+
+    server = serve(on_bound=fork)
+    assert forked == [server.port]
+    assert server.port in _listening_ports()
+    holds_in_child(lambda: server.port not in _listening_ports())
