@@ -157,7 +157,7 @@ class WebSocketServer:
             pass
 
     def after_fork(self) -> None:
-        """In a forked child, close the listening sockets, even those that the loop does not watch yet."""
+        """In a forked child, close the listening sockets, even before the loop watches them."""
         self._closed = True
         for listener in self._listeners:
             listener.sock.close()
