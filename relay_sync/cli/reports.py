@@ -20,12 +20,15 @@ from attrs import define, field
 
 from ..health.beat import Beat
 from ..health.report import LONGEST, Report
-from ..threads import process
+from ..threads import logs, process
+from ..threads.rate_limited_log import RateLimitedLog
 
 if TYPE_CHECKING:
     from ..health.snapshot import Snapshots
 
 __all__ = ["VARIABLE", "Reporter", "Reports"]
+
+_log = logs.get("relay_sync").later
 
 #: Environment variable that contains the file descriptor of the pipe.
 VARIABLE: Final = "RELAY_SYNC_REPORTS"
@@ -52,6 +55,7 @@ class Reporter:
         self._unsent = b""
         self._snapshots: Snapshots | None = None
         self._beat: Beat | None = None
+        self._troubles = RateLimitedLog(_log)
         if self._number is not None:
             try:
                 os.set_blocking(self._number, False)
@@ -101,7 +105,8 @@ class Reporter:
         beat, self._beat = self._beat, None
         if beat is not None and self._snapshots is not None:
             beat.close()
-            self._send(self._snapshots.report(over=True))
+            with self._troubles.caught("the last report of this process failed"):
+                self._send(self._snapshots.report(over=True))
 
     def after_fork(self) -> None:
         """Close the copied pipe in a forked child, whose state is not that of this process."""
