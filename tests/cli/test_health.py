@@ -19,6 +19,8 @@ from attrs import define
 
 from relay_sync.cli import main
 from relay_sync.simulator import Simulator
+from relay_sync.text.wording import counted
+from tests.support import ROOT
 from tests.support.health import Answer, ask, series
 from tests.support.hosting import PATIENCE as LONG
 from tests.support.hosting import Started, started
@@ -251,27 +253,59 @@ def test_a_port_that_is_taken_ends_the_command_before_anything_starts(
     assert f"argument --health: {port} is already in use: choose another port" in said[0]
 
 
-@pytest.mark.slow
-def test_flask_and_django_have_the_same_option(tmp_path: Path) -> None:
+FRAMEWORKS = {
+    "flask": ["relay", "run"],
+    "django": ["relay", "--skip-checks", "--settings", "settings"],
+}
+
+
+@pytest.fixture
+def projects(tmp_path: Path) -> Path:
+    """A Flask application and the settings of a Django project."""
     (tmp_path / "app.py").write_text(
-        "from flask import Flask\nfrom relay_sync.contrib.flask import Relay\napp = Flask(__name__)\nRelay(app)\n",
+        "from flask import Flask\nfrom relay_sync.contrib.flask import Relay\n"
+        "app = Flask(__name__)\nRelay(app, contexts=['default'], connect_timeout=20)\n",
         encoding="utf-8",
     )
     (tmp_path / "settings.py").write_text(
-        "SECRET_KEY = 'x'\nINSTALLED_APPS = ['relay_sync.contrib.django']\n", encoding="utf-8"
+        "SECRET_KEY = 'x'\nINSTALLED_APPS = ['relay_sync.contrib.django']\n"
+        "RELAY_SYNC = {'contexts': ['default'], 'connect_timeout': 20}\n",
+        encoding="utf-8",
     )
-    for command in (
-        ["flask", "relay", "run", "--health", "x"],
-        ["django", "relay", "--skip-checks", "--settings", "settings", "--health", "x"],
-    ):
-        done = subprocess.run(
-            [sys.executable, "-m", *command],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(tmp_path)},
-            capture_output=True,
-            text=True,
-            timeout=LONG,
-            check=False,
-        )
-        assert done.returncode == 2, done.stderr
-        assert "argument --health: invalid value 'x': expected HOST:PORT" in " ".join(done.stderr.split())
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("processes", [1, 2])
+def test_the_commands_of_frameworks_have_the_same_option(
+    sim: Simulator, projects: Path, framework: str, processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(projects), str(ROOT)]))
+    options = ["--processes", str(processes), "--health", "0"]
+    with started(sim, projects, "-m", framework, *FRAMEWORKS[framework], *options) as process:
+        process.wait_for_output("health: listening on ")
+        found = re.search(r"health: listening on http://(\S+)", process.output)
+        assert found is not None
+        program = Watched(process, found[1])
+        program.wait_for("/ready", 200, f"{processes} of {counted(processes, 'process', 'processes')} connected")
+        assert program.ask("/live").status == 200
+        process.terminate()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_wrong_address_ends_the_commands_of_frameworks(
+    projects: Path, framework: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(projects), str(ROOT)]))
+    done = subprocess.run(
+        [sys.executable, "-m", framework, *FRAMEWORKS[framework], "--health", "x"],
+        cwd=projects,
+        capture_output=True,
+        text=True,
+        timeout=LONG,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "argument --health: invalid value 'x': expected HOST:PORT" in " ".join(done.stderr.split())
