@@ -12,7 +12,7 @@ __all__ = ["ACCEPTED", "HERE", "parse_address"]
 #: Address to listen on if none is given.
 HERE: Final = "127.0.0.1"
 #: Description of the accepted values.
-ACCEPTED: Final = "HOST:PORT, such as 0.0.0.0:9100 or [::1]:9100, or a port of 127.0.0.1, such as 9100"
+ACCEPTED: Final = "HOST:PORT, such as 0.0.0.0:9700 or [::1]:9700, or a port of 127.0.0.1, such as 9700"
 
 
 def parse_address(text: str) -> tuple[str, int]:

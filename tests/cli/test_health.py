@@ -231,14 +231,14 @@ def _wait_for_failures(program: Watched, count: int) -> None:
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
-@pytest.mark.parametrize("value", ["x", "127.0.0.1", "65536", "::1:9100"])
+@pytest.mark.parametrize("value", ["x", "127.0.0.1", "65536", "::1:9700"])
 def test_a_wrong_address_is_told_in_a_line(
     folder: Path, capsys: pytest.CaptureFixture[str], processes: str, value: str
 ) -> None:
     assert main(["run", "app:client", "--health", value, "--processes", processes]) == 2
     said = capsys.readouterr().err.splitlines()
     assert said[1:] == ["Try: relay-sync run --help"]
-    assert f"argument --health: invalid value {value!r}: expected HOST:PORT, such as 0.0.0.0:9100 or" in said[0]
+    assert f"argument --health: invalid value {value!r}: expected HOST:PORT, such as 0.0.0.0:9700 or" in said[0]
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])

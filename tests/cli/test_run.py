@@ -407,6 +407,28 @@ time.sleep(60)
     assert "killed" not in output
 
 
+@pytest.mark.timing
+def test_a_wrong_configuration_ends_a_supervisor_within_two_seconds(folder: Path) -> None:
+    """From what the first says of it, whatever the others do."""
+    program = """
+import signal
+if number != "0":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    (here / f"ignoring-{number}").touch()
+    time.sleep(60)
+while len(list(here.glob("ignoring-*"))) < 2:
+    time.sleep(0.01)
+say('wrong "no such project"')
+(here / "said").touch()
+time.sleep(60)
+"""
+    process = supervise(folder, program, 3)
+    output, _ = process.communicate(timeout=PATIENCE)
+    took = time.time() - (folder / "said").stat().st_mtime
+    assert (process.returncode, output.count("no such project")) == (2, 1)
+    assert took < 2.0
+
+
 @pytest.mark.slow
 def test_after_one_was_ready_no_process_s_failure_ends_another(folder: Path) -> None:
     """The second one fails more often than any limit allows; the first goes on."""

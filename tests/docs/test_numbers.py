@@ -281,7 +281,7 @@ FREE: dict[str, list[str]] = {
     ],
     "docs/compatibility.md": ["Before 1.0", "After 1.0"],
     "docs/health.md": [
-        "`0.0.0.0:9100` or `[::1]:9100`",
+        "`0.0.0.0:9700` or `[::1]:9700`",
         "`silent for 6.2 s`",
         "`RELAY_PROCESS`: 0, 1, ...",
         "| 1 if the process is running;",

@@ -11,15 +11,15 @@ from relay_sync.health.address import parse_address
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("9100", ("127.0.0.1", 9100)),
-        (":9100", ("127.0.0.1", 9100)),
+        ("9700", ("127.0.0.1", 9700)),
+        (":9700", ("127.0.0.1", 9700)),
         ("0", ("127.0.0.1", 0)),
-        ("127.0.0.1:9100", ("127.0.0.1", 9100)),
-        ("0.0.0.0:9100", ("0.0.0.0", 9100)),
-        ("[::1]:9100", ("::1", 9100)),
-        ("[::]:9100", ("::", 9100)),
-        ("localhost:9100", ("localhost", 9100)),
-        ("Metrics.Example.com:9100", ("metrics.example.com", 9100)),
+        ("127.0.0.1:9700", ("127.0.0.1", 9700)),
+        ("0.0.0.0:9700", ("0.0.0.0", 9700)),
+        ("[::1]:9700", ("::1", 9700)),
+        ("[::]:9700", ("::", 9700)),
+        ("localhost:9700", ("localhost", 9700)),
+        ("Metrics.Example.com:9700", ("metrics.example.com", 9700)),
     ],
 )
 def test_accepted(text: str, found: tuple[str, int]) -> None:
@@ -32,30 +32,30 @@ def test_accepted(text: str, found: tuple[str, int]) -> None:
         *(
             "",
             ":",
-            "9100x",
+            "9700x",
             "-1",
             "65536",
             ":65536",
             "localhost",
             "localhost:",
-            "::1:9100",
+            "::1:9700",
             "[::1]",
-            "[::1]9100",
-            " 9100",
+            "[::1]9700",
+            " 9700",
         ),
         *(
-            "http://127.0.0.1:9100",
-            "127.0.0.1:9100/live",
-            "a b:9100",
-            "user@host:9100",
-            "*:9100",
-            "[localhost]:9100",
+            "http://127.0.0.1:9700",
+            "127.0.0.1:9700/live",
+            "a b:9700",
+            "user@host:9700",
+            "*:9700",
+            "[localhost]:9700",
             "a:1:2",
         ),
-        *("9100\n", "٩١٠٠", "host_name:port", "256.0.0.1:9100x"),
+        *("9700\n", "٩١٠٠", "host_name:port", "256.0.0.1:9700x"),
     ],
 )
 def test_refused(text: str) -> None:
-    with pytest.raises(InvalidParameter, match=r"expected HOST:PORT, such as 0\.0\.0\.0:9100") as caught:
+    with pytest.raises(InvalidParameter, match=r"expected HOST:PORT, such as 0\.0\.0\.0:9700") as caught:
         parse_address(text)
     assert caught.value.value == text
