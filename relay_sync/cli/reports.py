@@ -210,9 +210,10 @@ class Reports:
         elif word in ("wrong", "broken"):
             self.is_broken = word == "broken"
             try:
-                self.wrong = str(json.loads(text))
-            except ValueError:  # The line was not written by this package.
-                self.wrong = text
+                text = str(json.loads(text))
+            except (ValueError, RecursionError):  # The line was not written by this package.
+                pass
+            self.wrong = text[:_LONGEST_TEXT]
         elif word == "report":
             try:
                 self.latest = Report.decode(text)

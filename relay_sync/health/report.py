@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,6 +14,8 @@ __all__ = ["EVERY", "LONGEST", "Report", "Samples"]
 EVERY: Final = 1.0
 #: Maximum length of an encoded report in bytes. A report has a few kilobytes.
 LONGEST: Final = 64 * 1024
+#: Largest value of a report. The sums of such values remain finite.
+_LARGEST: Final = 2**64
 #: Maximum number of silent threads to name in a report.
 _MOST_SILENT: Final = 10
 #: Maximum length of a thread's name in a report.
@@ -88,6 +89,6 @@ def _truth(value: Any) -> bool:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
-        raise ValueError("not a non-negative number")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LARGEST:  # NaN is neither
+        raise ValueError("not a non-negative number, or too large")
     return value

@@ -134,7 +134,8 @@ class HealthServer:
         now = time.monotonic()
         for connection, deadline in list(self._open.items()):
             if deadline <= now:
-                _end(connection)  # wakes its thread, which ends
+                _end(connection)  # wakes its thread, which ends, unless it is waiting for the page
+                self._open[connection] = now + PAUSE
 
     def _patience(self) -> float | None:
         """Return the time until a connection must be closed, in seconds."""
@@ -252,7 +253,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(Page(status, "text/plain; charset=utf-8", f"{status.phrase}\n"))
 
     def _send(self, sent: Page) -> None:
-        body = sent.text.encode()
+        body = sent.text.encode(errors="replace")
         self.send_response(sent.status, sent.status.phrase)
         self.send_header("Content-Type", sent.kind)
         self.send_header("Content-Length", str(len(body)))

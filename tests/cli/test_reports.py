@@ -186,6 +186,15 @@ def test_lines_that_are_no_reports_are_counted_and_change_nothing(pipe: Reports,
     assert (pipe.latest, pipe.unknown, pipe.ready, pipe.wrong) == (REPORT, 1, True, None)
 
 
+@pytest.mark.parametrize("text", [b"[" * 60_000, b"9" * 5000, b'"' + b"x" * 60_000 + b'"', b"\xff" * 5000])
+def test_a_message_that_this_package_did_not_write_is_shown_in_part(pipe: Reports, text: bytes) -> None:
+    written(pipe, b"wrong " + text + b"\nready\n")
+    pipe.read()
+    assert pipe.ready
+    assert pipe.wrong is not None
+    assert 1000 < len(pipe.wrong) <= 4000
+
+
 def test_a_line_without_an_end_is_given_up(pipe: Reports) -> None:
     for _ in range(10):
         written(pipe, b"x" * 40_000)

@@ -48,6 +48,7 @@ def test_only_some_silent_threads_are_named_the_longest_first() -> None:
             {"samples": {"a": {"b": None}}},
         ),
         *({"samples": {"a": {"b": 1e999}}}, {"samples": {"a": {"b": -0.1}}}, {"samples": {"a": {"b": 10**400}}}),
+        *({"samples": {"a": {"b": 1e308}}}, {"samples": {"a": {"b": 2**64 + 1}}}, {"silent": {"a": 1e30}}),
     ],
 )
 def test_a_report_with_a_wrong_value_is_none(change: dict[str, object]) -> None:

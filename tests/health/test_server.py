@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import selectors
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import pytest
 
 from relay_sync.health import server
+from relay_sync.health.report import Report
 from relay_sync.health.server import MOST_CONNECTIONS, HealthServer
 from relay_sync.health.verdicts import Overview
 from tests.support import PATIENCE
@@ -168,6 +171,14 @@ def test_a_client_that_does_not_read_is_dropped_at_its_deadline(monkeypatch: pyt
             until(lambda: not requests())
 
 
+def test_text_that_is_no_unicode_is_shown_all_the_same() -> None:
+    report = Report.decode(
+        r'{"connected":true,"draining":false,"over":false,"threads":1,"silent":{"\ud800":9},"samples":{}}'
+    )
+    with serving(lambda: overview(process(report=report))) as address:
+        assert ask(address, "/live").body == "process 0 (pid 100): 1 IO thread not answering: ? for 9.0 s\n"
+
+
 def test_a_check_that_fails_is_an_error_of_the_server(caplog: pytest.LogCaptureFixture) -> None:
     def look() -> Overview:
         raise LookupError("a mistake")
@@ -177,6 +188,32 @@ def test_a_check_that_fails_is_an_error_of_the_server(caplog: pytest.LogCaptureF
             answer = ask(address, "/metrics")
             assert (answer.status, answer.body) == (500, "internal error; the log contains the traceback\n")
         assert caplog.text.count("LookupError: a mistake") == 1
+
+
+def test_a_check_that_outlasts_its_connection_does_not_keep_the_accepting_thread_busy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "DEADLINE", 0.05)
+    asked, goes_on, turns = threading.Event(), threading.Event(), [0]
+    select = selectors.DefaultSelector.select
+
+    def counted(self: selectors.DefaultSelector, timeout: float | None = None) -> Any:
+        turns[0] += 1
+        return select(self, timeout)
+
+    def look() -> Overview:
+        asked.set()
+        goes_on.wait(PATIENCE)
+        return GOOD
+
+    monkeypatch.setattr(selectors.DefaultSelector, "select", counted)
+    with serving(look) as address, connected(address, b"GET /live HTTP/1.1\r\n\r\n") as peer:
+        assert asked.wait(PATIENCE)
+        assert received(peer) == b""  # the time of the connection is over
+        before = turns[0]
+        assert not goes_on.wait(0.5)
+        assert turns[0] - before < 10
+        goes_on.set()
 
 
 def test_a_check_that_hangs_holds_up_no_other(address: str) -> None:
