@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import os
 import time
+from typing import Final
 
+from ..threads.flag import Bell
 from .beat import Beat
-from .report import Report
+from .report import EVERY, Report
 from .snapshot import Snapshots
 from .verdicts import Overview, ProcessHealth
 
 __all__ = ["OwnHealth"]
+
+#: Age of a report at which a reader waits for the next one, in seconds. After the process was suspended, the latest report is
+#: old, although the thread that makes the reports is about to run.
+OLD: Final = 2 * EVERY
+#: Maximum time to wait for the next report, in seconds.
+PATIENCE: Final = 1.0
 
 
 class OwnHealth:
@@ -20,6 +28,7 @@ class OwnHealth:
         self._started = time.monotonic()
         self._latest: tuple[float, Report] | None = None
         self._beat: Beat | None = None
+        self._bell = Bell()
 
     def start(self, snapshots: Snapshots) -> None:
         """Start to take reports, in a thread of its own.
@@ -39,7 +48,9 @@ class OwnHealth:
             self._beat.close(timeout)
 
     def look(self) -> Overview:
-        """Return the state of this process."""
+        """Return the state of this process. Wait up to a second if its latest report is old."""
+        if not self._is_fresh():
+            self._bell.sleep(self._is_fresh, PATIENCE)
         now, latest = time.monotonic(), self._latest
         since, report = (self._started, None) if latest is None else latest
         mine = ProcessHealth(
@@ -49,3 +60,8 @@ class OwnHealth:
 
     def _take(self, report: Report) -> None:
         self._latest = (time.monotonic(), report)
+        self._bell.ring()
+
+    def _is_fresh(self) -> bool:
+        latest = self._latest
+        return latest is None or time.monotonic() - latest[0] <= OLD

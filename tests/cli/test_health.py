@@ -21,6 +21,7 @@ from relay_sync.cli import main
 from relay_sync.simulator import Simulator
 from relay_sync.text.wording import counted
 from tests.support import ROOT
+from tests.support.background import Background
 from tests.support.health import Answer, ask, series
 from tests.support.hosting import PATIENCE as LONG
 from tests.support.hosting import Started, started
@@ -191,6 +192,17 @@ def test_a_supervisor_that_was_suspended_does_not_blame_its_processes(sim: Simul
             assert answer.status == 200, answer
         assert _taken(series(program.ask("/metrics").body)) == 1
         phone.hang_up()
+
+
+@pytest.mark.slow
+def test_a_process_that_was_suspended_is_alive_at_once(sim: Simulator, folder: Path) -> None:
+    with watched(sim, folder) as program:
+        program.wait_for("/ready", 200, "1 of 1")
+        os.kill(program.started.process.pid, signal.SIGSTOP)
+        time.sleep(6)  # longer than a process may be silent
+        answers = [Background(program.ask, "/live") for _ in range(4)]
+        os.kill(program.started.process.pid, signal.SIGCONT)
+        assert [answer.result().status for answer in answers] == [200] * 4
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import pytest
 
 from relay_sync import Call, RelayClient
 from relay_sync.audio import AudioServer
+from relay_sync.health import beat
 from relay_sync.health.metrics import metrics_text
 from relay_sync.health.report import EVERY, LONGEST, Report
 from relay_sync.health.single import OwnHealth
@@ -18,8 +19,22 @@ from relay_sync.simulator import Simulator
 from tests.conftest import MakeClient
 from tests.support import PATIENCE
 from tests.support.background import until
+from tests.support.clocks import HOUR, leapt
 from tests.support.health import overview, process, series
 from tests.support.lines import FROM, TO
+
+
+class StuckSnapshots(Snapshots):
+    """Makes one report, and waits before the second one until the event is set."""
+
+    def __init__(self, goes_on: threading.Event) -> None:
+        self._goes_on = goes_on
+        self._made = 0
+
+    def report(self, *, over: bool = False) -> Report:
+        self._made += 1
+        assert self._made == 1 or self._goes_on.wait(PATIENCE)
+        return Report()
 
 
 def shown(report: Report) -> dict[str, float]:
@@ -131,6 +146,28 @@ def test_a_process_says_of_itself_what_its_reports_say(client: MakeClient) -> No
     until(lambda: (own.look().processes[0].report or Report()).connected)
     assert own.look().processes[0].silence < 5 * EVERY
     own.close()
+    own.close()
+
+
+def test_a_process_that_was_suspended_is_judged_by_its_next_report(
+    client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beat, "EVERY", 0.1)
+    own = OwnHealth()
+    own.start(Snapshots(client()))
+    until(lambda: own.look().processes[0].report is not None)
+    with leapt(HOUR):
+        assert own.look().processes[0].silence < 1
+    own.close()
+
+
+def test_a_process_that_makes_no_reports_is_silent() -> None:
+    own = OwnHealth()
+    own.start(StuckSnapshots(stuck := threading.Event()))
+    until(lambda: own.look().processes[0].report is not None)
+    with leapt(HOUR):
+        assert own.look().processes[0].silence >= HOUR
+    stuck.set()
     own.close()
 
 
