@@ -27,7 +27,7 @@ from tests.support.carrier import Carrier
 from tests.support.front import Front, Rewrite, certified, edited
 from tests.support.ports import hold_port
 from tests.support.scripted_http import Scripted, answer, drip, hang_up
-from tests.support.tls import tls_context
+from tests.support.tls import CERTIFICATE, tls_context
 
 ROOT_CERTIFICATE = DATA / "tls" / "root.pem"
 
@@ -198,6 +198,16 @@ def test_the_clients_own_authority_is_known_but_not_public() -> None:
     assert "ca_file" in findings[3].seen
     assert findings[3].verdict == "note"
     assert findings[-1].what == "audio out"
+
+
+def test_whether_an_authority_is_public_is_asked_on_a_connection_of_its_own() -> None:
+    known, unknown = (ssl.create_default_context(cafile=path) for path in (ROOT_CERTIFICATE, CERTIFICATE))
+    with behind(Front(context=certified("full")), scheme="wss") as audio:
+        way = WayIn(audio.url, 5)
+        addresses = way.resolve()
+        assert way.trusted_by(known, addresses)
+        assert not way.trusted_by(unknown, addresses)
+        way.close()
 
 
 def test_http_where_tls_is_expected() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -63,6 +64,23 @@ def test_the_call_of_the_doctor_is_hung_up(account: Simulator, name: str, code: 
     assert process.returncode == code
     assert "Traceback" not in errors
     assert "interrupted" in errors
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_the_doctor_waits_no_longer_for_a_proxy(tmp_path: Path, name: str, code: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"wss://127.0.0.1:{silent.getsockname()[1]}/audio"
+        (tmp_path / "waiting.py").write_text(
+            "from relay_sync import RelayClient\nfrom relay_sync.audio import AudioServer\n"
+            f"client = RelayClient()\naudio = AudioServer(public_url={url!r})\n",
+            encoding="utf-8",
+        )
+        with started("doctor", "waiting:client", "--audio", "--timeout", "600", cwd=tmp_path) as process:
+            read_until(process, "audio port")
+            process.send_signal(getattr(signal, name))
+            _, errors = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, errors.strip()) == (code, "doctor: interrupted")
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])

@@ -10,7 +10,8 @@ import struct
 
 import pytest
 
-from relay_sync.hosts.authorities import begin_tls
+from relay_sync.hosts.authorities import begin_tls, system_only
+from tests.support.tls import CERTIFICATE
 
 
 @pytest.mark.parametrize("name", ["localhost", None], ids=["client", "server"])
@@ -29,3 +30,17 @@ def test_a_connection_that_was_reset_before_its_tls_leaves_nothing_open(name: st
         with pytest.raises(OSError):
             os.fstat(descriptor)
         gc.collect()
+
+
+def test_the_authorities_of_the_system_do_not_depend_on_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether there are any depends on the machine."""
+    before = system_only()
+    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.setenv(name, str(CERTIFICATE))
+    monkeypatch.setenv("SSL_CERT_DIR", str(CERTIFICATE.parent))
+    after = system_only()
+    assert (before is None) == (after is None)
+    if before is not None and after is not None:
+        assert before.cert_store_stats() == after.cert_store_stats()
+        assert after.verify_mode is ssl.CERT_REQUIRED
+        assert after.check_hostname
