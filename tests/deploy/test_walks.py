@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -161,6 +162,35 @@ def test_the_steps_lead_to_a_working_server(page: str, tmp_path: Path) -> None:
         asked = stack.enter_context(prometheus(root / "etc/prometheus/prometheus.yml", health, tmp_path))
         until(lambda: asked("relay_process_connected") == {"0": 1.0, "1": 1.0}, lambda: str(asked("up")))
         web.terminate()
+        relay.terminate()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_the_shipped_program_takes_calls_in_both_processes_of_the_unit(tmp_path: Path) -> None:
+    """With the command of the unit, and so of the image, and the address that ``env.example`` names."""
+    (address,) = re.findall(r"^AUDIO_URL=(.+)$", deploy_files.text("env.example"), re.MULTILINE)
+    with ExitStack() as stack:
+        here = stack.enter_context(machine(PORTS))
+        health = f"127.0.0.1:{stack.enter_context(hold_port()).getsockname()[1]}"
+        proxy = stack.enter_context(nginx(Places(here=here)))
+        sim = stack.enter_context(Simulator(media_ssl_context=trusting()))
+        own = {"AUDIO_URL": address.replace(NAME, f"localhost:{proxy.port}"), "AUDIO_HOST": here}
+        given = environment(sim, PYTHONPATH=f"{deploy_files.FOLDER}:{ROOT}", PYTHONUNBUFFERED="1", **own)
+        _, *arguments = shlex.split(deploy_files.setting("ExecStart"))
+        arguments = [word.replace("127.0.0.1:9700", health) for word in arguments]
+        relay = stack.enter_context(launched(tmp_path, given, "-m", "relay_sync", *arguments))
+        sim.wait_for_client(2, timeout=PATIENCE)
+        phones = [sim.call(to=TO, from_=FROM, says=bytes(32000), hangs_up_after_speaking=True) for _ in range(2)]
+        for phone in phones:
+            phone.wait_until("ended", PATIENCE)
+        until(lambda: relay.output.count("saved") == 2, lambda: relay.output)
+        assert len({phone.streams[0].url for phone in phones}) == 2
+        files = [tmp_path / f"{phone.call_id}.wav" for phone in phones]
+        assert [read_wav(file).duration for file in files] == [pytest.approx(2.0, abs=0.2)] * 2
+        for path, answer in (("live", ""), ("ready", "2 of 2 processes connected")):
+            with urllib.request.urlopen(f"http://{health}/{path}", timeout=PATIENCE) as response:
+                assert answer in response.read().decode()
         relay.terminate()
 
 

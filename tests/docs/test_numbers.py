@@ -153,7 +153,10 @@ FIGURES: dict[str, list[str]] = {
         f"works with {bound('audio', 'websockets')}, but the tests' own servers need {bound('test', 'websockets')}",
     ],
     "docs/django.md": [f"If {words(supervisor.MOST_FAILURES)} starts fail in a row"],
-    "docs/flask.md": [f"If {words(supervisor.MOST_FAILURES)} starts fail in a row"],
+    "docs/flask.md": [
+        f"If {words(supervisor.MOST_FAILURES)} starts fail in a row",
+        f"live calls have {plain(100 * SHARE)} % of `--graceful-timeout`",
+    ],
     "docs/pytest.md": [f"wait up to {words(default(Phone.sent, 'within'))} seconds (`within=`)"],
     "docs/ending.md": [
         f"within {plain(unattended.ATTENDED_WITHIN)} s, a warning is logged once",
