@@ -306,6 +306,7 @@ class FrameBuffer:
         self._sleepers: list[_Call] = []
         self._in_one_piece = threading.RLock()  # held while taking several frames, to keep them consecutive
         self._ended = False
+        self._feeds: tuple[tuple[str, FrameBuffer], ...] = ()  # replaced instead of modified, so put() needs no lock
         self.generation: int = generation()
         self.dropped: int = 0
 
@@ -318,6 +319,10 @@ class FrameBuffer:
 
     def put(self, track: str, data: bytes, timestamp: float, sequence: int | None) -> None:
         """Add a frame. Never blocks."""
+        if self._feeds:
+            for name, feed in self._feeds:
+                if name == track:
+                    feed.put(track, data, timestamp, sequence)
         try:
             queue = self._tracks[track]
         except KeyError:
@@ -351,12 +356,45 @@ class FrameBuffer:
     def end(self) -> None:
         """Mark the end of the stream. Readers receive the remaining frames and no longer wait."""
         self._ended = True
+        for _, feed in self._feeds:
+            feed.end()
         self._rouse_all()
 
     def _rouse_all(self) -> None:
         # All steps run in C, because Ctrl-C between taking a reader from the list and waking it would leave it asleep.
         with suppress(IndexError):  # the list is empty
             deque(map(call, map(itemgetter(2), iter(self._sleepers.pop, None))), 0)
+
+    # -- for further readers -------------------------------------------------------------------------------------------
+
+    def add_feed(self, track: str, on_outran: Callable[[], object]) -> FrameBuffer | None:
+        """Return a buffer that receives each later frame of a track, too, and is read independently of this one.
+
+        Each track has at most one.
+
+        :param track: name of the track.
+        :param on_outran: called once, when a frame is dropped from a feed that has already been read.
+        :return: the buffer; ``None`` if the track has one.
+        """
+        feed = FrameBuffer(
+            self._max_bytes,
+            sample_rate=self._sample_rate,
+            encoding=self._encoding,
+            max_frames=self._max_frames,
+            on_outran=on_outran,
+        )
+        with self._in_one_piece:
+            if any(name == track for name, _ in self._feeds):
+                return None
+            self._feeds = (*self._feeds, (track, feed))
+        if self._ended:
+            feed.end()
+        return feed
+
+    def remove_feed(self, feed: FrameBuffer) -> None:
+        """Stop adding frames to a feed. Idempotent."""
+        with self._in_one_piece:
+            self._feeds = tuple(each for each in self._feeds if each[1] is not feed)
 
     # -- for the readers -----------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from ..constants import Direction, StreamState
     from ..errors import RelayError
     from ..events import RelayEvent, StreamEvent
+    from .speech.segmenter import Detector
+    from .speech.utterances import Utterances
 
 __all__ = ["AudioStream", "CallStreamAction", "StreamingAction"]
 
@@ -317,10 +319,7 @@ class AudioStream(Speaking):
         values.number("seconds", seconds, low=0, optional=False)
         timeout = values.timeout(timeout)
         self._check_decodable("read")
-        if track is None:
-            track = "inbound" if "inbound" in self.announced_tracks or not self.announced_tracks else "outbound"
-        else:
-            track = self._known(track)
+        track = self._one_track(track)
         wanted = 2 * round(seconds * self.sample_rate)
         try:
             return self._buffer.read(track, wanted, timeout)
@@ -328,6 +327,69 @@ class AudioStream(Speaking):
             raise WaitTimeout(
                 f"less than {seconds:g} s of audio arrived within {timeout:g} s; the stream continues"
             ) from None
+
+    def _one_track(self, track: str | None) -> str:
+        """Normalize a track name. If it is ``None``, return ``inbound`` if it is streamed, otherwise ``outbound``."""
+        if track is None:
+            return "inbound" if "inbound" in self.announced_tracks or not self.announced_tracks else "outbound"
+        return self._known(track)
+
+    def utterances(
+        self,
+        track: Direction | str | None = None,
+        *,
+        vad: Detector | None = None,
+        silence: float = 0.6,
+        pre_roll: float = 0.3,
+        shortest: float = 0.2,
+        longest: float = 30.0,
+        on_speech: Callable[[float], object] | None = None,
+        timeout: float | None = None,
+    ) -> Utterances:
+        """Iterate over what is said on one track, from now on. Each utterance is returned when silence follows it.
+
+        The audio is read from a copy, so frames can be read, too. The detector runs in a thread of the iterator. If it is
+        behind by more than the server's ``buffer_seconds``, the oldest audio is dropped (``dropped``). A gap in the frames does
+        not end an utterance. For both tracks, use two iterators in two threads. Close the iterator, or use it as a context
+        manager, to stop listening before the stream ends.
+
+        :param track: ``inbound`` or ``outbound``; by default ``inbound`` if it is streamed, otherwise ``outbound``.
+        :param vad: the detector: any object with ``sample_rate``, ``frame`` (samples) and ``__call__(pcm)``, which returns the
+            probability of speech from 0 to 1. The default is a new :class:`relay_sync.audio.speech.Energy`; on noisy lines, use
+            :class:`relay_sync.audio.speech.Silero`. An instance hears one track only.
+        :param silence: silence that ends an utterance, in seconds.
+        :param pre_roll: how much audio before the start of speech is included, in seconds.
+        :param shortest: least speech in an utterance, in seconds. Shorter sounds are ignored.
+        :param longest: length at which an utterance is cut, in seconds. The next one continues it.
+        :param on_speech: called with the position in seconds as soon as speech starts, in the iterator's thread. Sounds
+            shorter than ``shortest`` may be reported, too.
+        :param timeout: maximum time to wait for each utterance, in seconds; ``None`` waits until the stream ends. After
+            ``WaitTimeout``, the iterator can be used again.
+        :return: an iterator, which ends with the stream. It raises what the detector raises.
+        :raises UnsupportedCodec: the codec cannot be decoded.
+        :raises InvalidParameter: a parameter is invalid, the stream has no such track, or the utterances of the track are being
+            read already.
+        :raises ImportError: the detector has another sample rate than the stream, and the ``dsp`` extra is not installed.
+        :raises Forked: the stream belongs to the parent process.
+        """
+        from .speech.utterances import Utterances
+
+        if self._generation != generation():
+            raise forked_error()
+        self._check_decodable("utterances")
+        return Utterances(
+            self._core,
+            sample_rate=self.sample_rate,
+            track=self._one_track(track),
+            call_id=self.call_id,
+            vad=vad,
+            silence=silence,
+            pre_roll=pre_roll,
+            shortest=shortest,
+            longest=longest,
+            on_speech=on_speech,
+            timeout=timeout,
+        )
 
     def read_dtmf(self, timeout: float | None = None) -> DtmfEvent | None:
         """Wait for the next DTMF key. Each key is returned once.

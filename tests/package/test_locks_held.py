@@ -347,6 +347,12 @@ def frames(tools: Tools) -> None:
     made.put("inbound", b"12", 0.0, 1)
     made.put("inbound", b"34", 0.0, 2)
     assert made.read("inbound", 4, PATIENCE) == b"1234"
+    feed = made.add_feed("inbound", bool)
+    assert feed is not None
+    made.put("inbound", b"56", 0.0, 3)
+    assert feed.read("inbound", 2, PATIENCE) == b"56"
+    made.end()
+    made.remove_feed(feed)
 
 
 def excerpt(tools: Tools) -> None:
@@ -579,7 +585,13 @@ LOCKS = [
         Recorder, recorder, ("_file_channels",), lock="_swap_lock", free=("Recorder._write", "Recorder._write_waiting")
     ),
     Lock(Recorder, recorder, ("_file", "_size", "_finalizer"), lock="_file_lock", free=("Recorder.snapshot",)),
-    Lock(FrameBuffer, frames, ("_tracks",), lock="_in_one_piece", free=("FrameBuffer.put",)),
+    Lock(
+        FrameBuffer,
+        frames,
+        ("_tracks", "_feeds"),
+        lock="_in_one_piece",
+        free=("FrameBuffer.put", "FrameBuffer.end"),
+    ),
     Lock(Snapshot, excerpt, ("_handle",), free=("Snapshot.__exit__",)),
     Lock(_Listening, listening, ("_meters", "count=")),
     Lock(

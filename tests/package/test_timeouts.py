@@ -213,7 +213,10 @@ def test_what_is_no_time_of_the_platform_is_refused_by_name(scene: Line, name: s
 #: Looked at in tests of their own: below, and with streams (``tests/audio``, ``tests/simulator/methods``).
 ON_THEIR_OWN = {
     *("ControlServer.close", "Phone.answer"),
-    *(f"AudioStream.{name}" for name in ("close", "read", "read_dtmf", "read_frame", "read_mark", "wait")),
+    *(
+        f"AudioStream.{name}"
+        for name in ("close", "read", "read_dtmf", "read_frame", "read_mark", "utterances", "wait")
+    ),
     *("AudioStream.play", "AudioStream.wait_for_mark", "Playback.wait"),
     *(f"Stream.{name}" for name in ("cut", "wait_for", "wait_for_speech", "wait_until")),
 }

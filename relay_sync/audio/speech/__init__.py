@@ -6,7 +6,8 @@
         print(recognize(said.pcm, said.sample_rate))
 
 ==============  =========================================================================================================
-``utterance``   :class:`Utterance`, which an iterator returns
+``utterances``  :class:`Utterances`, the iterator, and the thread that finds utterances
+``utterance``   :class:`Utterance`, which the iterator returns
 ``segmenter``   finds the utterances of one track. Declares what a detector is
 ``endpointer``  decides where an utterance starts and ends, from probabilities
 ``energy``      :class:`Energy`, a detector without dependencies
@@ -19,5 +20,6 @@ from __future__ import annotations
 from .energy import Energy
 from .silero import Silero
 from .utterance import Utterance
+from .utterances import Utterances
 
-__all__ = ["Energy", "Silero", "Utterance"]
+__all__ = ["Energy", "Silero", "Utterance", "Utterances"]

@@ -10,10 +10,10 @@ from typing import Final
 
 from ...errors import InvalidParameter
 
-__all__ = ["Energy"]
+__all__ = ["RATES", "Energy"]
 
 #: Sample rates that the detector accepts, in Hz.
-_RATES: Final = (8000, 16000, 24000, 48000)
+RATES: Final = (8000, 16000, 24000, 48000)
 #: Frames per second.
 _FRAMES: Final = 50
 #: Levels are in dB below the level of the largest square wave. Silence counts as this level.
@@ -60,8 +60,8 @@ class Energy:
     """
 
     def __init__(self, sample_rate: int = 8000) -> None:
-        if sample_rate not in _RATES:
-            raise InvalidParameter("sample_rate", sample_rate, f"one of {', '.join(map(str, _RATES))}")
+        if sample_rate not in RATES:
+            raise InvalidParameter("sample_rate", sample_rate, f"one of {', '.join(map(str, RATES))}")
         self.sample_rate: int = sample_rate
         """Sample rate of the audio in Hz."""
         self.frame: int = sample_rate // _FRAMES

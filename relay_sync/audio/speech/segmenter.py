@@ -23,8 +23,10 @@ _DETECTOR: Final = "a detector: an object with sample_rate, frame and __call__(p
 _LONGEST_FRAME: Final = 1.0
 #: Seconds by which timestamps may be off until audio counts as missing or late.
 _JITTER: Final = 0.03
-#: Seconds. When timestamps go back farther, the carrier has set its clock.
+#: When timestamps go back by more than the first and continue from there for the second, the carrier has set its clock.
+#: In seconds.
 _BACK: Final = 1.0
+_CONFIRMED: Final = 0.2
 
 
 @runtime_checkable
@@ -130,6 +132,7 @@ class Segmenter:
         self._chunks: deque[_Chunk] = deque()
         self._waiting = bytearray()  # audio at the detector's rate that does not fill a frame
         self._frames = 0  # frames that the detector has seen
+        self._back: list[tuple[int, bytes]] = []  # very late audio, with its positions
         self._shift = 0  # by how many samples positions differ from timestamps, after the carrier set its clock
         self._next: int | None = None  # position at which the next audio is expected
         self.heard = 0
@@ -142,12 +145,11 @@ class Segmenter:
         :return: the utterances that have ended.
         :raises InvalidParameter: the detector returned something other than a probability.
         """
-        position = self._place(at, len(pcm) // 2)
-        if position is None:
-            return []
-        self._chunks.append(_Chunk(self.heard, position, bytes(pcm)))
-        self.heard += len(pcm) // 2
-        self._waiting += pcm if self._resampler is None else self._resampler.process(pcm)
+        for position, each in self._place(round(at * self._rate) + self._shift, bytes(pcm)):
+            self._chunks.append(_Chunk(self.heard, position, each))
+            self.heard += len(each) // 2
+            self._next = position + len(each) // 2
+            self._waiting += each if self._resampler is None else self._resampler.process(each)
         return self._detect()
 
     def finish(self) -> list[Utterance]:
@@ -161,19 +163,29 @@ class Segmenter:
             found = self._detect()
         return found + self._results(self._endpointer.finish())
 
-    def _place(self, at: float, samples: int) -> int | None:
-        """Return the position of audio, or ``None`` if it is late."""
-        position, expected = round(at * self._rate) + self._shift, self._next
+    def _place(self, position: int, pcm: bytes) -> list[tuple[int, bytes]]:
+        """Return what to take now, with its positions: nothing if the audio is late."""
+        expected, samples = self._next, len(pcm) // 2
         jitter = round(_JITTER * self._rate)
-        if expected is not None and position < expected + jitter:
-            if position < expected - round(_BACK * self._rate):
-                self._shift += expected - position
-            elif position + samples <= expected - jitter or position + samples <= expected - samples // 2:
-                return None
-            position = expected
-        position = max(0, position)
-        self._next = position + samples
-        return position
+        if expected is None or position >= expected + jitter:
+            return [(max(0, position), pcm)]
+        if position < expected - round(_BACK * self._rate):
+            return self._confirm(expected, position, pcm)
+        if position + samples <= expected - min(jitter, samples // 2):
+            return []
+        return [(expected, pcm)]
+
+    def _confirm(self, expected: int, position: int, pcm: bytes) -> list[tuple[int, bytes]]:
+        """Keep audio that is very late until it is clear that the carrier has set its clock."""
+        if self._back and abs(position - self._back[-1][0] - len(self._back[-1][1]) // 2) > round(_JITTER * self._rate):
+            self._back.clear()
+        self._back.append((position, pcm))
+        if sum(len(each) for _, each in self._back) // 2 < round(_CONFIRMED * self._rate):
+            return []
+        whole = b"".join(each for _, each in self._back)
+        self._shift += expected - self._back[0][0]
+        self._back.clear()
+        return [(expected, whole)]
 
     def _detect(self) -> list[Utterance]:
         found: list[Utterance] = []

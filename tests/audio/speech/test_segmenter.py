@@ -12,24 +12,10 @@ from hypothesis import strategies as st
 from relay_sync.audio.speech import Utterance
 from relay_sync.audio.speech.segmenter import Segmenter
 from relay_sync.errors import InvalidParameter
+from tests.support.detectors import Loud
 
 RATE = 8000
-FRAME = 80
 Piece = tuple[float, bytes]
-
-
-class Loud:
-    """A detector for tests: a frame is speech if its samples are far from zero, as sure as the first says."""
-
-    def __init__(self, sample_rate: int = RATE, frame: int = FRAME, delay: float = 0.0) -> None:
-        self.sample_rate, self.frame, self.delay = sample_rate, frame, delay
-        self.frames = 0
-
-    def __call__(self, pcm: bytes) -> float:
-        assert len(pcm) == 2 * self.frame
-        self.frames += 1
-        (sample,) = struct.unpack_from("<h", pcm, len(pcm) // 4 * 2)
-        return min(1.0, abs(float(sample)) / 10000)
 
 
 def sound(seconds: float, value: int) -> bytes:
@@ -91,6 +77,10 @@ def test_late_audio_is_ignored_and_jitter_is_not_a_gap() -> None:
     assert found(shaken) == found(parts)
     late = [*parts[:20], (0.2, sound(0.02, 3)), *parts[20:]]
     assert found(late) == found(parts)
+    later = pieces(sound(2, 10000) + sound(1, 0), 160)
+    assert found([*later[:90], (0.2, sound(0.02, 3)), *later[90:]]) == found(later), (
+        "nor does it look like another clock"
+    )
 
 
 def test_a_carrier_that_sets_its_clock_back_loses_nothing() -> None:
