@@ -272,7 +272,7 @@ class Supervisor:
         lived = time.monotonic() - child.started
         self._failures = self._failures + 1 if lived < SOON else 0
         kind = "" if child.reports.is_broken else "invalid configuration: "
-        why = f": {kind}{child.reports.wrong}" if child.reports.wrong is not None else ""
+        why = f": {kind}{_in_one_line(child.reports.wrong)}" if child.reports.wrong is not None else ""
         what = f"process {child.number} (pid {child.process.pid}) exited with code {code} after {lived:.1f} s{why}"
         self._put_off(child.number, what, failed=lived < SOON or not child.reports.ready)
 
@@ -301,6 +301,15 @@ class Supervisor:
             except OSError as error:  # For example, out of memory. The calls of the other processes must continue.
                 self._failures += 1
                 self._put_off(number, f"process {number} cannot be started: {error}", failed=True)
+
+
+def _in_one_line(text: str) -> str:
+    """Return an error message in one line. Of a traceback, keep the exception and the place in which it was raised."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) < 2:
+        return text.strip()
+    places = [line for line in lines if line.startswith('File "')]
+    return f"{lines[0].removesuffix(':')}: {lines[-1]}" + (f" ({places[-1]})" if places else "")
 
 
 def _is_graceful(child: Child) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from relay_sync.cli.reports import VARIABLE
 from relay_sync.cli.run import serve
 from relay_sync.simulator import Simulator
 from tests.support import ROOT
+from tests.support.background import until
 from tests.support.hosting import PATIENCE, environment
 from tests.support.lines import FROM, TO
 
@@ -427,6 +429,71 @@ time.sleep(60)
     took = time.time() - (folder / "said").stat().st_mtime
     assert (process.returncode, output.count("no such project")) == (2, 1)
     assert took < 2.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("said", "logged"),
+    [
+        ("wrong 'no such project'", "invalid configuration: no such project"),
+        ("wrong ''", "invalid configuration: "),
+        (
+            "broken 'app:client could not be loaded:\\nTraceback (most recent call last):\\n"
+            '  File "target.py", line 1, in load\\n  File "app.py", line 3, in <module>\\n    1 / 0\\n'
+            "ZeroDivisionError: division by zero'",
+            'app:client could not be loaded: ZeroDivisionError: division by zero (File "app.py", line 3, in <module>)',
+        ),
+    ],
+)
+def test_each_failure_after_a_good_start_is_one_line(folder: Path, said: str, logged: str) -> None:
+    word, _, text = said.partition(" ")
+    program = f"""
+import json
+if number == "0":
+    say("ready")
+    (here / "said").touch()
+    time.sleep(60)
+while not (here / "said").exists():
+    time.sleep(0.01)
+say("{word} " + json.dumps({text}))
+sys.exit(1)
+"""
+    process = supervise(folder, program)
+    assert process.stdout is not None
+    failures: list[str] = []
+    for line in process.stdout:
+        if not re.fullmatch(r"process [01]: pid [0-9]+\n", line):
+            failures.append(line)
+        if len(failures) == 3:
+            break
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=PATIENCE)
+    for line, pause in zip(failures, ("0.2", "0.4", "0.8"), strict=True):
+        what = rf"process 1 \(pid \d+\) exited with code 1 after \d+\.\d s: {re.escape(logged)}"
+        assert re.fullmatch(rf"{what}; starting it again in {re.escape(pause)} s\n", line), line
+
+
+def test_what_a_process_writes_to_the_descriptor_for_reports_by_mistake_is_told_once(folder: Path) -> None:
+    program = """
+say("ready")
+for _ in range(100):
+    say("of a library that writes to any descriptor")
+(here / f"done-{number}").touch()
+time.sleep(60)
+"""
+    process = supervise(folder, program, 1)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "no reports" in line:
+            break
+    assert re.fullmatch(
+        r"process 0 \(pid \d+\) wrote \d+ lines? that are no reports to its descriptor for reports\n", line
+    )
+    until((folder / "done-0").exists)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert "no reports" not in output
+    assert process.returncode in (0, 1)
 
 
 @pytest.mark.slow
