@@ -7,6 +7,7 @@ import os
 import queue
 import socket
 import ssl
+import stat
 import struct
 import threading
 import time
@@ -1784,13 +1785,15 @@ def test_a_peer_that_pauses_while_it_reads_gets_the_whole_answer(
 def _listening_ports() -> set[int]:
     """The ports that open sockets of this process listen on."""
     found = set()
-    for descriptor in os.listdir("/proc/self/fd"):
+    for name in os.listdir("/proc/self/fd"):
         try:
-            with socket.socket(fileno=os.dup(int(descriptor))) as copy:
-                if copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                    found.add(copy.getsockname()[1])
-        except OSError:  # no socket, or the descriptor of the listing
+            if not stat.S_ISSOCK(os.stat(f"/proc/self/fd/{name}").st_mode):
+                continue
+        except OSError:  # the descriptor of the listing
             continue
+        with socket.socket(fileno=os.dup(int(name))) as copy:
+            if copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                found.add(copy.getsockname()[1])
     return found
 
 
