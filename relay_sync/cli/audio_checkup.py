@@ -26,7 +26,7 @@ from ..hosts.names import bracketed, is_loopback
 from ..hosts.proxies import Unusable
 from ..text.secrecy import Secrets, hide, keep
 from .checkup import Finding
-from .proxy_mistakes import Misrouted, Place, is_a_receiver, of_answer, of_certificate, of_handshake
+from .proxy_mistakes import Misrouted, Place, is_a_receiver, of_answer, of_certificate, of_handshake, of_no_answer
 from .way_in import Answer, Lost, Silent, WayIn, printable
 
 __all__ = ["audio", "audio_servers", "way_to"]
@@ -291,36 +291,35 @@ class _Checkup:
             public = False
         return "" if public else ", ".join(sources)
 
-    def _asked(self, way: WayIn, token: str) -> Generator[Finding, None, Answer]:
+    def _asked(self, way: WayIn, token: str, expected: Expected | None = None) -> Generator[Finding, None, Answer]:
         """Send the upgrade request.
 
+        :param expected: the stream that the token is for, if this process listens.
         :return: the response.
         """
         try:
             return way.upgrade(token)
-        except NotPlain as error:
-            yield self._bad("upgrade", "this port expects TLS", "begin public_url with wss://")
+        except (NoUpgrade, OSError) as error:
+            kinds = () if expected is None else self._gate.kinds_since(expected)
+            yield self._misrouted("upgrade", of_no_answer(kinds, self._place) or self._unanswered(way, error))
             raise _Stopped from error
-        except NoUpgrade as error:
-            advice = f"check that an HTTP proxy or this program listens on that port{_or_tls(way)}"
-            yield self._bad("upgrade", f"the server {error}", advice)
-            raise _Stopped from error
-        except TimeoutError as error:
+
+    def _unanswered(self, way: WayIn, error: NoUpgrade | OSError) -> Misrouted:
+        or_tls = "" if way.secure else "; if this port expects TLS, begin public_url with wss://"
+        if isinstance(error, NotPlain):
+            return Misrouted("this port expects TLS", "begin public_url with wss://")
+        if isinstance(error, NoUpgrade):
+            advice = f"check that an HTTP proxy or this program listens on that port{or_tls}"
+            return Misrouted(f"the server {error}", advice)
+        if isinstance(error, TimeoutError):
             seen = f"no response to the upgrade within {self._timeout:g} s"
             advice = f"check that the proxy can reach {self._place.listens}, and a firewall in between"
-            yield self._bad("upgrade", seen, advice)
-            raise _Stopped from error
-        except OSError as error:
-            yield self._bad(
-                "upgrade",
-                f"the connection failed: {error.strerror or error}",
-                f"check the log of the proxy{_or_tls(way)}",
-            )
-            raise _Stopped from error
+            return Misrouted(seen, advice)
+        return Misrouted(f"the connection failed: {error.strerror or error}", f"check the log of the proxy{or_tls}")
 
     def _upgraded(self, way: WayIn, token: str, expected: Expected) -> Iterator[Finding]:
         started = time.monotonic()
-        answer = yield from self._asked(way, token)
+        answer = yield from self._asked(way, token, expected)
         if answer.status == 101:
             expected.changed.wait(min(ARRIVAL, self._timeout))
             if expected.arrived:
@@ -475,11 +474,6 @@ def _until_media(way: WayIn, timeout: float) -> None:
         except (ValueError, LookupError, TypeError) as error:
             raise Lost(f"a message arrived that the program did not send: {printable(message)}") from error
     raise Lost(f"no audio arrived within {timeout:g} s")
-
-
-def _or_tls(way: WayIn) -> str:
-    """Return advice for a plain port that does not answer in HTTP."""
-    return "" if way.secure else "; if this port expects TLS, begin public_url with wss://"
 
 
 def _ms(started: float) -> str:

@@ -12,7 +12,7 @@ from ..connection.transport import NO_TLS, common_name, presented_chain
 from ..hosts.names import bare
 from .way_in import Answer, printable
 
-__all__ = ["Misrouted", "Place", "is_a_receiver", "of_answer", "of_certificate", "of_handshake"]
+__all__ = ["Misrouted", "Place", "is_a_receiver", "of_answer", "of_certificate", "of_handshake", "of_no_answer"]
 
 #: OpenSSL's verification errors (``X509_V_ERR_...``).
 _NOT_YET_VALID: Final = 9
@@ -242,6 +242,19 @@ _ARRIVED: Final[Mapping[str, tuple[frozenset[int], str, str]]] = {
         "raise max_connections of AudioServer, or run more processes",
     ),
 }
+
+
+def of_no_answer(inside: Collection[str], place: Place) -> Misrouted | None:
+    """Describe why there was no usable response to the upgrade request, if the receiver in this process knows the reason.
+
+    :param inside: as for :func:`of_answer`.
+    :param place: as for :func:`of_answer`.
+    """
+    for kind in ("PROXY", "TLS", "no TLS"):
+        if kind in inside:
+            _, seen, advice = _ARRIVED[kind]
+            return Misrouted(seen, advice.format(path=place.path, listens=place.listens))
+    return None
 
 
 def _elsewhere(answer: Answer, place: Place, url: str) -> Misrouted:

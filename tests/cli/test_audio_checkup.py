@@ -336,6 +336,15 @@ def test_a_receiver_that_needs_no_token_is_reached_without_one() -> None:
     assert finding.seen == "the request arrived in this program without the Authorization header"
 
 
+def test_a_response_that_got_lost_is_known_from_the_inside() -> None:
+    """The receiver closes the connection at once, so a proxy that is still sending may see a reset instead of the response."""
+    front = Front(lambda request: b"PROXY TCP4 1.2.3.4 1.2.3.4 1 2\r\n" + request, passes_answer=False)
+    with behind(front) as audio:
+        finding = last(audio)
+    assert finding.what == "audio upgrade"
+    assert finding.seen == "the proxy sends the PROXY protocol, which this program does not read"
+
+
 def test_a_proxy_that_speaks_tls_to_a_plain_port() -> None:
     onward = ssl.create_default_context()
     onward.check_hostname, onward.verify_mode = False, ssl.CERT_NONE

@@ -26,6 +26,7 @@ class Front:
     :param context: ends TLS with it. :param onward: speaks TLS to the receiver with it.
     :param passes: whether bytes pass after the upgrade: from the outside, and back.
     :param closes_after: seconds without a byte after which it closes a connection.
+    :param passes_answer: whether the response to the upgrade gets out; otherwise, the connection ends instead.
     :param floods: bytes that it sends to the outside over and over, once the upgrade was answered.
     :ivar target: the port of the receiver, which is known later than the front's.
     """
@@ -39,6 +40,7 @@ class Front:
         passes: tuple[bool, bool] = (True, True),
         closes_after: float = PATIENCE,
         floods: bytes = b"",
+        passes_answer: bool = True,
     ) -> None:
         self._rewrite = rewrite
         self._context = context
@@ -46,6 +48,7 @@ class Front:
         self._passes = passes
         self._closes_after = closes_after
         self._floods = floods
+        self._passes_answer = passes_answer
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.target = 0
@@ -96,6 +99,8 @@ class Front:
                     while isinstance(source, ssl.SSLSocket) and source.pending():
                         data += source.recv(65536)
                     if not data:
+                        return
+                    if not answered and not inward and not self._passes_answer:
                         return
                     if not answered or self._passes[0 if inward else 1]:
                         (onward if inward else peer).sendall(data)

@@ -73,8 +73,7 @@ def _doctor(folder: Path, *arguments: str, first: int = PORTS.start, proxy: int 
     (folder / "answer.py").write_text(text.replace(ports, f"range({first}, {first + len(PORTS)})"), encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "relay_sync", "doctor", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        capture_output=True,  # apart, because what the program logs may come in the middle of a line
         text=True,
         encoding="utf-8",
         cwd=folder,
@@ -82,7 +81,7 @@ def _doctor(folder: Path, *arguments: str, first: int = PORTS.start, proxy: int 
         timeout=PATIENCE,
         check=False,
     )
-    told = re.sub(r"^rejected .*\n", "", done.stdout, flags=re.MULTILINE)  # what the program logs
+    told = done.stdout + re.sub(r"^rejected .*\n", "", done.stderr, flags=re.MULTILINE)
     for number, name in zip(range(first, first + len(PORTS)), PORTS, strict=True):
         told = re.sub(rf"\b{number}\b", str(name), told)
     return re.sub(rf"\b{proxy}\b", str(PROXY), told) if proxy else told
