@@ -389,6 +389,18 @@ def test_audio_is_heard(account: Simulator, tmp_path: Path, monkeypatch: pytest.
     assert len(heard["inbound"]) == pytest.approx(2 * 2 * saved.samples, abs=2 * 16000)  # at twice the rate
 
 
+def test_what_is_said_is_found(account: Simulator) -> None:
+    (program,) = [block for block in blocks(page("audio")) if "utterances" in block]
+    printed: queue.Queue[str] = queue.Queue()
+    scope: dict[str, Any] = {"print": lambda text, flush: printed.put(text)}
+    try:
+        with running(program, scope, account) as phone:
+            phone.wait_until("ended", PATIENCE)
+            assert re.fullmatch(r"from \d\.\d to \d\.\d s", printed.get(timeout=PATIENCE))
+    finally:
+        scope["audio"].close()
+
+
 @pytest.mark.slow
 def test_a_two_way_stream(account: Simulator) -> None:
     program = blocks(page("audio"))[1]
