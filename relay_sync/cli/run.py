@@ -7,6 +7,7 @@ import errno
 import logging
 import math
 import os
+import select
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -128,11 +129,11 @@ def _serve_here(make: Callable[[], RelayClient], own: OwnHealth | None, *, drain
     :param drain: maximum time to wait for live calls, in seconds.
     :return: the exit code.
     """
-    reporter = Reporter()
+    reporter, lifeline = Reporter(), _lifeline()
     try:
         client = _made(make)
         with _reported(client, reporter, own):
-            _run_client(client, reporter, drain=drain)
+            _run_client(client, reporter, lifeline, drain=drain)
     except BrokenProgram as broken:
         if not reporter.broken(str(broken)):
             raise
@@ -178,19 +179,20 @@ def _made(make: Callable[[], RelayClient]) -> RelayClient:
         raise WrongConfiguration.of(error) from error
 
 
-def _run_client(client: RelayClient, reporter: Reporter, *, drain: float) -> None:
+def _run_client(client: RelayClient, reporter: Reporter, lifeline: int | None, *, drain: float) -> None:
     """Run the client until SIGTERM, SIGHUP or Ctrl-C, or until the supervisor exits. Then wait for live calls to end.
 
     The program's receivers are started first.
 
     :param client: the client.
     :param reporter: sends reports to the supervisor.
+    :param lifeline: descriptor that reaches the end of file when the supervisor exits, or ``None``.
     :param drain: maximum time to wait for live calls, in seconds. 0 hangs up immediately.
     :raises WrongConfiguration: a receiver cannot start. Or there is a supervisor, and the first connection failed with a
         permanent error, such as invalid credentials or an unknown host.
     :raises Unsuccessful: the client cannot connect, or lost its session and cannot restore it.
     """
-    _stop_with_parent(client)
+    _stop_with_parent(client, lifeline)
     try:
         receivers.start_all()
     except OSError as error:
@@ -212,17 +214,28 @@ def _stopped_with_terminal(client: RelayClient) -> Handled:
     return Handled(lambda number, frame: client.stop(), *numbers, only_defaults=True)
 
 
-def _stop_with_parent(client: RelayClient) -> None:
-    lifeline = os.environ.pop(LIFELINE, "")
-    if not lifeline.isdecimal():
+def _lifeline() -> int | None:
+    """Return the descriptor that shows when the supervisor exits, if there is one. Programs started here do not inherit it."""
+    number = os.environ.pop(LIFELINE, "")
+    if not number.isdecimal():
+        return None
+    try:
+        os.set_inheritable(int(number), False)
+    except (OSError, OverflowError):  # The descriptor is not open, so there is no supervisor.
+        return None
+    return int(number)
+
+
+def _stop_with_parent(client: RelayClient, lifeline: int | None) -> None:
+    if lifeline is None:
         return
 
     def watch() -> None:
-        # The supervisor never writes to the pipe. read() returns when the supervisor exits and the pipe is closed.
-        try:
-            os.read(int(lifeline), 1)
-        except (OSError, OverflowError):  # The descriptor is not open, so there is no supervisor.
-            return
+        # The supervisor never writes to the pipe, so the only event is that the supervisor exits and the pipe is closed. In a
+        # program that gevent has patched, this thread is a greenlet, and os.read() would block all others.
+        poll = select.poll()
+        poll.register(lifeline, select.POLLIN)
+        poll.poll()
         client.stop()
 
     threading.Thread(target=watch, name="relay-run-lifeline", daemon=True).start()

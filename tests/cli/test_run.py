@@ -229,6 +229,40 @@ def test_no_process_outlives_a_supervisor_that_was_killed(sim: Simulator, folder
         sim.wait_until_gone(PATIENCE)
 
 
+@pytest.mark.slow
+def test_several_processes_of_a_program_that_gevent_has_patched(sim: Simulator, folder: Path) -> None:
+    pytest.importorskip("gevent")
+    patch = "from gevent import monkey\nmonkey.patch_all()\n"
+    (folder / "patched.py").write_text(f"{patch}from app import client\n", encoding="utf-8")
+    with running(sim, folder, "patched:client", "--processes", "2") as process:
+        sim.wait_for_client(2, timeout=PATIENCE)
+        process.kill()
+        sim.wait_until_gone(PATIENCE)
+
+
+@pytest.mark.slow
+def test_what_a_program_starts_inherits_nothing_of_its_supervisor(sim: Simulator, folder: Path) -> None:
+    (folder / "look.py").write_text(
+        "import os\n"
+        "for number in range(3, 100):\n"
+        "    if os.path.exists(f'/proc/self/fd/{number}') or os.path.exists(f'/dev/fd/{number}'): print(number)\n"
+        "print(*(name for name in os.environ if name.startswith('RELAY_SYNC_')), end='.')\n",
+        encoding="utf-8",
+    )
+    (folder / "starting.py").write_text(
+        "import os, pathlib, subprocess, sys\n"
+        "found = subprocess.run([sys.executable, 'look.py'], close_fds=False, capture_output=True, text=True).stdout\n"
+        "pathlib.Path(f'found-{os.getpid()}').write_text(found)\n"
+        "from app import client\n",
+        encoding="utf-8",
+    )
+    with running(sim, folder, "starting:client", "--processes", "2") as process:
+        sim.wait_for_client(2, timeout=PATIENCE)
+        process.terminate()
+        assert finish(process)[0] == 0
+    assert [file.read_text(encoding="utf-8") for file in folder.glob("found-*")] == [".", "."]
+
+
 def test_sigterm_while_the_program_is_being_imported_is_a_graceful_end(sim: Simulator, folder: Path) -> None:
     (folder / "slow.py").write_text(
         "import pathlib, threading\npathlib.Path(f'importing-{__import__(\"os\").getpid()}').touch()\n"
