@@ -22,6 +22,8 @@ HOSTNAME: Final = "RELAY_HOSTNAME"
 #: The port range that error messages suggest.
 SUGGESTED: Final = "port=range(8765, 8773)"
 _PORT: Final = "{port}"
+#: A port in brackets would be part of an IPv6 address.
+_PORT_IN_ADDRESS: Final = re.compile(r"\[[^\]/]*\{port\}")
 _PLACEHOLDER: Final = re.compile(r"\{(?:port|hostname)\}")
 
 
@@ -154,7 +156,7 @@ def check_public_url(url: Any, port: int | range) -> str:
     accepted = "wss://host[:port]/path without query, credentials or fragment (ws:// for this machine only)"
     pattern = _pattern("public_url", url, port) if isinstance(url, str) else ""
     ends = (port[0], port[-1]) if isinstance(port, range) else (port,)  # the last port may have one more digit
-    if not all(_is_public(_with_port(pattern, each)) for each in ends):
+    if _PORT_IN_ADDRESS.search(pattern) or not all(_is_public(_with_port(pattern, each)) for each in ends):
         raise InvalidParameter("public_url", url, accepted, secret=values.may_hold_secrets(url))
     return pattern
 

@@ -264,7 +264,11 @@ def test_placeholders_that_have_no_value(parameter: str, more: str, port: Any, w
 
 
 @pytest.mark.parametrize(
-    "text", ["wss://audio.example.com:{port}0/", "wss://u:{port}@a.example/", "{port}", "ws://{hostname}/"]
+    "text",
+    [
+        *("wss://audio.example.com:{port}0/", "wss://u:{port}@a.example/", "{port}", "ws://{hostname}/"),
+        *("wss://[2001:db8::{port}]/", "wss://[{port}]/", "wss://[2001:db8::1/{port}"),
+    ],
 )
 def test_urls_that_are_wrong_with_a_port_as_well(text: str) -> None:
     with pytest.raises(InvalidParameter, match="wss://host"):
