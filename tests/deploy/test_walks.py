@@ -11,10 +11,9 @@ import sys
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,7 +25,7 @@ from tests.support.lines import FROM, TO
 from tests.support.nginx import NAME, Nginx, Places, machine, nginx, replaced, trusting
 from tests.support.pages import blocks
 from tests.support.ports import hold_port
-from tests.support.programs import need
+from tests.support.prometheus import prometheus, wait_for
 from tests.support.walks import install, steps
 
 PORTS = deploy_files.port_range()
@@ -62,37 +61,6 @@ def django_checkout(folder: Path) -> None:
 
 
 CHECKOUTS: Mapping[str, Callable[[Path], None]] = {"flask.md": flask_checkout, "django.md": django_checkout}
-
-
-@contextmanager
-def prometheus(config: Path, health: str, folder: Path) -> Iterator[Callable[[str], dict[str, float]]]:
-    """Prometheus with the shipped file. :return: asks for the values of a metric, by process."""
-    program = need("prometheus")
-    text = replaced(
-        config.read_text(encoding="utf-8"),
-        {"127.0.0.1:9700": health, "scrape_configs:": "global:\n  scrape_interval: 1s\nscrape_configs:"},
-    )
-    (folder / "prometheus.yml").write_text(text, encoding="utf-8")
-    with hold_port() as held:
-        address = f"127.0.0.1:{held.getsockname()[1]}"
-    options = (f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data")
-    with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(
-            [program, *options, f"--web.listen-address={address}"], stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        wait_for_port(int(address.rpartition(":")[2]))
-
-        def ask(metric: str) -> dict[str, float]:
-            query = urllib.parse.urlencode({"query": metric})
-            with urllib.request.urlopen(f"http://{address}/api/v1/query?{query}", timeout=PATIENCE) as answer:
-                found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
-            return {each["metric"]["process"]: float(each["value"][1]) for each in found}
-
-        yield ask
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
 
 
 def get(proxy: Nginx, path: str) -> tuple[int, bytes]:
@@ -159,8 +127,10 @@ def test_the_steps_lead_to_a_working_server(page: str, tmp_path: Path) -> None:
         status, body = get(proxy, "/relay/health")
         assert (status, json.loads(body)["state"]) == (200, "idle"), web.output
 
-        asked = stack.enter_context(prometheus(root / "etc/prometheus/prometheus.yml", health, tmp_path))
-        until(lambda: asked("relay_process_connected") == {"0": 1.0, "1": 1.0}, lambda: str(asked("up")))
+        often = {"127.0.0.1:9700": health, "scrape_configs:": "global:\n  scrape_interval: 1s\nscrape_configs:"}
+        text = replaced((root / "etc/prometheus/prometheus.yml").read_text(encoding="utf-8"), often)
+        (tmp_path / "prometheus.yml").write_text(text, encoding="utf-8")
+        wait_for(stack.enter_context(prometheus(tmp_path)), "relay_process_connected", {"0": 1, "1": 1}, tmp_path)
         web.terminate()
         relay.terminate()
 

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 import signal
 import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 import pytest
 
@@ -22,7 +15,7 @@ from tests.support.background import until
 from tests.support.hosting import PATIENCE, environment, launched
 from tests.support.lines import FROM, TO
 from tests.support.pages import blocks
-from tests.support.ports import hold_port
+from tests.support.prometheus import api, prometheus, wait_for
 
 APP = """
 from relay_sync import RelayClient
@@ -37,57 +30,14 @@ def handle(call):
 CONFIGURATION, ALERTS = blocks((ROOT / "docs" / "health.md").read_text(encoding="utf-8"), "yaml")
 
 
-@contextmanager
-def prometheus(folder: Path, target: str) -> Iterator[str]:
-    """Prometheus with the configuration of the page, and its address."""
-    program = programs.need("prometheus")
+def write(folder: Path, target: str) -> None:
+    """The configuration of the page, with another target."""
     changed = CONFIGURATION.replace("127.0.0.1:9700", target).replace("15s", "1s")
     assert changed.count(target) == changed.count("1s") == 1
     (folder / "alerts.yml").write_text(ALERTS, encoding="utf-8")
     (folder / "prometheus.yml").write_text(
         f"global:\n  evaluation_interval: 1s\nrule_files: [alerts.yml]\n{changed}", encoding="utf-8"
     )
-    with hold_port() as held, (folder / "prometheus.log").open("wb") as log:
-        address = f"127.0.0.1:{held.getsockname()[1]}"
-        process = subprocess.Popen(
-            [
-                program,
-                f"--config.file={folder / 'prometheus.yml'}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address={address}",
-            ],
-            cwd=folder,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            yield address
-        finally:
-            process.terminate()
-            process.wait(PATIENCE)
-
-
-def api(address: str, path: str) -> Any:
-    connection = HTTPConnection(address, timeout=PATIENCE)
-    try:
-        connection.request("GET", f"/api/v1/{path}")
-        return json.loads(connection.getresponse().read())["data"]
-    finally:
-        connection.close()
-
-
-def wait_for(address: str, query: str, wanted: dict[str, float], folder: Path) -> None:
-    """Return once a query has these values, by process."""
-    end = time.monotonic() + PATIENCE
-    found: dict[str, float] = {}
-    while found != wanted:
-        assert time.monotonic() < end, f"{query}: {found}\n{(folder / 'prometheus.log').read_text()}"
-        time.sleep(0.1)
-        try:
-            result = api(address, f"query?query={quote(query)}")["result"]
-        except (OSError, HTTPException, ValueError):  # it is starting
-            continue
-        found = {each["metric"].get("process", ""): float(each["value"][1]) for each in result}
 
 
 @pytest.mark.slow
@@ -102,7 +52,8 @@ def test_two_processes_in_prometheus(sim: Simulator, tmp_path: Path) -> None:
         phones = [sim.call(to=TO, from_=FROM) for _ in range(5)]
         for phone in phones:
             phone.wait_until("answered", PATIENCE)
-        with prometheus(tmp_path, found[1]) as address:
+        write(tmp_path, found[1])
+        with prometheus(tmp_path) as address:
             wait_for(address, "relay_process_connected", {"0": 1, "1": 1}, tmp_path)
             wait_for(address, "sum(relay_calls)", {"": 5}, tmp_path)
             wait_for(address, 'sum(relay_inbound_calls_total{result="taken"})', {"": 5}, tmp_path)
