@@ -6,6 +6,7 @@ import http.client
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -75,6 +76,16 @@ def get(proxy: Nginx, path: str) -> tuple[int, bytes]:
         connection.close()
 
 
+def ready(page: str, health: str) -> str:
+    """What the command of the page prints that waits for a process."""
+    (command,) = (line for line in steps(page) if line.startswith("curl ") and line.endswith("/ready"))
+    done = subprocess.run(
+        shlex.split(command.replace("127.0.0.1:9700", health)), capture_output=True, text=True, check=True, timeout=60
+    )
+    assert not done.stderr
+    return done.stdout
+
+
 def until(ready: Callable[[], object], what: Callable[[], str]) -> None:
     end = time.monotonic() + PATIENCE
     while not ready():
@@ -84,6 +95,7 @@ def until(ready: Callable[[], object], what: Callable[[], str]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 @pytest.mark.parametrize("page", CHECKOUTS)
 def test_the_steps_lead_to_a_working_server(page: str, tmp_path: Path) -> None:
     checkout, root = tmp_path / "checkout", tmp_path / "root"
@@ -112,6 +124,7 @@ def test_the_steps_lead_to_a_working_server(page: str, tmp_path: Path) -> None:
         (root / "var/lib/web").mkdir()
         web = stack.enter_context(launched(root / "var/lib/web", given, *command))
 
+        assert re.match(r"[12] of 2 processes connected\nprocess 0: ", ready(page, health)), relay.output
         sim.wait_for_client(2, timeout=PATIENCE)
         phones = [sim.call(to=TO, from_=FROM, says=bytes(32000), hangs_up_after_speaking=True) for _ in range(2)]
         for phone in phones:
@@ -127,10 +140,11 @@ def test_the_steps_lead_to_a_working_server(page: str, tmp_path: Path) -> None:
         status, body = get(proxy, "/relay/health")
         assert (status, json.loads(body)["state"]) == (200, "idle"), web.output
 
-        often = {"127.0.0.1:9700": health, "scrape_configs:": "global:\n  scrape_interval: 1s\nscrape_configs:"}
+        (query,) = re.findall(r"^curl \S+query=(\w+)", "\n".join(steps(page)), re.MULTILINE)
+        often = {"127.0.0.1:9700": health, "scrape_interval: 15s": "scrape_interval: 1s"}
         text = replaced((root / "etc/prometheus/prometheus.yml").read_text(encoding="utf-8"), often)
         (tmp_path / "prometheus.yml").write_text(text, encoding="utf-8")
-        wait_for(stack.enter_context(prometheus(tmp_path)), "relay_process_connected", {"0": 1, "1": 1}, tmp_path)
+        wait_for(stack.enter_context(prometheus(tmp_path)), query, {"0": 1, "1": 1}, tmp_path)
         web.terminate()
         relay.terminate()
 

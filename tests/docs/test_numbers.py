@@ -152,10 +152,14 @@ FIGURES: dict[str, list[str]] = {
         f"REST also needs `urllib3` {plain(written(sockets, r'needs urllib3 ([0-9]+) or newer'))} or newer",
         f"works with {bound('audio', 'websockets')}, but the tests' own servers need {bound('test', 'websockets')}",
     ],
-    "docs/django.md": [f"If {words(supervisor.MOST_FAILURES)} starts fail in a row"],
+    "docs/django.md": [
+        f"If {words(supervisor.MOST_FAILURES)} starts fail in a row",
+        f"Prometheus reads them every {plain(deploy_files.scrape_interval())} s. Twenty seconds later,",
+    ],
     "docs/flask.md": [
         f"If {words(supervisor.MOST_FAILURES)} starts fail in a row",
         f"live calls have {plain(100 * SHARE)} % of `--graceful-timeout`",
+        f"Prometheus reads them every {plain(deploy_files.scrape_interval())} s. Twenty seconds later,",
     ],
     "docs/pytest.md": [f"wait up to {words(default(Phone.sent, 'within'))} seconds (`within=`)"],
     "docs/ending.md": [
@@ -288,6 +292,8 @@ FREE: dict[str, list[str]] = {
         "`silent for 6.2 s`",
         "`RELAY_PROCESS`: 0, 1, ...",
         "| 1 if the process is running;",
+        "also lists port 9701",
+        "which is 0 for the other port",
     ],
     "docs/script.md": ["`client.run(drain=30)` gives live calls 30 s to end"],
     "docs/jupyter.md": ["`streams[0]`", "blocks for about 8 s, until"],
@@ -321,8 +327,20 @@ FREE: dict[str, list[str]] = {
         "route `/relay-0`",
         "`--graceful-timeout 150 --timeout 150`",
     ],
-    "docs/flask.md": ["prints `2 of 2 processes connected`"],
-    "docs/django.md": ["prints `2 of 2 processes connected`"],
+    "docs/flask.md": [
+        "prints `2 of 2 processes connected`",
+        "prints `1 of 2 processes connected`",
+        "pass `port=range(8765, 8773)`",
+        "has a `1` for each of the two processes",
+        "With `--health 9700`",
+    ],
+    "docs/django.md": [
+        "prints `2 of 2 processes connected`",
+        "prints `1 of 2 processes connected`",
+        "pass `port=range(8765, 8773)`",
+        "has a `1` for each of the two processes",
+        "With `--health 9700`",
+    ],
     "docs/rest.md": ["wait=30)` retries for up to 30 seconds"],
     # tests/deploy compares these with nginx, with its configuration, and with what the receiver logs.
     "docs/nginx.md": [

@@ -21,6 +21,7 @@ __all__ = [
     "health_port",
     "option",
     "port_range",
+    "scrape_interval",
     "seconds",
     "setting",
     "text",
@@ -67,6 +68,12 @@ def drain() -> float:
 def health_port() -> int:
     """Where the unit serves health."""
     return int(option(shlex.split(setting("ExecStart")), "--health").rpartition(":")[2])
+
+
+def scrape_interval() -> float:
+    """Seconds between two requests of Prometheus."""
+    (span,) = re.findall(r"^ +scrape_interval: (\w+)$", text("prometheus.yml"), re.MULTILINE)
+    return seconds(span)
 
 
 def seconds(span: str) -> float:
