@@ -196,7 +196,7 @@ def _run_client(client: RelayClient, reporter: Reporter, lifeline: int | None, *
     try:
         receivers.start_all()
     except OSError as error:
-        raise WrongConfiguration(f"the program's AudioServer cannot start: {error}") from error
+        raise WrongConfiguration(f"the program's AudioServer cannot start: {error.strerror or error}") from error
     try:
         with _stopped_with_terminal(client):
             client.run(drain=drain or None, hangup_calls=True, on_ready=reporter.ready)

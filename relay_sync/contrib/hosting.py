@@ -253,7 +253,7 @@ def _receivers_started() -> bool:
     try:
         receivers.start_all()
     except OSError as error:
-        _log.warning("this process receives no calls yet: its AudioServer cannot start: %s", error)
+        _log.warning("this process receives no calls yet: its AudioServer cannot start: %s", error.strerror or error)
         return False
     return True
 

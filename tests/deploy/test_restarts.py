@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.restarts import table
-from tests.support.restarts.rows import ROWS, end_of_a_worker, gunicorn
+from tests.support.restarts.rows import ROWS, TOO_FEW, end_of_a_worker, gunicorn
 
 PLAYED = [pytest.param(name, count, id=f"{name}-{count}") for name, row in ROWS.items() for count in row.processes]
 
@@ -25,6 +25,10 @@ def test_a_restart(name: str, processes: int, tmp_path: Path, free_port: int) ->
 
 def test_the_page_shows_the_table() -> None:
     assert table.FILE.read_text(encoding="utf-8") == table.page(), "run python -m tests.support.restarts.table"
+
+
+def test_the_page_shows_the_error_of_a_rolling_restart() -> None:
+    assert f"\n{TOO_FEW.format(8765, 8766)}\n" in table.FILE.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
