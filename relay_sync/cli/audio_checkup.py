@@ -24,7 +24,7 @@ from ..hosts.authorities import system_only, trust_variables, trusting
 from ..hosts.listening import url_host
 from ..hosts.names import bracketed, is_loopback
 from ..hosts.proxies import Unusable
-from ..text.secrecy import Secrets, hide, keep
+from ..text.secrecy import Secrets, keep
 from .checkup import Finding
 from .proxy_mistakes import Misrouted, Place, is_a_receiver, of_answer, of_certificate, of_handshake, of_no_answer
 from .way_in import Answer, Lost, Silent, WayIn, printable
@@ -232,24 +232,32 @@ class _Checkup:
         except RelayError as error:
             yield self._bad("port", error.message)
             raise _Stopped from error
-        except TimeoutError as error:
-            advice = (
-                "open the port in the firewall or security group, and forward it in the router; some routers do not answer"
-                " from inside at all: then run this command from outside"
-            )
-            yield self._bad("port", f"{place} does not answer within {self._timeout:g} s", advice)
-            raise _Stopped from error
-        except OSError as error:
-            advice = f"start the proxy or tunnel, and have it listen on port {way.port}; check the firewall"
-            if isinstance(error, ConnectionRefusedError):
-                yield self._bad("port", f"{place} refuses connections: nothing listens there", advice)
-            else:
-                yield self._bad("port", f"{place}: {error.strerror or error}", advice)
+        except (OSError, UnicodeError) as error:
+            yield self._unreachable(way, error)
             raise _Stopped from error
         yield self._ok("port", f"{place} accepts connections, {_ms(started)}")
         for address, why in [] if is_loopback(way.host) else way.silent_among(found):
             advice = f"remove the record of {address} from DNS, or have the proxy listen there too: the platform may choose it"
             yield self._note("port", f"{address} port {way.port}: {why}", advice)
+
+    def _unreachable(self, way: WayIn, error: OSError | UnicodeError) -> Finding:
+        """Describe why the TCP connection could not be opened."""
+        place = str(way.proxy or f"{bracketed(way.host)}:{way.port}")
+        late = isinstance(error, TimeoutError)
+        if way.proxy is not None:  # this machine's own way to the outside, which the platform does not use
+            advice = f"check {way.proxy.source}, and that the proxy is running"
+        elif late:
+            advice = (
+                "open the port in the firewall or security group, and forward it in the router; some routers do not answer"
+                " from inside at all: then run this command from outside"
+            )
+        else:
+            advice = f"start the proxy or tunnel, and have it listen on port {way.port}; check the firewall"
+        if late:
+            return self._bad("port", f"{place} does not answer within {self._timeout:g} s", advice)
+        if isinstance(error, ConnectionRefusedError):
+            return self._bad("port", f"{place} refuses connections: nothing listens there", advice)
+        return self._bad("port", f"{place}: {getattr(error, 'strerror', None) or error}", advice)
 
     def _secured(self, way: WayIn, found: list[AddressInfo]) -> Iterator[Finding]:
         started = time.monotonic()
@@ -434,7 +442,7 @@ class _Checkup:
         return self._ok(what, f"{seen} after {took * 1000:.0f} ms")
 
     def _finding(self, verdict: Literal["ok", "note", "bad"], what: str, seen: str, advice: str = "") -> Finding:
-        return Finding(verdict, f"{self._name} {what}".strip(), hide(printable(seen, most=1000)), advice)
+        return Finding(verdict, f"{self._name} {what}".strip(), printable(seen, most=1000), advice)
 
 
 def _start_message() -> str:
@@ -471,7 +479,7 @@ def _until_media(way: WayIn, timeout: float) -> None:
         try:
             if json.loads(message)["event"] == "media":
                 return
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise Lost(f"a message arrived that the program did not send: {printable(message)}") from error
     raise Lost(f"no audio arrived within {timeout:g} s")
 

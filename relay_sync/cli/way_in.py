@@ -21,6 +21,7 @@ from ..deadline import Deadline
 from ..hosts.authorities import begin_tls
 from ..hosts.names import USUAL_PORTS, bare, bracketed, look_up
 from ..hosts.proxies import Proxy, find_proxy
+from ..text.secrecy import hide
 
 __all__ = ["Answer", "Lost", "Silent", "WayIn", "printable"]
 
@@ -104,7 +105,8 @@ class WayIn:
 
         :param addresses: addresses to try. They are ignored if there is a proxy, which looks up the host itself.
         :raises RelayError: the proxy refused.
-        :raises OSError: no address accepts connections.
+        :raises OSError: no address accepts connections; if there is a proxy, none of its addresses does.
+        :raises UnicodeError: the proxy's host is not a valid name.
         """
         deadline = self._deadline()
         if self.proxy is not None:
@@ -259,9 +261,10 @@ class WayIn:
 
 
 def printable(words: object, *, most: int = SHOWN) -> str:
-    """Return the peer's words without unprintable characters.
+    """Return the peer's words without secrets and unprintable characters.
 
     :param words: the words.
     :param most: maximum number of characters; the rest is left out.
     """
-    return "".join(filter(str.isprintable, str(words)))[:most]
+    # Hide first: the beginning of a secret would not be recognized as one.
+    return hide("".join(filter(str.isprintable, str(words))))[:most]

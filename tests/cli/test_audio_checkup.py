@@ -414,9 +414,11 @@ def test_a_proxy_that_passes_the_upgrade_and_no_frames(passes: tuple[bool, bool]
     assert "frame" in finding.seen
 
 
-@pytest.mark.parametrize("message", [b"{}", b"[]", b"not JSON", b'{"event":"mark"}'])
+@pytest.mark.parametrize("message", [b"{}", b"[]", b"not JSON", b'{"event":"mark"}', b"[" * 60000])
 def test_a_peer_that_sends_without_end(message: bytes) -> None:
-    flood = bytes((0x81, len(message))) + message
+    short = len(message) < 126
+    size = bytes((len(message),)) if short else bytes((126,)) + len(message).to_bytes(2, "big")
+    flood = b"\x81" + size + message
     with behind(Front(passes=(True, False), floods=flood)) as audio:
         finding = last(audio, timeout=0.3)
     assert finding.what == "audio out"
@@ -607,3 +609,36 @@ def test_through_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -
     assert findings[-1].what == "audio port"
     assert "refused the connection to no-such-name.invalid:443 (HTTP 503" in findings[-1].seen
     assert "secret" not in str(findings)
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [("127.0.0.1", "refuses connections"), ("no-such-proxy.invalid", ""), ("a" * 64, "")],
+)
+def test_a_proxy_that_cannot_be_reached(
+    host: str, words: str, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mistake is not in the way to the program."""
+    for name in [each for each in os.environ if each.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://user:secret@{host}:{closed_port}")
+    finding = last(AudioServer(public_url="wss://no-such-name.invalid/audio"))
+    assert finding.what == "audio port"
+    assert finding.seen.startswith(f"the proxy http://{host}:{closed_port} (HTTPS_PROXY)")
+    assert words in finding.seen
+    assert "check HTTPS_PROXY" in finding.advice
+    assert "secret" not in str(finding)
+
+
+def test_a_token_that_the_peer_repeats_is_hidden_even_if_its_end_is_left_out() -> None:
+    sent = []
+
+    def repeat(peer: socket.socket) -> None:
+        sent.append(server.requests.get().partition(b"Bearer ")[2].split()[0].decode())
+        place = f"https://other.invalid/{'x' * 160}{sent[0]}"
+        answer(302, Location=place)(peer)
+
+    with Scripted(repeat) as server:
+        finding = last(AudioServer(public_url=f"{server.host}/audio"))
+    assert "redirected to https://other.invalid/xxx" in finding.seen
+    assert sent[0][:8] not in finding.seen
