@@ -406,7 +406,7 @@ ROWS: Final[dict[str, Row]] = {
         processes=(1, 2),
         play=sigterm_twice,
         seen=Seen(
-            *(stages.AT_ONCE_HUNG_UP, stages.CONTINUES_TO_END, stages.COMPLETE, stages.CONTINUES_TO_END, stages.WAITS)
+            *(stages.AT_ONCE_HUNG_UP, stages.ENDS_WITH_CALL, stages.COMPLETE, stages.CONTINUES_TO_END, stages.WAITS)
         ),
     ),
     "kill-child": Row(

@@ -250,7 +250,10 @@ class Stage:
         self.until(lambda: stream.over, "the stream goes on")
         if self.phone.state != "ended":
             return ENDS_WITH_PROCESS
-        return CONTINUES_TO_END if self.sent() > self.frames else ENDS_WITH_CALL
+        if not self.by_caller and self.ended - self.began < AT_ONCE * self.drain:
+            return ENDS_WITH_CALL  # perhaps before another frame was sent
+        assert self.sent() > self.frames
+        return CONTINUES_TO_END
 
     def _file(self) -> str:
         path = self.folder / f"{self.phone.call_id}.wav"
