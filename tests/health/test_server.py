@@ -91,6 +91,12 @@ def test_the_pages(address: str) -> None:
         assert (answer.headers["Server"], answer.headers["Connection"]) == ("relay-sync", "close")
 
 
+def test_one_thread_accepts_connections_until_the_server_is_closed() -> None:
+    with serving():
+        assert [thread.name for thread in threading.enumerate()].count("relay-health") == 1
+    until(lambda: "relay-health" not in [thread.name for thread in threading.enumerate()])
+
+
 def test_a_bad_verdict_is_503() -> None:
     with serving(lambda: overview(process(pid=None), process(1, silence=6.0))) as address:
         assert ask(address, "/live") == Answer(

@@ -10,12 +10,15 @@ import pytest
 
 from relay_sync import Call, RelayClient
 from relay_sync.audio import AudioServer
+from relay_sync.audio.stats import AudioServerStats
+from relay_sync.client.stats import LATENCY_BOUNDS, ClientStats, LatencyHistogram
 from relay_sync.health import beat
 from relay_sync.health.metrics import metrics_text
 from relay_sync.health.report import EVERY, LONGEST, Report
 from relay_sync.health.single import OwnHealth
 from relay_sync.health.snapshot import Snapshots
 from relay_sync.simulator import Simulator
+from relay_sync.threads import sources
 from tests.conftest import MakeClient
 from tests.support import PATIENCE
 from tests.support.background import until
@@ -118,6 +121,103 @@ def test_an_audio_server_that_is_gone_still_counts(client: MakeClient, sim: Simu
     seen = weakref.ref(servers.pop())
     until(lambda: gc.collect() >= 0 and seen() is None)
     assert value(snapshots, FRAMES) == before + 50
+
+
+CLIENT = ClientStats(
+    live_calls=1,
+    calls_taken=2,
+    calls_returned=3,
+    calls_dialed=4,
+    handlers=5,
+    callbacks_running=6,
+    callbacks_queued=7,
+    callbacks_dropped=8,
+    commands_pending=9,
+    latency=LatencyHistogram(counts=tuple(range(1, len(LATENCY_BOUNDS) + 2)), sum=10.5),
+    command_errors={"CallEnded": 11},
+    callback_errors={"other": 12},
+    connection_errors={"ConnectError": 13},
+    reconnects=14,
+    messages_sent=15,
+    messages_received=16,
+)
+AUDIO = AudioServerStats(
+    connections=17,
+    streams=18,
+    waiting=19,
+    turn=20.5,
+    behind=True,
+    streams_started=21,
+    frames=22,
+    bytes=23,
+    gaps=24,
+    missing=25.5,
+    late=26,
+    duplicates=27,
+    bad_frames=28,
+    dropped=29,
+    refused={"no_token": 30, "something_new": 31},
+)
+#: What the metrics say of them.
+SAID = {
+    'calls{process="0"}': 1,
+    'inbound_calls_total{process="0",result="taken"}': 2,
+    'inbound_calls_total{process="0",result="returned"}': 3,
+    'dials_total{process="0"}': 4,
+    'handlers{process="0"}': 5,
+    'callbacks{process="0",state="running"}': 6,
+    'callbacks{process="0",state="queued"}': 7,
+    'callbacks_dropped_total{process="0"}': 8,
+    'commands_pending{process="0"}': 9,
+    'command_duration_seconds_bucket{process="0",le="0.001"}': 1,
+    'command_duration_seconds_bucket{process="0",le="0.005"}': 1 + 2 + 3,
+    'command_duration_seconds_count{process="0"}': sum(range(1, len(LATENCY_BOUNDS) + 2)),
+    'command_duration_seconds_sum{process="0"}': 10.5,
+    'command_errors_total{process="0",kind="CallEnded"}': 11,
+    'callback_errors_total{process="0",kind="other"}': 12,
+    'connection_errors_total{process="0",kind="ConnectError"}': 13,
+    'reconnects_total{process="0"}': 14,
+    'messages_total{process="0",direction="sent"}': 15,
+    'messages_total{process="0",direction="received"}': 16,
+    'audio_connections{process="0"}': 17,
+    'audio_streams{process="0"}': 18,
+    'audio_streams_waiting{process="0"}': 19,
+    'audio_behind{process="0"}': 1,
+    'audio_streams_total{process="0"}': 21,
+    'audio_frames_total{process="0"}': 22,
+    'audio_bytes_total{process="0"}': 23,
+    'audio_gaps_total{process="0"}': 24,
+    'audio_missing_seconds_total{process="0"}': 25.5,
+    'audio_late_frames_total{process="0"}': 26,
+    'audio_duplicate_frames_total{process="0"}': 27,
+    'audio_bad_frames_total{process="0"}': 28,
+    'audio_dropped_frames_total{process="0"}': 29,
+    'audio_refused_total{process="0",kind="no_token"}': 30,
+    'audio_refused_total{process="0",kind="other"}': 31,
+}
+
+
+class Fixed:
+    """An object whose statistics never change."""
+
+    def __init__(self, stats: object) -> None:
+        self._stats = stats
+
+    def stats(self) -> object:
+        return self._stats
+
+
+def test_metrics_are_the_numbers_of_the_statistics(client: MakeClient) -> None:
+    snapshots = Snapshots(client())
+    before = shown(snapshots.report())
+    mine = [Fixed(CLIENT), Fixed(AUDIO), Fixed(AudioServerStats(turn=1.5))]
+    sources.clients.add(mine[0])
+    for each in mine[1:]:
+        sources.servers.add(each)
+    after = shown(snapshots.report())
+    grown = {name.removeprefix("relay_"): after[name] - before.get(name, 0) for name in after}
+    assert {name: grown[name] for name in SAID} == pytest.approx(SAID)
+    assert after['relay_audio_turn_seconds{process="0"}'] == 20.5, "that of the slowest"
 
 
 def test_statistics_that_cannot_be_read_leave_the_others(

@@ -7,14 +7,7 @@ from typing import Any
 import pytest
 
 from relay_sync.health.report import Report
-from relay_sync.health.verdicts import (
-    ANSWER_PATIENCE,
-    SILENCE_PATIENCE,
-    START_PATIENCE,
-    ProcessHealth,
-    live,
-    ready,
-)
+from relay_sync.health.verdicts import SILENCE_PATIENCE, ProcessHealth, live, ready
 from tests.support.health import overview, process
 
 
@@ -24,12 +17,12 @@ def silent(**threads: float) -> Report:
 
 GOOD: list[dict[str, Any]] = [
     {},
-    {"silence": SILENCE_PATIENCE},
-    {"report": silent(io=ANSWER_PATIENCE, audio=0.1)},
+    {"silence": 5.0},
+    {"report": silent(io=2.0, audio=0.1)},
     {"report": Report(connected=False)},
     {"report": Report(draining=True)},
-    {"report": None, "silence": START_PATIENCE},
-    {"report": Report(over=True), "silence": START_PATIENCE},
+    {"report": None, "silence": 60.0},
+    {"report": Report(over=True), "silence": 60.0},
     {"pid": None, "report": None, "silence": 1000.0},
 ]
 BAD: list[tuple[dict[str, Any], str]] = [
