@@ -265,7 +265,9 @@ class _Attempt:
     def _on_end(self, error: Exception | None) -> None:
         step: Step = "upgrade" if self._ready else "tls"
         words = str(error) if error is not None else "the server closed the connection"
-        self._fail(OpenFailed(step, f"{self._target.netloc}: {words}"))
+        failed = OpenFailed(step, f"{self._target.netloc}: {words}")
+        failed.__cause__ = error
+        self._fail(failed)
 
     # -- end of the attempt --------------------------------------------------------------------------------------------
 

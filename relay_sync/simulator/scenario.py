@@ -70,7 +70,8 @@ class Story:
         :param hangs_up_after: when the caller hangs up. A number is a delay after the answer, in seconds. A string is a cue:
             the caller hangs up after a playback whose text, URL or ringtone name contains it. With ``media="fast"``, the delay
             passes at media speed while a playback or recording is running.
-        :param hangs_up_after_speaking: whether the caller hangs up when the first stream has sent all of ``says``.
+        :param hangs_up_after_speaking: whether the caller hangs up when the first stream has sent all of ``says``. If the streams
+            end earlier, for example because the program was killed, the caller hangs up when the rest would have been said.
         :param answered_by: who answers, as reported by detectors: ``human``, ``machine``, ``fax`` or ``nobody``.
         :param beep: whether a ``machine`` beeps after its greeting.
         :param silent: whether the caller never reacts. Timeouts that wait for the caller then expire immediately, as they do

@@ -113,7 +113,8 @@ class Simulator(Controls, Story):
         playbacks, ringing and speech by a factor of 1000.
     :param ptime: duration of one audio frame, in seconds: a multiple of 0.001 from 0.005 to 0.2.
     :param speed: speed of media, and of timeouts that wait for a party, relative to real time: from 0.001 to 1000000.
-    :param media_ssl_context: client-side TLS context for streams to ``wss`` URLs.
+    :param media_ssl_context: client-side TLS context for streams to ``wss`` URLs. By default, the certificate is verified, and
+        ``SSL_CERT_FILE`` and the other variables of the environment determine which authorities are trusted.
     :param record_seconds: maximum amount of audio to keep for each stream track, in seconds.
     :param dial_timeout: timeout for connecting to a stream's receiver, in seconds.
     :param refuse_with: response to invalid credentials: ``"error"`` for JSON-RPC error -32002, or ``"result"`` for a result

@@ -16,7 +16,7 @@ from tests.support.background import until
 from tests.support.carrier import PAYLOADS, PCMU
 from tests.support.hosting import PATIENCE, environment, launched
 from tests.support.lines import FROM, TO
-from tests.support.nginx import HOST_B, NAME, Places, machine, nginx
+from tests.support.nginx import HOST_B, NAME, Places, machine, nginx, trusting
 from tests.support.pages import blocks
 
 pytestmark = [
@@ -47,8 +47,12 @@ def saved_as(folder: Path, address: str) -> None:
         ("/audio", {"/audio"}),
     ],
 )
-def test_calls_of_two_processes_are_heard(form: str, paths: set[str], sim: Simulator, tmp_path: Path) -> None:
-    with machine(PORTS) as address, nginx(Places(here=address, hosts=(address, HOST_B))) as proxy:
+def test_calls_of_two_processes_are_heard(form: str, paths: set[str], tmp_path: Path) -> None:
+    with (
+        machine(PORTS) as address,
+        nginx(Places(here=address, hosts=(address, HOST_B))) as proxy,
+        Simulator(media_ssl_context=trusting()) as sim,
+    ):
         saved_as(tmp_path, address)
         more = environment(sim, AUDIO_URL=proxy.url(form), RELAY_HOSTNAME="host-a")
         with launched(tmp_path, more, *["-m", "relay_sync", "run", "answer:client", "--processes", "2"]) as process:

@@ -13,8 +13,9 @@ The following behavior is not documented by the vendor and was chosen for the si
 * In real time, frames are lost if the receiver does not keep up, as with other carriers. Their sequence numbers are skipped.
 * If the simulator cannot encode the codec, only ``finished`` is sent. ``end_reason`` then starts with ``codec_error``, the error
   name in the vendor's cXML documentation. G.722 and Opus need the ``codecs`` extra.
-* A loopback receiver's certificate is verified only if the test has passed an SSL context. Other certificates are always
-  verified.
+* A receiver's certificate is verified, also on loopback. The trusted authorities are those of the environment
+  (``SSL_CERT_FILE``, ...), unless the test has passed an SSL context.
+* If the last stream ends before the speech does, a party that hangs up after its speech still hangs up at that time.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ from attrs import define, field
 
 from ...audio.coders import check_available
 from ...errors import InvalidParameter, UnsupportedCodec, WaitTimeout
+from ...hosts.authorities import trusting
 from ...hosts.names import is_loopback
+from ...hosts.proxies import Unusable
 from ...server.connection import CloseInfo, Connection
 from ...server.dialer import dial
 from ...server.loop import LoopStopped, Timer
@@ -56,6 +59,8 @@ BATCH = 32  # frame intervals sent per turn of the loop if there is no clock
 #: Maximum number of unread bytes in real time, after which frames are lost. This is about 15 s of PCMU on one track.
 MOST_UNREAD = 256 * 1024
 MOST_RECEIVED = 1_000
+#: The ``StreamError`` value for a certificate that is not trusted, among other errors.
+TLS_ERROR = "connection_refused_timeout_or_ssl_error"
 STATES = ("starting", "streaming", "finished")
 
 
@@ -80,6 +85,15 @@ class StreamedCall(Audible, Protocol):
 
     def hang_up(self) -> None:
         """Hang up on behalf of the party."""
+
+    def speak_on(self, said: float) -> None:
+        """Continue the party's speech without a stream. A party that hangs up after its speech then does so.
+
+        :param said: seconds of the speech that have been said.
+        """
+
+    def heard_again(self) -> None:
+        """Let the speech's end be decided by a stream again."""
 
 
 @define(eq=False, kw_only=True)
@@ -240,13 +254,15 @@ class Stream:
                 world.loop,
                 self.url,
                 headers=headers,
-                ssl_context=self._tls(is_loopback(host)),
+                ssl_context=self._tls(),
                 timeout=world.settings.dial_timeout,
                 on_open=self._opened,
-                on_failed=lambda error: self._give_up(f"cannot connect: {error}", error_value(error)),
+                on_failed=self._not_opened,
             )
         except LoopStopped:
             self._give_up("the simulator is closing")
+        except Unusable as error:
+            self._give_up(f"cannot connect: {error}", TLS_ERROR)
 
     def _unplayable(self) -> str:
         """Return why the simulator cannot send this codec; ``""`` if it can."""
@@ -258,14 +274,18 @@ class Stream:
             return f"the simulator cannot encode {self.format.base}: {error}"
         return ""
 
-    def _tls(self, loopback: bool) -> ssl.SSLContext | None:
+    def _tls(self) -> ssl.SSLContext | None:
         chosen = self._world.settings.media_ssl_context
-        if chosen is not None or not loopback or not self.url.startswith("wss"):
-            return chosen
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        return context
+        return trusting(None) if chosen is None and urlsplit(self.url).scheme == "wss" else chosen
+
+    def _not_opened(self, error: Exception) -> None:
+        advice = ""
+        if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+            advice = (
+                "; the platform would refuse it as well. If this certificate is for tests, have the simulator trust it:"
+                " set SSL_CERT_FILE, or pass Simulator(media_ssl_context=...)"
+            )
+        self._give_up(f"cannot connect: {error}{advice}", error_value(error))
 
     def _give_up(self, why: str, error: str = "general_error") -> None:
         if not self._finished:
@@ -281,6 +301,7 @@ class Stream:
         connection.on_message = self._on_message
         connection.on_close = self._closed
         call, settings = self._call, self._world.settings
+        call.heard_again()
         self._began = self._world.clock.now
         if call.speaking_since is None:
             call.speaking_since = self._began
@@ -479,6 +500,8 @@ class Stream:
             self._world.faults.missed(fault)
         if self._connection is not None:
             stop_listening(self._call, self._ear)
+            if all(each is self or each.over for each in self._call.streams):
+                self._call.speak_on(self._second())
         if self._timer is not None:
             self._timer.cancel()
 
@@ -535,7 +558,7 @@ def error_value(error: Exception) -> str:
     """Return the ``StreamError`` value for a connection that could not be opened. The vendor does not document this mapping."""
     step = getattr(error, "step", "")
     if step in ("tls", "timeout"):
-        return "connection_refused_timeout_or_ssl_error"
+        return TLS_ERROR
     return {"connect": "connection_refused", "upgrade": "connection_refused", "url": "invalid_url"}.get(
         step, "general_error"
     )

@@ -245,6 +245,18 @@ class NetworkCall:
         """End the call from the party's side."""
         self.network.end(self, "hangup", self.far_side)
 
+    def speak_on(self, said: float) -> None:
+        """Hang up when the rest of the speech has been said, if the party does so, although no stream carries it.
+
+        :param said: seconds of the speech that have been said.
+        """
+        if self.hangs_up_after_speaking and not self.over:
+            self.clock.set("speech", max(0.0, self.says.duration - said), self.clock.second, self.hang_up)
+
+    def heard_again(self) -> None:
+        """Cancel what :meth:`speak_on` has scheduled, because a stream carries the speech again."""
+        self.clock.cancel("speech")
+
     def speak(self) -> float:
         """Start the party's speech if necessary, and return the simulated seconds since it started."""
         now = self.clock.now

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import logging
+import random
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -18,8 +20,10 @@ from relay_sync.audio.wav import read_wav
 from relay_sync.errors import WaitTimeout
 from relay_sync.simulator import Phone, Simulator, Stream, speech
 from relay_sync.simulator.media.voice import Voice
+from tests.support import PATIENCE
+from tests.support.background import Background
 from tests.support.peers import Media, Peer, Receiver, address, connected
-from tests.support.tls import tls_context
+from tests.support.tls import CERTIFICATE, tls_context
 from tests.support.tones import tone
 
 
@@ -297,6 +301,32 @@ def test_a_caller_hangs_up_after_speaking(mode: str) -> None:
     assert media.messages[-1]["event"] == "stop"
 
 
+@pytest.mark.parametrize("mode", ["fast", "realtime"])
+def test_a_caller_hangs_up_after_speaking_although_the_receiver_has_gone(mode: str) -> None:
+    with Simulator(media=mode, speed=20.0) as sim, connected(sim) as peer:
+        phone = peer.answered(says=tone(8000 * 20), hangs_up_after_speaking=True)
+        with Receiver() as receiver:
+            stream = _start(peer, phone, receiver.url)
+            receiver.next().wait_for(3)
+        stream.wait_until("finished")
+        assert phone.state == "answered" or mode == "fast"  # all may have been sent
+        phone.wait_until("ended")
+        assert phone.end_reason == "hangup"
+
+
+def test_a_caller_whose_stream_was_stopped_speaks_to_the_end_on_the_next_one() -> None:
+    says = random.Random(1).randbytes(16_000 * 20)
+    with Simulator(speed=20.0) as sim, connected(sim) as peer, Receiver() as receiver:
+        phone = peer.answered(says=says, hangs_up_after_speaking=True)
+        _start(peer, phone, receiver.url, "one", codec="L16")
+        receiver.next().wait_for(3)
+        _stop(peer, phone, "one")
+        later = _start(peer, phone, receiver.url, "two", codec="L16")
+        phone.wait_until("ended")
+        assert later.end_reason == "the call ended"
+        assert later.sent["inbound"].endswith(says[-320:])
+
+
 def test_a_caller_with_nothing_to_say_hangs_up_at_once() -> None:
     with Simulator(media="fast") as sim, connected(sim) as peer, Receiver() as receiver:
         phone = peer.answered(hangs_up_after_speaking=True)
@@ -570,7 +600,19 @@ def test_what_the_receiver_says_is_kept() -> None:
         assert list(stream.received) == ['{"event":"media"}']
 
 
-def test_receivers_with_tls() -> None:
+def trust(monkeypatch: pytest.MonkeyPatch, **files: object) -> None:
+    """Trust the authorities in these files only."""
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+        if name in files:
+            monkeypatch.setenv(name, str(files[name]))
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+def test_receivers_with_tls_whose_certificate_the_environment_trusts(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trust(monkeypatch, **{variable: CERTIFICATE})
     with (
         Simulator(media="fast") as sim,
         connected(sim) as peer,
@@ -581,6 +623,70 @@ def test_receivers_with_tls() -> None:
         stream.wait_for_speech()
         phone.hang_up()
         assert len(receiver.finished().of("media")) == 1
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_a_certificate_that_is_not_trusted_ends_the_stream(
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    trust(monkeypatch)
+    with (
+        Simulator(media="fast", dial_timeout=PATIENCE) as sim,
+        connected(sim) as peer,
+        Receiver(ssl=tls_context()) as receiver,
+    ):
+        phone = peer.answered(says=tone(160))
+        stream = _start(peer, phone, receiver.url.replace("ws://127.0.0.1", f"wss://{name}"))
+        peer.event("calling.call.stream", "finished")
+        assert "certificate verify failed" in stream.end_reason
+        assert "set SSL_CERT_FILE" in caplog.text
+        assert stream.error == "connection_refused_timeout_or_ssl_error"
+        assert [each["state"] for each in sim.journal.events("calling.call.stream")] == ["finished"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8 on the loopback interface")
+def test_a_certificate_of_another_name_ends_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    trust(monkeypatch, SSL_CERT_FILE=CERTIFICATE)
+    with (
+        Simulator(media="fast", dial_timeout=PATIENCE) as sim,
+        connected(sim) as peer,
+        tls_context().wrap_socket(socket.create_server(("127.0.0.2", 0)), server_side=True) as listener,
+    ):
+
+        def refused() -> bool:
+            try:
+                listener.accept()
+            except OSError:
+                return True
+            return False
+
+        server = Background(refused)
+        phone = peer.answered(says=tone(160))
+        stream = _start(peer, phone, f"wss://127.0.0.2:{listener.getsockname()[1]}/")
+        peer.event("calling.call.stream", "finished")
+        assert "IP address mismatch" in stream.end_reason
+        assert server.result()
+
+
+def test_authorities_that_cannot_be_read_end_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    trust(monkeypatch, REQUESTS_CA_BUNDLE="/nowhere.pem")
+    with Simulator(media="fast") as sim, connected(sim) as peer:
+        phone = peer.answered(says=tone(160))
+        stream = _start(peer, phone, "wss://localhost:9/")
+        peer.event("calling.call.stream", "finished")
+        assert "REQUESTS_CA_BUNDLE='/nowhere.pem'" in stream.end_reason
+
+
+def test_a_test_can_choose_not_to_verify_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    trust(monkeypatch)
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with (
+        Simulator(media="fast", media_ssl_context=context) as sim,
+        connected(sim) as peer,
+        Receiver(ssl=tls_context()) as receiver,
+    ):
+        _start(peer, peer.answered(), receiver.url.replace("ws://", "wss://")).wait_until("streaming")
 
 
 def test_a_stream_can_be_waited_for() -> None:
