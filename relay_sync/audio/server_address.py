@@ -22,6 +22,8 @@ HOSTNAME: Final = "RELAY_HOSTNAME"
 #: The port range that error messages suggest.
 SUGGESTED: Final = "port=range(8765, 8773)"
 _PORT: Final = "{port}"
+#: A path as requests contain it: printable ASCII without ``#`` and ``?``.
+_ARRIVING: Final = re.compile(r"/[!\"$->@-~]*")
 #: A port in brackets would be part of an IPv6 address.
 _PORT_IN_ADDRESS: Final = re.compile(r"\[[^\]/]*\{port\}")
 _PLACEHOLDER: Final = re.compile(r"\{(?:port|hostname)\}")
@@ -189,8 +191,8 @@ def check_path(path: Any, public_url: str | None, port: int | range) -> str:
     :return: the path, in which ``{port}`` is the only placeholder.
     :raises InvalidParameter: the path is invalid.
     """
-    if path is not None and (not isinstance(path, str) or (path and not path.startswith("/"))):
-        raise InvalidParameter("path", path, "a path that begins with /")
+    if path is not None and (not isinstance(path, str) or (path and not _ARRIVING.fullmatch(path))):
+        raise InvalidParameter("path", path, "a percent-encoded path that begins with /, without query or fragment")
     if path:
         return _pattern("path", path, port)
     return (urlsplit(public_url).path or "/") if public_url else "/audio"

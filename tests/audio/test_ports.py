@@ -275,6 +275,13 @@ def test_urls_that_are_wrong_with_a_port_as_well(text: str) -> None:
         AudioServer(port=range(8765, 8773), public_url=text)
 
 
+@pytest.mark.parametrize("path", ["audio", "/a b", "/é", "/a?b", "/a?", "/a#b", "/a\r\nb", "/a\n", 5])
+def test_paths_that_never_arrive(path: Any) -> None:
+    with pytest.raises(InvalidParameter, match="percent-encoded") as caught:
+        AudioServer(path=path)
+    assert caught.value.parameter == "path"
+
+
 def test_urls_that_are_wrong_with_another_port_of_the_range() -> None:
     AudioServer(port=range(9998, 10000), public_url="wss://audio.example.com:5{port}/")
     with pytest.raises(InvalidParameter, match="wss://host"):

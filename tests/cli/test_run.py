@@ -280,7 +280,7 @@ def test_sigterm_while_the_program_is_being_imported_is_a_graceful_end(sim: Simu
 
 
 def test_a_process_that_the_system_does_not_start_costs_the_others_no_call(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     # The first one takes the program away when the second runs, and ends; the second ends gracefully.
     program = tmp_path / "program"
@@ -297,6 +297,9 @@ def test_a_process_that_the_system_does_not_start_costs_the_others_no_call(
     monkeypatch.setattr(supervisor, "LONGEST_PAUSE", 0.01)
     assert supervisor.Supervisor([str(program)], 2, patience=PATIENCE).run() == 1
     assert (tmp_path / "graceful").exists()
+    pauses = re.findall(r"starting it again in (\S+) s", caplog.text)
+    assert len(pauses) >= 2
+    assert set(pauses) == {"0.01"}, "no pause is longer than the longest"
 
 
 WRONG = {
