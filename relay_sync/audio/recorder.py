@@ -436,6 +436,8 @@ class Recorder:
 
     def _fail(self, error: OSError) -> None:
         if self.error is None:
+            # Frames of the traceback refer to this recorder. Without them, the file is closed as soon as the stream is dropped.
+            error.__traceback__ = error.__cause__ = error.__context__ = None
             self.error = self._untold = error
 
     def _tell_failure(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import os
 import sys
@@ -353,6 +354,29 @@ def test_whenever_the_disk_is_full_the_file_is_valid_and_nothing_that_was_safe_i
     assert left == sound_left()
     for number in range(1, calls + 1):
         run(number)
+
+
+@needs_pwrite
+def test_a_failed_recording_is_closed_when_nothing_refers_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the garbage collector: until it runs, an open file would keep the space of a full disk, even if it is removed."""
+
+    def full(_number: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from OSError("a reason")
+
+    file = new_file(tmp_path / "x.wav")
+    kept = Recorder(file, 8000, 1)
+    monkeypatch.setattr(recorder, "_pwrite", Counted(os.pwrite, full))
+    gc.disable()
+    try:
+        kept.add(0, 0, pcm_of(1, 100))
+        kept.flush()
+        assert kept.error is not None
+        del kept
+        assert file.closed
+    finally:
+        gc.enable()
 
 
 @needs_pwrite
