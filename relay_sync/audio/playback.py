@@ -80,11 +80,20 @@ class Piece:
         self.checked = 0  # position of the last mark, in samples
         self.held = 0  # bytes counted toward the limit of the speaker's queue
         self.time: Callable[[], float] = time.monotonic  # the clock of all times above; the speaker sets the loop's
+        # For a conversation: `on_sound` is called on the loop thread when the audio starts to be heard, and again after each
+        # gap, with the sample and the seconds until then. `on_done` is called by the thread that finishes the playback.
+        self.on_sound: Callable[[int, float], object] | None = None
+        self.on_done: Callable[[], object] | None = None
 
     @property
     def done(self) -> bool:
         """Whether the playback has finished, was cleared, or failed."""
         return self._done.is_set()
+
+    @property
+    def length(self) -> int:
+        """Number of samples fed so far, without padding from the encoder."""
+        return self._length
 
     @property
     def heard(self) -> PlaybackResult | None:
@@ -190,6 +199,8 @@ class Piece:
             self._outcome = outcome
             self._done.set()
             self._room.ring()
+            if self.on_done is not None:
+                self.on_done()
 
 
 class Playback:

@@ -294,9 +294,12 @@ class Speaker:
         self._held = max(0, self._held - item.held)
 
     def _say(self, item: Piece, now: float) -> None:
-        if self._ends_at < now:  # all audio sent before has been played, so this audio starts now
+        pause = self._ends_at < now
+        if pause:  # all audio sent before has been played, so this audio starts now
             self._ends_at = now
             item.clock = (now, item.sent)
+        if item.on_sound is not None and (pause or not item.sent):
+            item.on_sound(item.sent, self._ends_at - now)
         step = self.sample_rate * PTIME // 1000 if item.paced else None
         payload, samples = item.take(step)
         self._connection.send(media_line(self._stream_id, payload))

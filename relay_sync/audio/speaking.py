@@ -21,11 +21,12 @@ from .sources import Encode, Playable, chunks_of
 from .speaker import Speaker
 from .stream_core import StreamCore
 
-__all__ = ["Speaking"]
+__all__ = ["CLEAR_TIMEOUT", "Speaking", "close", "feed"]
 
 _log = logs.get("relay_sync.audio").later
 _numbers = itertools.count(1)
-_CLEAR_TIMEOUT = 5.0  # seconds
+#: Longest time that :meth:`Speaking.clear` takes, in seconds.
+CLEAR_TIMEOUT = 5.0
 _MOST_DIGITS = 256
 
 
@@ -115,17 +116,17 @@ class Speaking:
             check_thread()
             try:
                 speaker.submit(piece)
-                _feed(speaker, piece, source, encode, deadline)
+                feed(speaker, piece, source, encode, deadline)
             finally:
-                # Ctrl-C may have interrupted _feed(). A piece that stays open would delay all later audio.
-                _close(speaker, piece)
+                # Ctrl-C may have interrupted feed(). A piece that stays open would delay all later audio.
+                close(speaker, piece)
         else:
             try:
                 speaker.submit(piece)
                 _in_background(speaker, piece, source, encode)
             except BaseException as error:
                 piece.fail(error)
-                _close(speaker, piece)
+                close(speaker, piece)
                 raise
         if not wait:
             return Playback(piece)
@@ -176,7 +177,7 @@ class Speaking:
 
         :raises StreamIsOneWay: the stream is not two-way.
         """
-        self._speaker_for("clear").clear(_CLEAR_TIMEOUT)
+        self._speaker_for("clear").clear(CLEAR_TIMEOUT)
 
     def send_dtmf(self, digits: str) -> None:
         """Send DTMF digits to the remote party, without waiting for queued audio.
@@ -215,7 +216,7 @@ class Speaking:
 def _in_background(speaker: Speaker, piece: Piece, source: Iterator[bytes], encode: Encode) -> None:
     def run() -> None:
         try:
-            _feed(speaker, piece, source, encode, Deadline.after(time.monotonic(), None))
+            feed(speaker, piece, source, encode, Deadline.after(time.monotonic(), None))
         except Exception:
             _log.exception("the audio iterable raised an exception; playback stops")
 
@@ -225,7 +226,7 @@ def _in_background(speaker: Speaker, piece: Piece, source: Iterator[bytes], enco
     starting.uninterrupted(thread.start)
 
 
-def _feed(speaker: Speaker, piece: Piece, source: Iterator[bytes], encode: Encode, deadline: Deadline) -> None:
+def feed(speaker: Speaker, piece: Piece, source: Iterator[bytes], encode: Encode, deadline: Deadline) -> None:
     """Read audio from an iterable and add it to a piece, staying at most a second ahead of sending.
 
     This runs user code, so it must not be called on the loop thread.
@@ -245,10 +246,10 @@ def _feed(speaker: Speaker, piece: Piece, source: Iterator[bytes], encode: Encod
         piece.fail(error)
         raise
     finally:
-        _close(speaker, piece)
+        close(speaker, piece)
 
 
-def _close(speaker: Speaker, piece: Piece) -> None:
+def close(speaker: Speaker, piece: Piece) -> None:
     """Mark a piece as complete."""
     piece.closed = True
     speaker.nudge(piece)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from .. import notebook_html
 from ..deadline import Deadline
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from .speech.segmenter import Detector
     from .speech.utterances import Utterances
 
-__all__ = ["AudioStream", "CallStreamAction", "StreamingAction"]
+__all__ = ["AudioStream", "CallStreamAction", "StreamingAction", "core_of", "recorder_of"]
 
 _log = logs.get("relay_sync.audio").later
 _MAKING = 5.0  # maximum seconds to wait for the disk thread to create a file
@@ -505,6 +506,12 @@ class AudioStream(Speaking):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+#: Returns the internal part of a stream.
+core_of: Final[Callable[[AudioStream], StreamCore]] = operator.attrgetter("_core")
+#: Returns the recorder of a stream; ``None`` if its audio is not kept.
+recorder_of: Final[Callable[[AudioStream], Recorder | None]] = operator.attrgetter("_recorder")
 
 
 AudioStream.__module__ = "relay_sync.audio"

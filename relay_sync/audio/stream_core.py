@@ -7,7 +7,7 @@ from typing import Literal
 
 from attrs import define, field, frozen
 
-from ..threads.flag import Flag
+from ..threads.flag import Bell, Flag
 from ..threads.item_log import ItemLog
 from .frames import FrameBuffer
 from .messages import Dtmf
@@ -44,6 +44,7 @@ class StreamCore:
     :ivar counts: statistics. Only the receiving thread changes them.
     :ivar speaker: sends audio; ``None`` if the stream is one-way.
     :ivar realtime: whether the carrier was asked to play audio with minimal delay.
+    :ivar bell: rings when a key was pressed and when the stream ends; ``None`` if no thread waits for both.
     """
 
     buffer: FrameBuffer
@@ -51,6 +52,7 @@ class StreamCore:
     hang_up: Callable[[bool], object]
     speaker: Speaker | None = None
     realtime: bool = False
+    bell: Bell | None = field(init=False, default=None)
     dtmf: ItemLog[DtmfEvent] = field(init=False, factory=lambda: ItemLog("key"))
     marks: ItemLog[str] = field(init=False, factory=lambda: ItemLog("mark"))
     ended: Flag = field(init=False, factory=Flag)
@@ -59,6 +61,7 @@ class StreamCore:
     def on_key(self, dtmf: Dtmf) -> None:
         """Process a key press. Call this and the following methods on the loop thread."""
         self.dtmf.put(DtmfEvent(dtmf.digit, self.counts.seconds, dtmf.duration))
+        self._ring()
 
     def on_mark(self, name: str) -> None:
         """Process a returned mark."""
@@ -80,6 +83,11 @@ class StreamCore:
             self.speaker.end()
         self.dtmf.end()
         self.marks.end()
+        self._ring()
+
+    def _ring(self) -> None:
+        if self.bell is not None:
+            self.bell.ring()
 
 
 def _nothing(_abort: bool) -> None:

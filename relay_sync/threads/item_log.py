@@ -32,6 +32,7 @@ class ItemLog(Generic[T]):
         self._new: deque[T] = deque(maxlen=_UNREAD)
         self._bell = Bell()
         self._ended = False
+        self.count = 0  # items added so far
         self._generation = generation()
 
     @property
@@ -42,6 +43,7 @@ class ItemLog(Generic[T]):
     def put(self, item: T) -> None:
         """Add an item without blocking."""
         self._all.append(item)
+        self.count += 1
         if len(self._all) >= 2 * _KEPT:
             del self._all[:-_KEPT]
         self._new.append(item)

@@ -152,6 +152,11 @@ class Endpointer:
         reach = self.limits.pre_roll + self.limits.rising
         return max(self._free, self._now - reach) if turn is None else turn.since
 
+    @property
+    def spoken(self) -> int:
+        """Number of samples of speech in the utterance that has not ended yet; 0 if there is none."""
+        return 0 if self._turn is None else self._turn.spoken
+
     def push(self, at: int, samples: int, probability: float) -> list[Change]:
         """Take the next frame.
 

@@ -137,6 +137,11 @@ class Segmenter:
         self._next: int | None = None  # position at which the next audio is expected
         self.heard = 0
 
+    @property
+    def spoken(self) -> float:
+        """Seconds of speech in the utterance that has not ended yet; 0 if there is none."""
+        return self._endpointer.spoken / self._rate
+
     def push(self, at: float, pcm: bytes) -> list[Utterance]:
         """Take the next audio. Audio from before the audio that was taken last is ignored.
 

@@ -1,0 +1,203 @@
+"""The thread that finds utterances, and what it shares with the threads that wait for them."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from ...errors import InvalidParameter
+from ...params import values
+from ...threads import callback_errors, logs
+from ...threads.flag import Bell
+from ...threads.starting import uninterrupted
+from ..frames import FrameBuffer
+from .energy import RATES, Energy
+from .segmenter import Detector, Segmenter
+from .utterance import Utterance
+
+if TYPE_CHECKING:
+    from ..stream_core import StreamCore
+
+__all__ = ["CLOSING", "SLICE", "Listening"]
+
+_log = logs.get("relay_sync.audio").later
+_callbacks = logs.get("relay_sync.callbacks").later
+_numbers = itertools.count(1)
+#: Seconds that a detector has to finish after the stream has ended.
+_GRACE: Final = 5.0
+#: Seconds that closing waits for the detector.
+CLOSING: Final = 2.0
+#: Longest single wait in seconds, after which a waiting thread looks whether the stream has ended.
+SLICE: Final = 1.0
+
+
+class Listening:
+    """Finds the utterances of one track in a thread of its own. The thread does not keep the objects of the user alive.
+
+    :param core: the internal part of the stream.
+    :param sample_rate: sample rate of the stream in Hz.
+    :param track: ``inbound`` or ``outbound``.
+    :param call_id: ID of the call, for log messages.
+    :param most: largest number of utterances that wait for the program; more are dropped.
+    :param who: name of the object with the counters ``dropped`` and ``discarded``, for log messages.
+    :param vad: the detector; ``None`` means a new :class:`Energy`.
+    :param silence: silence that ends an utterance, in seconds.
+    :param pre_roll: how much audio before the start of speech is included, in seconds.
+    :param shortest: least speech in an utterance, in seconds.
+    :param longest: length at which an utterance is cut, in seconds.
+    :param on_speech: called with the position in seconds as soon as speech starts.
+    :raises InvalidParameter: a parameter is invalid, or the track's utterances are being read.
+    :raises ImportError: the audio has to be resampled, and the ``dsp`` extra is not installed.
+    :ivar ready: utterances that the program has not taken yet.
+    :ivar bell: rings when there is something new.
+    :ivar closed: whether :meth:`stop` was called.
+    :ivar done: whether the thread has ended.
+    :ivar error: the exception that ended it.
+    :ivar discarded: number of utterances that were dropped.
+    """
+
+    def __init__(
+        self,
+        core: StreamCore,
+        *,
+        sample_rate: int,
+        track: str,
+        call_id: str,
+        most: int,
+        who: str,
+        vad: Detector | None,
+        silence: float,
+        pre_roll: float,
+        shortest: float,
+        longest: float,
+        on_speech: Callable[[float], object] | None,
+    ) -> None:
+        if on_speech is not None:
+            values.handler("on_speech", on_speech, ("start",))
+        self.core = core
+        self.track = track
+        self.call_id = call_id
+        self.most = most
+        self.ready: deque[Utterance] = deque()
+        self.bell: Bell = Bell()
+        self.closed = False
+        self.done = False
+        self.error: BaseException | None = None
+        self.discarded = 0
+        self._who = who
+        self._on_speech = on_speech
+        self._ended: float | None = None  # when a waiting thread noticed that the stream has ended
+        self.segmenter: Segmenter = Segmenter(
+            Energy(sample_rate if sample_rate in RATES else RATES[0]) if vad is None else vad,
+            sample_rate,
+            track=track,
+            silence=silence,
+            pre_roll=pre_roll,
+            shortest=shortest,
+            longest=longest,
+            on_speech=self._started,
+        )
+        feed = core.buffer.add_feed(track, self._outran)
+        if feed is None:
+            raise InvalidParameter("track", track, "a track without utterances(): close the other iterator first")
+        self.feed: FrameBuffer = feed
+        self.thread: threading.Thread = threading.Thread(
+            target=self.run, name=f"relay-speech-{next(_numbers)}", daemon=True
+        )
+
+    def start(self) -> None:
+        """Start the thread.
+
+        :raises RuntimeError: the system cannot start a thread.
+        """
+        try:
+            uninterrupted(self.thread.start)
+        except BaseException:
+            self.stop()
+            raise
+
+    def run(self) -> None:
+        """Find utterances until the stream ends. Runs in a thread of its own, and calls the user's detector."""
+        try:
+            for frame in self.feed.frames(None):
+                if self.closed:
+                    return
+                found = self.segmenter.push(frame.timestamp, frame.pcm)
+                self.heard()
+                self._offer(found)
+            if not self.closed:
+                self._offer(self.segmenter.finish())
+        except BaseException as error:  # includes SystemExit: the iterator raises it
+            self.error = error
+        finally:
+            self.done = True
+            self.core.buffer.remove_feed(self.feed)
+            self.bell.ring()
+
+    def heard(self) -> None:
+        """Act on a frame. Called for each frame, before the utterances that ended with it are offered."""
+
+    def take_over(self, utterance: Utterance) -> None:
+        """Act on an utterance that will be returned. Called before the program can see it."""
+
+    def _offer(self, found: list[Utterance]) -> None:
+        for each in found:
+            if len(self.ready) < self.most:
+                self.take_over(each)
+                self.ready.append(each)
+                continue
+            self.discarded += 1
+            if self.discarded == 1:
+                _log.warning(
+                    "%d utterances of call %s wait for the program; dropping more (%s.discarded)",
+                    self.most,
+                    self.call_id,
+                    self._who,
+                )
+        if found:
+            self.bell.ring()
+
+    def _started(self, start: float) -> None:
+        if self._on_speech is None:
+            return
+        try:
+            self._on_speech(start)
+        except Exception as error:
+            _callbacks.exception("on_speech failed for call %s", self.call_id, extra={"call_id": self.call_id})
+            callback_errors.tell(f"on_speech of call {self.call_id}", error)
+
+    def _outran(self) -> None:
+        """Log that audio was dropped. Called once."""
+        _log.warning(
+            "the detector of call %s is behind; dropping the oldest audio of its track (%s.dropped)",
+            self.call_id,
+            self._who,
+        )
+
+    def is_overdue(self, now: float) -> bool:
+        """Return whether the detector has had enough time since the end of the stream. If it has, listening stops.
+
+        :param now: the current time.
+        """
+        if self.done or not self.core.ended.is_set():
+            return False
+        self._ended = now if self._ended is None else self._ended
+        if now - self._ended <= _GRACE:
+            return False
+        _log.warning(
+            "the detector of call %s has not returned %g s after the end of the stream; its last utterances are lost",
+            self.call_id,
+            _GRACE,
+        )
+        self.stop()
+        return True
+
+    def stop(self) -> None:
+        """End the thread without waiting for it."""
+        self.closed = True
+        self.core.buffer.remove_feed(self.feed)
+        self.feed.end()
+        self.bell.ring()
