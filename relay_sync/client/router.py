@@ -462,6 +462,8 @@ class Router:
             self._pass_back(call)
         else:
             self.calls.put(call.call_id, call)
+            # After a crash, the ID is needed to hang up the call.
+            _log.info("call %s is taken by this client", call.call_id)
             self._start_handler(call, self.on_call)
 
     def _pass_back(self, call: Call) -> None:

@@ -19,6 +19,7 @@ together with ``preload_app``, start the configuration file with ``from gevent i
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import sys
 import time
@@ -119,11 +120,29 @@ def _watch_for_exit(worker: Any) -> None:
     worker.__class__ = type(kind.__name__, (kind,), {"__setattr__": set_attribute, "__module__": kind.__module__})
 
 
+def _log_to_gunicorn(worker: Any) -> None:
+    """Write this package's log where gunicorn writes its own, unless the program has configured logging.
+
+    Otherwise, Python would print warnings and errors only, and nothing would tell that the worker is connected.
+    """
+    ours = logging.getLogger("relay_sync")
+    theirs: logging.Logger | None = getattr(worker.log, "error_log", None)
+    if theirs is None or ours.hasHandlers():
+        return
+    for handler in theirs.handlers:
+        ours.addHandler(handler)
+    if ours.level == logging.NOTSET:
+        ours.setLevel(theirs.getEffectiveLevel())
+
+
 def post_worker_init(worker: Any) -> None:
     """Start receiving calls after the worker has loaded the application.
 
+    If the program has not configured logging, this package's log is written to gunicorn's error log.
+
     :param worker: gunicorn worker.
     """
+    _log_to_gunicorn(worker)
     _watch_for_exit(worker)
     if worker.cfg.preload_app and _is_patched() and not _PATCHED_EARLY:
         worker.log.error(PATCHED_LATE)

@@ -702,6 +702,7 @@ def test_gunicorn(sim: Simulator, folder: Path, worker: str, preload: tuple[str,
     )
     with started(sim, folder, *command, port=free_port) as gunicorn:
         take_a_call(sim, free_port)
+        assert "relay: connected" in gunicorn.output
         gunicorn.terminate()
     assert sorted(gunicorn.lines) == EVERYTHING
     sim.wait_until_gone()

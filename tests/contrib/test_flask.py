@@ -481,6 +481,7 @@ def test_gunicorn(sim: Simulator, folder: Path, worker: str, preload: tuple[str,
         sim.webhooks.wait_for(2, PATIENCE)
         with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/relay/health", timeout=PATIENCE) as answer:
             assert json.load(answer)["state"] == "connected"
+        assert "relay: connected" in gunicorn.output
         gunicorn.terminate()
     assert sorted(gunicorn.lines) == ["ended", "heard 8000", "status finished", "status streaming"]
     sim.wait_until_gone()

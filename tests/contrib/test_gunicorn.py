@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -103,6 +104,29 @@ def test_calls_get_no_more_than_gunicorn_leaves_the_worker(
         [" live calls get 0.2 s to end when a worker exits, because gunicorn kills a worker after --timeout 0.25, which is"
          " shorter than --graceful-timeout 0.5"] if timeout == 0.25 else []
     )  # fmt: skip
+
+
+def test_the_log_goes_to_gunicorn_s_unless_the_program_has_configured_logging(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = logging.getLogger("relay_sync")
+    monkeypatch.setattr(logger, "handlers", [])
+    monkeypatch.setattr(logger, "propagate", False)
+    level = logger.level
+    worker = Worker()
+    theirs = worker.log.error_log = logging.Logger("gunicorn.error", logging.INFO)
+    theirs.addHandler(logging.NullHandler())
+    try:
+        logger.setLevel(logging.NOTSET)
+        for _ in range(2):
+            gunicorn.post_worker_init(worker)
+            assert (logger.handlers, logger.level) == (theirs.handlers, logging.INFO)
+        logger.handlers[:] = [own := logging.NullHandler()]
+        logger.setLevel(logging.ERROR)
+        gunicorn.post_worker_init(worker)
+        assert (logger.handlers, logger.level) == ([own], logging.ERROR)
+    finally:
+        logger.setLevel(level)
 
 
 def test_each_worker_has_its_own_time(application: Application) -> None:

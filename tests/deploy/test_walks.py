@@ -132,6 +132,8 @@ def test_the_steps_lead_to_a_working_server(page: str, tmp_path: Path) -> None:
         files = [root / "var/lib/relay" / f"{phone.call_id}.wav" for phone in phones]
         until(lambda: all(file.exists() for file in files), lambda: relay.output)
         until(lambda: relay.output.count("saved") == 2, lambda: relay.output)
+        for phone in phones:
+            assert f"call {phone.call_id} is taken by this client" in relay.output
         assert [read_wav(file).duration for file in files] == [pytest.approx(2.0, abs=0.2)] * 2
         assert {urllib.parse.urlsplit(phone.streams[0].url).port for phone in phones} == {proxy.port}
         assert len({phone.streams[0].url for phone in phones}) == 2, "each process has a path"

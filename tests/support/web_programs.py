@@ -43,8 +43,9 @@ def _block(page: str, first_line: str) -> str:
 
 def _program(page: str, first_line: str, receiver: str) -> str:
     block = _block(page, first_line)
-    assert block.count("AudioServer()") == 1
-    return block.replace("AudioServer()", receiver)
+    recorded = 'record_to="{call_id}.wav")'
+    assert block.count(f"AudioServer({recorded}") == 1
+    return block.replace(f"AudioServer({recorded}", f"{receiver.removesuffix(')')}, {recorded}")
 
 
 def _write(folder: Path, files: dict[str, str]) -> None:
