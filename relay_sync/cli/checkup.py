@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal
 
 from attrs import fields, frozen
@@ -172,10 +172,11 @@ def _certificate(sock: Any) -> str:
     return f", {sock.version()}, certificate valid until {certificate.get('notAfter', '?')}"
 
 
-def session(client: RelayClient, timeout: float) -> Iterator[Finding]:
+def session(client: RelayClient, contexts: Sequence[str], timeout: float) -> Iterator[Finding]:
     """Check that the server accepts the credentials and responds to commands.
 
     :param client: the client, which this function connects.
+    :param contexts: contexts of the program.
     :param timeout: maximum time for each step, in seconds.
     """
     started = time.monotonic()
@@ -196,8 +197,8 @@ def session(client: RelayClient, timeout: float) -> Iterator[Finding]:
         yield Finding("bad", "command", error.message)
     else:
         yield Finding("ok", "command", f"ping answered in {(time.monotonic() - started) * 1000:.1f} ms")
-    if client.contexts:
-        yield Finding("ok", "contexts", f"receives inbound calls of: {', '.join(client.contexts)}")
+    if contexts:
+        yield Finding("ok", "contexts", f"receives inbound calls of: {', '.join(contexts)}")
     else:
         advice = "to receive inbound calls, pass contexts=[...] as set for the number in the dashboard"
         yield Finding("note", "contexts", "none: the client will not receive inbound calls", advice)

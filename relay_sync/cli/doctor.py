@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from .._version import __version__
-from ..client.client import RelayClient, config_of
+from ..client.client import RelayClient, config_of, without_contexts
 from ..config import Config
 from ..errors import InvalidParameter
 from ..hosts.names import is_loopback
@@ -149,11 +149,13 @@ def _print_problems(bad: str) -> None:
 def _findings(client: RelayClient, arguments: argparse.Namespace, receiver: AudioServer | None) -> Iterator[Finding]:
     """Run the checks in order. Stop after the first failure, because later checks would fail for the same reason."""
     config, timeout = config_of(client), arguments.timeout
+    # A call that came here would be taken by the program's handler, and hung up at the end of the checks.
+    contexts = without_contexts(client)
     steps: list[Callable[[], Iterable[Finding]]] = [
         checkup.library,
         lambda: [checkup.name(config, timeout)],
         lambda: [checkup.connection(config, timeout)],
-        lambda: checkup.session(client, timeout),
+        lambda: checkup.session(client, contexts, timeout),
     ]
     if receiver is not None:
         steps.append(lambda: _test_stream(client, arguments, receiver))

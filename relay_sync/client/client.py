@@ -434,6 +434,18 @@ def config_of(client: RelayClient) -> Config:
     return client._link.config
 
 
+def without_contexts(client: RelayClient) -> list[str]:
+    """Make a client that is not connected receive no calls and messages, so that they go to the program that is running.
+
+    :param client: the client.
+    :return: its contexts.
+    """
+    contexts = client.contexts
+    client._link.subscribe(lambda known: known.clear())
+    client._warned_contexts = True  # the handlers wait for nothing
+    return contexts
+
+
 def _is_in_the_script(function: Callable[..., Any]) -> bool:
     """Return whether a function is defined in the main script. Always false in an interactive session."""
     code = getattr(inspect.unwrap(function), "__code__", None)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import queue
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from relay_sync import RelayClient
+from relay_sync import Call, RelayClient
 from relay_sync.cli import checkup, main
 from relay_sync.cli.arguments import build_parser
 from relay_sync.cli.doctor import diagnose
 from relay_sync.simulator import Simulator
+from tests.support import PATIENCE
 from tests.support.lines import FROM, TO
 from tests.support.tls import tls_context
 
@@ -67,6 +69,27 @@ def test_a_program_s_client_is_examined(doctor: Doctor, sim: Simulator, tmp_path
     assert code == 0
     assert "sales, help" in told
     assert "argument" in told
+
+
+def test_calls_do_not_come_to_the_command(doctor: Doctor, sim: Simulator, tmp_path: Path) -> None:
+    """They are for the program, which may be running: here, they would be hung up when the checks end."""
+    (tmp_path / "doctored_taker.py").write_text(
+        "from relay_sync import RelayClient\nclient = RelayClient(contexts=['sales'])\n"
+        "@client.on_call\ndef handle(call):\n    call.answer()\n    call.wait_for_ended()\n",
+        encoding="utf-8",
+    )
+    phone = sim.call(to=TO, from_=FROM, context="sales")
+    code, told = doctor("doctored_taker:client")
+    assert code == 0
+    assert "receives inbound calls of: sales" in told
+    sim.wait_until_gone()
+    assert phone.state == "created"
+    calls: queue.SimpleQueue[Call] = queue.SimpleQueue()
+    running = RelayClient(contexts=["sales"])
+    running.on_call(calls.put)
+    with running:
+        assert calls.get(timeout=PATIENCE).call_id == phone.call_id
+        phone.hang_up()
 
 
 @pytest.mark.parametrize(
