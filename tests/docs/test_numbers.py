@@ -285,6 +285,7 @@ FREE: dict[str, list[str]] = {
         "return status 204",
         "who speaks for eight seconds",
         "runs the clock eight times as fast",
+        "Eight seconds later, the program prints",
     ],
     "docs/compatibility.md": ["Before 1.0", "After 1.0"],
     "docs/health.md": [
