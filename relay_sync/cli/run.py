@@ -235,7 +235,12 @@ def _stop_with_parent(client: RelayClient, lifeline: int | None) -> None:
         # program that gevent has patched, this thread is a greenlet, and os.read() would block all others.
         poll = select.poll()
         poll.register(lifeline, select.POLLIN)
-        poll.poll()
+        if any(events & select.POLLNVAL for _, events in poll.poll()):
+            _log.error(
+                "stopping: the program has closed descriptor %d, which shows when its supervisor exits; a program must close only"
+                " descriptors that it has opened",
+                lifeline,
+            )
         client.stop()
 
     threading.Thread(target=watch, name="relay-run-lifeline", daemon=True).start()

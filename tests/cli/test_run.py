@@ -241,6 +241,16 @@ def test_several_processes_of_a_program_that_gevent_has_patched(sim: Simulator, 
 
 
 @pytest.mark.slow
+def test_a_program_that_closes_descriptors_that_it_has_not_opened_is_told_so(sim: Simulator, folder: Path) -> None:
+    (folder / "closing.py").write_text(f"import os\nos.closerange(3, 200)\n{APP}", encoding="utf-8")
+    with running(sim, folder, "closing:client", "--processes", "2") as process:
+        code, _, errors = finish(process)
+    assert code == 1
+    assert re.search("the program has closed descriptor [0-9]+, which shows when its supervisor exits", errors)
+    assert "giving up: 5 processes in a row" in errors
+
+
+@pytest.mark.slow
 def test_what_a_program_starts_inherits_nothing_of_its_supervisor(sim: Simulator, folder: Path) -> None:
     (folder / "look.py").write_text(
         "import os\n"
