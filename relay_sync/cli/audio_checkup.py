@@ -5,10 +5,12 @@ from __future__ import annotations
 import ipaddress
 import json
 import math
+import os
 import secrets
 import ssl
 import time
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
@@ -20,7 +22,7 @@ from ..audio.server import inside
 from ..connection.addresses import AddressInfo
 from ..connection.upgrade import NotPlain, NoUpgrade
 from ..errors import RelayError, StreamFailed
-from ..hosts.authorities import system_only, trust_variables, trusting
+from ..hosts.authorities import only, system_only, trust_variables, trusting
 from ..hosts.listening import url_host
 from ..hosts.names import bracketed, is_loopback
 from ..hosts.proxies import Unusable
@@ -297,7 +299,18 @@ class _Checkup:
             public = not sources or (context is not None and way.trusted_by(context, found))
         except (RelayError, OSError):
             public = False
-        return "" if public else ", ".join(sources)
+        return "" if public else ", ".join(self._decisive(way, found, sources))
+
+    def _decisive(self, way: WayIn, found: list[AddressInfo], sources: list[str]) -> list[str]:
+        """Return those of the settings whose authorities are enough to trust the certificate; all of them if none is."""
+        enough = []
+        for name in sources:
+            value = (self._ca_file if name == "ca_file" else os.environ.get(name)) or ""
+            paths = value.split(os.pathsep) if name == "SSL_CERT_DIR" else [value]
+            with suppress(Unusable, RelayError, OSError):
+                if any(way.trusted_by(only(path, name=name), found) for path in paths if os.path.exists(path)):
+                    enough.append(name)
+        return enough or sources
 
     def _asked(self, way: WayIn, token: str, expected: Expected | None = None) -> Generator[Finding, None, Answer]:
         """Send the upgrade request.

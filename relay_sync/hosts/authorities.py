@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-__all__ = ["begin_tls", "system_only", "trust_variables", "trusting"]
+__all__ = ["begin_tls", "only", "system_only", "trust_variables", "trusting"]
 
 _BUNDLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _OPENSSL: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -71,6 +71,20 @@ def system_only() -> ssl.SSLContext | None:
     except (OSError, TypeError):  # TypeError: neither exists
         known = False
     return context if known else None
+
+
+def only(path: str, *, name: str) -> ssl.SSLContext:
+    """Return a TLS context that trusts the authorities in a file or directory, and no others.
+
+    :param path: the file or directory.
+    :param name: setting that contains the path, for error messages.
+    :raises Unusable: it cannot be read.
+    """
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    _loaded(name, path, context.load_verify_locations)
+    return context
 
 
 def begin_tls(context: ssl.SSLContext, sock: socket.socket, server_hostname: str | None = None) -> ssl.SSLSocket:

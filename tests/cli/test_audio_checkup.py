@@ -91,6 +91,15 @@ def test_the_same_with_tls() -> None:
 
 
 @pytest.mark.usefixtures("own_authority")
+def test_only_the_settings_that_make_the_certificate_trusted_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_DIR", "/nowhere")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(CERTIFICATE))
+    with behind(Front(context=certified("full")), scheme="wss") as audio:
+        tls = found(audio)[3]
+    assert tls.seen.endswith("trusted because of SSL_CERT_FILE")
+
+
+@pytest.mark.usefixtures("own_authority")
 def test_a_receiver_with_tls_of_its_own() -> None:
     with AudioServer("localhost", ssl_context=certified("full")) as audio:
         assert whats(found(audio)) == [("note", "audio"), *GOOD[:2], ("note", "audio TLS"), *GOOD[2:]]

@@ -9,7 +9,8 @@ import pytest
 
 from relay_sync.simulator import Simulator
 from tests.support import ROOT
-from tests.support.hosting import environment, launched
+from tests.support.hosting import PATIENCE, environment, launched
+from tests.support.lines import FROM, TO
 from tests.support.ports import hold_range
 from tests.support.several import RECEIVER, Several, needs_proc
 from tests.support.web_programs import HOOKS, PATCH, write_django, write_flask
@@ -54,3 +55,30 @@ def test_flask_relay_run(sim: Simulator, tmp_path: Path, ports: range) -> None:
 def test_manage_py_relay(sim: Simulator, tmp_path: Path, ports: range) -> None:
     write_django(tmp_path, RECEIVER.format(ports.start, ports.stop))
     check(sim, tmp_path, ports, "manage.py", "relay", "--skip-checks", "--processes", "2")
+
+
+@pytest.mark.parametrize("framework", ["flask", "django"])
+def test_a_second_instance_without_ports_takes_no_calls(sim: Simulator, tmp_path: Path, framework: str) -> None:
+    """As in a rolling restart with a range that is too small."""
+    command = {
+        "flask": ("-m", "flask", "--app", "app", "relay", "run"),
+        "django": ("manage.py", "relay", "--skip-checks"),
+    }[framework]
+    write = {"flask": write_flask, "django": write_django}[framework]
+    with hold_range(2) as held:
+        write(tmp_path, RECEIVER.format(held.start, held.stop))
+        (tmp_path / "second").mkdir()
+        given = environment(sim, PYTHONPATH=f"{tmp_path}:{ROOT}")
+        with launched(tmp_path, given, *command, "--processes", "2") as first:
+            sim.wait_for_client(2, PATIENCE)
+            connects = len(sim.journal.requests("signalwire.connect"))
+            words = [str(tmp_path / word) if word == "manage.py" else word for word in command]
+            with launched(tmp_path / "second", given, *words, "--processes", "2") as second:
+                assert second.process.wait(PATIENCE) == 2, second.output
+                assert "AudioServer cannot start: every port from " in second.output
+                assert "Traceback" not in second.output
+            assert len(sim.journal.requests("signalwire.connect")) == connects
+            phone = sim.call(to=TO, from_=FROM)
+            phone.wait_for_stream(timeout=PATIENCE).wait_until("streaming", PATIENCE)
+            phone.hang_up()
+            first.terminate()
