@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from .call.readers import EventReader, Expectation
     from .client.client import RelayClient
     from .client.messages import Message
-    from .client.stats import ClientStats, LatencyHistogram
     from .constants import (
         CALL_STATE_ANSWERED,
         CALL_STATE_CREATED,
@@ -164,6 +163,7 @@ if TYPE_CHECKING:
         parse_event,
     )
     from .observing import CallRecord, Observer
+    from .observing.stats import ClientStats, LatencyHistogram
 
 __all__ = [
     "CALL_STATE_ANSWERED",
@@ -324,7 +324,6 @@ _HOMES: Final = (
     "call.readers",
     "client.client",
     "client.messages",
-    "client.stats",
     "constants",
     "devices",
     "errors",
@@ -332,7 +331,12 @@ _HOMES: Final = (
 )
 
 #: Modules with public names that few programs use, each imported when its name is accessed. The same applies to event classes.
-_LATER: Final = {"CallRecord": "observing", "Observer": "observing"}
+_LATER: Final = {
+    "CallRecord": "observing",
+    "ClientStats": "observing.stats",
+    "LatencyHistogram": "observing.stats",
+    "Observer": "observing",
+}
 
 #: Public names of submodules, for the error message when they are imported from the package itself.
 _ELSEWHERE: Final = {

@@ -196,3 +196,6 @@ DEFAULT_HOST: Final = "relay.signalwire.com"
 GONE_CODES: Final = frozenset({404, 410})
 
 MAX_FRAME: Final = 10 * 1024 * 1024
+
+#: Upper bounds of the buckets of ``LatencyHistogram`` in seconds. One more bucket holds all longer times.
+LATENCY_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

@@ -17,6 +17,7 @@ from .core import CallHome, CallLink
 
 if TYPE_CHECKING:
     from ..observing.observer import Observer
+    from ..observing.stats import ClientStats
 
 __all__ = ["Client", "Owner", "SentMessage"]
 
@@ -144,6 +145,9 @@ class Client(Protocol[C]):
 
     def observe(self, observer: Observer, keep: Iterable[str] = ()) -> Callable[[], None]:
         """Register an observer."""
+
+    def stats(self) -> ClientStats:
+        """Return the client's statistics."""
 
     @overload
     def dial(

@@ -12,8 +12,8 @@
     The dials and messages in progress.
 ``callbacks``, ``states``
     User callback queues, and connection state reporting.
-``stats``, ``counters``
-    Statistics, and the counters behind them.
+``counters``
+    The counters behind the statistics.
 ``handlers``, ``unattended``
     Call handler threads, and warnings about calls that no handler answers.
 ``resume_check``, ``inquiry``, ``aftermath``

@@ -28,12 +28,12 @@ from .link import Link
 from .messaging import Messaging
 from .router import Router
 from .run import CLOSE_ADVICE, Running
-from .stats import ClientStats
 
 if TYPE_CHECKING:
     import ssl
 
     from ..observing.observer import Observer
+    from ..observing.stats import ClientStats
 
 __all__ = ["RelayClient", "config_of"]
 

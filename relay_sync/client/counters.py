@@ -1,13 +1,16 @@
-"""Counters behind :class:`.stats.ClientStats`."""
+"""Counters behind :class:`relay_sync.ClientStats`."""
 
 from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from typing import Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from .. import errors
-from .stats import LATENCY_BOUNDS, ClientStats, LatencyHistogram
+from ..constants import LATENCY_BOUNDS
+
+if TYPE_CHECKING:
+    from ..observing.stats import ClientStats
 
 __all__ = ["ERROR_KINDS", "Counters", "Event", "kind_of"]
 
@@ -84,6 +87,8 @@ class Counters:
 
     def summary(self) -> ClientStats:
         """Return the current counts, without the values that only the client knows, such as its state."""
+        from ..observing.stats import ClientStats, LatencyHistogram  # few programs read them
+
         with self._lock:
             errors, events = self._errors, self._events
             return ClientStats(

@@ -33,7 +33,6 @@ from .handlers import CallHandlers
 from .messages import MESSAGE_TYPES, MessageDesk
 from .pending_dials import Dials
 from .states import States
-from .stats import ClientStats
 from .unattended import Unattended
 
 if TYPE_CHECKING:
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from ..events import ConferenceEvent
     from ..observing.observer import Observer
     from ..observing.observers import Observers
+    from ..observing.stats import ClientStats
     from .aftermath import Aftermath
     from .resume_check import Awaited, RollCall
 

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from attrs import frozen
 
 from ..client.counters import ERROR_KINDS
-from ..client.stats import LATENCY_BOUNDS
+from ..constants import LATENCY_BOUNDS
 from .report import Samples
 
 __all__ = ["BUCKETS", "FAMILIES", "OTHER", "REFUSED", "SUM", "Family", "added", "allowed"]

@@ -16,7 +16,7 @@ from .report import Report, Samples
 if TYPE_CHECKING:
     from ..audio.stats import AudioServerStats
     from ..client.client import RelayClient
-    from ..client.stats import ClientStats
+    from ..observing.stats import ClientStats
 
 __all__ = ["Snapshots"]
 

@@ -6,6 +6,7 @@
 ``recorder``   collects the data for the summary
 ``lane``       the thread that calls observers
 ``observers``  the observers registered with one client or audio server
+``stats``      the statistics of a client
 =============  =====================================================================================================
 """
 

@@ -27,7 +27,7 @@ from relay_sync import (
     errors,
 )
 from relay_sync.client.counters import ERROR_KINDS, Counters, kind_of
-from relay_sync.client.stats import LATENCY_BOUNDS
+from relay_sync.constants import LATENCY_BOUNDS
 from relay_sync.simulator import Simulator
 from tests.support import PATIENCE
 from tests.support.background import Background, until

@@ -10,7 +10,7 @@ import pytest
 
 from relay_sync.audio.gate import REFUSAL_KINDS
 from relay_sync.client.counters import ERROR_KINDS
-from relay_sync.client.stats import LATENCY_BOUNDS
+from relay_sync.constants import LATENCY_BOUNDS
 from relay_sync.health.families import BUCKETS, FAMILIES, REFUSED, SUM, added, allowed
 from relay_sync.health.metrics import metrics_text
 from relay_sync.health.report import Report

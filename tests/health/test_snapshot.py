@@ -8,10 +8,10 @@ import weakref
 
 import pytest
 
-from relay_sync import Call, RelayClient
+from relay_sync import Call, ClientStats, LatencyHistogram, RelayClient
 from relay_sync.audio import AudioServer
 from relay_sync.audio.stats import AudioServerStats
-from relay_sync.client.stats import LATENCY_BOUNDS, ClientStats, LatencyHistogram
+from relay_sync.constants import LATENCY_BOUNDS
 from relay_sync.health import beat
 from relay_sync.health.metrics import metrics_text
 from relay_sync.health.report import EVERY, LONGEST, Report

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import accumulate
-from typing import Final
 
 from attrs import field, frozen
 
 from .. import notebook_html
+from ..constants import LATENCY_BOUNDS
 from ..params import values
 
-__all__ = ["LATENCY_BOUNDS", "ClientStats", "LatencyHistogram"]
-
-#: Upper bounds of the latency buckets in seconds. One more bucket holds all longer times.
-LATENCY_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+__all__ = ["ClientStats", "LatencyHistogram"]
 
 
 @frozen
