@@ -265,6 +265,11 @@ def _elsewhere(answer: Answer, place: Place, url: str) -> Misrouted:
         return _redirected(answer, url)
     if status == 400 and "HTTPS port" in answer.body:
         return Misrouted("HTTP 400: this port expects TLS", "begin public_url with wss://")
+    if status == 400 and "SSL certificate" in answer.body:
+        return Misrouted(
+            "HTTP 400: the proxy asks for a client certificate",
+            "nginx: ssl_verify_client off; for this server. The platform presents no client certificate",
+        )
     if status == 401 and fields.get("www-authenticate", "").lower().startswith("basic"):
         return Misrouted(
             "HTTP 401: the proxy asks for a user and a password",

@@ -378,6 +378,11 @@ def test_a_proxy_that_speaks_tls_to_a_plain_port() -> None:
         ),
         (answer(302, Location="https://[/"), "redirected to nowhere", "exclude this path"),
         (answer(400, b"The plain HTTP request was sent to HTTPS port"), "this port expects TLS", "wss://"),
+        (
+            answer(400, b"No required SSL certificate was sent"),
+            "asks for a client certificate",
+            "ssl_verify_client off;",
+        ),
         (answer(400), "another server refused the upgrade", "forward the upgrade"),
         (answer(401, WWW_Authenticate='Basic realm="x"'), "asks for a user and a password", "auth_basic off;"),
         (answer(401, WWW_Authenticate="Bearer"), "another process with an AudioServer answered", "proxy_pass"),

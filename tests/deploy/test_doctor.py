@@ -149,6 +149,15 @@ def test_the_location_ends_with_a_slash() -> None:
     assert "without a slash at the end" in finding.advice
 
 
+def test_a_client_certificate_is_asked_for() -> None:
+    with behind(
+        f"{RIGHT} }} ssl_verify_client on; ssl_client_certificate {{folder}}/cert.pem; location /x {{"
+    ) as audio:
+        finding = last(audio)
+    assert finding.seen == "HTTP 400: the proxy asks for a client certificate"
+    assert "ssl_verify_client off;" in finding.advice
+
+
 def test_no_location() -> None:
     with behind(RIGHT, location="/other") as audio:
         finding = last(audio)
