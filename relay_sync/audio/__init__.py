@@ -39,7 +39,7 @@
 ``wav``               reading and writing WAV files. ``user_files`` reads users' files and replaces them atomically.
                       ``file_kinds`` recognizes data that is not PCM
 ``waveform``          drawing audio in a terminal. ``picture`` shows a stream in a notebook
-``speech``            finding utterances in a call's audio; a package that is imported on demand
+``speech``            utterances in a call's audio, and conversations; a package that is imported on demand
 ====================  ===========================================================================================================
 
 The server needs the ``audio`` extra. In a checkout, install it with ``pip install -e ".[audio]"``. Codecs, messages and WAV files

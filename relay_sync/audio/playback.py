@@ -96,6 +96,11 @@ class Piece:
         return self._length
 
     @property
+    def error(self) -> BaseException | None:
+        """The error that ended the playback; ``None`` if there was none."""
+        return self._outcome if isinstance(self._outcome, BaseException) else None
+
+    @property
     def heard(self) -> PlaybackResult | None:
         """The result; ``None`` if the playback is still active or failed."""
         return self._outcome if isinstance(self._outcome, PlaybackResult) else None
