@@ -16,6 +16,7 @@ from relay_sync.audio.server_address import HOSTNAME
 from relay_sync.cli import supervisor
 from tests.support import deploy_files
 from tests.support.deploy_files import FOLDER, REPOSITORY, compose, dockerfile, drain, option, seconds, setting
+from tests.support.pages import blocks
 from tests.support.programs import need
 
 #: The documented range of ports.
@@ -98,8 +99,11 @@ def test_the_unit_restarts_the_service_and_leaves_the_drain_its_time() -> None:
 
 def test_the_website_has_the_program_the_user_and_the_settings_of_the_calls() -> None:
     web = deploy_files.text("web.service")
-    for name in ("User", "Group", "WorkingDirectory", "EnvironmentFile", "Environment", "StateDirectory", "KillMode"):
+    for name in ("User", "Group", "WorkingDirectory", "EnvironmentFile", "StateDirectory", "KillMode"):
         assert setting(name, web) == setting(name)
+    # gunicorn's control socket cannot be in the user's home directory, which is read-only.
+    own = f" XDG_RUNTIME_DIR=/run/{setting('RuntimeDirectory', web)}"
+    assert setting("Environment", web) == setting("Environment") + own
     address = option(shlex.split(setting("ExecStart", web)), "--bind")
     assert f"proxy_pass http://{address};" in deploy_files.text("web.conf")
 
@@ -220,3 +224,11 @@ def test_prometheus_scrapes_the_address_that_the_unit_serves() -> None:
     (job,) = yaml.safe_load(deploy_files.text("prometheus.yml"))["scrape_configs"]
     (group,) = job["static_configs"]
     assert group["targets"][0] == option(shlex.split(setting("ExecStart")), "--health")
+
+
+def test_the_page_on_health_shows_the_alerts_that_are_shipped() -> None:
+    _, shown = blocks((REPOSITORY / "docs" / "health.md").read_text(encoding="utf-8"), "yaml")
+    comment, _, rules = deploy_files.text("alerts.yml").partition("\n")
+    assert comment.startswith("# ")
+    assert rules == shown
+    assert "rule_files: [alerts.yml]" in deploy_files.text("prometheus.yml")

@@ -146,6 +146,7 @@ def test_the_steps_lead_to_a_working_server(page: str, tmp_path: Path) -> None:
         often = {"127.0.0.1:9700": health, "scrape_interval: 15s": "scrape_interval: 1s"}
         text = replaced((root / "etc/prometheus/prometheus.yml").read_text(encoding="utf-8"), often)
         (tmp_path / "prometheus.yml").write_text(text, encoding="utf-8")
+        shutil.copy(root / "etc/prometheus/alerts.yml", tmp_path)
         wait_for(stack.enter_context(prometheus(tmp_path)), query, {"0": 1, "1": 1}, tmp_path)
         web.terminate()
         relay.terminate()
@@ -184,7 +185,15 @@ def test_the_shipped_program_takes_calls_in_both_processes_of_the_unit(tmp_path:
 def test_the_steps_name_what_is_shipped(page: str) -> None:
     text = "\n".join(steps(page))
     named = set(re.findall(r"examples/deploy/([\w.]+)", text))
-    assert named == {"env.example", "relay.service", "web.service", "nginx.conf", "web.conf", "prometheus.yml"}
+    assert named == {
+        "env.example",
+        "relay.service",
+        "web.service",
+        "nginx.conf",
+        "web.conf",
+        "prometheus.yml",
+        "alerts.yml",
+    }
     # What sed replaces is there.
     for words, file in re.findall(r"sed 's\|([^|]+)\|[^|]*\|' examples/deploy/(\S+)", text):
         assert words in deploy_files.text(file)

@@ -286,6 +286,7 @@ FREE: dict[str, list[str]] = {
         "who speaks for eight seconds",
         "runs the clock eight times as fast",
         "Eight seconds later, the program prints",
+        "here `--port 33403 --control-port 44199`",
     ],
     "docs/compatibility.md": ["Before 1.0", "After 1.0"],
     "docs/health.md": [
