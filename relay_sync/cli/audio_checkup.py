@@ -332,6 +332,8 @@ class _Checkup:
         if isinstance(error, NoUpgrade):
             advice = f"check that an HTTP proxy or this program listens on that port{or_tls}"
             return Misrouted(f"the server {error}", advice)
+        if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
+            return of_handshake(error, f"{bracketed(way.host)}:{way.port}")
         if isinstance(error, TimeoutError):
             seen = f"no response to the upgrade within {self._timeout:g} s"
             advice = f"check that the proxy can reach {self._place.listens}, and a firewall in between"

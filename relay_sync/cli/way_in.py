@@ -171,7 +171,13 @@ class WayIn:
         sock, deadline = self._open_socket(), self._deadline()
         key = base64.b64encode(os.urandom(16)).decode()
         sock.settimeout(time_left(deadline))
-        sock.sendall(upgrade.request(self.place, key, self.path, f"Authorization: Bearer {token}"))
+        try:
+            sock.sendall(upgrade.request(self.place, key, self.path, f"Authorization: Bearer {token}"))
+        except TimeoutError:
+            raise
+        except OSError:
+            # The peer has closed the connection. It may have said why: with TLS 1.3, a refusal comes after the handshake.
+            pass
         head = read_head(sock, deadline)
         if head.status != 101:
             return Answer(head.status, head.fields, self._body(sock, head.fields.get("content-length", "")))

@@ -23,6 +23,7 @@ from relay_sync.cli.checkup import Finding
 from relay_sync.cli.way_in import WayIn
 from relay_sync.simulator import Simulator
 from tests.support import DATA
+from tests.support.background import Background
 from tests.support.carrier import Carrier
 from tests.support.front import Front, Rewrite, certified, edited
 from tests.support.ports import hold_port
@@ -176,6 +177,29 @@ def test_nothing_listens(closed_port: int) -> None:
 
 
 @pytest.mark.usefixtures("own_authority")
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_client_certificate_is_asked_for(version: ssl.TLSVersion) -> None:
+    """With TLS 1.3, the refusal comes after the handshake."""
+    context = certified("full")
+    context.maximum_version, context.verify_mode = version, ssl.CERT_REQUIRED
+
+    def refuse(listener: socket.socket) -> None:
+        for _ in range(2):  # the second connection asks whether the authority is public
+            with contextlib.suppress(OSError):
+                peer, _address = listener.accept()
+                with peer, context.wrap_socket(peer, server_side=True):
+                    pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = Background(refuse, listener)
+        finding = last(AudioServer(public_url=f"wss://localhost:{listener.getsockname()[1]}/audio"))
+        listener.shutdown(socket.SHUT_RDWR)
+        serving.result()
+    assert "refused the TLS handshake (" in finding.seen
+    assert "ssl_verify_client" in finding.advice
+
+
+@pytest.mark.usefixtures("own_authority")
 @pytest.mark.parametrize(
     ("certificate", "seen", "advice"),
     [
@@ -246,7 +270,6 @@ def listener(act: Callable[[socket.socket], None], scheme: str = "wss") -> Itera
 
 def test_the_server_hangs_up_during_tls() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        from tests.support.background import Background
 
         def serve() -> None:
             peer, _ = server.accept()
