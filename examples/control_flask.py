@@ -72,6 +72,7 @@ def create_app() -> Flask:
                 codec="PCMU",
                 authorization_bearer_token=audio_token,
                 control_id=control_id,
+                custom_parameters={"control_id": control_id},  # which tells the receiver which stream this is
             )
         except RelayError as error:
             if not may_have_started(error):

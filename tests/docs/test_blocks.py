@@ -62,7 +62,7 @@ NOT_RUN: Final = {
     r"celery -A|import tasks": "test_docs.py::test_celery",
     r"python answer\.py$": "test_docs.py starts it with its own settings",
     r"pytest$": "test_docs.py::test_pytest",
-    r"^cd examples|^export (RELAY|DJANGO)|control_owner:client": "test_control.py types these commands",
+    r"^cd examples|^export (RELAY|DJANGO)|control_owner:client|^CSRF=": "test_control.py types these commands",
     r"^SSL_CERT_FILE=|^AUDIO_URL=\"": "tests/deploy/test_trial.py types these commands",
     r"relay-sync simulate --show-tokens$|^curl|^\"from\"": "test_docs.py::test_script_without_an_account",
     r"^export AUDIO_URL=|answer:client --processes 2$": "tests/deploy/test_proxied_calls.py runs it behind nginx",

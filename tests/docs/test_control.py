@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -23,10 +24,13 @@ from tests.support import ROOT
 from tests.support.background import until
 from tests.support.hosting import PATIENCE, Started, environment, launched, wait_for_port
 from tests.support.lines import FROM, TO, line
+from tests.support.nginx import replaced
 from tests.support.pages import blocks
 
+PASSWORD: Final = "of-the-tests"
 PAGE: Final = (ROOT / "docs" / "control.md").read_text(encoding="utf-8")
-OWN, STOP, START = blocks(PAGE)
+OWN, STOP, START, *EXCERPTS = blocks(PAGE)
+FILES: Final = ("control_owner.py", "control_flask.py", "control_django/switchboard/views.py")
 
 
 def run(program: str, sim: Simulator, folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -53,6 +57,8 @@ def test_the_programs_of_the_page(tmp_path: Path) -> None:
             assert done.returncode == 0, done.stderr
             with audio.accept(PATIENCE) as stream:
                 assert stream.call_id == call_id
+                assert stream.action is None
+                assert stream.custom_parameters == {"control_id": done.stdout.strip()}
                 assert run(STOP, sim, tmp_path, call_id, done.stdout.strip()).returncode == 0
                 assert stream.wait(PATIENCE)
                 assert stream.end_reason == "stopped"
@@ -60,6 +66,13 @@ def test_the_programs_of_the_page(tmp_path: Path) -> None:
         phone.hang_up()
         owner.process.send_signal(signal.SIGTERM)
         assert owner.process.wait(PATIENCE) == 0, owner.output
+
+
+def test_what_the_page_shows_of_the_examples_is_in_them() -> None:
+    for excerpt, name in zip(EXCERPTS, FILES, strict=True):
+        text = (ROOT / "examples" / name).read_text(encoding="utf-8")
+        assert excerpt in text or textwrap.indent(excerpt, "    ") in text, name
+        assert f"`examples/{name}`" in PAGE
 
 
 @pytest.mark.slow
@@ -111,7 +124,7 @@ def terminal(folder: Path, sim: Simulator, name: str, script: str) -> Iterator[S
     """A reader's terminal, in a folder that looks like the checkout, with the simulator's settings."""
     log = folder / name
     log.mkdir()
-    variables = environment(sim, PYTHONUNBUFFERED="1", DJANGO_SUPERUSER_PASSWORD="of the tests")
+    variables = environment(sim, PYTHONUNBUFFERED="1", DJANGO_SUPERUSER_PASSWORD=PASSWORD)
     with (log / "output").open("wb") as output:
         process = subprocess.Popen(
             ["bash", "-euc", script],
@@ -149,7 +162,7 @@ def test_the_flask_application_as_typed(checkout: Path, free_port: int) -> None:
     (secrets,) = shells("CONTROL_TOKEN=")
     (own,) = shells("control_owner:client")
     (serve,) = shells("control_flask:create_app()")
-    (ask,) = shells("$CALL_ID")
+    (ask,) = shells("$CALL_ID", "$CONTROL_TOKEN")
     here = f"127.0.0.1:{free_port}"
     with Simulator() as sim, ExitStack() as stack:
         owner = stack.enter_context(terminal(checkout, sim, "owner", f"{secrets}exec {own}"))
@@ -168,21 +181,34 @@ def test_the_flask_application_as_typed(checkout: Path, free_port: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 def test_the_django_application_as_typed(checkout: Path, free_port: int) -> None:
-    (commands,) = shells("DJANGO_SECRET_KEY=")
-    commands = commands.replace("127.0.0.1:8000", f"127.0.0.1:{free_port}")
+    here = f"127.0.0.1:{free_port}"
+    (begin,) = shells("DJANGO_SECRET_KEY=")
+    (commands,) = shells("manage.py createsuperuser")
+    (serve,) = shells("switchboard.wsgi")
+    (ask,) = shells("cookies.txt")
     # The terminal of a test answers no questions.
     commands = commands.replace("createsuperuser", "createsuperuser --noinput --username op --email op@example.com")
-    *prepare, own, serve = commands.splitlines()
-    begin = "\n".join(line for line in prepare if not line.startswith("../../"))
+    *prepare, own = commands.splitlines()
+    ask = replaced(
+        ask, {"127.0.0.1:8000": here, "NAME": "op", "PASSWORD": PASSWORD, "curl": "curl -s --fail-with-body"}
+    )
     with Simulator() as sim, ExitStack() as stack:
-        with terminal(checkout, sim, "prepare", "\n".join(prepare)) as preparing:
+        with terminal(checkout, sim, "prepare", "\n".join((begin, *prepare))) as preparing:
             assert preparing.process.wait(PATIENCE) == 0, preparing.output
-        stack.enter_context(terminal(checkout, sim, "owner", f"{begin}\nexec {own}"))
-        placed(sim).hang_up()
-        web = stack.enter_context(terminal(checkout, sim, "web", f"{begin}\nexec {serve}"))
+        owner = stack.enter_context(terminal(checkout, sim, "owner", f"{begin}\nexec {own}"))
+        phone = placed(sim)
+        web = stack.enter_context(
+            terminal(checkout, sim, "web", f"{begin}\nexec {serve.replace('127.0.0.1:8000', here)}")
+        )
         wait_for_port(free_port)
         with pytest.raises(urllib.error.HTTPError, match="401") as refused:
-            urllib.request.urlopen(f"http://127.0.0.1:{free_port}/calls", timeout=PATIENCE)
+            urllib.request.urlopen(f"http://{here}/calls", timeout=PATIENCE)
         with refused.value as answer:
             assert b"sign in as staff" in answer.read(), web.output
+        with terminal(checkout, sim, "curl", f"CALL_ID={phone.call_id}\n{ask}") as curl:
+            assert curl.process.wait(PATIENCE) == 0, curl.output + web.output
+        assert curl.output.count('"since"') == 3, curl.output  # the list, the start and the stop
+        phone.hang_up()
+        owner.wait_for_output(f"saved {phone.call_id}.wav")

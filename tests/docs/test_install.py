@@ -107,7 +107,8 @@ def name_of(path: Path) -> str:
 
 def imported(program: str) -> set[str]:
     """The names of modules that are neither ours nor the standard library's."""
-    return {name.split(".")[0] for name in modules(program)} - sys.stdlib_module_names - {"relay_sync"}
+    ours = {"relay_sync"} | {path.stem for path in (ROOT / "examples").glob("*.py")}
+    return {name.split(".")[0] for name in modules(program)} - sys.stdlib_module_names - ours
 
 
 @pytest.mark.parametrize("path", [path for path in PAGES if path.name not in WITHOUT_PROGRAMS], ids=name_of)

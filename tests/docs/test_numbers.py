@@ -312,6 +312,7 @@ FREE: dict[str, list[str]] = {
     ],
     "docs/control.md": [
         "relay-sync listen --port 8765",
+        "saved with `-2` in its name",
         "The caller speaks for eight seconds",
         "`RestClient(request_timeout=8)`",
     ],

@@ -293,6 +293,24 @@ def test_a_call_whose_owner_was_killed(application: Application, owner: Started,
     assert site.calls() == []
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's list of child processes")
+def test_a_call_whose_owner_was_killed_during_a_stream(application: Application, owner: Started, site: Site) -> None:
+    """Nobody removes the ID of the stream, so a start is refused until the stream is stopped."""
+    phone = application.call()
+    listed(site, phone.call_id)
+    assert site.start(phone.call_id)[0] == 201
+    phone.wait_for_stream(timeout=PATIENCE).wait_until("streaming", PATIENCE)
+    for process in (owner.process.pid, *children(owner.process.pid)):
+        os.kill(process, signal.SIGKILL)
+    application.sim.wait_until_gone()
+    phone.hang_up()
+    phone.wait_until("ended", PATIENCE)
+    assert site.start(phone.call_id) == (409, {"error": "the call already has a stream: stop it first"})
+    assert site.stop(phone.call_id)[0] == 200
+    assert site.start(phone.call_id) == (404, GONE)
+    assert site.calls() == []
+
+
 def test_a_stream_that_ends_on_its_own_makes_room_for_another(application: Application, site: Site) -> None:
     phone = application.call()
     listed(site, phone.call_id)

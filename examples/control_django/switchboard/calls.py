@@ -14,7 +14,8 @@ from .models import LiveCall
 
 def on_stream(stream: AudioStream) -> None:  # in its own thread; the stream is closed when this returns
     stream.wait()  # or read its frames
-    print(f"saved {stream.recorded_to}, {stream.stats.seconds:.1f} s", flush=True)
+    control_id = stream.custom_parameters.get("control_id")  # from the view that started the stream
+    print(f"saved {stream.recorded_to}, {stream.stats.seconds:.1f} s of stream {control_id}", flush=True)
 
 
 AUDIO_URL = os.environ.get("AUDIO_URL")
@@ -22,7 +23,7 @@ audio = AudioServer(
     port=range(8765, 8773) if AUDIO_URL else 0,  # behind a proxy that routes /8765 to port 8765, and so on
     public_url=AUDIO_URL,
     token=os.environ["RELAY_AUDIO_TOKEN"],  # shared with the views, which start the streams
-    record_to="{call_id}.wav",
+    record_to="{call_id}.wav",  # the call's second stream: {call_id}-2.wav
     on_stream=on_stream,
 )
 

@@ -80,6 +80,7 @@ def start(request: HttpRequest, call_id: str) -> JsonResponse:
             codec="PCMU",
             authorization_bearer_token=AUDIO_TOKEN,
             control_id=control_id,
+            custom_parameters={"control_id": control_id},  # which tells the receiver which stream this is
         )
     except RelayError as error:
         if not may_have_started(error):
