@@ -64,12 +64,21 @@ class Party:
         """Send frames at once: how many seconds of each."""
         for seconds, payload in parts:
             for _ in range(round(seconds * 50)):
-                number = next(self._numbers)
-                self.carrier.ws.send(
-                    media_message(
-                        track="inbound", sequence=number + 1, chunk=number, timestamp=20 * (number - 1), payload=payload
-                    )
+                self.send(payload)
+
+    def send(self, payload: bytes) -> None:
+        """Send audio in frames, at once."""
+        for start in range(0, len(payload) - 159, 160):
+            number = next(self._numbers)
+            self.carrier.ws.send(
+                media_message(
+                    track="inbound",
+                    sequence=number + 1,
+                    chunk=number,
+                    timestamp=20 * (number - 1),
+                    payload=payload[start : start + 160],
                 )
+            )
 
     def press(self, digits: str) -> None:
         """Press keys, and return when the stream has them."""

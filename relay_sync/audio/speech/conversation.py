@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from attrs import frozen
+
 from ...errors import InvalidParameter, StreamIsOneWay, WaitTimeout, WrongThread
 from ...params import values
 from ...threads.outcome import wait_until
@@ -37,6 +39,21 @@ __all__ = ["Conversation"]
 _Event = Literal["stop", "failed", "heard", "broken", "keys", "silent"]
 #: Longest value of the parameters in seconds.
 _LONGEST: Final = 3600
+
+
+@frozen
+class _Made:
+    """A turn, and what is written down when it is returned. Doing that twice changes nothing.
+
+    :ivar taken: number of keys that then belong to turns.
+    :ivar pending: number of interruptions that belong to it and to no utterance.
+    :ivar line: its line in the transcript; ``None`` if it has none.
+    """
+
+    turn: Turn
+    taken: int
+    pending: int
+    line: TranscriptLine | None
 
 
 class Conversation(Iterator[Turn]):
@@ -120,6 +137,9 @@ class Conversation(Iterator[Turn]):
         self._patience = patience
         self._key_pause = key_pause
         self._closed = False
+        self._most = queue
+        self._made: _Made | None = None  # the next turn, or the former one
+        self._given = False  # whether it was returned to the program
         self._last = False  # whether a turn was returned after the end of the stream
         self._iterating: int | None = None  # the thread that waits for a turn
         self._asked_at = 0.0
@@ -190,13 +210,41 @@ class Conversation(Iterator[Turn]):
             raise WrongThread(
                 "a turn is being awaited already: iterate over a conversation in one thread, not in recognize()"
             )
-        self._iterating = threading.get_ident()
+        given = False
         try:
-            return self._next()
-        finally:
+            self._iterating = threading.get_ident()
+            made = self._next()
             self._iterating = None
+            given = self._given = True
+            return made.turn
+        except BaseException:  # Ctrl-C: the turn is returned next time
+            self._iterating = None
+            if given:
+                self._given = False
+            raise
 
-    def _next(self) -> Turn:
+    def _next(self) -> _Made:
+        if self._given:
+            self._made = None
+            self._given = False
+        if self._made is None:
+            self._make()
+        made = self._made
+        assert made is not None  # by _make()
+        self._write_down(made)
+        return made
+
+    def _write_down(self, made: _Made) -> None:
+        self._ears.taken = made.taken
+        if made.turn.utterance is not None:
+            self._ears.forget(made.turn.utterance)
+        self._ears.drop_pending(made.pending)
+        if made.line is not None and made.line not in self._lines[-1:]:
+            self._lines.append(made.line)
+        self._last = self._core.ended.is_set()
+
+    def _make(self) -> None:
+        """Wait for the next turn. Ctrl-C at any place loses nothing."""
         self._asked_at = time.monotonic()
         self._queue.settle()
         ears = self._ears
@@ -209,15 +257,17 @@ class Conversation(Iterator[Turn]):
                 continue
             wait_until(lambda: self._look() is not None, ears.bell, self._longest_wait(now))
         if event == "heard":
-            return self._recognized()
+            self._hear(ears.ready[0])
+            return
         if event == "failed":
             raise self._queue.failures.popleft()
         if event == "broken" and ears.error is not None:
             error, ears.error = ears.error, None
             raise error
         if event in ("keys", "silent"):
-            keys = ears.keys()
-            return self._turn("", keys, None, ears.take_pending())
+            count, interrupted = ears.pending
+            self._turn("", ears.keys(), None, interrupted, count)
+            return
         raise StopIteration
 
     def _look(self) -> _Event | None:
@@ -256,35 +306,35 @@ class Conversation(Iterator[Turn]):
             left.append(self._quiet_since + self._patience - now)
         return min(each for each in left if each > 0)
 
-    def _recognized(self) -> Turn:
+    def _hear(self, utterance: Utterance) -> None:
         ears = self._ears
-        utterance = ears.ready.popleft()
-        interrupted = ears.interrupted_by(utterance)
+        ears.most = self._most + 1  # this one waits no longer
         try:
             text: Any = self._recognize(utterance)
             if not isinstance(text, str):
                 raise values.unseen("recognize", text, "a function that returns text; '' if it recognized nothing")
         except Exception:
-            ears.give_back(interrupted)
-            self._note("", "", utterance)
+            ears.forget(utterance, failed=True)
+            self._lines.append(self._line("", "", utterance))
             raise
-        except BaseException:  # Ctrl-C: it is recognized next time
-            ears.ready.appendleft(utterance)
-            ears.give_back(interrupted)
-            raise
-        return self._turn(text, ears.keys(utterance.end + self._silence), utterance, interrupted)
+        finally:
+            ears.most = self._most
+        self._turn(text, ears.keys(utterance.end + self._silence), utterance, ears.interrupted_by(utterance), 0)
 
-    def _turn(self, text: str, keys: str, utterance: Utterance | None, interrupted: Interruption | None) -> Turn:
-        self._ears.take_keys(keys)
-        if text or keys or utterance is not None:
-            self._note(text, keys, utterance)
-        self._last = self._core.ended.is_set()
-        return Turn(text=text, keys=keys, utterance=utterance, interrupted=interrupted)
+    def _turn(
+        self, text: str, keys: str, utterance: Utterance | None, interrupted: Interruption | None, pending: int
+    ) -> None:
+        self._made = _Made(
+            Turn(text=text, keys=keys, utterance=utterance, interrupted=interrupted),
+            taken=self._ears.taken + len(keys),
+            pending=pending,
+            line=self._line(text, keys, utterance) if keys or utterance is not None else None,
+        )
 
-    def _note(self, text: str, keys: str, utterance: Utterance | None) -> None:
+    def _line(self, text: str, keys: str, utterance: Utterance | None) -> TranscriptLine:
         now = self._core.counts.seconds
         start, end = (now, now) if utterance is None else (utterance.start, utterance.end)
-        self._lines.append(TranscriptLine(who="caller", start=start, end=end, text=text, keys=keys))
+        return TranscriptLine(who="caller", start=start, end=end, text=text, keys=keys)
 
     # -- speaking ------------------------------------------------------------------------------------------------------
 

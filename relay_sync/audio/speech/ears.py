@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable
 from typing import Any
 
 from .listening import Listening
@@ -21,6 +20,7 @@ class Ears(Listening):
     :param core: the internal part of the stream.
     :param interrupt_after: seconds of speech that interrupt; ``None`` if nothing does.
     :param options: the parameters of :class:`Listening`.
+    :ivar taken: number of keys that belong to earlier turns, or were pressed before the conversation.
     :ivar heard_at: time when speech was last heard.
     :ivar key_at: time when the last key was noticed.
     """
@@ -30,7 +30,8 @@ class Ears(Listening):
         self.heard_at = self.key_at = 0.0
         self.queue: SpeakingQueue | None = None  # set before the thread starts
         self._after = interrupt_after
-        self._taken = self._noticed = self._before = core.dtmf.count
+        self.taken: int = core.dtmf.count
+        self._noticed = self._before = self.taken
         self._base = 0.0  # speech of the current utterance that was heard before anything was said
         self._pending: deque[Interruption] = deque()  # of the utterance that has not ended
         self._interrupted: dict[int, Interruption] = {}  # by the identity of the utterances in `ready`
@@ -56,9 +57,10 @@ class Ears(Listening):
 
     def take_over(self, utterance: Utterance) -> None:
         """Note what an utterance has interrupted."""
-        interruption = self.take_pending()
+        count, interruption = self.pending
         if interruption is not None:
             self._interrupted[id(utterance)] = interruption
+            self.drop_pending(count)
 
     # -- in the thread that iterates -----------------------------------------------------------------------------------
 
@@ -67,17 +69,30 @@ class Ears(Listening):
         """Whether the party is speaking."""
         return not self.done and self.segmenter.spoken > 0
 
-    def take_pending(self) -> Interruption | None:
-        """Take what was interrupted and belongs to no utterance yet."""
-        return _joined(_all_of(self._pending))
+    @property
+    def pending(self) -> tuple[int, Interruption | None]:
+        """What was interrupted and belongs to no utterance yet, and how many interruptions that are."""
+        found = tuple(self._pending)
+        return len(found), _joined(found)
+
+    def drop_pending(self, count: int) -> None:
+        """Forget the first interruptions that belong to no utterance."""
+        for _ in range(min(count, len(self._pending))):
+            self._pending.popleft()
 
     def interrupted_by(self, utterance: Utterance) -> Interruption | None:
-        """Take what an utterance has interrupted."""
-        return self._interrupted.pop(id(utterance), None)
+        """Return what an utterance has interrupted."""
+        return self._interrupted.get(id(utterance))
 
-    def give_back(self, interruption: Interruption | None) -> None:
-        """Leave an interruption to the next turn."""
-        if interruption is not None:
+    def forget(self, utterance: Utterance, *, failed: bool = False) -> None:
+        """Remove an utterance that was returned, or could not be recognized.
+
+        :param failed: whether the next turn says what it has interrupted.
+        """
+        if self.ready and self.ready[0] is utterance:
+            self.ready.popleft()
+        interruption = self._interrupted.pop(id(utterance), None)
+        if interruption is not None and failed:
             self._pending.appendleft(interruption)
 
     def notice_keys(self) -> None:
@@ -91,30 +106,17 @@ class Ears(Listening):
 
         :param until: position in seconds up to which they were pressed; ``None`` returns all.
         """
-        new = self.core.dtmf.count - self._taken
+        new = self.core.dtmf.count - self.taken
         events = self.core.dtmf.all[-new:] if new > 0 else ()
         return "".join(event.digit for event in events if until is None or event.at <= until)
 
-    def take_keys(self, keys: str) -> None:
-        """Mark keys as taken by a turn."""
-        self._taken += len(keys)
 
-
-def _all_of(pending: deque[Interruption]) -> Iterable[Interruption]:
-    while pending:
-        try:
-            yield pending.popleft()
-        except IndexError:  # the other thread was faster
-            return
-
-
-def _joined(found: Iterable[Interruption]) -> Interruption | None:
+def _joined(found: tuple[Interruption, ...]) -> Interruption | None:
     """Make one interruption of several, for example because the program spoke again while the party was speaking."""
-    each = list(found)
-    if not each:
+    if not found:
         return None
     return Interruption(
-        said=" ".join(one.said for one in each if one.said),
-        heard_seconds=sum(one.heard_seconds for one in each),
-        of_seconds=sum(one.of_seconds for one in each),
+        said=" ".join(one.said for one in found if one.said),
+        heard_seconds=sum(one.heard_seconds for one in found),
+        of_seconds=sum(one.of_seconds for one in found),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import itertools
 import json
 import sys
 import threading
@@ -17,13 +18,16 @@ import pytest
 from relay_sync import InvalidParameter, StreamFailed, StreamIsOneWay, WaitTimeout, WrongThread
 from relay_sync.audio import AudioServer, read_wav, write_wav
 from relay_sync.audio.speech import Conversation, Interruption, Turn, Utterance
+from relay_sync.simulator import Simulator
 from tests.support import PATIENCE
 from tests.support.background import Background, until
 from tests.support.carrier import Carrier
 from tests.support.detectors import Loud
 from tests.support.forks import holds_in_child, needs_fork, quiet_fork, raises_forked
 from tests.support.interrupts import interrupt, where_signals_are_seen
+from tests.support.lines import line
 from tests.support.party import LOUD, PCMU, QUIET, TURN, Party
+from tests.support.speech import pcm_of, scene, utterances
 from tests.support.tones import tone
 
 #: Audio of 0.1 s, as the party hears it.
@@ -173,6 +177,21 @@ def test_more_utterances_than_may_wait_are_dropped_and_counted(talk: Talk, caplo
     assert [next(it).text, next(it).text] == ["0.2-0.7", "1.6-2.1"]
     assert it.dropped == 0
     until(lambda: any("(conversation.discarded)" in each.getMessage() for each in caplog.records))
+
+
+def test_real_speech_with_the_detector_that_is_the_default(talk: Talk) -> None:
+    party, it = talk(vad=None)
+    said = utterances()[::12]
+    spoken_there = scene(said)
+    payload = PCMU.encode(spoken_there.pcm)
+    party.send(payload)
+    turns = [next(it) for _ in said]
+    for turn, (start, end) in zip(turns, spoken_there.spoken, strict=True):
+        assert turn.utterance is not None
+        assert turn.utterance.start == pytest.approx(start, abs=0.15)
+        assert turn.utterance.end == pytest.approx(end, abs=0.15)
+    party.hang_up()
+    assert list(it) == []
 
 
 # -- speaking ----------------------------------------------------------------------------------------------------------
@@ -532,21 +551,27 @@ def test_a_speaker_that_never_returns_does_not_keep_the_block(talk: Talk, caplog
 
 
 def test_ctrl_c_at_any_place_of_a_turn_loses_nothing(talk: Talk) -> None:
-    step = 0
-    while True:
-        step += 7  # every place would take minutes
-        party, it = talk()
-        party.say(*TURN)
-        until(lambda it=it: bool(it._ears.ready))  # type: ignore[misc]
-        turns: list[Turn] = []
-        came = interrupt(step, lambda it=it, turns=turns: turns.append(next(it)), where_signals_are_seen)  # type: ignore[misc]
-        if not came:
+    party, it = talk(speak=long_audio)
+    it.say("one")
+    party.wait_for_audio(0.02)
+    party.say((0.2, QUIET), (0.5, LOUD))
+    party.press("1")
+    party.say((0.7, QUIET))
+    until(lambda: bool(it._ears.ready))
+    utterance, interruptions = it._ears.ready[0], dict(it._ears._interrupted)
+    for step in itertools.count(1):
+        if not interrupt(step, it.__next__, where_signals_are_seen):
             break
-        party.hang_up()
-        if not turns:
-            assert [turn.text for turn in it] in (["0.2-0.7"], [])
-        it.close()
-    assert step > 7
+        turn = next(it)
+        assert (turn.text, turn.keys, turn.interrupted) == ("0.2-0.7", "1", interruptions[id(utterance)])
+        assert len(it._lines) == 1
+        # and again
+        it._given, it._made = False, None
+        it._ears.taken = 0
+        it._ears.ready.append(utterance)
+        it._ears._interrupted.update(interruptions)
+        it._lines.clear()
+    assert step > 20
 
 
 def test_ctrl_c_while_it_recognizes(talk: Talk) -> None:
@@ -697,3 +722,49 @@ def test_without_kept_audio_there_is_no_file(tmp_path: Path) -> None:
                 it.save(tmp_path / "call.wav")
             with pytest.raises(InvalidParameter, match="path"):
                 it.save(5)  # type: ignore[arg-type]
+
+
+# -- in the simulator --------------------------------------------------------------------------------------------------
+
+
+def test_a_call_in_the_simulator(tmp_path: Path) -> None:
+    with Simulator(media="fast") as sim, line(sim) as one, AudioServer() as audio:
+        with audio.connect(one.call) as stream:
+            with Conversation(stream, recognize=words, speak=spoken, key_pause=0.02) as it:
+                it.say("press a key")
+                assert it.wait_until_said(PATIENCE)
+                one.phone.press("7")
+                assert next(it).keys == "7"
+                one.phone.hang_up()
+                assert list(it) == []
+            it.save(tmp_path / "call.wav")
+        assert one.phone.heard_audio == SHORT
+    assert sorted(each.who for each in it.transcript.lines) == ["agent", "caller"]
+    saved = read_wav(tmp_path / "call.wav")
+    assert saved.channels == 2
+    assert SHORT in saved.channel(1)
+
+
+@pytest.mark.slow
+def test_what_was_heard_is_what_the_caller_heard(tmp_path: Path) -> None:
+    """In real time: the caller interrupts, and has heard what the conversation says."""
+    said = bytes(16000) + pcm_of(utterances()[0].sound) + bytes(16000)
+    with Simulator(media="realtime") as sim, line(sim, says=said) as one, AudioServer() as audio:
+        with audio.connect(one.call) as stream:
+            far = one.phone.wait_for_two_way_stream()
+            with Conversation(stream, recognize=words, speak=lambda text: tone(80000)) as it:
+                it.say("a long story")
+                turn = next(it)
+                it.save(tmp_path / "call.wav")
+            assert turn.interrupted is not None
+            assert turn.interrupted.of_seconds == 10.0
+            heard = far.heard_audio
+            assert turn.interrupted.heard_seconds == pytest.approx(len(heard) / 16000, abs=0.1)
+            assert 1.3 < turn.interrupted.heard_seconds < 2.5
+        one.call.hangup()
+    right = read_wav(tmp_path / "call.wav").channel(1)
+    samples = round(turn.interrupted.heard_seconds * 8000)
+    (first,) = (at for at in [right.find(tone(80000)[:800])] if at >= 0)
+    assert first // 2 < 4000
+    assert right[first : first + 2 * samples] == tone(80000)[: 2 * samples]
+    assert not any(right[first + 2 * samples :])
