@@ -166,7 +166,7 @@ def test_mistakes_are_one_line_each(capsys: pytest.CaptureFixture[str], tmp_path
         (["--token-file", str(tmp_path / "binary")], "binary cannot be read: it is not UTF-8 text"),
         (["--token-file", str(tmp_path / "file")], "file is empty"),
         (["--token-file", str(tmp_path / "none")], "none cannot be read: No such file"),
-        (["--path", "audio"], "--path: invalid value 'audio': expected a path"),
+        (["--path", "audio"], "--path: invalid value 'audio': expected a percent-encoded path"),
         (["--path", ""], "--path: must not be empty"),
         (["--save", ""], "--save: must not be empty"),
         (["--token-file", ""], "--token-file: must not be empty"),

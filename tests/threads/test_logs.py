@@ -366,6 +366,7 @@ def test_without_a_thread_lines_wait_for_the_next_flush() -> None:
 SETS_UP = {
     "cli/listen.py": "shows what is said in its display",
     "cli/run.py": "shows it on stderr",
+    "contrib/gunicorn.py": "shows it in gunicorn's log",
     "connection/transport.py": "keeps websocket-client's secrets out of the log",
     "server/library.py": "quietens websockets",
     "text/secrecy.py": "hides secrets",
