@@ -24,6 +24,7 @@ from relay_sync import (
     testing,
 )
 from relay_sync.audio import AudioServer, AudioStream, Playback
+from relay_sync.audio.speech import Conversation
 from relay_sync.rest import RestClient
 from relay_sync.simulator import ExpectedPhone, Journal, Phone, Simulator, Stream
 from relay_sync.simulator.http.control.server import ControlServer
@@ -43,6 +44,7 @@ WHO_WAITS = [
     AudioStream,
     Call,
     ControlServer,
+    Conversation,
     DetectAction,
     ExpectedPhone,
     PlayedSoFar,
@@ -217,7 +219,7 @@ ON_THEIR_OWN = {
         f"AudioStream.{name}"
         for name in ("close", "read", "read_dtmf", "read_frame", "read_mark", "utterances", "wait")
     ),
-    *("AudioStream.play", "AudioStream.wait_for_mark", "Playback.wait"),
+    *("AudioStream.play", "AudioStream.wait_for_mark", "Conversation.wait_until_said", "Playback.wait"),
     *(f"Stream.{name}" for name in ("cut", "wait_for", "wait_for_speech", "wait_until")),
 }
 

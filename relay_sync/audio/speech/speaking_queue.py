@@ -160,7 +160,8 @@ class SpeakingQueue:
             else:
                 self._in_thread(said, source)
                 wait_until(lambda: self._is_under_way(said), self._bell, None)
-        except BaseException:  # also Ctrl-C
+        except BaseException as error:  # also Ctrl-C
+            said.error = said.error or error
             said.cancel()
             raise
         if said.error is not None:

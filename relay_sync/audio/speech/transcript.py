@@ -42,7 +42,9 @@ class TranscriptLine:
         words = self.text or ("" if self.keys else "(no words)")
         if self.keys:
             words = f"{words} [keys {self.keys}]".lstrip()
-        if self.heard_seconds is not None and self.of_seconds is not None and self.heard_seconds < self.of_seconds:
+        if self.heard_seconds == 0:
+            words += " [not heard]"
+        elif self.heard_seconds is not None and self.of_seconds is not None and self.heard_seconds < self.of_seconds:
             words += f" [heard {self.heard_seconds:.1f} of {self.of_seconds:.1f} s]"
         return f"{self.start:7.1f}  {self.who}  {words}"
 

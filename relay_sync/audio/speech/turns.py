@@ -9,7 +9,7 @@ from .utterance import Utterance
 __all__ = ["Interruption", "Turn"]
 
 
-@frozen(kw_only=True)
+@frozen
 class Interruption:
     """What was being said when the party interrupted, and how much of it the party heard.
 

@@ -6,6 +6,7 @@ import gc
 import io
 import itertools
 import json
+import subprocess
 import sys
 import threading
 import time
@@ -19,8 +20,8 @@ from relay_sync import InvalidParameter, StreamFailed, StreamIsOneWay, WaitTimeo
 from relay_sync.audio import AudioServer, read_wav, write_wav
 from relay_sync.audio.speech import Conversation, Interruption, Turn, Utterance
 from relay_sync.simulator import Simulator
-from tests.support import PATIENCE
-from tests.support.background import Background, until
+from tests.support import PATIENCE, ROOT
+from tests.support.background import Background, no_threads, until
 from tests.support.carrier import Carrier
 from tests.support.detectors import Loud
 from tests.support.forks import holds_in_child, needs_fork, quiet_fork, raises_forked
@@ -359,7 +360,8 @@ def test_what_has_not_been_heard_at_all_can_be_interrupted(talk: Talk) -> None:
     it.say("slow")
     party.say(*TURN)
     turn = next(it)
-    assert turn.interrupted == Interruption(said="slow", heard_seconds=0.0, of_seconds=0.0)
+    assert turn.interrupted == Interruption("slow", 0.0, 0.0)
+    assert "agent  slow [not heard]" in it.transcript.text
     it.say(SHORT)
     assert it.wait_until_said(PATIENCE), "audio after it is not delayed by speak()"
     release.set()
@@ -533,6 +535,26 @@ def test_close_ends_each_wait_and_stops_speaking(talk: Talk) -> None:
     with pytest.raises(StreamFailed, match="closed"):
         it.say("two")
     it.close()
+
+
+def test_a_system_without_threads(talk: Talk) -> None:
+    party, it = talk()
+    with no_threads("relay-conversation"), pytest.raises(RuntimeError, match="new thread"):
+        it.say("one")
+    it.say("two")
+    assert it.wait_until_said(PATIENCE)
+    assert [line.text for line in it.transcript.lines] == ["two"]
+    it.close()
+    with no_threads("relay-speech"), pytest.raises(RuntimeError, match="new thread"):
+        Conversation(party.stream, recognize=words)
+    Conversation(party.stream, recognize=words).close()
+
+
+def test_the_package_does_not_import_it() -> None:
+    program = "import sys, relay_sync, relay_sync.audio as a; a.AudioServer, a.AudioStream; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "relay_sync.audio.stream" in run.stdout
+    assert "relay_sync.audio.speech" not in run.stdout
 
 
 @pytest.mark.slow
