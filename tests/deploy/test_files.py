@@ -232,3 +232,15 @@ def test_the_page_on_health_shows_the_alerts_that_are_shipped() -> None:
     assert comment.startswith("# ")
     assert rules == shown
     assert "rule_files: [alerts.yml]" in deploy_files.text("prometheus.yml")
+
+
+def test_a_command_by_hand_has_the_user_the_settings_and_the_folder_of_the_units() -> None:
+    script = deploy_files.text("as-relay")
+    assert f"\n. {setting('EnvironmentFile')}\n" in script
+    assert f"runuser --user {setting('User')} -- " in script
+    assert f"HOME={setting('WorkingDirectory')}\n" in script
+    assert f"\n{setting('Environment')} PATH=" in script
+    assert f"\numask {setting('UMask')[1:]}\n" in script
+    program = Path(shlex.split(setting("ExecStart"))[0])
+    assert f"PATH={program.parent}:$PATH" in script
+    assert (FOLDER / "as-relay").stat().st_mode & 0o111 == 0o111

@@ -109,14 +109,10 @@ def test_the_steps_lead_to_a_working_server(page: str, tmp_path: Path) -> None:
         assert (conf / "relay.conf").read_text(encoding="utf-8") == deploy_files.text("nginx.conf")
         website = replaced((conf / "web.conf").read_text(encoding="utf-8"), {"127.0.0.1:8000": f"127.0.0.1:{web_port}"})
         proxy = stack.enter_context(nginx(Places(here=here), beside=website))
-        for path in (root / "srv/relay").rglob("*.py"):
-            text = path.read_text(encoding="utf-8")
-            text = text.replace("AudioServer(port", f'AudioServer("{here}", port').replace(
-                NAME, f"localhost:{proxy.port}"
-            )
-            path.write_text(text, encoding="utf-8")
         sim = stack.enter_context(Simulator(media_ssl_context=trusting()))
-        given = environment(sim, PYTHONPATH=f"{root}/srv/relay:{ROOT}", PYTHONUNBUFFERED="1")
+        (address,) = re.findall(r"^AUDIO_URL=(.+)$", (root / "etc/relay/relay.env").read_text(), re.MULTILINE)
+        own = {"AUDIO_URL": address.replace(NAME, f"localhost:{proxy.port}"), "AUDIO_HOST": here}
+        given = environment(sim, PYTHONPATH=f"{root}/srv/relay:{ROOT}", PYTHONUNBUFFERED="1", **own)
         health = f"127.0.0.1:{health_port}"
         command = [word.replace("127.0.0.1:9700", health) for word in installed.unit("relay.service")]
         relay = stack.enter_context(launched(root / "var/lib/relay", given, *command))
@@ -139,6 +135,9 @@ def test_the_steps_lead_to_a_working_server(page: str, tmp_path: Path) -> None:
         assert len({phone.streams[0].url for phone in phones}) == 2, "each process has a path"
 
         wait_for_port(web_port)
+        if page == "django.md":  # with the tables that the steps have created
+            assert get(proxy, "/admin/login/")[0] == 200, web.output
+            assert (root / "var/lib/relay/db.sqlite3").exists()
         status, body = get(proxy, "/relay/health")
         assert (status, json.loads(body)["state"]) == (200, "idle"), web.output
 
@@ -184,7 +183,7 @@ def test_the_shipped_program_takes_calls_in_both_processes_of_the_unit(tmp_path:
 @pytest.mark.parametrize("page", CHECKOUTS)
 def test_the_steps_name_what_is_shipped(page: str) -> None:
     text = "\n".join(steps(page))
-    named = set(re.findall(r"examples/deploy/([\w.]+)", text))
+    named = set(re.findall(r"examples/deploy/([\w.-]+)", text))
     assert named == {
         "env.example",
         "relay.service",
@@ -193,7 +192,23 @@ def test_the_steps_name_what_is_shipped(page: str) -> None:
         "web.conf",
         "prometheus.yml",
         "alerts.yml",
+        "as-relay",
     }
     # What sed replaces is there.
     for words, file in re.findall(r"sed 's\|([^|]+)\|[^|]*\|' examples/deploy/(\S+)", text):
         assert words in deploy_files.text(file)
+
+
+@pytest.mark.parametrize("page", CHECKOUTS)
+def test_the_commands_by_hand_are_those_of_the_units(page: str) -> None:
+    typed = [
+        shlex.split(line.removeprefix("sudo as-relay ")) for line in steps(page) if line.startswith("sudo as-relay ")
+    ]
+    for name in ("relay.service", "web.service"):
+        text = deploy_files.text(name)
+        for old, new in re.findall(
+            rf"^sed 's\|([^|]+)\|([^|]*)\|' examples/deploy/{name}", "\n".join(steps(page)), re.MULTILINE
+        ):
+            text = replaced(text, {old: new})
+        program, *arguments = shlex.split(deploy_files.setting("ExecStart", text))
+        assert [Path(program).name, *arguments] in typed

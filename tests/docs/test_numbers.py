@@ -333,16 +333,15 @@ FREE: dict[str, list[str]] = {
     "docs/flask.md": [
         "prints `2 of 2 processes connected`",
         "prints `1 of 2 processes connected`",
-        "pass `port=range(8765, 8773)`",
         "has a `1` for each of the two processes",
         "With `--health 9700`",
     ],
     "docs/django.md": [
         "prints `2 of 2 processes connected`",
         "prints `1 of 2 processes connected`",
-        "pass `port=range(8765, 8773)`",
         "has a `1` for each of the two processes",
         "With `--health 9700`",
+        "`gunicorn --config python:relay_sync.contrib.gunicorn --workers 2 --threads 8 project.wsgi`",
     ],
     "docs/rest.md": ["wait=30)` retries for up to 30 seconds"],
     # tests/deploy compares these with nginx, with its configuration, and with what the receiver logs.

@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -22,9 +23,12 @@ from tests.support.pages import blocks
 __all__ = ["Installed", "install", "steps"]
 
 #: Commands that make files, which are run; the rest needs root, the network or systemd.
-RUN: Final = re.compile(r"^(?:sed|echo|sudo cp|sudo install) ")
+RUN: Final = re.compile(
+    r"^(?:sed|echo|sudo cp|sudo install -(?:D -)?m|sudo as-relay python \S+ (?:migrate|createsuperuser)\b)"
+)
 NOT_RUN: Final = re.compile(
-    r"^(?:sudo (?:apt-get|useradd|mkdir|python3|/srv/relay/\.venv/bin/pip|nano|systemctl|nginx)|curl) "
+    r"^(?:curl|sudo (?:apt-get|useradd|mkdir|install -d|python3|/srv/relay/\.venv/bin/pip|nano|systemctl|nginx|as-relay"
+    r"|runuser)) "
 )
 #: How the programs of the virtual environment are started here.
 PROGRAMS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -41,6 +45,11 @@ def steps(page: str) -> list[str]:
     lines = [line for block in blocks(text, "sh") for line in block.splitlines()]
     assert lines
     return lines
+
+
+def below(root: Path, text: str) -> str:
+    """A text with the places of the real server below a folder."""
+    return re.sub(r"(?<![\w/.}])/(srv|etc|var|usr/local)/", rf"{root}/\1/", text)
 
 
 @frozen
@@ -68,15 +77,27 @@ def install(page: str, checkout: Path, root: Path) -> Installed:
         "etc/systemd/system",
         "etc/nginx/conf.d",
         "etc/prometheus",
+        "usr/local/sbin",
         "var/lib/relay",
     ):
         (root / folder).mkdir(parents=True)
+    (root / "srv/relay/.venv").symlink_to(sys.prefix)
+    script = root / "usr/local/sbin/as-relay"
+    # A superuser without a password: the terminal of a test answers no questions.
+    quiet = "createsuperuser --noinput --username op --email op@example.com"
     for line in steps(page):
         if not RUN.match(line):
             assert NOT_RUN.match(line), f"neither run nor known: {line}"
             continue
-        command = re.sub(r"(?<![\w/])/(srv|etc)/", rf"{root}/\1/", line.replace("sudo ", ""))
+        command = below(root, line.replace("sudo ", "").replace("createsuperuser", quiet))
+        if command.startswith("as-relay "):
+            command = f"{script.parent}/{command}"
         subprocess.run(["bash", "-ec", command], cwd=checkout, check=True, timeout=30, stdout=subprocess.DEVNULL)
+        if line.endswith("/usr/local/sbin/"):  # the user of the tests plays the user of the services
+            text = script.read_text(encoding="utf-8")
+            assert text.count("exec runuser --user relay -- ") == 1
+            text = below(root, text).replace("runuser --user relay -- ", "")
+            script.write_text(text.replace("PYTHONPATH=", f"PYTHONPATH={ROOT}:"), encoding="utf-8")
     for unit in (root / "etc/systemd/system").iterdir():  # what sed wrote into a unit has a place of the real server
         text = unit.read_text(encoding="utf-8")
         unit.write_text(re.sub(r"(?<![\w/])/(srv|var)/", rf"{root}/\1/", text.replace(str(root), "")), encoding="utf-8")
