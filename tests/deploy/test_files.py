@@ -237,7 +237,8 @@ def test_the_page_on_health_shows_the_alerts_that_are_shipped() -> None:
 def test_a_command_by_hand_has_the_user_the_settings_and_the_folder_of_the_units() -> None:
     script = deploy_files.text("as-relay")
     assert f"\n. {setting('EnvironmentFile')}\n" in script
-    assert f"runuser --user {setting('User')} -- " in script
+    # Unlike su and runuser, setpriv keeps HOME, where gunicorn creates its control socket.
+    assert f"exec setpriv --reuid {setting('User')} --regid {setting('Group')} --init-groups " in script
     assert f"HOME={setting('WorkingDirectory')}\n" in script
     assert f"\n{setting('Environment')} PATH=" in script
     assert f"\numask {setting('UMask')[1:]}\n" in script

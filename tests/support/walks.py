@@ -30,6 +30,8 @@ NOT_RUN: Final = re.compile(
     r"^(?:curl|sudo (?:apt-get|useradd|mkdir|install -d|python3|/srv/relay/\.venv/bin/pip|nano|systemctl|nginx|as-relay"
     r"|runuser)) "
 )
+#: How as-relay changes the user.
+AS: Final = "setpriv --reuid relay --regid relay --init-groups "
 #: How the programs of the virtual environment are started here.
 PROGRAMS: Final[Mapping[str, tuple[str, ...]]] = {
     "flask": ("-m", "flask"),
@@ -95,8 +97,8 @@ def install(page: str, checkout: Path, root: Path) -> Installed:
         subprocess.run(["bash", "-ec", command], cwd=checkout, check=True, timeout=30, stdout=subprocess.DEVNULL)
         if line.endswith("/usr/local/sbin/"):  # the user of the tests plays the user of the services
             text = script.read_text(encoding="utf-8")
-            assert text.count("exec runuser --user relay -- ") == 1
-            text = below(root, text).replace("runuser --user relay -- ", "")
+            assert text.count(AS) == 1
+            text = below(root, text).replace(AS, "")
             script.write_text(text.replace("PYTHONPATH=", f"PYTHONPATH={ROOT}:"), encoding="utf-8")
     for unit in (root / "etc/systemd/system").iterdir():  # what sed wrote into a unit has a place of the real server
         text = unit.read_text(encoding="utf-8")
