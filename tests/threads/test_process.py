@@ -190,6 +190,7 @@ def test_every_subject_hears_of_the_end_though_one_of_them_is_broken() -> None:
 # -- other threads' frames ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="later interpreters collect between two instructions only")
 def test_nothing_is_collected_while_frames_are_read() -> None:
     """A collection lets other threads run, and their frames vanish under the interpreter that reads them."""
     waiting, inside = threading.Event(), list[str]()
