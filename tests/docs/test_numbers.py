@@ -313,6 +313,7 @@ FREE: dict[str, list[str]] = {
     "docs/control.md": [
         "relay-sync listen --port 8765",
         "saved with `-2` in its name",
+        "set `DJANGO_BEHIND_TLS=1`",
         "The caller speaks for eight seconds",
         "`RestClient(request_timeout=8)`",
     ],

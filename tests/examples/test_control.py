@@ -383,6 +383,31 @@ def test_a_platform_that_rejects_the_credentials(application: Application, owner
     assert listed(site, phone.call_id)["control_id"] is None
 
 
+@pytest.mark.parametrize("application", [DjangoApplication], indirect=True)
+def test_a_site_behind_a_proxy_with_tls(application: Application, owner: Started, free_port: int) -> None:
+    """Django then asks for a Referer or an Origin of the site, which browsers send."""
+    phone = application.call()
+    site = application.serve(free_port)
+    listed(site, phone.call_id)
+    with hold_port() as held:
+        port = held.getsockname()[1]
+        command = ("-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "switchboard.wsgi")
+        application.launch("behind", *command, port=port, DJANGO_BEHIND_TLS="1")
+        wait_for_port(port)
+        headers = {**site.headers, "X-Forwarded-Proto": "https"}
+        behind = Site(f"http://127.0.0.1:{port}", headers, site.cookies)
+        path = f"/calls/{phone.call_id}/stream"
+        assert behind.open("POST", path)[0] == 403
+        for name, given, status in (
+            ("Referer", "https://elsewhere.example/", 403),
+            ("Origin", f"http://127.0.0.1:{port}", 403),
+            ("Referer", f"https://127.0.0.1:{port}/", 201),
+            ("Origin", f"https://127.0.0.1:{port}", 409),
+        ):
+            behind.headers = {**headers, name: given}
+            assert behind.open("POST", path)[0] == status, (name, given)
+
+
 def test_only_users_control_calls(application: Application, site: Site) -> None:
     phone = application.call()
     listed(site, phone.call_id)
