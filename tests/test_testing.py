@@ -196,6 +196,7 @@ def test_that_fails(relay_simulator, relay_client):
 """
 
 
+@pytest.mark.slow
 def test_the_fixtures_are_there_wherever_the_package_is(tmp_path: Path) -> None:
     (tmp_path / "test_users.py").write_text(USERS_TESTS, encoding="utf-8")
     told = run_pytest(tmp_path)
@@ -204,6 +205,7 @@ def test_the_fixtures_are_there_wherever_the_package_is(tmp_path: Path) -> None:
     assert "<heard ['Goodbye']>" in told  # what the assertion shows
 
 
+@pytest.mark.slow
 def test_the_plugin_imports_nothing_before_it_is_used(tmp_path: Path) -> None:
     (tmp_path / "test_none.py").write_text(
         "import sys\n\ndef test_nothing():\n    ours = {name for name in sys.modules if name.split('.')[0] == 'relay_sync'}\n"

@@ -172,6 +172,7 @@ def test_names_of_kinds_are_words() -> None:
     assert all(name.isidentifier() for name in names)
 
 
+@pytest.mark.slow
 def test_the_counters_of_a_closed_server_stay(dial: Dial) -> None:
     with AudioServer() as audio:
         streamed(audio, dial(audio), [1, 2, 3])

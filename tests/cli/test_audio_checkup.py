@@ -176,6 +176,7 @@ def test_nothing_listens(closed_port: int) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_authority")
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_client_certificate_is_asked_for(version: ssl.TLSVersion) -> None:

@@ -83,6 +83,7 @@ def test_the_doctor_waits_no_longer_for_a_proxy(tmp_path: Path, name: str, code:
     assert (process.returncode, errors.strip()) == (code, "doctor: interrupted")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
 def test_the_demo_saves_nothing(tmp_path: Path, name: str, code: int) -> None:
     with started("demo", cwd=tmp_path) as process:
@@ -104,6 +105,7 @@ def test_the_file_with_tokens_is_removed(tmp_path: Path, name: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_what_was_ignored_stays_ignored(tmp_path: Path) -> None:
     code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"  # nohup
     with started("simulate", "--credentials", "sim.json", cwd=tmp_path, code=code) as process:
@@ -189,6 +191,7 @@ campaign.main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_the_campaign_calls_nobody_else(name: str, code: int) -> None:
     with subprocess.Popen(
@@ -285,6 +288,7 @@ def test_the_interpreter_cannot_be_ended_by_a_signal_when_it_is_nearly_gone(tmp_
     assert (done.returncode, done.stdout.splitlines()[1:], done.stderr) == (0, ["SIG_IGN", "SIG_IGN"], "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [True, False])
 def test_the_demo_says_whether_there_is_a_file(tmp_path: Path, before: bool) -> None:
     """A signal as soon as the audio is saved, or just before it, also where a file of an earlier one is there."""

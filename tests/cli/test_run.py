@@ -338,6 +338,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", WRONG)
 def test_a_wrong_configuration_of_several_processes_is_told_once_and_ends_them(
     sim: Simulator, folder: Path, target: str
@@ -610,6 +611,7 @@ def test_a_program_that_runs_its_client_by_itself_is_told_what_to_do(
     assert "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_processes_that_cannot_start_are_not_started_for_ever(folder: Path) -> None:
     process = supervise(folder, "sys.exit(7)")
     output, _ = process.communicate(timeout=PATIENCE)

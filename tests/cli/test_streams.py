@@ -120,6 +120,7 @@ def test_the_doctor_says_the_same_where_only_its_first_line_is_read(tmp_path: Pa
     assert len(printed.splitlines()) == 2
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
 @pytest.mark.parametrize("command", ["version", "demo"])
@@ -226,6 +227,7 @@ def test_a_download_is_not_ended_by_its_bar(stream: str | None, monkeypatch: pyt
 # -- characters --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "cp437", "cp850"])
 def test_the_demo_draws_with_what_the_output_has(encoding: str, tmp_path: Path) -> None:
     out = tmp_path / "call.wav"
@@ -298,6 +300,7 @@ def on_a_terminal(tmp_path: Path, columns: int, **more: str) -> str:
 needs_terminals = pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
 
 
+@pytest.mark.slow
 @needs_terminals
 @pytest.mark.skipif(find_spec("rich") is None, reason="rich is not installed")
 def test_no_color_draws_without_colors(tmp_path: Path) -> None:
@@ -308,6 +311,7 @@ def test_no_color_draws_without_colors(tmp_path: Path) -> None:
     assert not any(f"\x1b[{number}m" in drawn for number in (*range(30, 38), *range(90, 98)))
 
 
+@pytest.mark.slow
 @needs_terminals
 def test_a_dumb_terminal_gets_lines(tmp_path: Path) -> None:
     drawn = on_a_terminal(tmp_path, 80, TERM="dumb")
@@ -316,6 +320,7 @@ def test_a_dumb_terminal_gets_lines(tmp_path: Path) -> None:
     assert "\r" not in drawn.replace("\r\n", "\n")
 
 
+@pytest.mark.slow
 @needs_terminals
 @pytest.mark.parametrize("columns", [24, 40])
 def test_the_waveform_fits_a_narrow_terminal(columns: int, tmp_path: Path) -> None:

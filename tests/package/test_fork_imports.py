@@ -73,6 +73,7 @@ with Simulator() as sim:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "patience"),
     [

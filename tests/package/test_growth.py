@@ -131,6 +131,7 @@ def test_a_thousand_calls_at_once_each_with_a_stream() -> None:
     assert min(heard) > 0
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_read_fills_no_memory_and_hangs_nobody(sim: Simulator) -> None:
     """What cannot be sent waits, up to a bound; commands end by their own time; others are refused at once."""
     with RelayClient(**sim.credentials, max_queue=10, ping_interval=60.0) as client:

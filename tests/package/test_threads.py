@@ -755,6 +755,7 @@ with Simulator() as sim:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent the POSIX way")
 @pytest.mark.parametrize("moment", ["connecting", "connected"])
 def test_ctrl_c_ends_run_inside_an_event_loop_as_it_ends_anything_that_blocks_there(moment: str) -> None:
