@@ -123,7 +123,7 @@ def test_the_fast_tests_are_those_of_the_readme() -> None:
     command = re.search(r"python -m (pytest .+)", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert command
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert command[1] in text.replace("$(WORKERS)", "4").replace(" $(ARGS)", "")
+    assert command[1] in text.replace("$(WORKERS)", "3").replace(" $(ARGS)", "")
 
 
 def test_the_hooks_are_local() -> None:
