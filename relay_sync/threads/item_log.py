@@ -32,7 +32,7 @@ class ItemLog(Generic[T]):
         self._new: deque[T] = deque(maxlen=_UNREAD)
         self._bell = Bell()
         self._ended = False
-        self.count = 0  # items added so far
+        self.count: int = 0  # items added so far
         self._generation = generation()
 
     @property

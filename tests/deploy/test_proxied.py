@@ -204,9 +204,13 @@ def test_a_prefix_that_is_removed_is_no_mistake_with_the_path_that_arrives(addre
             assert b"".join(frame.data for frame in audio.accept(PATIENCE)) == SPEECH
 
 
-def test_a_call_outlives_nginx(sim: Simulator, address: str) -> None:
+def test_a_call_outlives_nginx(address: str) -> None:
     """Its stream ends, and another one fails without hanging until nginx runs again."""
-    with line(sim) as one, nginx(Places(here=address)) as proxy:
+    with (
+        Simulator(media="fast", media_ssl_context=trusting()) as sim,
+        line(sim) as one,
+        nginx(Places(here=address)) as proxy,
+    ):
         with AudioServer(address, PORTS, public_url=proxy.url("/{port}")) as audio:
             stream = audio.listen(one.call, timeout=PATIENCE)
             proxy.stop()

@@ -51,7 +51,13 @@ class Hearing:
 
     @property
     def facts(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.started.lines]
+        found = []
+        for line in self.started.lines:
+            try:
+                found.append(json.loads(line))
+            except ValueError:  # the process is still writing it
+                break
+        return found
 
     def wait_for_start(self, call_id: str) -> None:
         until(lambda: any(fact.get("started") == call_id for fact in self.facts))

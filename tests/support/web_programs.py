@@ -44,8 +44,11 @@ def _block(page: str, first_line: str) -> str:
 def _program(page: str, first_line: str, receiver: str) -> str:
     block = _block(page, first_line)
     recorded = 'record_to="{call_id}.wav")'
-    assert block.count(f"AudioServer({recorded}") == 1
-    return block.replace(f"AudioServer({recorded}", f"{receiver.removesuffix(')')}, {recorded}")
+    program, found = re.subn(
+        r"AudioServer\(\n(?:    .*\n)*\)", lambda _: f"{receiver.removesuffix(')')}, {recorded}", block
+    )
+    assert found == 1
+    return program
 
 
 def _write(folder: Path, files: dict[str, str]) -> None:
