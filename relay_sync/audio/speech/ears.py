@@ -27,7 +27,8 @@ class Ears(Listening):
 
     def __init__(self, core: Any, *, interrupt_after: float | None, **options: Any) -> None:
         super().__init__(core, on_speech=None, who="conversation", **options)
-        self.heard_at = self.key_at = 0.0
+        self.heard_at: float = 0.0
+        self.key_at: float = 0.0
         self.queue: SpeakingQueue | None = None  # set before the thread starts
         self._after = interrupt_after
         self.taken: int = core.dtmf.count

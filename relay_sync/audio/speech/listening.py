@@ -83,10 +83,10 @@ class Listening:
         self.most = most
         self.ready: deque[Utterance] = deque()
         self.bell: Bell = Bell()
-        self.closed = False
-        self.done = False
+        self.closed: bool = False
+        self.done: bool = False
         self.error: BaseException | None = None
-        self.discarded = 0
+        self.discarded: int = 0
         self._who = who
         self._on_speech = on_speech
         self._ended: float | None = None  # when a waiting thread noticed that the stream has ended

@@ -135,7 +135,7 @@ class Segmenter:
         self._back: list[tuple[int, bytes]] = []  # very late audio, with its positions
         self._shift = 0  # by how many samples positions differ from timestamps, after the carrier set its clock
         self._next: int | None = None  # position at which the next audio is expected
-        self.heard = 0
+        self.heard: int = 0
 
     @property
     def spoken(self) -> float:

@@ -117,8 +117,8 @@ class SpeakingQueue:
         bell: Bell,
     ) -> None:
         self.failures: deque[BaseException] = deque()
-        self.spoke_at = 0.0
-        self.closed = False
+        self.spoke_at: float = 0.0
+        self.closed: bool = False
         self._core = core
         self._speaker = speaker
         self._speak = speak
