@@ -6,6 +6,7 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from .._version import __version__
@@ -121,11 +122,7 @@ def examine(
     _table(config_of(client), origins)
     bad: list[str] = []
     try:
-        for finding in _findings(client, arguments, receiver):
-            _show(finding)
-            if finding.verdict == "bad":
-                bad.append(finding.what)
-        for finding in _audio_findings(client, arguments) if arguments.audio else ():
+        for finding in chain(_findings(client, arguments, receiver), _audio_findings(client, arguments)):
             _show(finding)
             if finding.verdict == "bad":
                 bad.append(finding.what)
@@ -170,13 +167,16 @@ def _findings(client: RelayClient, arguments: argparse.Namespace, receiver: Audi
 
 def _audio_findings(client: RelayClient, arguments: argparse.Namespace) -> Iterator[Finding]:
     """Check the receivers, which do not depend on the session: they are checked even if an earlier check failed."""
+    if not arguments.audio:
+        return
     try:
         from .audio_checkup import audio
     except ImportError as missing:
-        return iter([Finding("bad", "audio", str(missing))])
+        yield Finding("bad", "audio", str(missing))
+        return
     config = config_of(client)
     remote = not is_loopback(config.address.host)
-    return audio(remote=remote, ca_file=config.ca_file, timeout=arguments.timeout, silence=arguments.silence)
+    yield from audio(remote=remote, ca_file=config.ca_file, timeout=arguments.timeout, silence=arguments.silence)
 
 
 def _test_stream(client: RelayClient, arguments: argparse.Namespace, receiver: AudioServer) -> Iterator[Finding]:
