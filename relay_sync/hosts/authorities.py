@@ -38,7 +38,7 @@ def trusting(ca_file: str | None) -> ssl.SSLContext:
     bundle = next((name for name in _BUNDLES if os.environ.get(name)), None)
     if bundle is None:
         context = ssl.create_default_context()
-        if not trust_variables() and not _knows_authorities(context):
+        if not trust_variables() and not _knows_authorities(context, ssl.get_default_verify_paths().capath):
             _add_certifi(context)
     else:
         context = _loaded(bundle, os.environ[bundle], ssl.create_default_context)
@@ -67,10 +67,9 @@ def system_only() -> ssl.SSLContext | None:
     folder = paths.openssl_capath if os.path.isdir(paths.openssl_capath) else None
     try:
         context.load_verify_locations(file, folder)
-        known = bool(context.cert_store_stats()["x509_ca"]) or (folder is not None and bool(os.listdir(folder)))
     except (OSError, TypeError):  # TypeError: neither exists
-        known = False
-    return context if known else None
+        return None
+    return context if _knows_authorities(context, folder) else None
 
 
 def only(path: str, *, name: str) -> ssl.SSLContext:
@@ -125,12 +124,13 @@ def _loaded(name: str, path: str, load: Callable[..., _T]) -> _T:
         raise Unusable(f"{name}={path!r}: cannot read certificates from it ({error.strerror or error})") from error
 
 
-def _knows_authorities(context: ssl.SSLContext) -> bool:
-    import ssl
+def _knows_authorities(context: ssl.SSLContext, folder: str | None) -> bool:
+    """Return whether a context has authorities.
 
+    :param folder: directory that the context reads when a certificate is verified.
+    """
     if context.cert_store_stats()["x509_ca"]:
         return True
-    folder: str | None = ssl.get_default_verify_paths().capath  # read when a certificate is verified
     try:
         return folder is not None and bool(os.listdir(folder))
     except OSError:
