@@ -303,6 +303,8 @@ class _Checkup:
 
     def _decisive(self, way: WayIn, found: list[AddressInfo], sources: list[str]) -> list[str]:
         """Return those of the settings whose authorities are enough to trust the certificate; all of them if none is."""
+        if len(sources) == 1:  # without a connection for each of its files
+            return sources
         enough = []
         for name in sources:
             value = (self._ca_file if name == "ca_file" else os.environ.get(name)) or ""
