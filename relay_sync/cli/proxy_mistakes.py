@@ -52,6 +52,11 @@ class Place(NamedTuple):
     listens: str
     ports: str = ""
 
+    @property
+    def every_port(self) -> str:
+        """The end of an advice about the proxy's target, or ``""`` if there is only one port."""
+        return f"; it must name every port of {self.ports}" if self.ports else ""
+
 
 # -- TLS ---------------------------------------------------------------------------------------------------------------
 
@@ -260,7 +265,6 @@ def of_no_answer(inside: Collection[str], place: Place) -> Misrouted | None:
 def _elsewhere(answer: Answer, place: Place, url: str) -> Misrouted:
     """Describe a response of which the receiver in this process knows nothing."""
     status, fields = answer.status, answer.fields
-    every = f"; it must name every port of {place.ports}" if place.ports else ""
     if status in _REDIRECTS:
         return _redirected(answer, url)
     if status == 400 and "HTTPS port" in answer.body:
@@ -279,8 +283,13 @@ def _elsewhere(answer: Answer, place: Place, url: str) -> Misrouted:
         return Misrouted(
             f"HTTP {status}: another process with an AudioServer answered, which does not know the token of this process",
             f"if it is the running program, stop it and try again; otherwise, proxy_pass for {place.path} must lead to"
-            f" {place.listens}{every}",
+            f" {place.listens}{place.every_port}",
         )
+    return _of_status(status, place)
+
+
+def _of_status(status: int, place: Place) -> Misrouted:
+    """Describe a response about which only its status is known."""
     if status in (401, 403):
         return Misrouted(
             f"HTTP {status}: the request did not arrive in this program",
@@ -289,12 +298,12 @@ def _elsewhere(answer: Answer, place: Place, url: str) -> Misrouted:
     if status == 404:
         return Misrouted(
             f"HTTP 404: the request did not arrive in this program: no route for {place.path}",
-            f"nginx: add a location for {place.path} with proxy_pass to {place.listens}{every}",
+            f"nginx: add a location for {place.path} with proxy_pass to {place.listens}{place.every_port}",
         )
     if status == 502 or 520 <= status <= 526:
         return Misrouted(
             f"HTTP {status}: the proxy could not connect to the program behind it, or got no HTTP from it",
-            f"have the proxy connect to {place.listens}{every}; in a container, 127.0.0.1 is the container itself",
+            f"have the proxy connect to {place.listens}{place.every_port}; in a container, 127.0.0.1 is the container itself",
         )
     if status == 503:
         return Misrouted(
