@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import math
 import os
 import secrets
 import ssl
@@ -28,7 +27,16 @@ from ..hosts.names import bracketed, is_loopback
 from ..hosts.proxies import Unusable
 from ..text.secrecy import Secrets, keep
 from .checkup import Finding
-from .proxy_mistakes import Misrouted, Place, is_a_receiver, of_answer, of_certificate, of_handshake, of_no_answer
+from .proxy_mistakes import (
+    Misrouted,
+    Place,
+    is_a_receiver,
+    of_answer,
+    of_certificate,
+    of_handshake,
+    of_no_answer,
+    seconds_left,
+)
 from .way_in import Answer, Lost, Silent, WayIn, printable
 
 __all__ = ["audio", "audio_servers", "way_to"]
@@ -278,9 +286,9 @@ class _Checkup:
             yield self._misrouted("TLS", of_handshake(error, place))
             raise _Stopped from error
         certificate = sock.getpeercert() or {}
-        until = str(certificate.get("notAfter", "?"))
+        until = certificate.get("notAfter", "?")
         seen = f"{sock.version()}, certificate valid until {until}, {_ms(started)}"
-        left = _seconds_until(until)
+        left = seconds_left(certificate)
         private = self._privately_trusted(way, found)
         if left < RENEWAL:
             advice = "renew it now: from that day, the platform refuses the connection"
@@ -503,11 +511,3 @@ def _until_media(way: WayIn, timeout: float) -> None:
 
 def _ms(started: float) -> str:
     return f"{(time.monotonic() - started) * 1000:.0f} ms"
-
-
-def _seconds_until(until: str) -> float:
-    """Return the time until a date in a certificate, in seconds; infinite if the date is not known."""
-    try:
-        return ssl.cert_time_to_seconds(until) - time.time()
-    except ValueError:
-        return math.inf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import ssl
 import time
 from collections.abc import Collection, Mapping
@@ -12,7 +13,16 @@ from ..connection.transport import NO_TLS, common_name, presented_chain
 from ..hosts.names import bare
 from .way_in import Answer, printable
 
-__all__ = ["Misrouted", "Place", "is_a_receiver", "of_answer", "of_certificate", "of_handshake", "of_no_answer"]
+__all__ = [
+    "Misrouted",
+    "Place",
+    "is_a_receiver",
+    "of_answer",
+    "of_certificate",
+    "of_handshake",
+    "of_no_answer",
+    "seconds_left",
+]
 
 #: OpenSSL's verification errors (``X509_V_ERR_...``).
 _NOT_YET_VALID: Final = 9
@@ -73,7 +83,7 @@ def of_certificate(error: ssl.SSLCertVerificationError, sock: ssl.SSLSocket, hos
     issuer = common_name(own.get("issuer", ())) if own else "?"
     code = error.verify_code
     if code == _EXPIRED:
-        late = next((each for each in chain if _is_over(each)), own)
+        late = next((each for each in chain if seconds_left(each) < 0), own)
         return Misrouted(
             f"the certificate of {_subject(late)} expired on {late.get('notAfter', '?')}",
             "renew it, then reload the proxy, which keeps using the old certificate until then",
@@ -137,11 +147,12 @@ def of_handshake(error: OSError, place: str) -> Misrouted:
     )
 
 
-def _is_over(certificate: Mapping[str, Any]) -> bool:
+def seconds_left(certificate: Mapping[str, Any]) -> float:
+    """Return how long a certificate is still valid, in seconds; infinite if its end is not known."""
     try:
-        return ssl.cert_time_to_seconds(certificate["notAfter"]) < time.time()
+        return ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()
     except (KeyError, ValueError):
-        return False
+        return math.inf
 
 
 def _subject(certificate: Mapping[str, Any]) -> str:
