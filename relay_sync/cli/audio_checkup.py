@@ -19,11 +19,11 @@ from ..audio.gate import Expected
 from ..audio.messages import MediaFormat, connected_message, media_message, start_message, stop_message
 from ..audio.server import inside
 from ..connection.addresses import AddressInfo
-from ..connection.upgrade import NotPlain, NoUpgrade
+from ..connection.upgrade import NoUpgrade
 from ..errors import RelayError, StreamFailed
 from ..hosts.authorities import only, system_only, trust_variables, trusting
 from ..hosts.listening import url_host
-from ..hosts.names import bracketed, is_loopback
+from ..hosts.names import is_loopback
 from ..hosts.proxies import Unusable
 from ..text.secrecy import Secrets, keep
 from .checkup import Finding
@@ -235,7 +235,6 @@ class _Checkup:
         return found
 
     def _reached(self, way: WayIn, found: list[AddressInfo]) -> Iterator[Finding]:
-        place = f"{bracketed(way.host)}:{way.port}"
         started = time.monotonic()
         try:
             way.connect(found)
@@ -245,14 +244,14 @@ class _Checkup:
         except (OSError, UnicodeError) as error:
             yield self._unreachable(way, error)
             raise _Stopped from error
-        yield self._ok("port", f"{place} accepts connections, {_ms(started)}")
+        yield self._ok("port", f"{way.address} accepts connections, {_ms(started)}")
         for address, why in [] if is_loopback(way.host) else way.silent_among(found):
             advice = f"remove the record of {address} from DNS, or have the proxy listen there too: the platform may choose it"
             yield self._note("port", f"{address} port {way.port}: {why}", advice)
 
     def _unreachable(self, way: WayIn, error: OSError | UnicodeError) -> Finding:
         """Describe why the TCP connection could not be opened."""
-        place = str(way.proxy or f"{bracketed(way.host)}:{way.port}")
+        place = str(way.proxy or way.address)
         late = isinstance(error, TimeoutError)
         if way.proxy is not None:  # this machine's own way to the outside, which the platform does not use
             advice = f"check {way.proxy.source}, and that the proxy is running"
@@ -271,11 +270,10 @@ class _Checkup:
 
     def _secured(self, way: WayIn, found: list[AddressInfo]) -> Iterator[Finding]:
         started = time.monotonic()
-        place = f"{bracketed(way.host)}:{way.port}"
         try:
             sock = way.secured(trusting(self._ca_file))
         except OSError as error:
-            yield self._misrouted("TLS", of_handshake(error, place))
+            yield self._misrouted("TLS", of_handshake(error, way.address))
             raise _Stopped from error
         try:
             sock.do_handshake()
@@ -283,7 +281,7 @@ class _Checkup:
             yield self._misrouted("TLS", of_certificate(error, sock, way.host))
             raise _Stopped from error
         except OSError as error:
-            yield self._misrouted("TLS", of_handshake(error, place))
+            yield self._misrouted("TLS", of_handshake(error, way.address))
             raise _Stopped from error
         certificate = sock.getpeercert() or {}
         until = certificate.get("notAfter", "?")
@@ -332,23 +330,8 @@ class _Checkup:
             return way.upgrade(token)
         except (NoUpgrade, OSError) as error:
             kinds = () if expected is None else self._gate.kinds_since(expected)
-            yield self._misrouted("upgrade", of_no_answer(kinds, self._place) or self._unanswered(way, error))
+            yield self._misrouted("upgrade", of_no_answer(error, kinds, self._place, way))
             raise _Stopped from error
-
-    def _unanswered(self, way: WayIn, error: NoUpgrade | OSError) -> Misrouted:
-        or_tls = "" if way.secure else "; if this port expects TLS, begin public_url with wss://"
-        if isinstance(error, NotPlain):
-            return Misrouted("this port expects TLS", "begin public_url with wss://")
-        if isinstance(error, NoUpgrade):
-            advice = f"check that an HTTP proxy or this program listens on that port{or_tls}"
-            return Misrouted(f"the server {error}", advice)
-        if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
-            return of_handshake(error, f"{bracketed(way.host)}:{way.port}")
-        if isinstance(error, TimeoutError):
-            seen = f"no response to the upgrade within {self._timeout:g} s"
-            advice = f"check that the proxy can reach {self._place.listens}, and a firewall in between"
-            return Misrouted(seen, advice)
-        return Misrouted(f"the connection failed: {error.strerror or error}", f"check the log of the proxy{or_tls}")
 
     def _upgraded(self, way: WayIn, token: str, expected: Expected) -> Iterator[Finding]:
         started = time.monotonic()

@@ -10,8 +10,9 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 from ..connection.transport import NO_TLS, common_name, presented_chain
+from ..connection.upgrade import NotPlain, NoUpgrade
 from ..hosts.names import bare
-from .way_in import Answer, printable
+from .way_in import Answer, WayIn, printable
 
 __all__ = [
     "Misrouted",
@@ -260,17 +261,33 @@ _ARRIVED: Final[Mapping[str, tuple[frozenset[int], str, str]]] = {
 }
 
 
-def of_no_answer(inside: Collection[str], place: Place) -> Misrouted | None:
-    """Describe why there was no usable response to the upgrade request, if the receiver in this process knows the reason.
+def of_no_answer(error: NoUpgrade | OSError, inside: Collection[str], place: Place, way: WayIn) -> Misrouted:
+    """Describe why there was no usable response to the upgrade request. The receiver in this process may know the reason.
 
+    :param error: error of the request.
     :param inside: as for :func:`of_answer`.
     :param place: as for :func:`of_answer`.
+    :param way: the connection.
     """
     for kind in ("PROXY", "TLS", "no TLS"):
         if kind in inside:
             _, seen, advice = _ARRIVED[kind]
             return Misrouted(seen, advice.format(path=place.path, listens=place.listens))
-    return None
+    or_tls = "" if way.secure else "; if this port expects TLS, begin public_url with wss://"
+    if isinstance(error, NotPlain):
+        return Misrouted("this port expects TLS", "begin public_url with wss://")
+    if isinstance(error, NoUpgrade):
+        return Misrouted(
+            f"the server {error}", f"check that an HTTP proxy or this program listens on that port{or_tls}"
+        )
+    if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
+        return of_handshake(error, way.address)
+    if isinstance(error, TimeoutError):
+        return Misrouted(
+            f"no response to the upgrade within {way.timeout:g} s",
+            f"check that the proxy can reach {place.listens}, and a firewall in between",
+        )
+    return Misrouted(f"the connection failed: {error.strerror or error}", f"check the log of the proxy{or_tls}")
 
 
 def _elsewhere(answer: Answer, place: Place, url: str) -> Misrouted:

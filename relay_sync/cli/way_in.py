@@ -19,6 +19,7 @@ from ..connection.addresses import AddressInfo, connect_any, time_left
 from ..connection.transport import FedWebSocket, read_head, tunnel
 from ..deadline import Deadline
 from ..hosts.authorities import begin_tls
+from ..hosts.listening import shown_address
 from ..hosts.names import USUAL_PORTS, bare, bracketed, look_up
 from ..hosts.proxies import Proxy, find_proxy
 from ..text.secrecy import hide
@@ -64,6 +65,7 @@ class WayIn:
     :param url: the ``ws://`` or ``wss://`` URL that the platform would open.
     :param timeout: timeout of each step, in seconds.
     :ivar url: the URL.
+    :ivar timeout: timeout of each step, in seconds.
     :ivar host: host name or address in the URL.
     :ivar port: port in the URL, or the scheme's default port.
     :ivar path: path in the URL.
@@ -75,19 +77,24 @@ class WayIn:
     def __init__(self, url: str, timeout: float) -> None:
         parts = urlsplit(url)
         self.url: str = url
+        self.timeout: float = timeout
         self.host: str = bare(parts.hostname or "")
         self.secure: bool = parts.scheme == "wss"
         self.port: int = parts.port or USUAL_PORTS[parts.scheme]
         self.path: str = parts.path or "/"
         self.proxy: Proxy | None = find_proxy(self.host, self.port, secure=self.secure)
-        self._timeout = timeout
         self._sock: socket.socket | None = None
         self._ws: FedWebSocket | None = None
         self._messages: list[str] = []
 
     @property
+    def address(self) -> str:
+        """Host and port."""
+        return shown_address((self.host, self.port))
+
+    @property
     def place(self) -> str:
-        """Host and port, as in a ``Host`` header."""
+        """Host and port, as in a ``Host`` header: without the scheme's default port."""
         usual = USUAL_PORTS["wss" if self.secure else "ws"]
         return bracketed(self.host) + ("" if self.port == usual else f":{self.port}")
 
@@ -98,7 +105,7 @@ class WayIn:
         :raises OSError: the name does not exist, or the lookup took too long.
         :raises UnicodeError: the host is not a valid name.
         """
-        return list({info[4][0]: info for info in look_up(self.host, self.port, self._timeout)}.values())
+        return list({info[4][0]: info for info in look_up(self.host, self.port, self.timeout)}.values())
 
     def connect(self, addresses: list[AddressInfo]) -> None:
         """Open the TCP connection, through the proxy if there is one.
@@ -110,10 +117,10 @@ class WayIn:
         """
         deadline = self._deadline()
         if self.proxy is not None:
-            addresses = look_up(self.proxy.host, self.proxy.port, self._timeout)
+            addresses = look_up(self.proxy.host, self.proxy.port, self.timeout)
         self._sock = connect_any(addresses, deadline)
         if self.proxy is not None:
-            tunnel(self._sock, f"{bracketed(self.host)}:{self.port}", self.proxy, deadline)
+            tunnel(self._sock, self.address, self.proxy, deadline)
 
     def silent_among(self, addresses: list[AddressInfo]) -> list[tuple[str, str]]:
         """Try each address separately.
@@ -123,7 +130,7 @@ class WayIn:
         found = []
         for info in addresses[:MOST_ADDRESSES] if len(addresses) > 1 else []:
             try:
-                connect_any([info], Deadline.after(time.monotonic(), min(self._timeout, _ADDRESS_PATIENCE))).close()
+                connect_any([info], Deadline.after(time.monotonic(), min(self.timeout, _ADDRESS_PATIENCE))).close()
             except ConnectionRefusedError:
                 found.append((str(info[4][0]), "it refuses connections"))
             except TimeoutError:
@@ -139,7 +146,7 @@ class WayIn:
         :raises OSError: the connection is closed.
         """
         sock = self._open_socket()
-        sock.settimeout(self._timeout)
+        sock.settimeout(self.timeout)
         self._sock = secured = begin_tls(context, sock, self.host)
         return secured
 
@@ -151,7 +158,7 @@ class WayIn:
         :raises RelayError: the proxy refused.
         :raises OSError: the connection failed.
         """
-        other = WayIn(self.url, self._timeout)
+        other = WayIn(self.url, self.timeout)
         try:
             other.connect(addresses)
             other.secured(context).do_handshake()
@@ -205,7 +212,7 @@ class WayIn:
         :raises Lost: the connection was closed, or no message arrived in time.
         """
         ws = self._open_websocket()
-        within = self._timeout if timeout is None else timeout
+        within = self.timeout if timeout is None else timeout
         deadline = Deadline.after(time.monotonic(), within)
         try:
             while not self._messages:
@@ -231,7 +238,7 @@ class WayIn:
     # -- inside --------------------------------------------------------------------------------------------------------
 
     def _deadline(self) -> Deadline:
-        return Deadline.after(time.monotonic(), self._timeout)
+        return Deadline.after(time.monotonic(), self.timeout)
 
     def _open_socket(self) -> socket.socket:
         assert self._sock is not None, "connect() comes first"
@@ -253,7 +260,7 @@ class WayIn:
         """Return the beginning of a refusal's body. An incomplete body is enough."""
         body = bytearray()
         most = min(int(length), MOST_BODY) if re.fullmatch("[0-9]{1,9}", length) else MOST_BODY
-        deadline = Deadline.after(time.monotonic(), min(_BODY_PATIENCE, self._timeout))
+        deadline = Deadline.after(time.monotonic(), min(_BODY_PATIENCE, self.timeout))
         try:
             while len(body) < most:
                 sock.settimeout(time_left(deadline))
