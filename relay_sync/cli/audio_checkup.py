@@ -130,8 +130,8 @@ class _Checkup:
         self._gate.trials_only = not was_started
         try:
             ours = yield from self._started()
-            yield from self._url()
             way = WayIn(self._address.url, self._timeout)
+            yield from self._url(way)
             try:
                 yield from self._along(way, ours)
             finally:
@@ -184,19 +184,17 @@ class _Checkup:
             raise _Stopped from error
         return True
 
-    def _url(self) -> Iterator[Finding]:
-        url = self._address.url
+    def _url(self, way: WayIn) -> Iterator[Finding]:
         place = self._place
         listens = "" if self._address.port is None else f", this process listens on {place.listens}"
         listens += f", one of the ports {self._address.shown_ports}" if listens and self._address.chooses else ""
-        way = WayIn(url, self._timeout)
         if not is_loopback(way.host):
-            yield self._ok("", f"{url}{listens}")
+            yield self._ok("", f"{way.url}{listens}")
             return
         advice = (
             'pass public_url="wss://..." to AudioServer, with the name under which the platform reaches this machine'
         )
-        seen = f"{url}{listens}: only this machine can reach this address"
+        seen = f"{way.url}{listens}: only this machine can reach this address"
         if self._remote:
             yield self._bad("", seen, advice)
             raise _Stopped
@@ -338,11 +336,10 @@ class _Checkup:
         answer = yield from self._asked(way, token, expected)
         if answer.status == 101:
             expected.changed.wait(min(ARRIVAL, self._timeout))
+            yield self._ok("upgrade", f"HTTP 101, {_ms(started)}")
             if expected.arrived:
-                yield self._ok("upgrade", f"HTTP 101, {_ms(started)}")
                 yield self._ok("token", f"it arrived in this process with the path {self._gate.path}")
                 return
-            yield self._ok("upgrade", f"HTTP 101, {_ms(started)}")
             if "no token" in self._gate.kinds_since(expected):
                 advice = (
                     'have the proxy forward it (nginx: remove proxy_set_header Authorization "" from this location)'

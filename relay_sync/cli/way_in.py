@@ -205,15 +205,14 @@ class WayIn:
         except OSError as error:  # includes TimeoutError: the peer does not read
             raise Lost(str(error)) from error
 
-    def receive(self, timeout: float | None = None) -> str:
+    def receive(self, timeout: float) -> str:
         """Return the next text message.
 
-        :param timeout: maximum time to wait, in seconds; by default, the timeout of each step.
+        :param timeout: maximum time to wait, in seconds.
         :raises Lost: the connection was closed, or no message arrived in time.
         """
         ws = self._open_websocket()
-        within = self.timeout if timeout is None else timeout
-        deadline = Deadline.after(time.monotonic(), within)
+        deadline = Deadline.after(time.monotonic(), timeout)
         try:
             while not self._messages:
                 ws.socket.settimeout(time_left(deadline))
@@ -225,7 +224,7 @@ class WayIn:
                 if broken is not None and not self._messages:
                     raise Lost(broken.reason)
         except TimeoutError as error:
-            raise Silent(f"nothing arrived within {within:g} s") from error
+            raise Silent(f"nothing arrived within {timeout:g} s") from error
         except OSError as error:
             raise Lost(str(error)) from error
         return self._messages.pop(0)
