@@ -288,6 +288,7 @@ def test_what_is_no_event(muted: Line, given_: Any) -> None:
         muted.call.expect(given_)
 
 
+@pytest.mark.timing
 def test_parsing_is_fast() -> None:
     # The limit is 5 us on a quiet machine; the best of many short runs sees one even on a busy machine.
     payload = EVENTS["calling.call.state"]["examples"][-1]
