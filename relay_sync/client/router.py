@@ -532,7 +532,7 @@ class Router:
         return attrs.evolve(
             self.counters.summary(),
             state=self.state,
-            draining=self.attached is not None and self.attached.draining,
+            draining=self.draining,
             live_calls=len(self.calls),
             handlers=len(self.handlers),
             callbacks_running=sum(running for running, _ in loads),

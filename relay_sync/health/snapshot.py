@@ -61,7 +61,6 @@ class Snapshots:
             self._take(each, _of_client)
         for each in sources.servers:
             self._take(each, _of_server)
-        total = self._past
         for number, (reference, samples) in list(self._latest.items()):
             if reference() is None:
                 del self._latest[number]
