@@ -90,8 +90,7 @@ class Board:
 
     def look(self) -> Overview:
         """Return the state of all processes. Wait up to a second if the content is old."""
-        if not self._is_fresh():
-            self._bell.sleep(self._is_fresh, PATIENCE)
+        self._bell.sleep(self._is_fresh, PATIENCE)
         content, now = self._content, time.monotonic()
         return Overview(
             processes=tuple(

@@ -49,8 +49,7 @@ class OwnHealth:
 
     def look(self) -> Overview:
         """Return the state of this process. Wait up to a second if its latest report is old."""
-        if not self._is_fresh():
-            self._bell.sleep(self._is_fresh, PATIENCE)
+        self._bell.sleep(self._is_fresh, PATIENCE)
         now, latest = time.monotonic(), self._latest
         since, report = (self._started, None) if latest is None else latest
         mine = ProcessHealth(
