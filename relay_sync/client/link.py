@@ -10,6 +10,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sized
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -405,7 +406,6 @@ class Link:
         late: Callable[[object], object] | None = None,
         made: Callable[[Command], object] | None = None,
         timeout: float | None = None,
-        observed: bool = False,
     ) -> dict[str, Any]:
         """Send a command, wait for the reply and return its result.
 
@@ -420,65 +420,57 @@ class Link:
             the IO thread or the calling thread.
         :param made: function that is called with the new command before it is sent.
         :param timeout: time to wait for the reply, in seconds. Defaults to :meth:`request_timeout`.
-        :param observed: whether observers have already been notified of the command.
         """
         process.check_thread()
         observers = self._router.observers
-        if observers is not None and not observed:
-            with observers.command(method, params, call_id, self._router.calls.get(call_id)):
-                return self.command(
+        watched: AbstractContextManager[object] = (
+            nullcontext()
+            if observers is None
+            else observers.command(method, params, call_id, self._router.calls.get(call_id))
+        )
+        with watched:
+            limit = self.request_timeout() if timeout is None else timeout
+            asked = Asked(method, params, call_id, on_reply, late)
+            counters, began, loop, command = self._router.counters, time.monotonic(), None, None
+            try:
+                counters.pending.add(asked)
+                if limit <= 0:
+                    raise RequestTimeout(f"{method} was not sent: the timeout had already expired")
+                command = new_command(
                     method,
                     params,
-                    call_id=call_id,
-                    only_in=only_in,
+                    asked.take,
+                    limit,
+                    patience=limit,
                     idempotent=idempotent,
-                    on_reply=on_reply,
-                    late=late,
-                    made=made,
-                    timeout=timeout,
-                    observed=True,
+                    only_in=only_in,
+                    late=None if on_reply is None and late is None else asked.take,
+                    settler=None if on_reply is None else asked,
                 )
-        limit = self.request_timeout() if timeout is None else timeout
-        asked = Asked(method, params, call_id, on_reply, late)
-        counters, began, loop, command = self._router.counters, time.monotonic(), None, None
-        try:
-            counters.pending.add(asked)
-            if limit <= 0:
-                raise RequestTimeout(f"{method} was not sent: the timeout had already expired")
-            command = new_command(
-                method,
-                params,
-                asked.take,
-                limit,
-                patience=limit,
-                idempotent=idempotent,
-                only_in=only_in,
-                late=None if on_reply is None and late is None else asked.take,
-                settler=None if on_reply is None else asked,
-            )
-            if may_hold(command.text):
-                self.secrets.learn_from(params)
-            loop = self.usable_loop(command.deadline)
-            if made is not None:
-                made(command)
-            loop.submit(command)
-            left = command.deadline.remaining(time.monotonic())
-            moved = None
-            # Wait longer while the frame is still being written. Stop if no bytes were written since the last check.
-            while not asked.settled_within(left) and moved != command.moved_at:
-                moved, left = command.moved_at, command.time_left(time.monotonic())
-            result = asked.wait(0.0, partial(_unanswered, method, limit, loop))
-        except BaseException as error:  # an error reply, a timeout, Ctrl-C, or an exception raised by a signal handler
-            counters.pending.discard(asked)
-            try:
-                if command is not None and loop is not None and asked.give_up():
-                    loop.withdraw(command)
-            finally:
-                counters.command_done(time.monotonic() - began, error)
-            raise
-        counters.pending.discard(asked)  # first, so that an interrupt cannot leave the command pending
-        counters.command_done(time.monotonic() - began)
-        return result
+                if may_hold(command.text):
+                    self.secrets.learn_from(params)
+                loop = self.usable_loop(command.deadline)
+                if made is not None:
+                    made(command)
+                loop.submit(command)
+                left = command.deadline.remaining(time.monotonic())
+                moved = None
+                # Wait longer while the frame is still being written. Stop if no bytes were written since the last check.
+                while not asked.settled_within(left) and moved != command.moved_at:
+                    moved, left = command.moved_at, command.time_left(time.monotonic())
+                result = asked.wait(0.0, partial(_unanswered, method, limit, loop))
+            # An error reply, a timeout, Ctrl-C, or an exception raised by a signal handler.
+            except BaseException as error:
+                counters.pending.discard(asked)
+                try:
+                    if command is not None and loop is not None and asked.give_up():
+                        loop.withdraw(command)
+                finally:
+                    counters.command_done(time.monotonic() - began, error)
+                raise
+            counters.pending.discard(asked)  # first, so that an interrupt cannot leave the command pending
+            counters.command_done(time.monotonic() - began)
+            return result
 
     def post(self, method: str, params: Mapping[str, Any], then: Callable[[Any], object] | None = None) -> None:
         """Send a command without waiting for the reply. May be called on any thread.
