@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ..client.counters import ERROR_KINDS
 from ..constants import LATENCY_BOUNDS
@@ -19,30 +19,33 @@ OTHER: Final = "other"
 #: an extra.
 REFUSED: Final = frozenset(
     {
-        *(
-            "accept",
-            "bad_header",
-            "bad_key",
-            "crowd",
-            "files",
-            "full",
-            "http",
-            "http_version",
-            "large_head",
-            "malformed",
-        ),
-        *(
-            "method",
-            "no_connection_header",
-            "no_tls",
-            "no_token",
-            "no_upgrade_header",
-            "not_http",
-            "page",
-            "path",
-            "proxy",
-        ),
-        *("slow", "tls", "tls_handshake", "token", "unproven", "upgrade", "websocket_version", OTHER),
+        "accept",
+        "bad_header",
+        "bad_key",
+        "crowd",
+        "files",
+        "full",
+        "http",
+        "http_version",
+        "large_head",
+        "malformed",
+        "method",
+        "no_connection_header",
+        "no_tls",
+        "no_token",
+        "no_upgrade_header",
+        "not_http",
+        "page",
+        "path",
+        "proxy",
+        "slow",
+        "tls",
+        "tls_handshake",
+        "token",
+        "unproven",
+        "upgrade",
+        "websocket_version",
+        OTHER,
     }
 )
 
@@ -50,6 +53,10 @@ REFUSED: Final = frozenset(
 SUM: Final = "sum"
 #: Label values of the latency histogram's buckets.
 BUCKETS: Final = (*(f"{bound:g}" for bound in LATENCY_BOUNDS), "+Inf")
+
+
+def _names(values: Iterable[str]) -> frozenset[str]:
+    return frozenset(values)
 
 
 @frozen
@@ -67,66 +74,60 @@ class Family:
     kind: Literal["counter", "gauge", "histogram"]
     help: str
     label: str = ""
-    values: frozenset[str] = frozenset({""})
-
-
-def _family(
-    name: str, kind: Literal["counter", "gauge", "histogram"], help: str, label: str = "", values: Iterable[str] = ("",)
-) -> Family:
-    return Family(name, kind, help, label, frozenset(values))
+    values: frozenset[str] = field(default=("",), converter=_names)
 
 
 _ALL: Final = (
-    _family("relay_calls", "gauge", "Live calls."),
-    _family(
+    Family("relay_calls", "gauge", "Live calls."),
+    Family(
         "relay_inbound_calls_total",
         "counter",
         "Inbound calls passed to the handler, or returned to the platform.",
         "result",
         ("taken", "returned"),
     ),
-    _family("relay_dials_total", "counter", "Dials started, answered or not."),
-    _family("relay_handlers", "gauge", "Call handlers that are running."),
-    _family("relay_callbacks", "gauge", "Callbacks that are running or waiting.", "state", ("running", "queued")),
-    _family("relay_callbacks_dropped_total", "counter", "Callbacks dropped because too many were waiting."),
-    _family("relay_commands_pending", "gauge", "Commands that wait for a reply or a connection."),
-    _family(
+    Family("relay_dials_total", "counter", "Dials started, answered or not."),
+    Family("relay_handlers", "gauge", "Call handlers that are running."),
+    Family("relay_callbacks", "gauge", "Callbacks that are running or waiting.", "state", ("running", "queued")),
+    Family("relay_callbacks_dropped_total", "counter", "Callbacks dropped because too many were waiting."),
+    Family("relay_commands_pending", "gauge", "Commands that wait for a reply or a connection."),
+    Family(
         "relay_command_duration_seconds",
         "histogram",
         "Duration of completed commands, successful or not.",
         "le",
         (*BUCKETS, SUM),
     ),
-    _family("relay_command_errors_total", "counter", "Failed commands.", "kind", ERROR_KINDS),
-    _family("relay_callback_errors_total", "counter", "Exceptions in handlers and callbacks.", "kind", ERROR_KINDS),
-    _family(
+    Family("relay_command_errors_total", "counter", "Failed commands.", "kind", ERROR_KINDS),
+    Family("relay_callback_errors_total", "counter", "Exceptions in handlers and callbacks.", "kind", ERROR_KINDS),
+    Family(
         "relay_connection_errors_total",
         "counter",
         "Failed attempts to connect, and lost connections.",
         "kind",
         ERROR_KINDS,
     ),
-    _family("relay_reconnects_total", "counter", "Reconnects after a lost connection."),
-    _family("relay_messages_total", "counter", "Text messages.", "direction", ("sent", "received")),
-    _family("relay_audio_connections", "gauge", "Open connections of audio servers."),
-    _family("relay_audio_streams", "gauge", "Live audio streams."),
-    _family("relay_audio_streams_waiting", "gauge", "Audio streams that wait for accept()."),
-    _family(
+    Family("relay_reconnects_total", "counter", "Reconnects after a lost connection."),
+    Family("relay_messages_total", "counter", "Text messages.", "direction", ("sent", "received")),
+    Family("relay_audio_connections", "gauge", "Open connections of audio servers."),
+    Family("relay_audio_streams", "gauge", "Live audio streams."),
+    Family("relay_audio_streams_waiting", "gauge", "Audio streams that wait for accept()."),
+    Family(
         "relay_audio_turn_seconds", "gauge", "Time that the slowest receiving thread last needed for all connections."
     ),
-    _family(
+    Family(
         "relay_audio_behind", "gauge", "Audio servers whose receiving thread has been too slow for a second or longer."
     ),
-    _family("relay_audio_streams_total", "counter", "Audio streams that have started."),
-    _family("relay_audio_frames_total", "counter", "Valid media messages."),
-    _family("relay_audio_bytes_total", "counter", "Bytes of audio in these messages."),
-    _family("relay_audio_gaps_total", "counter", "Gaps in the audio."),
-    _family("relay_audio_missing_seconds_total", "counter", "Audio missing in these gaps."),
-    _family("relay_audio_late_frames_total", "counter", "Frames that arrived after later frames."),
-    _family("relay_audio_duplicate_frames_total", "counter", "Duplicate frames, which were discarded."),
-    _family("relay_audio_bad_frames_total", "counter", "Invalid media messages."),
-    _family("relay_audio_dropped_frames_total", "counter", "Frames dropped because a stream's read buffer was full."),
-    _family("relay_audio_refused_total", "counter", "Refused connections of audio servers.", "kind", REFUSED),
+    Family("relay_audio_streams_total", "counter", "Audio streams that have started."),
+    Family("relay_audio_frames_total", "counter", "Valid media messages."),
+    Family("relay_audio_bytes_total", "counter", "Bytes of audio in these messages."),
+    Family("relay_audio_gaps_total", "counter", "Gaps in the audio."),
+    Family("relay_audio_missing_seconds_total", "counter", "Audio missing in these gaps."),
+    Family("relay_audio_late_frames_total", "counter", "Frames that arrived after later frames."),
+    Family("relay_audio_duplicate_frames_total", "counter", "Duplicate frames, which were discarded."),
+    Family("relay_audio_bad_frames_total", "counter", "Invalid media messages."),
+    Family("relay_audio_dropped_frames_total", "counter", "Frames dropped because a stream's read buffer was full."),
+    Family("relay_audio_refused_total", "counter", "Refused connections of audio servers.", "kind", REFUSED),
 )
 
 #: The families whose values processes report, by name.
