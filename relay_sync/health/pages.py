@@ -11,9 +11,7 @@ from attrs import frozen
 from .metrics import METRICS_TYPE, metrics_text
 from .verdicts import Overview, Verdict, live, ready
 
-__all__ = ["PATHS", "Page", "page"]
-
-_TEXT: Final = "text/plain; charset=utf-8"
+__all__ = ["PATHS", "Page", "page", "text_page"]
 
 
 @frozen
@@ -30,6 +28,15 @@ class Page:
     text: str
 
 
+def text_page(status: HTTPStatus, text: str) -> Page:
+    """Return a page of plain text.
+
+    :param status: HTTP status.
+    :param text: the body.
+    """
+    return Page(status, "text/plain; charset=utf-8", text)
+
+
 def page(path: str, look: Callable[[], Overview]) -> Page:
     """Return the page at a path.
 
@@ -38,13 +45,13 @@ def page(path: str, look: Callable[[], Overview]) -> Page:
     """
     make = PATHS.get(path.partition("?")[0])
     if make is None:
-        return Page(HTTPStatus.NOT_FOUND, _TEXT, f"not found; available: {', '.join(PATHS)}\n")
+        return text_page(HTTPStatus.NOT_FOUND, f"not found; available: {', '.join(PATHS)}\n")
     return make(look())
 
 
 def _verdict(verdict: Verdict) -> Page:
     status = HTTPStatus.OK if verdict.good else HTTPStatus.SERVICE_UNAVAILABLE
-    return Page(status, _TEXT, "".join(f"{line}\n" for line in verdict.lines))
+    return text_page(status, "".join(f"{line}\n" for line in verdict.lines))
 
 
 #: Functions that make the pages, by path.

@@ -23,7 +23,7 @@ from ..threads import logs, process, starting
 from ..threads.flag import Flag
 from ..threads.rate_limited_log import RateLimitedLog
 from ..threads.wake_up import WakeUp
-from .pages import Page, page
+from .pages import Page, page, text_page
 from .verdicts import Overview
 
 __all__ = ["HealthServer"]
@@ -212,8 +212,7 @@ class HealthServer:
             return page(path, self._look)
         except Exception:
             self._troubles.fault("internal error in a health check")
-            status = HTTPStatus.INTERNAL_SERVER_ERROR
-            return Page(status, "text/plain; charset=utf-8", "internal error; the log contains the traceback\n")
+            return text_page(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; the log contains the traceback\n")
 
 
 def _end(connection: socket.socket) -> None:
@@ -250,7 +249,7 @@ class _Handler(BaseHTTPRequestHandler):
         status = HTTPStatus(code)
         if status == HTTPStatus.NOT_IMPLEMENTED:  # the base class has no other response to an unknown method
             status = HTTPStatus.METHOD_NOT_ALLOWED
-        self._send(Page(status, "text/plain; charset=utf-8", f"{status.phrase}\n"))
+        self._send(text_page(status, f"{status.phrase}\n"))
 
     def _send(self, sent: Page) -> None:
         body = sent.text.encode(errors="replace")
