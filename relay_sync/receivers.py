@@ -34,6 +34,9 @@ class Server(Protocol):
     def start(self) -> object:
         """Start listening. Calling this method again has no effect."""
 
+    def stats(self) -> object:
+        """Return the current statistics."""
+
 
 _receivers: Final[Living[ListeningReceiver]] = Living()
 _servers: Final[Living[Server]] = Living()

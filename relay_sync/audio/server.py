@@ -31,7 +31,7 @@ from ..params import values
 from ..params.allowed import check_hosts, check_origins
 from ..server import Connection, Loop, LoopStopped, WebSocketServer
 from ..text.secrecy import Secrets, keep
-from ..threads import logs, sources
+from ..threads import logs
 from ..threads.flag import Bell
 from ..threads.lateness import Lateness
 from ..threads.outcome import wait_until
@@ -161,7 +161,6 @@ class AudioServer(Connecting):
         path = check_path(path, public_url, port)
         self._address = ServerAddress(host, port, path, public_url, tls=ssl_context is not None)
         receivers.register(self._address)
-        receivers.enlist(self)
         self._ssl_context = ssl_context
         self._record_to = None if record_to is None else check_pattern(record_to)
         self._on_stream = on_stream
@@ -191,7 +190,7 @@ class AudioServer(Connecting):
         self._observers: Observers | None = None
         self._renew()
         watch(self)
-        sources.servers.add(self)
+        receivers.enlist(self)
 
     def _renew(self) -> None:
         """Create per-process state, such as locks and the disk thread."""

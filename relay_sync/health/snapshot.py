@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from .. import receivers
 from ..threads import logs, sources
 from ..threads.pulse import silences
 from ..threads.rate_limited_log import RateLimitedLog
@@ -59,8 +60,8 @@ class Snapshots:
         # Read the list before the statistics, so that an object that is collected in between is counted once.
         for each in sources.clients:
             self._take(each, _of_client)
-        for each in sources.servers:
-            self._take(each, _of_server)
+        for server in receivers.servers():
+            self._take(server, _of_server)
         for number, (reference, samples) in list(self._latest.items()):
             if reference() is None:
                 del self._latest[number]

@@ -16,7 +16,7 @@
 ``process``           fork and exit hooks
 ``loop_clock``        detection of clock jumps
 ``lateness``          detection of a loop that falls behind
-``sources``           the objects of this process that have statistics
+``sources``           the clients of this process
 ``pulse``             detection of a loop that no longer answers
 ``safety_net``        runs a series of steps despite exceptions
 ``table``             dictionaries with atomic operations

@@ -1,4 +1,4 @@
-"""Objects of this process that have statistics: its clients and its audio servers."""
+"""The clients of this process, for its health checks. Its audio servers are in ``relay_sync.receivers``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from .living import Living
 
-__all__ = ["Source", "clients", "servers"]
+__all__ = ["Source", "clients"]
 
 
 class Source(Protocol):
@@ -18,5 +18,3 @@ class Source(Protocol):
 
 #: All clients that have not been garbage-collected.
 clients: Final[Living[Source]] = Living()
-#: All audio servers that have not been garbage-collected.
-servers: Final[Living[Source]] = Living()

@@ -27,7 +27,7 @@ import pytest
 import websocket
 
 import relay_sync
-from relay_sync import InvalidParameter, StreamFailed, UnsupportedCodec, WaitTimeout
+from relay_sync import InvalidParameter, StreamFailed, UnsupportedCodec, WaitTimeout, receivers
 from relay_sync.audio import AudioFrame, AudioServer, AudioServerStats, AudioStream, StreamStats, codec_for, read_wav
 from relay_sync.audio.messages import (
     MediaFormat,
@@ -36,6 +36,7 @@ from relay_sync.audio.messages import (
     mark_message,
 )
 from relay_sync.audio.stream_decoder import StreamDecoder
+from relay_sync.threads.living import Living
 from tests.support import PATIENCE
 from tests.support.carrier import PAYLOADS, PCMU, Carrier
 from tests.support.clocks import stopped
@@ -1364,3 +1365,11 @@ def test_a_server_that_serves_nobody_has_no_stats(dial: Dial, monkeypatch: pytes
         carrier.stop()
         assert stream.wait(PATIENCE)
     assert audio.stats() == AudioServerStats(streams_started=1)
+
+
+def test_a_server_with_an_invalid_setting_is_not_started_with_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receivers, "_servers", Living())
+    with pytest.raises(InvalidParameter) as kept:  # Its traceback keeps the unfinished server alive.
+        AudioServer(sample_rate=-1)
+    receivers.start_all()
+    assert (receivers.servers(), kept.value.parameter) == ([], "sample_rate")

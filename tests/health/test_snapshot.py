@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from relay_sync import Call, ClientStats, LatencyHistogram, RelayClient
+from relay_sync import Call, ClientStats, LatencyHistogram, RelayClient, receivers
 from relay_sync.audio import AudioServer
 from relay_sync.audio.stats import AudioServerStats
 from relay_sync.constants import LATENCY_BOUNDS
@@ -206,6 +206,9 @@ class Fixed:
     def stats(self) -> object:
         return self._stats
 
+    def start(self) -> None:
+        """Do nothing."""
+
 
 def test_metrics_are_the_numbers_of_the_statistics(client: MakeClient) -> None:
     snapshots = Snapshots(client())
@@ -213,7 +216,7 @@ def test_metrics_are_the_numbers_of_the_statistics(client: MakeClient) -> None:
     mine = [Fixed(CLIENT), Fixed(AUDIO), Fixed(AudioServerStats(turn=1.5))]
     sources.clients.add(mine[0])
     for each in mine[1:]:
-        sources.servers.add(each)
+        receivers.enlist(each)
     after = shown(snapshots.report())
     grown = {name.removeprefix("relay_"): after[name] - before.get(name, 0) for name in after}
     assert {name: grown[name] for name in SAID} == pytest.approx(SAID)
