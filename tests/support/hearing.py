@@ -51,13 +51,7 @@ class Hearing:
 
     @property
     def facts(self) -> list[dict[str, Any]]:
-        found = []
-        for line in self.started.lines:
-            try:
-                found.append(json.loads(line))
-            except ValueError:  # the process is still writing it
-                break
-        return found
+        return [json.loads(line) for line in self.started.lines]
 
     def wait_for_start(self, call_id: str) -> None:
         until(lambda: any(fact.get("started") == call_id for fact in self.facts))

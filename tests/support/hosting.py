@@ -47,9 +47,9 @@ class Started:
 
     @property
     def lines(self) -> list[str]:
-        """What the application wrote to the file that ``TEST_LOG`` names."""
+        """What the application wrote to the file that ``TEST_LOG`` names, without a line that it is still writing."""
         log = self.folder / "log"
-        return log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+        return log.read_text(encoding="utf-8").split("\n")[:-1] if log.exists() else []
 
     @property
     def output(self) -> str:
