@@ -20,14 +20,11 @@ MANY = pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["", "preloa
 WORKERS = pytest.mark.parametrize("worker", ["sync", "gthread", "gevent"])
 
 
-def receiver(port: int) -> str:
-    return f'AudioServer(port={port}, public_url="ws://127.0.0.1:{port}/audio")'
-
-
 @contextmanager
 def gunicorn(sim: Simulator, folder: Path, worker: str, *arguments: str) -> Iterator[Started]:
     command = ("-m", "gunicorn", "--bind", "127.0.0.1:0", "--workers", "1", "--threads", "4", "--worker-class", worker)
-    with launched(folder, environment(sim, PYTHONPATH=str(ROOT)), *command, *arguments) as process:
+    given = environment(sim, PYTHONPATH=str(ROOT), AUDIO_URL="ws://127.0.0.1:{port}/audio")
+    with launched(folder, given, *command, *arguments) as process:
         sim.wait_for_client(timeout=PATIENCE)
         yield process
 
@@ -50,7 +47,7 @@ def check_two_calls(sim: Simulator, folder: Path, process: Started) -> None:
 def test_the_page_on_flask(
     sim: Simulator, tmp_path: Path, worker: str, preload: tuple[str, ...], free_port: int
 ) -> None:
-    write_flask(tmp_path, receiver(free_port), PATCH + HOOKS)
+    write_flask(tmp_path, free_port, PATCH + HOOKS)
     hooks = "hooks.py" if worker == "gevent" and preload else "python:relay_sync.contrib.gunicorn"
     with gunicorn(sim, tmp_path, worker, "--config", hooks, *preload, "app:create_app()") as process:
         check_two_calls(sim, tmp_path, process)
@@ -62,7 +59,7 @@ def test_the_page_on_flask(
 def test_the_page_on_django(
     sim: Simulator, tmp_path: Path, worker: str, preload: tuple[str, ...], free_port: int
 ) -> None:
-    write_django(tmp_path, receiver(free_port), (PATCH if worker == "gevent" and preload else "") + HOOKS)
+    write_django(tmp_path, free_port, (PATCH if worker == "gevent" and preload else "") + HOOKS)
     with gunicorn(sim, tmp_path, worker, "--config", "hooks.py", *preload, "project.wsgi") as process:
         check_two_calls(sim, tmp_path, process)
 
@@ -72,7 +69,7 @@ def test_the_page_on_django(
 def test_a_program_that_was_loaded_before_gevent_is_told_of(
     sim: Simulator, tmp_path: Path, patch: str, free_port: int
 ) -> None:
-    write_flask(tmp_path, receiver(free_port), patch + HOOKS)
+    write_flask(tmp_path, free_port, patch + HOOKS)
     with gunicorn(sim, tmp_path, "gevent", "--config", "hooks.py", "--preload", "app:create_app()") as process:
         process.terminate()
         assert ("monkey.patch_all()" in process.output) is not bool(patch)

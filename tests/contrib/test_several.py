@@ -12,7 +12,7 @@ from tests.support import ROOT
 from tests.support.hosting import PATIENCE, environment, launched
 from tests.support.lines import FROM, TO
 from tests.support.ports import hold_range
-from tests.support.several import RECEIVER, Several, needs_proc
+from tests.support.several import PUBLIC_URL, Several, needs_proc
 from tests.support.web_programs import HOOKS, PATCH, write_django, write_flask
 
 pytestmark = [pytest.mark.slow, needs_proc, pytest.mark.timeout(120)]
@@ -32,7 +32,8 @@ def ports() -> Iterator[range]:
 
 
 def check(sim: Simulator, folder: Path, ports: range, *command: str) -> None:
-    with launched(folder, environment(sim, PYTHONPATH=str(ROOT)), *command) as process:
+    given = environment(sim, PYTHONPATH=str(ROOT), AUDIO_URL=PUBLIC_URL)
+    with launched(folder, given, *command) as process:
         several = Several(sim, folder, ports)
         several.check()
         several.check_end(process)
@@ -42,18 +43,18 @@ def check(sim: Simulator, folder: Path, ports: range, *command: str) -> None:
 @pytest.mark.parametrize("worker", ["gthread", "gevent"])
 def test_gunicorn(sim: Simulator, tmp_path: Path, ports: range, worker: str, preload: tuple[str, ...]) -> None:
     hooks = PATCH + HOOKS if worker == "gevent" and preload else HOOKS
-    write_flask(tmp_path, RECEIVER.format(ports.start, ports.stop), hooks)
+    write_flask(tmp_path, ports, hooks)
     options = ("--bind", "127.0.0.1:0", "--workers", "2", "--threads", "4", "--worker-class", worker)
     check(sim, tmp_path, ports, "-m", "gunicorn", *options, "--config", "hooks.py", *preload, "app:create_app()")
 
 
 def test_flask_relay_run(sim: Simulator, tmp_path: Path, ports: range) -> None:
-    write_flask(tmp_path, RECEIVER.format(ports.start, ports.stop))
+    write_flask(tmp_path, ports)
     check(sim, tmp_path, ports, "-m", "flask", "--app", "app", "relay", "run", "--processes", "2")
 
 
 def test_manage_py_relay(sim: Simulator, tmp_path: Path, ports: range) -> None:
-    write_django(tmp_path, RECEIVER.format(ports.start, ports.stop))
+    write_django(tmp_path, ports)
     check(sim, tmp_path, ports, "manage.py", "relay", "--skip-checks", "--processes", "2")
 
 
@@ -66,9 +67,9 @@ def test_a_second_instance_without_ports_takes_no_calls(sim: Simulator, tmp_path
     }[framework]
     write = {"flask": write_flask, "django": write_django}[framework]
     with hold_range(2) as held:
-        write(tmp_path, RECEIVER.format(held.start, held.stop))
+        write(tmp_path, held)
         (tmp_path / "second").mkdir()
-        given = environment(sim, PYTHONPATH=f"{tmp_path}:{ROOT}")
+        given = environment(sim, PYTHONPATH=f"{tmp_path}:{ROOT}", AUDIO_URL=PUBLIC_URL)
         with launched(tmp_path, given, *command, "--processes", "2") as first:
             sim.wait_for_client(2, PATIENCE)
             connects = len(sim.journal.requests("signalwire.connect"))

@@ -20,17 +20,17 @@ from tests.support.background import until
 from tests.support.hosting import PATIENCE, Started
 from tests.support.lines import FROM, TO
 
-__all__ = ["RECEIVER", "Several", "listener", "needs_proc", "with_range"]
+__all__ = ["PUBLIC_URL", "Several", "listener", "needs_proc", "with_range"]
 
 needs_proc = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs Linux's /proc")
-#: A receiver as pages make it for several processes, for a proxy that the simulator does without.
-RECEIVER: Final = 'AudioServer(port=range({0}, {1}), public_url="ws://127.0.0.1:{{port}}/media/{{port}}")'
+#: The address of a receiver of several processes, for a proxy that the simulator does without.
+PUBLIC_URL: Final = "ws://127.0.0.1:{port}/media/{port}"
 
 
 def with_range(program: str, ports: range) -> str:
     """A program of a page with a receiver that chooses from these ports."""
     assert program.count("AudioServer()") == 1
-    return program.replace("AudioServer()", RECEIVER.format(ports.start, ports.stop))
+    return program.replace("AudioServer()", f"AudioServer(port={ports!r}, public_url={PUBLIC_URL!r})")
 
 
 def listener(port: int) -> int | None:

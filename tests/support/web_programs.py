@@ -1,12 +1,12 @@
-"""The programs of the pages on Flask and Django, with a receiver that has an address for the outside, as with an account."""
+"""The programs of the pages on Flask and Django, with other ports. ``AUDIO_URL`` is their address for the outside."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Final
 
 from tests.support import ROOT
+from tests.support.pages import blocks
 
 __all__ = ["HOOKS", "PATCH", "write_django", "write_flask"]
 
@@ -36,19 +36,13 @@ application = get_wsgi_application()
 
 def _block(page: str, first_line: str) -> str:
     text = (DOCS / page).read_text("utf-8")
-    found = re.search(rf"```python\n({re.escape(first_line)}\n.*?)```", text, re.DOTALL)
-    assert found is not None
-    return found[1]
+    return next(block for block in blocks(text) if block.startswith(f"{first_line}\n"))
 
 
-def _program(page: str, first_line: str, receiver: str) -> str:
+def _program(page: str, first_line: str, port: int | range) -> str:
     block = _block(page, first_line)
-    recorded = 'record_to="{call_id}.wav")'
-    program, found = re.subn(
-        r"AudioServer\(\n(?:    .*\n)*\)", lambda _: f"{receiver.removesuffix(')')}, {recorded}", block
-    )
-    assert found == 1
-    return program
+    assert block.count("port=range(8765, 8773),") == 1
+    return block.replace("port=range(8765, 8773),", f"port={port!r},")
 
 
 def _write(folder: Path, files: dict[str, str]) -> None:
@@ -57,18 +51,18 @@ def _write(folder: Path, files: dict[str, str]) -> None:
         (folder / name).write_text(text, encoding="utf-8")
 
 
-def write_flask(folder: Path, receiver: str, hooks: str = HOOKS) -> None:
+def write_flask(folder: Path, port: int | range, hooks: str = HOOKS) -> None:
     """Write ``app.py``, with ``create_app()``, and ``hooks.py`` for gunicorn.
 
-    :param receiver: expression that makes the ``AudioServer``.
+    :param port: of the ``AudioServer``.
     """
-    _write(folder, {"app.py": _program("flask.md", "# app.py", receiver), "hooks.py": hooks})
+    _write(folder, {"app.py": _program("flask.md", "# app.py", port), "hooks.py": hooks})
 
 
-def write_django(folder: Path, receiver: str, hooks: str = HOOKS) -> None:
+def write_django(folder: Path, port: int | range, hooks: str = HOOKS) -> None:
     """Write a project with ``manage.py`` and ``project.wsgi``, and ``hooks.py`` for gunicorn.
 
-    :param receiver: expression that makes the ``AudioServer``.
+    :param port: of the ``AudioServer``.
     """
     files = {
         "manage.py": _MANAGE,
@@ -77,7 +71,7 @@ def write_django(folder: Path, receiver: str, hooks: str = HOOKS) -> None:
         "project/urls.py": _block("django.md", "# project/urls.py"),
         "project/wsgi.py": _WSGI,
         "shop/__init__.py": "",
-        "shop/calls.py": _program("django.md", "# shop/calls.py", receiver),
+        "shop/calls.py": _program("django.md", "# shop/calls.py", port),
         "hooks.py": hooks,
     }
     _write(folder, files)
