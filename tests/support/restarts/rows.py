@@ -119,20 +119,14 @@ def nobody_takes(st: Stage) -> str:
     return stages.WAITS
 
 
-def sigterm_and_the_caller_hangs_up(st: Stage) -> str:
+def sigterm(st: Stage, *, hang_up: bool) -> str:
     st.signal(signal.SIGTERM)
     st.until_draining()
     st.call_again()
-    st.hang_up()
-    assert st.until_exit() == 0
-    return nobody_takes(st)
-
-
-def sigterm_and_the_caller_stays(st: Stage) -> str:
-    st.signal(signal.SIGTERM)
-    st.until_draining()
-    st.call_again()
-    st.until_the_call_ended()
+    if hang_up:
+        st.hang_up()
+    else:
+        st.until_the_call_ended()
     assert st.until_exit() == 0
     return nobody_takes(st)
 
@@ -281,27 +275,18 @@ def get(st: Stage, path: str) -> None:
         pass
 
 
-def hup_and_the_caller_hangs_up(st: Stage) -> str:
+def hup(st: Stage, *, hang_up: bool) -> str:
     owner = st.owner(st.phone)
     assert owner is not None
     st.signal(signal.SIGHUP)
     st.until_draining()
     st.call_again()
     st.until_taken_by_another(owner)
-    assert st.phone.state == "answered"
-    st.hang_up()
-    st.until_gone(owner)
-    return stages.NEW_TAKES
-
-
-def hup_and_the_caller_stays(st: Stage) -> str:
-    owner = st.owner(st.phone)
-    assert owner is not None
-    st.signal(signal.SIGHUP)
-    st.until_draining()
-    st.call_again()
-    st.until_taken_by_another(owner)
-    st.until_the_call_ended()
+    if hang_up:
+        assert st.phone.state == "answered"
+        st.hang_up()
+    else:
+        st.until_the_call_ended()
     st.until_gone(owner)
     return stages.NEW_TAKES
 
@@ -389,14 +374,14 @@ ROWS: Final[dict[str, Row]] = {
         told="`relay-sync run` receives SIGTERM, and the call ends within `--drain`",
         command=run(60),
         processes=(1, 2),
-        play=sigterm_and_the_caller_hangs_up,
+        play=partial(sigterm, hang_up=True),
         seen=drained(stages.WAITS),
     ),
     "sigterm-long": Row(
         told="`relay-sync run` receives SIGTERM, and the call outlasts `--drain`",
         command=run(DRAIN),
         processes=(1, 2),
-        play=sigterm_and_the_caller_stays,
+        play=partial(sigterm, hang_up=False),
         seen=hung_up(stages.WAITS),
     ),
     "sigterm-twice": Row(
@@ -480,14 +465,14 @@ ROWS: Final[dict[str, Row]] = {
     "gunicorn-hup": Row(
         told="gunicorn receives HUP, and the call ends within 80 % of `--graceful-timeout`",
         command=gunicorn(grace=30),
-        play=hup_and_the_caller_hangs_up,
+        play=partial(hup, hang_up=True),
         seen=drained(stages.NEW_TAKES),
         **WEB,
     ),
     "gunicorn-hup-long": Row(
         told="gunicorn receives HUP, and the call lasts longer",
         command=gunicorn(),
-        play=hup_and_the_caller_stays,
+        play=partial(hup, hang_up=False),
         seen=hung_up(stages.NEW_TAKES),
         **WEB,
     ),
