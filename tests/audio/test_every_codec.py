@@ -7,7 +7,6 @@ import gc
 import json
 import logging
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,6 @@ from relay_sync.simulator.media.voice import Voice
 from tests.support import PATIENCE
 from tests.support.lines import line
 from tests.support.voices import snr, voices
-
-
-@pytest.fixture
-def audio() -> Iterator[AudioServer]:
-    with AudioServer() as server:
-        yield server
 
 
 @frozen

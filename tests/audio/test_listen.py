@@ -8,7 +8,7 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -116,12 +116,6 @@ def _say_nothing(peer: websocket.WebSocket, switch: Switch) -> None:
 
 def _leave_at_once(peer: websocket.WebSocket, switch: Switch) -> None:
     pass
-
-
-@pytest.fixture
-def audio() -> Iterator[AudioServer]:
-    with AudioServer() as server:
-        yield server
 
 
 def test_a_stream_and_its_action(audio: AudioServer, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import threading
 import time
 import weakref
 import xml.dom.minidom
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,26 +42,6 @@ from tests.support.carrier import PAYLOADS, PCMU, Carrier
 from tests.support.clocks import stopped
 from tests.support.forks import holds_in_child
 from tests.support.tls import CERTIFICATE, tls_context
-
-
-@pytest.fixture
-def audio() -> Iterator[AudioServer]:
-    with AudioServer() as server:
-        yield server
-
-
-@pytest.fixture
-def dial() -> Iterator[Callable[..., Carrier]]:
-    made: list[Carrier] = []
-
-    def make(server: AudioServer, **options: Any) -> Carrier:
-        made.append(Carrier(options.pop("url", server.url), **options))
-        return made[-1]
-
-    yield make
-    for carrier in made:
-        carrier.ws.shutdown()  # type: ignore[no-untyped-call]
-
 
 Dial = Callable[..., Carrier]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -20,26 +20,6 @@ from tests.support import PATIENCE
 from tests.support.background import Background, until
 from tests.support.carrier import PAYLOADS, Carrier
 from tests.support.forks import holds_in_child
-
-
-@pytest.fixture
-def audio() -> Iterator[AudioServer]:
-    with AudioServer() as server:
-        yield server
-
-
-@pytest.fixture
-def dial() -> Iterator[Callable[..., Carrier]]:
-    made: list[Carrier] = []
-
-    def make(server: AudioServer, **options: Any) -> Carrier:
-        made.append(Carrier(server.url, **options))
-        return made[-1]
-
-    yield make
-    for carrier in made:
-        carrier.ws.shutdown()  # type: ignore[no-untyped-call]
-
 
 Dial = Callable[..., Carrier]
 

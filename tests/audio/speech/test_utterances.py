@@ -28,12 +28,6 @@ Dial = Callable[..., tuple[Carrier, AudioStream]]
 
 
 @pytest.fixture
-def audio() -> Iterator[AudioServer]:
-    with AudioServer() as server:
-        yield server
-
-
-@pytest.fixture
 def dial(audio: AudioServer) -> Iterator[Dial]:
     """Starts a stream with these tracks: the carrier, and the stream."""
     made: list[Carrier] = []
