@@ -194,6 +194,15 @@ def free_port(closed_port: int) -> int:
 
 
 @pytest.fixture
+def ports() -> Iterator[range]:
+    """Ports in a row, for two processes and the two that replace them."""
+    from tests.support.ports import hold_range
+
+    with hold_range(4) as held:
+        yield held
+
+
+@pytest.fixture
 def slow_after_waking(monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads other than the main one rest when they have woken somebody: what they do after that comes late."""
     ring = Bell.ring

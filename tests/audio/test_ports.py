@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,16 +19,10 @@ from relay_sync.audio.server_address import HOSTNAME
 from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.forks import holds_in_child, needs_fork, quiet_fork
-from tests.support.ports import hold_range, needs_ipv6
+from tests.support.ports import needs_ipv6
 from tests.support.upgrades import EVIL, Misrouted, ask, is_taken
 
 PUBLIC = "wss://audio.example.com/{port}"
-
-
-@pytest.fixture
-def ports() -> Iterator[range]:
-    with hold_range(4) as held:
-        yield held
 
 
 # -- the port ------------------------------------------------------------------------------------------------------------

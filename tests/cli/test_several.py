@@ -12,7 +12,6 @@ from relay_sync.simulator import Simulator
 from tests.support import ROOT
 from tests.support.hosting import Started, environment, launched
 from tests.support.pages import blocks
-from tests.support.ports import hold_range
 from tests.support.several import Several, needs_proc, with_range
 
 pytestmark = [pytest.mark.slow, needs_proc, pytest.mark.timeout(120)]
@@ -28,12 +27,6 @@ def sim() -> Iterator[Simulator]:
     """One that sends audio as it is spoken: calls live on while others are killed."""
     with Simulator() as simulator:
         yield simulator
-
-
-@pytest.fixture
-def ports() -> Iterator[range]:
-    with hold_range(4) as held:
-        yield held
 
 
 def test_processes_of_a_supervisor(sim: Simulator, tmp_path: Path, ports: range) -> None:

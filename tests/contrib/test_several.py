@@ -25,12 +25,6 @@ def sim() -> Iterator[Simulator]:
         yield simulator
 
 
-@pytest.fixture
-def ports() -> Iterator[range]:
-    with hold_range(4) as held:
-        yield held
-
-
 def check(sim: Simulator, folder: Path, ports: range, *command: str) -> None:
     given = environment(sim, PYTHONPATH=str(ROOT), AUDIO_URL=PUBLIC_URL)
     with launched(folder, given, *command) as process:

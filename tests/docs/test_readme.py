@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,6 @@ from tests.support.hosting import started
 from tests.support.lines import FROM, TO
 from tests.support.modules import MODULES
 from tests.support.pages import blocks
-from tests.support.ports import hold_range
 from tests.support.several import Several, needs_proc
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -44,12 +42,6 @@ def saved_as(folder: Path, ports: range) -> None:
     assert PROGRAM.count("port=range(8765, 8773)") == 1
     program = PROGRAM.replace("range(8765, 8773)", f"range({ports.start}, {ports.stop})")
     (folder / "answer.py").write_text(program, encoding="utf-8")
-
-
-@pytest.fixture
-def ports() -> Iterator[range]:
-    with hold_range(4) as held:
-        yield held
 
 
 @pytest.mark.slow
