@@ -23,20 +23,12 @@ from relay_sync.text.wording import counted
 from tests.support import ROOT
 from tests.support.background import Background
 from tests.support.health import Answer, ask, series
+from tests.support.hosting import APP, Started, started
 from tests.support.hosting import PATIENCE as LONG
-from tests.support.hosting import Started, started
 from tests.support.lines import FROM, TO
 
-APP = """
-import os, signal, time
-from relay_sync import RelayClient
-
-client = RelayClient(contexts=["default"], connect_timeout=20)
-
-@client.on_call
-def handle(call):
-    call.answer()
-    call.wait_for_ended()
+PROGRAM = f"""{APP}
+import signal, time
 
 def block(number, frame):
     client._link.loop.change(lambda session: time.sleep(60))
@@ -47,7 +39,7 @@ signal.signal(signal.SIGUSR1, block)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "app.py").write_text(APP, encoding="utf-8")
+    (tmp_path / "app.py").write_text(PROGRAM, encoding="utf-8")
     return tmp_path
 
 
@@ -213,7 +205,7 @@ def test_broken_on_disk_after_a_good_start_and_mended_again(sim: Simulator, fold
         phones = [sim.call(to=TO, from_=FROM) for _ in range(4)]
         for phone in phones:
             phone.wait_until("answered", LONG)
-        (folder / "app.py").write_text(f"{APP}\nclient = RelayClient(contexts='sales')\n", encoding="utf-8")
+        (folder / "app.py").write_text(f"{PROGRAM}\nclient = RelayClient(contexts='sales')\n", encoding="utf-8")
         first, second = program.pid(0), program.pid(1)
         os.kill(first, signal.SIGKILL)
         _wait_for_failures(program, 3)
@@ -225,7 +217,7 @@ def test_broken_on_disk_after_a_good_start_and_mended_again(sim: Simulator, fold
         pauses = [float(re.findall(r"starting it again in ([0-9.]+) s$", line)[0]) for line in lines]
         assert all(later == 2 * earlier for earlier, later in itertools.pairwise(pauses)), pauses
         assert program.output.count("Invalid contexts") == len(lines), "each failure is one line"
-        (folder / "app.py").write_text(APP, encoding="utf-8")
+        (folder / "app.py").write_text(PROGRAM, encoding="utf-8")
         program.started.wait_for_output("is ready again")
         program.wait_for("/ready", 200, "2 of 2")
         assert sum(phone.state == "answered" for phone in phones) >= 1

@@ -24,20 +24,10 @@ from relay_sync.cli.run import serve
 from relay_sync.simulator import Simulator
 from tests.support import ROOT
 from tests.support.background import until
-from tests.support.hosting import PATIENCE, environment
+from tests.support.hosting import APP, PATIENCE, environment
 from tests.support.lines import FROM, TO
 
-APP = """
-from relay_sync import RelayClient
-
-client = RelayClient(contexts=["default"], connect_timeout=20)
-
-@client.on_call
-def handle(call):
-    call.answer()
-    call.wait_for_ended()
-    print("handled", flush=True)
-
+PROGRAM = f"""{APP}
 def make():
     return client
 
@@ -50,7 +40,7 @@ number = 5
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "app.py").write_text(APP, encoding="utf-8")
+    (tmp_path / "app.py").write_text(PROGRAM, encoding="utf-8")
     (tmp_path / "broken.py").write_text("raise LookupError('my own mistake')\n", encoding="utf-8")
     return tmp_path
 
@@ -242,7 +232,7 @@ def test_several_processes_of_a_program_that_gevent_has_patched(sim: Simulator, 
 
 @pytest.mark.slow
 def test_a_program_that_closes_descriptors_that_it_has_not_opened_is_told_so(sim: Simulator, folder: Path) -> None:
-    (folder / "closing.py").write_text(f"import os\nos.closerange(3, 200)\n{APP}", encoding="utf-8")
+    (folder / "closing.py").write_text(f"import os\nos.closerange(3, 200)\n{PROGRAM}", encoding="utf-8")
     with running(sim, folder, "closing:client", "--processes", "2") as process:
         code, _, errors = finish(process)
     assert code == 1
@@ -370,7 +360,7 @@ def test_a_program_whose_port_is_taken_takes_no_calls(sim: Simulator, folder: Pa
     """Each of its calls would end with an error as soon as it is streamed."""
     with AudioServer() as other:
         port = other.port
-        program = f"{APP}\nfrom relay_sync.audio import AudioServer\naudio = AudioServer(port={port})\n"
+        program = f"{PROGRAM}\nfrom relay_sync.audio import AudioServer\naudio = AudioServer(port={port})\n"
         (folder / "app.py").write_text(program, encoding="utf-8")
         with running(sim, folder, "app:client", "--processes", processes, "--log-level", "error") as process:
             code, out, errors = finish(process)
@@ -603,7 +593,7 @@ def test_a_program_that_runs_its_client_by_itself_is_told_what_to_do(
     sim: Simulator, folder: Path, target: str, processes: str
 ) -> None:
     unguarded = "client.run()" if target == "running:client" else "make = client.run"
-    (folder / "running.py").write_text(f"{APP}\n{unguarded}\n", encoding="utf-8")
+    (folder / "running.py").write_text(f"{PROGRAM}\n{unguarded}\n", encoding="utf-8")
     with running(sim, folder, target, "--processes", processes, "--log-level", "error") as process:
         code, out, errors = finish(process)
     assert (code, out) == (2, "")
@@ -620,7 +610,7 @@ def test_processes_that_cannot_start_are_not_started_for_ever(folder: Path) -> N
 
 
 def test_refused_credentials_are_one_line(sim: Simulator, folder: Path) -> None:
-    (folder / "app.py").write_text(APP.replace("connect_timeout=20", "token='PTwrong'"), encoding="utf-8")
+    (folder / "app.py").write_text(PROGRAM.replace("connect_timeout=20", "token='PTwrong'"), encoding="utf-8")
     with running(sim, folder, "app:client") as process:
         code, out, errors = finish(process)
     assert (code, out) == (1, "")

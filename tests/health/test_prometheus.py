@@ -16,21 +16,11 @@ from attrs import frozen
 from relay_sync.simulator import Simulator
 from tests.support import ROOT, programs
 from tests.support.background import until
-from tests.support.hosting import PATIENCE, environment, launched
+from tests.support.hosting import APP, PATIENCE, environment, launched
 from tests.support.lines import FROM, TO
 from tests.support.pages import blocks
 from tests.support.prometheus import api, prometheus, wait_for
 
-APP = """
-from relay_sync import RelayClient
-
-client = RelayClient(contexts=["default"], connect_timeout=20)
-
-@client.on_call
-def handle(call):
-    call.answer()
-    call.wait_for_ended()
-"""
 CONFIGURATION, ALERTS = blocks((ROOT / "docs" / "health.md").read_text(encoding="utf-8"), "yaml")
 
 

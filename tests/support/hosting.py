@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from attrs import define
 
@@ -19,6 +20,18 @@ from relay_sync.testing import variables_of
 from tests.support.lines import FROM, TO
 
 PATIENCE = 30.0
+#: A program for ``relay-sync run app:client``, to which tests append.
+APP: Final = """
+from relay_sync import RelayClient
+
+client = RelayClient(contexts=["default"], connect_timeout=20)
+
+@client.on_call
+def handle(call):
+    call.answer()
+    call.wait_for_ended()
+    print("handled", flush=True)
+"""
 
 
 def wait_for_port(port: int) -> None:
