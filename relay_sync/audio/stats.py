@@ -55,13 +55,7 @@ class StreamStats:
         """Labels and values for a table."""
         return [
             ("length", f"{self.seconds:.2f} s"),
-            ("frames", f"{self.frames:,}"),
-            ("bytes", f"{self.bytes:,}"),
-            ("gaps", f"{self.gaps:,}" + (f" ({self.missing:.2f} s missing)" if self.gaps else "")),
-            ("late", f"{self.late:,}"),
-            ("duplicates", f"{self.duplicates:,}"),
-            ("bad frames", f"{self.bad_frames:,}"),
-            ("dropped", f"{self.dropped:,}"),
+            *_frame_rows(self),
             ("delay", f"{self.delay * 1000:.0f} ms"),
         ]
 
@@ -135,13 +129,7 @@ class AudioServerStats:
             ("connections", f"{self.connections:,}"),
             ("streams", f"{self.streams:,} live, {self.streams_started:,} started, {self.waiting:,} waiting"),
             ("turn", f"{self.turn * 1000:.1f} ms" + (" (behind)" if self.behind else "")),
-            ("frames", f"{self.frames:,}"),
-            ("bytes", f"{self.bytes:,}"),
-            ("gaps", f"{self.gaps:,}" + (f" ({self.missing:.2f} s missing)" if self.gaps else "")),
-            ("late", f"{self.late:,}"),
-            ("duplicates", f"{self.duplicates:,}"),
-            ("bad frames", f"{self.bad_frames:,}"),
-            ("dropped", f"{self.dropped:,}"),
+            *_frame_rows(self),
             ("refused", refused or "0"),
         ]
 
@@ -199,6 +187,18 @@ class Counts:
             seconds=self.seconds,
             delay=0.0 if self.lag == math.inf else max(0.0, self.lag - self.least_lag),
         )
+
+
+def _frame_rows(stats: StreamStats | AudioServerStats) -> list[tuple[str, str]]:
+    return [
+        ("frames", f"{stats.frames:,}"),
+        ("bytes", f"{stats.bytes:,}"),
+        ("gaps", f"{stats.gaps:,}" + (f" ({stats.missing:.2f} s missing)" if stats.gaps else "")),
+        ("late", f"{stats.late:,}"),
+        ("duplicates", f"{stats.duplicates:,}"),
+        ("bad frames", f"{stats.bad_frames:,}"),
+        ("dropped", f"{stats.dropped:,}"),
+    ]
 
 
 for _public in (AudioServerStats, StreamStats):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import threading
+from collections.abc import Collection
 
 import attrs
 
@@ -11,34 +11,6 @@ from .receiver import Receiver
 from .stats import AudioServerStats
 
 __all__ = ["Totals"]
-
-
-@attrs.define(eq=False)
-class _Sums:
-    """Sums over connections. The names are those of ``AudioServerStats``."""
-
-    streams_started: int = 0
-    frames: int = 0
-    bytes: int = 0
-    gaps: int = 0
-    missing: float = 0.0
-    late: int = 0
-    duplicates: int = 0
-    bad_frames: int = 0
-    dropped: int = 0
-
-    def add(self, receiver: Receiver) -> None:
-        core, counts = receiver.core, receiver.counts
-        if core is not None:
-            self.streams_started += 1
-            self.dropped += core.buffer.dropped
-        self.frames += counts.frames
-        self.bytes += counts.bytes
-        self.gaps += counts.gaps_seen
-        self.missing += counts.missing_seen
-        self.late += counts.late
-        self.duplicates += counts.duplicates
-        self.bad_frames += counts.bad_frames
 
 
 class Totals:
@@ -51,7 +23,7 @@ class Totals:
         # Reentrant, because a signal handler may read the statistics while its thread does.
         self._lock = threading.RLock()
         self._live: dict[Receiver, None] = {}
-        self._past = _Sums()
+        self._past = AudioServerStats()
 
     def opened(self, receiver: Receiver) -> None:
         """Start counting a connection. Called on the loop thread."""
@@ -63,14 +35,28 @@ class Totals:
         with self._lock:
             if receiver in self._live:
                 del self._live[receiver]
-                self._past.add(receiver)
+                self._past = _added(self._past, [receiver])
 
     def summary(self) -> AudioServerStats:
         """Return the sums and the number of live streams."""
         with self._lock:
-            live, total = list(self._live), copy.copy(self._past)
-        for receiver in live:
-            total.add(receiver)
-        return AudioServerStats(
-            streams=sum(each.core is not None for each in live), **attrs.asdict(total, recurse=False)
-        )
+            live, past = list(self._live), self._past
+        total = _added(past, live)
+        return attrs.evolve(total, streams=total.streams_started - past.streams_started)
+
+
+def _added(past: AudioServerStats, receivers: Collection[Receiver]) -> AudioServerStats:
+    """Return the sums of earlier connections and of these."""
+    counts = [each.counts for each in receivers]
+    cores = [each.core for each in receivers if each.core is not None]
+    return AudioServerStats(
+        streams_started=past.streams_started + len(cores),
+        frames=past.frames + sum(each.frames for each in counts),
+        bytes=past.bytes + sum(each.bytes for each in counts),
+        gaps=past.gaps + sum(each.gaps_seen for each in counts),
+        missing=past.missing + sum(each.missing_seen for each in counts),
+        late=past.late + sum(each.late for each in counts),
+        duplicates=past.duplicates + sum(each.duplicates for each in counts),
+        bad_frames=past.bad_frames + sum(each.bad_frames for each in counts),
+        dropped=past.dropped + sum(each.buffer.dropped for each in cores),
+    )
