@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+from urllib.parse import urlsplit
 
 from .. import devices
 from ..errors import CallEnded, InvalidParameter, StreamFailed
+from ..hosts.names import is_loopback
 from ..params import values
 from ..threads import logs
 from .coders import check_available
@@ -96,8 +98,28 @@ class Connecting:
 
     _gate: Gate
 
-    def _carrier_url(self, options: Mapping[str, Any]) -> str:
+    @property
+    def url(self) -> str:
+        """The URL to which the platform connects. Starts the server."""
         raise NotImplementedError
+
+    def _carrier_url(self, options: Mapping[str, Any]) -> str:
+        """Return the URL for the platform.
+
+        :param options: the options passed by the caller.
+        :raises InvalidParameter: the platform could not connect to the URL, or ``options`` contain a value that the server sets.
+        """
+        for name in ("url", "authorization_bearer_token"):
+            if name in options:
+                raise InvalidParameter(name, options[name], f"no {name}: the server sets it", secret=True)
+        url = self.url
+        if url.startswith("ws:") and not is_loopback(urlsplit(url).hostname):
+            raise InvalidParameter(
+                "public_url",
+                None,
+                "a wss:// address that the platform can reach: ws:// is allowed only on this machine",
+            )
+        return url
 
     def _expect(self, expected: Expected, action: StreamingAction, timeout: float, codec: str) -> AudioStream:
         raise NotImplementedError

@@ -12,21 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, cast
-from urllib.parse import urlsplit
 
 import attrs
 
 from .. import receivers
 from ..deadline import Deadline
-from ..errors import (
-    Forked,
-    InvalidParameter,
-    StreamFailed,
-    StreamsTaken,
-    WaitTimeout,
-)
+from ..errors import Forked, StreamFailed, StreamsTaken, WaitTimeout
 from ..hosts.listening import PortInUse
-from ..hosts.names import bare, is_loopback
+from ..hosts.names import bare
 from ..params import values
 from ..params.allowed import check_hosts, check_origins
 from ..server import Connection, Loop, LoopStopped, WebSocketServer
@@ -42,7 +35,7 @@ from .disk import Disk
 from .gate import Expected, Gate, check_token
 from .receiver import Receiver, ReceiverSettings
 from .recording_files import check_pattern, files_for
-from .server_address import ServerAddress, check_path, check_port, check_public_url
+from .server_address import ServerAddress
 from .stats import AudioServerStats
 from .stream import AudioStream, CallStreamAction, StreamingAction
 from .stream_core import StreamCore
@@ -150,24 +143,18 @@ class AudioServer(Connecting):
         origins: Iterable[str] = (),
         hosts: Iterable[str] = (),
     ) -> None:
-        if host != "":  # all addresses, as for sockets
-            values.text("host", host, optional=False)
-        port = check_port(port)
+        self._address = ServerAddress.of(host, port, public_url=public_url, path=path, tls=ssl_context is not None)
         values.whole("max_connections", max_connections, low=1, optional=False)
         values.whole("max_message", max_message, low=1, optional=False)
         if on_stream is not None:
             values.handler("on_stream", on_stream, ("stream",))
-        public_url = None if public_url is None else check_public_url(public_url, port)
-        path = check_path(path, public_url, port)
-        self._address = ServerAddress(host, port, path, public_url, tls=ssl_context is not None)
         receivers.register(self._address)
         self._ssl_context = ssl_context
-        self._record_to = None if record_to is None else check_pattern(record_to)
+        self._files = partial(files_for, None if record_to is None else check_pattern(record_to), spool)
         self._on_stream = on_stream
         self._two_way = two_way
         self._max_connections = max_connections
         self._max_message = max_message
-        self._spool = spool
         check_wanted_rate(sample_rate)
         self._sample_rate = sample_rate
         token = check_token(token)
@@ -203,7 +190,7 @@ class AudioServer(Connecting):
         self._gate = self._make_gate(troubles=self._troubles)
         self._gate.tokenless = self._allows_tokenless
         self._settings = self._make_settings(
-            make_file=files_for(self._record_to, self._spool, self._troubles.warning),
+            make_file=self._files(self._troubles.warning),
             disk=self._disk,
             troubles=self._troubles,
         )
@@ -505,24 +492,6 @@ class AudioServer(Connecting):
                 raise
         stream.action = cast("CallStreamAction", action)  # calls of this SDK return one
         return stream
-
-    def _carrier_url(self, options: Mapping[str, Any]) -> str:
-        """Return the URL for the platform.
-
-        :param options: the options passed by the caller.
-        :raises InvalidParameter: the platform could not connect to the URL, or ``options`` contain a value that the server sets.
-        """
-        for name in ("url", "authorization_bearer_token"):
-            if name in options:
-                raise InvalidParameter(name, options[name], f"no {name}: the server sets it", secret=True)
-        url = self.url
-        if url.startswith("ws:") and not is_loopback(urlsplit(url).hostname):
-            raise InvalidParameter(
-                "public_url",
-                None,
-                "a wss:// address that the platform can reach: ws:// is allowed only on this machine",
-            )
-        return url
 
     def _expect(self, expected: Expected, action: StreamingAction, timeout: float, codec: str) -> AudioStream:
         return wait_for_stream(expected, action, timeout, codec, self._address, self._gate)

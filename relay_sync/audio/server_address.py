@@ -15,7 +15,7 @@ from ..hosts.listening import PortInUse, url_host
 from ..hosts.names import is_label, is_loopback
 from ..params import values
 
-__all__ = ["ServerAddress", "check_path", "check_port", "check_public_url"]
+__all__ = ["ServerAddress"]
 
 #: Environment variable with the value of ``{hostname}``; by default, it is the machine's host name.
 HOSTNAME: Final = "RELAY_HOSTNAME"
@@ -53,6 +53,23 @@ class ServerAddress:
     tls: bool
     port: int | None = None
     closed: bool = False
+
+    @classmethod
+    def of(cls, host: str, port: int | range, *, public_url: str | None, path: str | None, tls: bool) -> ServerAddress:
+        """Check the parameters of an ``AudioServer``, and return its address.
+
+        :param host: address to listen on.
+        :param port: port to listen on, or a range of ports.
+        :param public_url: URL at which the platform reaches the server. It may contain ``{port}`` and ``{hostname}``.
+        :param path: path that accepts streams. It may contain ``{port}`` and ``{hostname}``.
+        :param tls: whether the server accepts ``wss://`` connections directly.
+        :raises InvalidParameter: a parameter is invalid.
+        """
+        if host != "":  # all addresses, as for sockets
+            values.text("host", host, optional=False)
+        port = _check_port(port)
+        public_url = None if public_url is None else _check_public_url(public_url, port)
+        return cls(host, port, _check_path(path, public_url, port), public_url, tls)
 
     @property
     def url(self) -> str:
@@ -130,7 +147,7 @@ class ServerAddress:
         return PortInUse(error.where, message)
 
 
-def check_port(port: Any) -> int | range:
+def _check_port(port: Any) -> int | range:
     """Check a port, 0, or a range of ports.
 
     :raises InvalidParameter: the value is neither a port nor a range of ports.
@@ -147,7 +164,7 @@ def check_port(port: Any) -> int | range:
     )
 
 
-def check_public_url(url: Any, port: int | range) -> str:
+def _check_public_url(url: Any, port: int | range) -> str:
     """Validate a ``public_url``, and fill in ``{hostname}``.
 
     :param url: the value to check. It may contain ``{port}`` and ``{hostname}``.
@@ -182,11 +199,11 @@ def _is_public(url: str) -> bool:
     )
 
 
-def check_path(path: Any, public_url: str | None, port: int | range) -> str:
+def _check_path(path: Any, public_url: str | None, port: int | range) -> str:
     """Return the path that accepts streams: ``path``, or by default the path of ``public_url``.
 
     :param path: the value to check. It may contain ``{port}`` and ``{hostname}``.
-    :param public_url: the URL returned by :func:`check_public_url`.
+    :param public_url: the URL returned by :func:`_check_public_url`.
     :param port: the server's port or ports.
     :return: the path, in which ``{port}`` is the only placeholder.
     :raises InvalidParameter: the path is invalid.
