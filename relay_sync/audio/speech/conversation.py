@@ -30,6 +30,8 @@ from .utterance import Utterance
 
 if TYPE_CHECKING:
     from ..frames import AudioFrame
+    from ..speaker import Speaker
+    from ..stream_core import StreamCore
     from ..wav import WavAudio
 
     Speech = bytes | os.PathLike[str] | WavAudio | Iterable[bytes | AudioFrame] | tuple[bytes, int]
@@ -109,30 +111,18 @@ class Conversation(Iterator[Turn]):
         queue: int = 8,
     ) -> None:
         self._generation = generation()
-        given: object = stream
-        if not isinstance(given, AudioStream):
-            raise InvalidParameter("stream", type(given), "an AudioStream, such as one of AudioServer.connect()")
-        stream.wait(0)  # raises Forked
+        _check_stream(stream)
         self._recognize = values.handler("recognize", recognize, ("utterance",))
-        voice: Any = speak
-        if voice is not None and (not callable(voice) or inspect.iscoroutinefunction(voice)):
-            raise InvalidParameter("speak", speak, "a regular function that takes a text")
+        _check_speak(speak)
         values.number("interrupt_after", interrupt_after, above=0, high=60)
         values.number("patience", patience, above=0, high=_LONGEST)
         values.number("key_pause", key_pause, above=0, high=60, optional=False)
         values.whole("queue", queue, low=1, high=10_000, optional=False)
         values.whole("speak_rate", speak_rate, low=1)
-        core = core_of(stream)
-        speaker = core.speaker
-        if speaker is None:
-            raise StreamIsOneWay(
-                "Conversation: this stream only carries audio out of the call; use AudioServer.connect(call)"
-            )
-        speaker.encoding()  # raises UnsupportedCodec
-        rate = stream.sample_rate if speak_rate is None else speak_rate
-        _check_rate(rate, speaker.sample_rate)
+        self._core = core = core_of(stream)
+        speaker = _speaker_of(core)
+        rate = _checked_rate(stream.sample_rate if speak_rate is None else speak_rate, speaker.sample_rate)
         self._stream = stream
-        self._core = core
         self._silence = silence
         self._patience = patience
         self._key_pause = key_pause
@@ -144,12 +134,7 @@ class Conversation(Iterator[Turn]):
         self._iterating: int | None = None  # the thread that waits for a turn
         self._asked_at = 0.0
         self._lines: list[TranscriptLine] = []
-        self._recorder = recorder_of(stream)
-        self._heard = (
-            None
-            if self._recorder is None
-            else HeardAudio(speaker.sample_rate, f"conversation of call {stream.call_id}")
-        )
+        self._heard = _heard_audio(stream, speaker.sample_rate)
         self._ears = ears = Ears(
             core,
             interrupt_after=interrupt_after,
@@ -164,13 +149,7 @@ class Conversation(Iterator[Turn]):
             longest=longest,
         )
         self._queue = ears.queue = SpeakingQueue(
-            core,
-            speaker,
-            speak=speak,
-            speak_rate=rate,
-            call_id=stream.call_id,
-            heard=self._heard,
-            bell=ears.bell,
+            core, speaker, speak=speak, speak_rate=rate, call_id=stream.call_id, heard=self._heard, bell=ears.bell
         )
         core.bell = ears.bell
         ears.start()
@@ -395,10 +374,10 @@ class Conversation(Iterator[Turn]):
         values.path("path", path, "the path of a file to write")
         if self._generation != generation():
             raise forked_error()
-        if self._recorder is None or self._heard is None:
+        if self._heard is None:
             raise ValueError("no audio of this stream was kept: create the AudioServer with spool=True or record_to")
         self._queue.settle()
-        self._heard.save(path, self._recorder)
+        self._heard.save(path)
 
     # -- ending --------------------------------------------------------------------------------------------------------
 
@@ -436,11 +415,37 @@ class Conversation(Iterator[Turn]):
             self._queue.abandon()
 
 
-def _check_rate(rate: int, codec_rate: int) -> None:
+def _check_stream(stream: object) -> None:
+    if not isinstance(stream, AudioStream):
+        raise InvalidParameter("stream", type(stream), "an AudioStream, such as one of AudioServer.connect()")
+    stream.wait(0)  # raises Forked
+
+
+def _check_speak(speak: object) -> None:
+    if speak is not None and (not callable(speak) or inspect.iscoroutinefunction(speak)):
+        raise InvalidParameter("speak", speak, "a regular function that takes a text")
+
+
+def _speaker_of(core: StreamCore) -> Speaker:
+    if core.speaker is None:
+        raise StreamIsOneWay(
+            "Conversation: this stream only carries audio out of the call; use AudioServer.connect(call)"
+        )
+    core.speaker.encoding()  # raises UnsupportedCodec
+    return core.speaker
+
+
+def _checked_rate(rate: int, codec_rate: int) -> int:
     try:
         chunks_of(iter(()), codec_rate, rate)
     except InvalidParameter as wrong:
         raise InvalidParameter("speak_rate", rate, wrong.accepted) from wrong.__cause__
+    return rate
+
+
+def _heard_audio(stream: AudioStream, sample_rate: int) -> HeardAudio | None:
+    recorder = recorder_of(stream)
+    return None if recorder is None else HeardAudio(recorder, sample_rate, f"conversation of call {stream.call_id}")
 
 
 Conversation.__module__ = "relay_sync.audio.speech"

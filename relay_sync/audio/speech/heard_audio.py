@@ -22,11 +22,13 @@ _COPY: Final = 2**18
 class HeardAudio:
     """A temporary file with the audio that was heard, at the positions at which it was heard.
 
+    :param received: the recording of the stream, for the other side of the conversation.
     :param sample_rate: sample rate in Hz.
     :param owner: description of the call, for log messages.
     """
 
-    def __init__(self, sample_rate: int, owner: str) -> None:
+    def __init__(self, received: Recorder, sample_rate: int, owner: str) -> None:
+        self._received = received
         self._rate = sample_rate
         self._recorder = Recorder(spool_file, sample_rate, 1, owner=owner)
         self._end = 0  # position after the last audio
@@ -46,19 +48,19 @@ class HeardAudio:
                 self._end = position + len(part) // 2
         self._recorder.settle(None)
 
-    def save(self, path: str | os.PathLike[str], received: Recorder) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write a stereo file: what was received on the left, what was heard on the right.
 
         :param path: the file to write.
-        :param received: the recording of the stream.
         :raises OSError: the file cannot be written, or audio is missing.
         """
-        for each in (received, self._recorder):
+        recorders = (self._received, self._recorder)
+        for each in recorders:
             each.settle(None)
             if each.error is not None:
                 raise OSError(f"the audio of the conversation is incomplete: {each.error}") from each.error
         with ExitStack() as stack:
-            both = [each.snapshot() for each in (received, self._recorder)]
+            both = [each.snapshot() for each in recorders]
             for kept in both:
                 if kept is not None:
                     stack.enter_context(kept)
