@@ -26,6 +26,7 @@ from tests.support import ROOT
 from tests.support.background import until
 from tests.support.hosting import APP, PATIENCE, environment
 from tests.support.lines import FROM, TO
+from tests.support.web_programs import PATCH
 
 PROGRAM = f"""{APP}
 def make():
@@ -212,22 +213,22 @@ def _line_with(process: subprocess.Popen[str], text: str) -> str:
     raise AssertionError(f"no line with {text!r}")
 
 
-def test_no_process_outlives_a_supervisor_that_was_killed(sim: Simulator, folder: Path) -> None:
-    with running(sim, folder, "app:client", "--processes", "2") as process:
+def check_that_no_process_outlives_its_supervisor(sim: Simulator, folder: Path, target: str) -> None:
+    with running(sim, folder, target, "--processes", "2") as process:
         sim.wait_for_client(2, timeout=PATIENCE)
         process.kill()
         sim.wait_until_gone(PATIENCE)
+
+
+def test_no_process_outlives_a_supervisor_that_was_killed(sim: Simulator, folder: Path) -> None:
+    check_that_no_process_outlives_its_supervisor(sim, folder, "app:client")
 
 
 @pytest.mark.slow
 def test_several_processes_of_a_program_that_gevent_has_patched(sim: Simulator, folder: Path) -> None:
     pytest.importorskip("gevent")
-    patch = "from gevent import monkey\nmonkey.patch_all()\n"
-    (folder / "patched.py").write_text(f"{patch}from app import client\n", encoding="utf-8")
-    with running(sim, folder, "patched:client", "--processes", "2") as process:
-        sim.wait_for_client(2, timeout=PATIENCE)
-        process.kill()
-        sim.wait_until_gone(PATIENCE)
+    (folder / "patched.py").write_text(f"{PATCH}from app import client\n", encoding="utf-8")
+    check_that_no_process_outlives_its_supervisor(sim, folder, "patched:client")
 
 
 @pytest.mark.slow
