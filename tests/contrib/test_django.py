@@ -27,6 +27,7 @@ from relay_sync.webhooks import Webhooks
 from relay_sync.webhooks.signatures import sign_json
 from tests.support.hosting import PATIENCE, call_in, environment, started, wait_for_port
 from tests.support.lines import FROM, TO
+from tests.support.web_programs import HOOKS, PATCH
 
 SETTINGS = """
 from pathlib import Path
@@ -693,9 +694,8 @@ def test_wrong_settings_are_told_once_by_manage_py_relay(sim: Simulator, folder:
 @pytest.mark.parametrize("worker", ["gthread", "gevent"])
 def test_gunicorn(sim: Simulator, folder: Path, worker: str, preload: tuple[str, ...], free_port: int) -> None:
     # With preload, Django is imported before gunicorn's worker patches it: then its connections are shared by all.
-    early = "from gevent import monkey; monkey.patch_all()\n" if worker == "gevent" and preload else ""
-    hooks = "from relay_sync.contrib.gunicorn import post_worker_init, worker_exit\n"
-    (folder / "hooks.py").write_text(early + hooks, encoding="utf-8")
+    hooks = PATCH + HOOKS if worker == "gevent" and preload else HOOKS
+    (folder / "hooks.py").write_text(hooks, encoding="utf-8")
     command = (
         *("-m", "gunicorn", "--bind", f"127.0.0.1:{free_port}", "--workers", "1", "--threads", "4"),
         *("--worker-class", worker, "--config", "hooks.py", *preload, "shop.wsgi"),
