@@ -337,8 +337,8 @@ def _credentials(
             )
         if not given and not found_jwt and name != "jwt_token":
             without = (
-                "to try without an account: relay-sync demo, or relay_sync.simulator.Simulator and its credentials, or the"
-                " settings that relay-sync simulate --show-tokens prints"
+                "to try without an account: relay-sync dev FILE, relay-sync demo, relay_sync.simulator.Simulator and its"
+                " credentials, or the settings that relay-sync simulate --show-tokens prints"
             )
             raise InvalidParameter(
                 name, None, f"a value, passed here or in the environment variable {variable} ({without})"

@@ -18,7 +18,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.cookiejar import DefaultCookiePolicy
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -38,10 +37,10 @@ from ..protocol.backoff import retry_delay
 from ..text.causes import apart, chain
 from ..threads.descriptors import are_lacking, lack, without_descriptors
 from ..threads.outcome import wait_for_event
-from .sessions import Sessions
-from .sockets import Admit, TimedAdapter, has_sent, until
+from .sessions import Sessions, detached_session
+from .sockets import Admit, has_sent, until
 
-__all__ = ["Answer", "Exchange", "http_url", "reading", "retry_after"]
+__all__ = ["Answer", "Exchange", "http_url", "read_body", "reading", "retry_after"]
 
 MAX_ANSWER: Final = 2**20
 LONGEST_PAUSE: Final = 30.0
@@ -62,13 +61,6 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
-
-
-class _Session(requests.Session):
-    """A session that ignores redirects. By default, requests reads the entire body of a redirect response."""
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        return None
 
 
 Failed = ConnectError | ConnectionLost | RequestTimeout
@@ -99,12 +91,7 @@ class Exchange:
         self._sessions.close()
 
     def _make(self) -> requests.Session:
-        session = _Session()
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # the API needs no cookies
-        # The SDK selects the proxy and the certificate authorities itself, and ~/.netrc must not be read.
-        session.trust_env = False
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, TimedAdapter(lambda: trusting(self._config.ca_file)))
+        session = detached_session(lambda: trusting(self._config.ca_file))
         session.headers.update({"User-Agent": AGENT, "Accept": "application/json"})
         return session
 
@@ -147,12 +134,8 @@ class Exchange:
         headers = {"Content-Type": "application/json"}
         with self.open("POST", self.base + path, what, deadline, headers=headers, body=body, ours=True) as response:
             with reading(what, sent=True):
-                parts: list[bytes] = []
-                size = 0
-                while size <= MAX_ANSWER and (part := response.raw.read(65536, decode_content=True)):
-                    parts.append(part)
-                    size += len(part)
-            return Answer(status=response.status_code, headers=response.headers, body=b"".join(parts)[:MAX_ANSWER])
+                body = read_body(response, MAX_ANSWER)
+            return Answer(status=response.status_code, headers=response.headers, body=body)
 
     @contextmanager
     def open(
@@ -229,6 +212,20 @@ def _retry_in(outcome: Answer | Failed, failures: int, repeatable: bool) -> floa
     if isinstance(outcome, ConnectError):
         return None if outcome.fatal else retry_delay(failures, random.random())
     return retry_delay(failures, random.random()) if repeatable else None
+
+
+def read_body(response: requests.Response, most: int) -> bytes:
+    """Read the body of a response that was requested with ``stream=True``.
+
+    :param response: the response.
+    :param most: maximum size, in bytes. The rest of a longer body is left out.
+    """
+    parts: list[bytes] = []
+    size = 0
+    while size <= most and (part := response.raw.read(65536, decode_content=True)):
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)[:most]
 
 
 @contextmanager

@@ -11,13 +11,41 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING
 
 import requests
 
 from ..errors import ClientClosed
 from ..threads.flag import Flag
+from .sockets import TimedAdapter
 
-__all__ = ["Sessions"]
+if TYPE_CHECKING:
+    import ssl
+
+__all__ = ["DirectSession", "Sessions", "detached_session"]
+
+
+class DirectSession(requests.Session):
+    """A session that ignores redirects. By default, requests reads the entire body of a redirect response."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
+
+
+def detached_session(context: Callable[[], ssl.SSLContext]) -> DirectSession:
+    """Return a session that keeps no cookies, and for which requests reads no proxy, no authorities and no ``~/.netrc``.
+
+    Its user selects the proxy and the certificate authorities.
+
+    :param context: function that returns the context for TLS.
+    """
+    session = DirectSession()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.trust_env = False
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, TimedAdapter(context))
+    return session
 
 
 class _Holder:

@@ -6,6 +6,7 @@ A single selector thread runs all listening servers, dialed connections and time
 ``loop``            the loop thread: selector, timers, calls from other threads (:class:`Loop`, :class:`Timer`)
 ``channel``         reads and writes one socket, plain or TLS: write batching, buffer limits, back-pressure
 ``http``            parses request heads, serializes responses (:class:`HttpRequest`, :class:`Response`); no I/O
+``later``           a response that another thread provides (:class:`Later`)
 ``connection``      one open WebSocket: messages and the closing handshake (:class:`Connection`, :class:`CloseInfo`)
 ``splitting``       extracts complete messages from received bytes without the general frame parser
 ``websocket``       the server side (:class:`WebSocketServer`)
@@ -21,6 +22,7 @@ from __future__ import annotations
 from .connection import CloseInfo, Connection
 from .dialer import OpenFailed, dial
 from .http import Headers, HttpRequest, Response
+from .later import Later
 from .loop import Loop, LoopStopped, Timer
 from .websocket import WebSocketServer
 
@@ -29,6 +31,7 @@ __all__ = [
     "Connection",
     "Headers",
     "HttpRequest",
+    "Later",
     "Loop",
     "LoopStopped",
     "OpenFailed",

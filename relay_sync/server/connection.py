@@ -135,7 +135,7 @@ class Connection:
         self._usual_head, self._usual_size = b"", 0  # header and size of that data, if it was one text message
         self._close_timer: Timer | None = None
         self._lock = threading.RLock()  # guards _inbox and _inbox_bytes
-        self._inbox: list[bytes] = []
+        self._inbox: list[tuple[bytes, bool]] = []  # messages, each with whether it is text
         self._inbox_bytes = 0
         channel.on_data = self._on_data
         channel.on_end = self._on_end
@@ -152,6 +152,11 @@ class Connection:
     def remote(self) -> str:
         """The peer's address, as ``address:port``."""
         return self._channel.remote
+
+    @property
+    def loop(self) -> Loop:
+        """The loop that runs the connection."""
+        return self._loop
 
     @property
     def is_open(self) -> bool:
@@ -172,23 +177,25 @@ class Connection:
     def low_water(self, value: int) -> None:
         self._channel.low_water = value
 
-    def send(self, text: str) -> bool:
-        """Send a text message without blocking.
+    def send(self, message: str | bytes) -> bool:
+        """Send a message without blocking: ``str`` as text, ``bytes`` as binary.
 
         Messages sent during one loop iteration are combined into one write. Messages sent by one thread stay in order.
 
+        :param message: the message.
         :return: ``False`` if the connection is closed, or is being dropped because the peer is too slow.
         """
-        data = text.encode()
+        is_text = isinstance(message, str)
+        data = message.encode() if isinstance(message, str) else message
         size = len(data)
         if self._loop.on_loop_thread:
-            return self._send(data)
+            return self._send(data, is_text)
         if not self.is_open:
             return False
         with self._lock:
             fits = self._inbox_bytes + size <= self._channel.max_buffer
             if fits:
-                self._inbox.append(data)
+                self._inbox.append((data, is_text))
                 self._inbox_bytes += size
                 if self.buffered > self._channel.low_water:
                     self._channel.high = True
@@ -257,12 +264,15 @@ class Connection:
 
     # -- sending -------------------------------------------------------------------------------------------------------
 
-    def _send(self, data: bytes) -> bool:
+    def _send(self, data: bytes, is_text: bool) -> bool:
         protocol = self._protocol
         if self._over:
             return False
         try:
-            protocol.send_text(data)
+            if is_text:
+                protocol.send_text(data)
+            else:
+                protocol.send_binary(data)
         except InvalidState:
             return False
         for chunk in protocol.data_to_send():
@@ -273,8 +283,8 @@ class Connection:
         with self._lock:
             messages, self._inbox = self._inbox, []
             self._inbox_bytes = 0
-        for data in messages:
-            if not self._send(data):
+        for data, is_text in messages:
+            if not self._send(data, is_text):
                 return
 
     def _close(self, code: int, reason: str) -> None:

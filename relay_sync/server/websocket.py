@@ -31,6 +31,7 @@ from .http import (
     parse_request,
     upgrade_head,
 )
+from .later import Later
 from .library import ServerProtocol, State, quiet_logger
 from .loop import Loop, LoopStopped, Timer
 from .splitting import Splitter
@@ -43,6 +44,7 @@ MAX_OPENING = 512  # maximum number of sockets without a complete request; the o
 LINGER = 2.0  # seconds to keep a refused connection open so that the peer can read the response
 SLICE = 256 * 1024  # maximum number of bytes of a long response to buffer at once
 STALLED = 30.0  # seconds that a peer may take to read one slice
+SLOWEST_BODY = 2**20  # bytes per second; a peer that sends a long body gets this much more time
 NO_ROOM = 1013  # close code for a connection that is closed to make room for another
 ACCEPT_PAUSE = 0.25  # seconds to wait when the process has no file descriptor left
 # OpenSSL errors that indicate another protocol.
@@ -59,7 +61,7 @@ class WebSocketServer:
     :param ssl_context: TLS context for ``wss://``. The TLS handshake runs in the loop.
     :param on_request: called with each request before the upgrade. If it returns a :class:`Response`, such as a refusal
         or a health check reply, the server sends that response. If it returns ``None``, the server accepts an upgrade,
-        answers any other GET with 426, and answers any other method with 405.
+        answers any other GET with 426, and answers any other method with 405. A :class:`Later` promises a response.
     :param on_open: called with each new connection; it sets the connection's ``on_message`` and ``on_close``.
     :param max_message: maximum message size, in bytes. A larger message is not buffered, and its connection closes with
         code 1009.
@@ -73,7 +75,9 @@ class WebSocketServer:
     :param subprotocols: supported subprotocols. Any others that a client offers are ignored.
     :param max_buffer: maximum number of unsent bytes; a peer that exceeds it is dropped as too slow.
     :param max_body: maximum request body size, in bytes. If it is 0, bodies are neither read nor passed to
-        ``on_request``. Otherwise, ``on_request`` is called once the body is complete, and larger bodies are refused.
+        ``on_request``. Otherwise, ``on_request`` is called once the body is complete, and larger bodies are refused. A
+        function is called with each request's head. It returns the maximum, or a response that refuses the request
+        before its body is read.
     :raises OSError: the address is already in use or not available.
     :raises LoopStopped: the loop is not running.
     """
@@ -86,7 +90,7 @@ class WebSocketServer:
         port: int | range = 0,
         on_bound: Callable[[int], object] | None = None,
         ssl_context: ssl.SSLContext | None = None,
-        on_request: Callable[[HttpRequest], Response | None],
+        on_request: Callable[[HttpRequest], Response | Later | None],
         on_open: Callable[[Connection], object],
         max_message: int = 2**20,
         max_connections: int | None = None,
@@ -94,7 +98,7 @@ class WebSocketServer:
         on_refused: Callable[[str, str, str], object] | None = None,
         subprotocols: Sequence[str] = (),
         max_buffer: int = MAX_BUFFER,
-        max_body: int = 0,
+        max_body: int | Callable[[HttpRequest], int | Response] = 0,
     ) -> None:
         self._loop = loop
         self._ssl_context = ssl_context
@@ -111,6 +115,8 @@ class WebSocketServer:
         self._opening: dict[_Opening, float] = {}
         # Sockets that receive a response instead of an upgrade, oldest first.
         self._answering: dict[_Opening, None] = {}
+        # Sockets whose response has been promised.
+        self._promised: set[_Opening] = set()
         self._connections: set[Connection] = set()
         # Unproven connections and the time each was accepted, oldest first.
         self._unproven: dict[Connection, float] = {}
@@ -209,7 +215,7 @@ class WebSocketServer:
             connection.close(code, reason)
 
     def _drop_openings(self) -> None:
-        for opening in (*self._opening, *self._answering):
+        for opening in (*self._opening, *self._answering, *self._promised):
             opening.drop()
 
     def _accept(self, listener: _Listener) -> None:
@@ -278,8 +284,18 @@ class WebSocketServer:
         if not self._closed:
             self._watch(selectors.EVENT_READ)
 
-    def _answer(self, request: HttpRequest) -> Response | None:
-        """Return the response to send instead of upgrading, or ``None`` to upgrade."""
+    def _limit(self, request: HttpRequest) -> int | Response:
+        """Return the maximum length of a request's body, or the response that refuses the request."""
+        if not callable(self.max_body):
+            return self.max_body
+        try:
+            return self.max_body(request)
+        except Exception:
+            self._loop.fault("max_body of a server failed")
+            return Response(500, {}, b"internal server error\n")
+
+    def _answer(self, request: HttpRequest) -> Response | Later | None:
+        """Return the response to send instead of upgrading, a promise of it, or ``None`` to upgrade."""
         try:
             response = self.on_request(request)
         except Exception:
@@ -374,6 +390,7 @@ class _Opening:
         "_head",
         "_loop",
         "_on_loopback",
+        "_promise",
         "_refused",
         "_request",
         "_server",
@@ -398,6 +415,7 @@ class _Opening:
         self._request: HttpRequest | None = None
         self._answer = memoryview(b"")
         self._refused = False
+        self._promise: Later | None = None
         self._on_loopback = on_loopback
         self._channel = Channel(loop, sock, max_buffer=server.max_buffer, ssl_context=context)
         self._channel.on_data = self._on_data
@@ -432,6 +450,9 @@ class _Opening:
         self._loop.release(self)
         self._server._opening.pop(self, None)
         self._server._answering.pop(self, None)
+        self._server._promised.discard(self)
+        if self._promise is not None:
+            self._promise.abandon()
 
     def _too_late(self) -> None:
         if self._head:  # browsers open sockets in advance; those are not worth reporting
@@ -439,6 +460,9 @@ class _Opening:
         self.drop()
 
     def _on_end(self, error: Exception | None) -> None:
+        if self._promise is not None and error is None:
+            self._promise.gone = True  # the peer may still read: it has only ended its side
+            return
         if isinstance(error, ssl.SSLError):
             reason = error.reason or "failed"
             _log.debug("TLS handshake with %s failed: %s", self.remote, reason)
@@ -449,7 +473,7 @@ class _Opening:
         self.drop()
 
     def _on_data(self, data: bytes) -> None:
-        if self._refused:
+        if self._refused or self._promise is not None:
             # Discard the data: closing with unread data would reset the connection, and the peer would lose the
             # response.
             return
@@ -461,26 +485,58 @@ class _Opening:
             return
         if request is None or len(self._head) < self._end + self._wanted:
             return
-        rest = bytes(self._head[self._end :])
+        with memoryview(self._head) as whole:
+            rest = bytes(whole[self._end :])
         if self._wanted:
             request = evolve(request, body=rest[: self._wanted])
         response = self._server._answer(request)
-        if response is not None:
-            self._refuse(response.serialize(head_only=request.method == "HEAD"))
-        else:
+        if response is None:
             self._upgrade(rest, request)
+            return
+        head_only = request.method == "HEAD"
+        if isinstance(response, Later):
+            self._wait_for(response, head_only=head_only)
+        else:
+            self._refuse(response.serialize(head_only=head_only))
+
+    def _wait_for(self, promise: Later, *, head_only: bool) -> None:
+        """Send the response once it is provided. Until then, the socket is watched only for the end of the peer."""
+        self._timer.cancel()
+        self._server._opening.pop(self, None)
+        self._server._promised.add(self)
+        self._head.clear()
+        self._promise = promise
+        promise.attach(self._loop, lambda response: self._fulfill(response.serialize(head_only=head_only)))
+
+    def _fulfill(self, answer: bytes) -> None:
+        self._promise = None
+        self._server._promised.discard(self)
+        self._refuse(answer)
 
     def _read_head(self) -> HttpRequest | None:
+        """Return the request, or ``None`` if its head is incomplete or the request has been refused by its head."""
         end = head_end(self._head)
         if end < 0:
             return None
         request = parse_request(bytes(self._head[:end]), self.remote, on_loopback=self._on_loopback)
-        if self._server.max_body:
-            self._wanted = body_length(request, self._server.max_body)
+        limit = self._server._limit(request)
+        if isinstance(limit, Response):
+            self._refuse(limit.serialize(head_only=request.method == "HEAD"))
+            return None
+        if limit:
+            self._wanted = body_length(request, limit)
+            self._grant(self._wanted)
         if len(self._head) < end + self._wanted and request.headers.get("expect", "").lower() == "100-continue":
             self._channel.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._request, self._end = request, end
         return request
+
+    def _grant(self, length: int) -> None:
+        """Give the peer more time for a long body."""
+        if length > SLOWEST_BODY:
+            self._timer.cancel()
+            more = self._server.open_timeout + length / SLOWEST_BODY
+            self._timer = self._loop.call_later(more, self._too_late)
 
     def _refuse(self, answer: bytes) -> None:
         """Send a response and close the connection.

@@ -31,14 +31,19 @@ The package is organized in layers. Each layer imports only from the layers list
     RELAY method handlers, grouped by topic. For example, ``methods.playing`` handles ``calling.play``. ``methods.request``
     defines the request object that handlers receive.
 ``relay``, ``http``
-    The WebSocket server for RELAY clients, and the HTTP endpoints on the same port (REST commands and recordings).
+    The WebSocket server for RELAY clients, and the HTTP endpoints on the same port (REST commands and recordings, and the
+    sites that other parts mount).
     ``http.webhooks`` sends status webhooks.
-``scenario``, ``fault_controls``
-    :class:`Simulator` methods for creating calls and messages and for injecting faults.
+``scenario``, ``fault_controls``, ``scripting``
+    :class:`Simulator` methods for creating calls and messages, for injecting faults, and for tests that write the server's side
+    themselves.
 ``server``
     The :class:`Simulator` class, which assembles the other parts.
+``http.telephone``
+    The telephone in the browser: its page, and its WebSocket.
 ``http.control``
-    An HTTP server that lets programs in any language control a simulator.
+    The control interface, which lets programs in any language control a simulator over HTTP, also on the same port:
+    ``with Simulator() as sim, ControlInterface(sim) as control: ...``.
 
 The simulator does not import the client.
 
@@ -48,23 +53,38 @@ Requires the ``simulator`` extra.
 from __future__ import annotations
 
 from . import speech
+from .core.feed import LiveEvent, LiveEvents
 from .core.journal import Entry, Journal, Notice
+from .core.session import Session
+from .http.control.interface import ControlInterface
+from .media.live_ear import LiveEar, LiveSound
+from .media.live_voice import LiveVoice
 from .media.played import Played
 from .media.sound_queue import HeardSound
 from .media.stream import Stream
 from .media.two_way import TwoWayStream
+from .methods.scripts import ScriptedEvent, ScriptedLeg
 from .people.directory import ExpectedPhone
 from .people.phone import Phone
 from .server import Simulator
 
 __all__ = [
+    "ControlInterface",
     "Entry",
     "ExpectedPhone",
     "HeardSound",
     "Journal",
+    "LiveEar",
+    "LiveEvent",
+    "LiveEvents",
+    "LiveSound",
+    "LiveVoice",
     "Notice",
     "Phone",
     "Played",
+    "ScriptedEvent",
+    "ScriptedLeg",
+    "Session",
     "Simulator",
     "Stream",
     "TwoWayStream",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from ..errors import InvalidParameter
+from ..server.loop import Timer
 from ..server.websocket import WebSocketServer
+from ..threads.logs import get as log_of
 from .core import frames, given
 from .core.faults import EventFault, Faults, MediaFault, RequestFault
 from .core.journal import Journal
@@ -19,9 +21,16 @@ from .http.server import Door
 from .media.disturbance import ERRORS, KINDS, MOST_FRAMES, Kind
 from .methods.request import Platform
 
-__all__ = ["Controls"]
+__all__ = ["SLOWEST", "Controls"]
 
+#: Maximum delay of frames in seconds.
+SLOWEST: Final = 60.0
+
+_log = log_of("relay_sync.simulator").later
 _T = TypeVar("_T")
+
+#: Time between attempts to listen again, in seconds.
+REOPEN_PAUSE: Final = 1.0
 
 
 def _check_choice(name: str, value: object, known: Sequence[str]) -> None:
@@ -29,17 +38,6 @@ def _check_choice(name: str, value: object, known: Sequence[str]) -> None:
         near = difflib.get_close_matches(str(value), known, 1)
         hint = f" (perhaps {near[0]!r})" if near else ""
         raise InvalidParameter(name, value, f"one of {', '.join(known)}{hint}")
-
-
-def _check_json(name: str, value: object) -> None:
-    """Raise :exc:`InvalidParameter` if a value cannot be serialized to JSON.
-
-    Strings with lone surrogates are accepted, because JSON can represent them as escape sequences.
-    """
-    try:
-        frames.dump(value)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidParameter(name, type(value), f"a value that JSON can express ({error})") from None
 
 
 class Controls:
@@ -55,6 +53,7 @@ class Controls:
     _platform: Platform
     _door: Door
     _server: WebSocketServer | None
+    _reopening: Timer | None
 
     def _do(self, fn: Callable[..., _T], *args: Any, timeout: float = 5.0) -> _T:
         raise NotImplementedError
@@ -119,7 +118,7 @@ class Controls:
         :param times: number of requests affected; ``None`` affects all requests.
         :raises InvalidParameter: a value is invalid.
         """
-        _check_json("data", data)
+        given.json("data", data)
         fault = RequestFault(kind="refuse", method=method, code=code, message=message, data=data)
         self.faults.add(fault, times)
 
@@ -135,7 +134,7 @@ class Controls:
         :param times: number of requests affected; ``None`` affects all requests.
         :raises InvalidParameter: a value is invalid.
         """
-        _check_json("data", data)
+        given.json("data", data)
         self.faults.add(RequestFault(kind="fail", method=method, code=code, message=message, data=data), times)
 
     def drop_reply(self, method: str, times: int | None = 1) -> None:
@@ -191,7 +190,7 @@ class Controls:
         :raises InvalidParameter: the method does not start an action, or the details cannot be serialized to JSON.
         """
         members = {} if details is None else given.members("details", details)
-        _check_json("details", members)
+        given.json("details", members)
         self.faults.add(RequestFault(kind="break", method=method, data=members), times)
 
     # -- event faults --------------------------------------------------------------------------------------------------
@@ -285,6 +284,8 @@ class Controls:
     def send_raw(self, text: str, timeout: float = 5.0) -> None:
         """Send text unchanged on all open connections, authenticated or not. The text is not recorded in the journal.
 
+        :meth:`send_frame` sends JSON to chosen clients and records it.
+
         :param text: text to send.
         :param timeout: maximum time to wait for the text to be sent, in seconds.
         :raises InvalidParameter: the text contains a lone surrogate, which cannot be encoded.
@@ -299,7 +300,15 @@ class Controls:
 
         self._do(send, timeout=timeout)
 
-    def send_event(self, event_type: str, params: dict[str, Any], *, timeout: float = 5.0, **members: Any) -> None:
+    def send_event(
+        self,
+        event_type: str,
+        params: dict[str, Any],
+        *,
+        session: str | None = None,
+        timeout: float = 5.0,
+        **members: Any,
+    ) -> None:
         """Send an event to the clients.
 
         If ``params`` contains an active call's ``call_id``, only the client that controls the call receives the event.
@@ -307,21 +316,26 @@ class Controls:
 
         :param event_type: event type.
         :param params: event parameters.
+        :param session: ID of the only session that receives the event; see :attr:`sessions`.
         :param timeout: maximum time to wait for the event to be sent, in seconds.
         :param members: envelope members to add or replace, such as ``event_channel="..."``.
-        :raises InvalidParameter: a value cannot be serialized to JSON, such as NaN or infinity.
+        :raises InvalidParameter: the session is unknown, or a value cannot be serialized to JSON, such as NaN or infinity.
         :raises WaitTimeout: the simulator did not send the event within ``timeout`` seconds.
         """
         given.name_of("event_type", event_type)
         given.members("params", params)
-        _check_json("params", params)
-        _check_json("members", members)
+        given.json("params", params)
+        given.json("members", members)
 
         def send() -> None:
             call = self._platform.network.calls.get(str(params.get("call_id")))
-            sessions: list[ServerSession | None] = [client.session for client in self._connected()]
-            for session in sessions if call is None else [call.owner]:
-                self._world.emit(session, event_type, params, **members)
+            chosen: list[ServerSession | None] = [client.session for client in self._connected()]
+            if session is not None:
+                chosen = [self._world.named_session(session)]
+            elif call is not None:
+                chosen = [call.owner]
+            for each in chosen:
+                self._world.emit(each, event_type, params, **members)
 
         self._do(send, timeout=timeout)
 
@@ -393,6 +407,23 @@ class Controls:
 
         world.request(client, frames.request("signalwire.disconnect", {"restart": restart}), answered)
 
+    def slow_down(self, seconds: float, timeout: float = 5.0) -> None:
+        """Delay all further frames to clients, to simulate a slow network. The order of the frames does not change.
+
+        :param seconds: delay, at most 60 seconds; 0 removes the delay.
+        :param timeout: maximum time to wait for the change to take effect, in seconds.
+        :raises InvalidParameter: the delay is out of range.
+        :raises WaitTimeout: the simulator did not apply the change within ``timeout`` seconds.
+        """
+        delay = given.seconds("seconds", seconds)
+        if delay > SLOWEST:
+            raise InvalidParameter("seconds", seconds, f"at most {SLOWEST:g} seconds")
+
+        def slow() -> None:
+            self._world.latency = delay
+
+        self._do(slow, timeout=timeout)
+
     def forget_sessions(self, timeout: float = 5.0) -> None:
         """Expire all sessions, including those of connected clients. Open connections stay open.
 
@@ -424,24 +455,40 @@ class Controls:
 
         self._do(renew, timeout=timeout)
 
-    def refuse_connections(self, refuse: bool = True, *, how: str = "http") -> None:
+    def refuse_connections(self, refuse: bool = True, *, how: str = "http", seconds: float | None = None) -> None:
         """Refuse new connections, or accept them again. Open connections are not affected.
 
         :param refuse: whether to refuse new connections.
         :param how: how connections are refused: ``"http"`` responds to handshakes with status 503, and ``"tcp"`` closes the
-            listening socket.
-        :raises InvalidParameter: ``how`` is unknown.
+            listening socket. The control interface stays reachable with ``"http"``, but not with ``"tcp"``.
+        :param seconds: time after which connections are accepted again, in seconds; ``None`` refuses them until the next call.
+        :raises InvalidParameter: ``how`` is unknown, or ``seconds`` is invalid.
         :raises OSError: the port is no longer available.
         """
         given.yes("refuse", refuse)
         if how not in ("http", "tcp"):
             raise InvalidParameter("how", how, "'http' or 'tcp'")
+        rest = None if seconds is None else given.seconds("seconds", seconds, above=True)
+        if self._reopening is not None:
+            self._reopening.cancel()
         self._door.refusing = refuse and how == "http"
         if refuse and how == "tcp" and self._server is not None:
             self._server.stop_listening()
             self._server = None
         elif not refuse and self._server is None:
             self._server = self._listen()
+        self._reopening = self._world.loop.call_later(rest, self._reopen) if refuse and rest is not None else None
+
+    def _reopen(self) -> None:
+        """Accept connections again. Runs on the loop thread."""
+        self._door.refusing = False
+        if self._server is not None:
+            return
+        try:
+            self._server = self._listen()
+        except OSError as error:  # another process has taken the port: try again, because clients cannot reach this one
+            _log.warning("cannot listen again: %s; the next attempt is in %g s", error, REOPEN_PAUSE)
+            self._reopening = self._world.loop.call_later(REOPEN_PAUSE, self._reopen)
 
     def stop_reading(self, stop: bool = True, timeout: float = 5.0) -> None:
         """Stop or resume reading from the open connections, to simulate a hung server.

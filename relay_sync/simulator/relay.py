@@ -16,6 +16,7 @@ from .core.frames import MalformedFrame
 from .core.method_table import METHODS, Method
 from .core.session import ClientSocket
 from .core.world import World
+from .methods import scripted
 from .methods.request import CommandRequest, Platform
 
 __all__ = ["RelayServer"]
@@ -49,6 +50,7 @@ class RelayServer:
         connection.on_close = lambda *_: self._closed(client)
         self._ping_later(client)
         self._world.board.changed()
+        self._world.feed.tell("client", lambda: {"connection": client.number, "state": "connected"})
 
     def _closed(self, client: ClientSocket) -> None:
         self._world.clients.pop(client.number, None)
@@ -58,6 +60,7 @@ class RelayServer:
         if client.session is not None and client.session.client is client:
             client.session.client = None
         self._world.board.changed()
+        self._world.feed.tell("client", lambda: {"connection": client.number, "state": "closed"})
 
     # -- incoming frames -----------------------------------------------------------------------------------------------
 
@@ -66,10 +69,10 @@ class RelayServer:
         try:
             frame = frames.parse(text)
         except MalformedFrame as problem:
-            self._world.journal.add("in", client.number, None, text)
+            self._world.journal.add("in", client.number, None, text, client.peer)
             self._world.write(client, frames.error(problem.request_id, problem.code, str(problem)))
             return
-        self._world.journal.add("in", client.number, frame)
+        self._world.journal.add("in", client.number, frame, peer=client.peer)
         try:
             self._work(client, frames.check(frame))
         except MalformedFrame as problem:
@@ -130,7 +133,7 @@ class RelayServer:
         if impossible:
             request.refuse(400, "; ".join(impossible.values()), impossible)
             return
-        self._platform.handlers.get(spec.name, CommandRequest.accept)(request)
+        scripted.carry_out(request)
 
     # -- pings ---------------------------------------------------------------------------------------------------------
 

@@ -5,24 +5,31 @@ All methods are thread-safe.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from ..errors import InvalidParameter
 from ..params import values
 from .core import given
 from .core.settings import Settings
+from .media.live_voice import LiveVoice, check_free
 from .media.voice import SILENCE, load_voice
 from .methods.request import Platform
 from .people.directory import ExpectedPhone
 from .people.network import NetworkCall, device
 from .people.party import Answerer, Audio, Party, Speech, behavior
-from .people.phone import Phone
+from .people.phone import STATES, Phone, State
 from .people.post import WAYS, MessagePlan
 
 __all__ = ["Story"]
 
 _T = TypeVar("_T")
+
+
+def _call_id(call_id: object) -> str:
+    """Check a call ID. If it is ``None``, generate one."""
+    return str(uuid.uuid4()) if call_id is None else given.name_of("call_id", call_id)
 
 
 class Story:
@@ -42,7 +49,7 @@ class Story:
         to: str,
         from_: str,
         context: str = "default",
-        says: Speech = None,
+        says: Speech | LiveVoice = None,
         hears: Audio = None,
         presses: str | Sequence[str] = (),
         hangs_up_after: float | str | None = None,
@@ -51,6 +58,10 @@ class Story:
         beep: bool = True,
         silent: bool = False,
         ring_timeout: float = 60.0,
+        call_id: str | None = None,
+        session: str | None = None,
+        project: str | None = None,
+        rings: bool = True,
         timeout: float = 5.0,
     ) -> Phone:
         """Place an inbound call to the application.
@@ -62,7 +73,8 @@ class Story:
         :param from_: caller's number or ``sip:`` address, or ``anonymous``.
         :param context: the call's context. Only clients that receive this context are offered the call.
         :param says: caller's speech, sent on streams' ``inbound`` track: WAV file path, PCM16 bytes at 8 kHz, or ``None`` for
-            silence. A list of sentences answers speech prompts instead, one sentence per prompt.
+            silence. A list of sentences answers speech prompts instead, one sentence per prompt. A :class:`LiveVoice` is fed
+            during the call.
         :param hears: audio that the caller hears, sent on streams' ``outbound`` track: WAV file path, PCM16 bytes at 8 kHz, or
             ``None`` for silence.
         :param presses: digits that the caller presses when the application collects digits. A list contains the digits for each
@@ -79,24 +91,109 @@ class Story:
             such as an agent in a queue, are not shortened.
         :param timeout: maximum time to wait for the simulator to place the call, in seconds.
         :param ring_timeout: time after which the caller abandons an unanswered call, in seconds.
+        :param call_id: ID of the call; ``None`` generates one.
+        :param session: ID of the only session that the call is offered to, whatever contexts it receives; see :attr:`sessions`.
+        :param project: project that the call belongs to; ``None`` allows clients of all projects.
+        :param rings: whether the call's state changes to ``ringing`` when a client is offered the call. With ``False``, it stays
+            ``created`` until the client answers it.
         :return: the caller's phone.
-        :raises InvalidParameter: a value is invalid, or the audio format is not supported.
+        :raises InvalidParameter: a value is invalid, another call has this ID, or the audio format is not supported.
         :raises WaitTimeout: the simulator did not place the call within ``timeout`` seconds.
         """
         ring_timeout = given.seconds("ring_timeout", ring_timeout, above=True)
+        live = says if isinstance(says, LiveVoice) else None
+        recorded = None if isinstance(says, LiveVoice) else says
+        if live is not None:
+            check_free("says", live, self.settings)
+            if hangs_up_after_speaking:
+                raise InvalidParameter("hangs_up_after_speaking", True, "False with a LiveVoice, which has no end")
         plan = behavior(
-            says=says, presses=presses, hangs_up_after=hangs_up_after, answered_by=answered_by, beep=beep, silent=silent
+            says=recorded,
+            presses=presses,
+            hangs_up_after=hangs_up_after,
+            answered_by=answered_by,
+            beep=beep,
+            silent=silent,
         )
         call = NetworkCall(
             node_id=self.settings.node,
             device=device(values.party("to", to, optional=False) or "", values.caller("from_", from_) or ""),
             context=given.words("context", context),
-            says=plan.voice,
+            says=plan.voice if live is None else live,
             hears=load_voice(hears, "hears"),
             party=Party(plan),
             hangs_up_after_speaking=given.yes("hangs_up_after_speaking", hangs_up_after_speaking),
+            project="" if project is None else given.name_of("project", project),
+            rings=given.yes("rings", rings),
+            call_id=_call_id(call_id),
         )
-        self._do(self._platform.network.ring, call, ring_timeout, timeout=timeout)
+        if session is not None:
+            given.name_of("session", session)
+
+        def ring() -> None:
+            if session is not None:
+                call.only_for = self._platform.world.named_session(session)
+            self._platform.network.ring(call, ring_timeout)
+            if live is not None:
+                live.attach(self._platform.world, call)
+
+        self._do(ring, timeout=timeout)
+        return self._phone(call)
+
+    def add_call(
+        self,
+        *,
+        session: str,
+        to: str,
+        from_: str,
+        call_id: str | None = None,
+        node_id: str | None = None,
+        state: State | str = "answered",
+        direction: Literal["inbound", "outbound"] | str = "inbound",
+        tag: str = "",
+        context: str = "default",
+        timeout: float = 5.0,
+    ) -> Phone:
+        """Add a call that a client controls, without sending an event.
+
+        The simulator then accepts the client's commands for the call. The test notifies the client of the call itself, with
+        :meth:`send_event` or :meth:`send_frame`.
+
+        :param session: ID of the session that controls the call; see :attr:`sessions`.
+        :param to: called number or ``sip:`` address.
+        :param from_: caller's number or ``sip:`` address, or ``anonymous``.
+        :param call_id: ID of the call; ``None`` generates one.
+        :param node_id: node ID of the call; ``None`` is the simulator's.
+        :param state: ``created``, ``ringing``, ``answered`` or ``ending``.
+        :param direction: ``inbound`` or ``outbound``.
+        :param tag: tag of the dial that the call belongs to; ``""`` for none.
+        :param context: the call's context.
+        :param timeout: maximum time to wait for the simulator to add the call, in seconds.
+        :return: the phone of the party at the far end.
+        :raises InvalidParameter: a value is invalid, the session is unknown, or another call has this ID.
+        :raises WaitTimeout: the simulator did not add the call within ``timeout`` seconds.
+        """
+        if state not in STATES or state == "ended":
+            raise InvalidParameter("state", state, f"one of {', '.join(STATES[:-1])}")
+        if direction not in ("inbound", "outbound"):
+            raise InvalidParameter("direction", direction, "'inbound' or 'outbound'")
+        given.name_of("session", session)
+        call = NetworkCall(
+            node_id=self.settings.node if node_id is None else given.name_of("node_id", node_id),
+            device=device(values.party("to", to, optional=False) or "", values.caller("from_", from_) or ""),
+            context=given.words("context", context),
+            state=state,
+            direction=direction,
+            tag=given.words("tag", tag),
+            call_id=_call_id(call_id),
+        )
+
+        def add() -> None:
+            owner = self._platform.world.named_session(session)
+            call.owner, call.project = owner, owner.project
+            self._platform.network.adopt(call)
+
+        self._do(add, timeout=timeout)
         return self._phone(call)
 
     @property
@@ -171,6 +268,16 @@ class Story:
         check = values.address if "/" in str(number) else values.party
         dialed = check("number", number, optional=False) or ""
         return self._platform.directory.add(dialed, plan, given.times(times))
+
+    def forget_phone(self, phone: ExpectedPhone) -> None:
+        """Remove a phone that :meth:`expect_phone` has set up. Its calls continue. Later calls use the default behavior.
+
+        :param phone: the phone.
+        :raises InvalidParameter: ``phone`` is not an :class:`ExpectedPhone`.
+        """
+        if not isinstance(phone, ExpectedPhone):
+            raise InvalidParameter("phone", phone, "an ExpectedPhone")
+        self._platform.directory.remove(phone)
 
     # -- sounds --------------------------------------------------------------------------------------------------------
 

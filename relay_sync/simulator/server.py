@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 import ssl
 from collections.abc import Callable, Iterable
 from types import TracebackType
@@ -10,19 +11,21 @@ from typing import Any, Literal, TypedDict, TypeVar
 
 from ..errors import InvalidParameter, SimulatorClosed
 from ..hosts.listening import url_host
-from ..server.loop import Loop, LoopStopped
-from ..server.websocket import WebSocketServer
+from ..server.loop import Loop, LoopStopped, Timer
+from ..server.websocket import Connection, WebSocketServer
 from ..threads.logs import get as log_of
 from ..threads.rate_limited_log import RateLimitedLog
+from .core import given
 from .core.faults import Faults
+from .core.feed import USUAL_LIMIT, LiveEvents
 from .core.journal import Journal
 from .core.noticeboard import seconds_to_wait
 from .core.settings import Settings
 from .core.world import World
 from .fault_controls import Controls
 from .http.recordings import Recordings
-from .http.rest import MOST_BODY, Rest
-from .http.server import Door, RestEntry
+from .http.rest import Rest
+from .http.server import Door, RestEntry, Site
 from .http.webhooks import WebhookSender
 from .methods import (
     agents,
@@ -49,6 +52,7 @@ from .methods import (
 from .methods.request import Handlers, Platform
 from .relay import RelayServer
 from .scenario import Story
+from .scripting import Scripting
 
 __all__ = ["Simulator"]
 
@@ -92,7 +96,7 @@ class Credentials(TypedDict):
     host: str
 
 
-class Simulator(Controls, Story):
+class Simulator(Controls, Scripting, Story):
     """RELAY server and telephone network on the loopback interface, running in one background thread.
 
     ::
@@ -132,6 +136,9 @@ class Simulator(Controls, Story):
     :param signing_key: key for signing status webhooks; ``None`` sends them unsigned.
     :param strict: whether to reject unknown parameters, including those in nested objects, and to close streams when the
         receiver sends data that the platform would drop or garble without an error (see ``Stream.notices``).
+    :param accept_any_credentials: whether clients may present any project with any token, or any JWT. See
+        :meth:`accept_any_credentials` and :meth:`add_project`.
+    :param acknowledge_only: whether requests are only validated and acknowledged. See :meth:`acknowledge_only`.
     :param allow_remote: whether streams and webhooks may connect to other machines.
     :param ping_interval: interval between pings to each client, in seconds; ``None`` disables pings. The platform's interval is
         not documented.
@@ -144,6 +151,7 @@ class Simulator(Controls, Story):
     :param hosts: additional host names accepted in the ``Host`` header, for a simulator that listens on loopback.
     :raises InvalidParameter: a value is invalid.
 
+    :ivar instance_id: random ID. It is never sent: a program that knows it can ask the simulator to prove that it knows it.
     :ivar journal: journal of frames on all connections.
     :ivar webhooks: status webhooks sent by the simulator, with their outcomes.
     """
@@ -171,6 +179,8 @@ class Simulator(Controls, Story):
         signing_key: str | None = None,
         dial_winner: str = "string",
         strict: bool = False,
+        accept_any_credentials: bool = False,
+        acknowledge_only: bool = False,
         allow_remote: bool = False,
         ping_interval: float | None = 10.0,
         ping_timeout: float = 10.0,
@@ -202,6 +212,8 @@ class Simulator(Controls, Story):
             signing_key=signing_key,
             dial_winner=dial_winner,
             strict=strict,
+            accept_any_credentials=accept_any_credentials,
+            acknowledge_only=acknowledge_only,
             allow_remote=allow_remote,
             ping_interval=ping_interval,
             ping_timeout=ping_timeout,
@@ -212,6 +224,7 @@ class Simulator(Controls, Story):
             hosts=hosts,
             **named,
         )
+        self.instance_id: str = secrets.token_urlsafe(24)
         self.journal: Journal = Journal(limit=journal_limit)
         self.faults: Faults = Faults()
         self.webhooks: WebhookSender = WebhookSender(allow_remote=allow_remote, signing_key=signing_key or "")
@@ -225,6 +238,7 @@ class Simulator(Controls, Story):
             world=self._world, rest=Rest(self._platform), recordings=self._recordings, troubles=self._troubles
         )
         self._server: WebSocketServer | None = None
+        self._reopening: Timer | None = None
         self._closed = False
         self._port = port
 
@@ -270,14 +284,18 @@ class Simulator(Controls, Story):
                 port=self._port,
                 ssl_context=settings.ssl_context,
                 on_request=self._door.answer,
-                on_open=self._relay.opened,
+                on_open=self._opened,
                 max_message=settings.max_frame,
                 max_connections=settings.max_connections,
-                max_body=MOST_BODY,
+                max_body=self._door.limit,
                 on_refused=lambda remote, kind, why: self._troubles.warning(kind, "refused %s: %s", remote, why),
             )
         except LoopStopped:
             raise SimulatorClosed("the simulator is not running: it is closed or not started") from None
+
+    def _opened(self, connection: Connection) -> None:
+        if not self._door.opened(connection):
+            self._relay.opened(connection)
 
     def close(self, timeout: float = 5.0) -> None:
         """Close all connections with close code 1001 and stop all simulator threads.
@@ -318,6 +336,23 @@ class Simulator(Controls, Story):
         """The ``project``, ``token`` and ``host`` arguments for ``RelayClient``."""
         return {"project": self.settings.project, "token": self.settings.token, "host": self.url}
 
+    # -- live events ---------------------------------------------------------------------------------------------------
+
+    def live(self, limit: int = USUAL_LIMIT, *, on_news: Callable[[], object] | None = None) -> LiveEvents:
+        """Return the live events from now on: states of calls and messages, frames, connections, faults and notices.
+
+        ::
+
+            with sim.live() as events:
+                event = events.read(timeout=5)
+
+        :param limit: maximum number of events that wait to be read, from 1 to 100000. The oldest are dropped when there are more.
+        :param on_news: function to call when an event arrives, on the simulator's thread. It must not block.
+        :return: the events. Close them when they are no longer needed.
+        :raises InvalidParameter: the limit is invalid.
+        """
+        return LiveEvents(self._world.feed, limit, on_news)
+
     # -- REST ----------------------------------------------------------------------------------------------------------
 
     @property
@@ -338,6 +373,17 @@ class Simulator(Controls, Story):
         if not isinstance(wav, bytes | bytearray | memoryview):
             raise InvalidParameter("wav", wav, "bytes")
         return self._recordings.add(self._recordings.new_id(), bytes(wav))
+
+    def mount(self, segment: str, site: Site | None) -> None:
+        """Serve all paths with this first segment by other code, such as :class:`ControlInterface`.
+
+        :param segment: first segment of the paths, such as ``simulator`` for ``/simulator/calls``; ``""`` for ``/``.
+        :param site: object that answers the requests, on the loop thread; ``None`` stops serving these paths.
+        """
+        if site is None:
+            self._door.sites.pop(given.words("segment", segment), None)
+        else:
+            self._door.sites[given.words("segment", segment)] = site
 
     # -- used by the mixins --------------------------------------------------------------------------------------------
 

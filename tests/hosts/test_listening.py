@@ -13,7 +13,6 @@ from relay_sync.audio import AudioServer
 from relay_sync.cli import main
 from relay_sync.hosts import listening
 from relay_sync.simulator import Simulator
-from relay_sync.simulator.http.control.server import ControlServer
 
 ADVICE = "by another process or another server of this process. Give each process a separate port, or use port=0"
 RANGE = ADVICE.replace(
@@ -35,18 +34,12 @@ def freed(port: int) -> None:
             sim.refuse_connections(False)
 
 
-def controlled(port: int) -> None:
-    with Simulator() as sim:
-        ControlServer(sim, host="127.0.0.1", port=port, token="t" * 24).close()
-
-
 SERVERS: dict[str, Callable[[int], object]] = {
     "AudioServer": lambda port: AudioServer(port=port).start(),
     "AudioServer.url": lambda port: AudioServer(port=port).url,
     "AudioServer.accept": lambda port: AudioServer(port=port).accept(0),
     "Simulator": lambda port: Simulator(port=port).start(),
     "Simulator.refuse_connections": freed,
-    "ControlServer": controlled,
 }
 
 
@@ -82,9 +75,8 @@ def test_a_port_that_is_kept_for_others(monkeypatch: pytest.MonkeyPatch) -> None
     [
         ("listen", "--port", "{port}"),
         ("simulate", "--show-tokens", "--port", "{port}"),
-        ("simulate", "--show-tokens", "--control-port", "{port}", "--port", "0"),
     ],
-    ids=["listen", "simulate", "its control"],
+    ids=["listen", "simulate"],
 )
 def test_on_the_command_line(taken: int, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([each.format(port=taken) for each in command]) == 1

@@ -25,6 +25,7 @@ from relay_sync.server import (
     CloseInfo,
     Connection,
     HttpRequest,
+    Later,
     Loop,
     LoopStopped,
     OpenFailed,
@@ -34,6 +35,7 @@ from relay_sync.server import (
 )
 from relay_sync.server import websocket as listening
 from tests.support import PATIENCE
+from tests.support.background import until
 from tests.support.forks import holds_in_child, needs_fork, quiet_fork
 from tests.support.ports import needs_ipv6
 from tests.support.tls import CERTIFICATE, tls_context
@@ -277,6 +279,18 @@ def test_what_is_sent_in_one_turn_leaves_in_one_write(
     _read_head(peer)
     loop.call(lambda: [connection.send("x") for _ in range(100)], timeout=PATIENCE)
     assert peer.recv(1000) == b"\x81\x01x" * 100
+
+
+def test_text_and_bytes_are_sent_as_such_from_any_thread(
+    serve: MakeServer, end: End, loop: Loop, peers: list[Any]
+) -> None:
+    peer = _client(serve(), peers)
+    connection = end.connection()
+    for send in (connection.send, lambda message: loop.call(connection.send, message, timeout=PATIENCE)):
+        assert send("text")
+        assert send(b"\xff\0")
+        assert peer.recv_data() == (websocket.ABNF.OPCODE_TEXT, b"text")
+        assert peer.recv_data() == (websocket.ABNF.OPCODE_BINARY, b"\xff\0")
 
 
 def test_threads_send_in_their_own_order(serve: MakeServer, end: End, peers: list[Any]) -> None:
@@ -1749,6 +1763,131 @@ def test_a_body_that_does_not_come_ends_with_the_time_for_opening(serve: MakeSer
 def test_without_a_limit_bodies_are_not_looked_at(serve: MakeServer, peers: list[Any]) -> None:
     peer = _raw(serve(), peers, b"POST /p HTTP/1.1\r\nContent-Length: 5\r\n\r\n")
     assert _read_all(peer).startswith(b"HTTP/1.1 405 ")
+
+
+def test_the_head_decides_how_long_a_body_may_be(serve: MakeServer, peers: list[Any]) -> None:
+    def limit(request: HttpRequest) -> int | Response:
+        if request.path == "/broken":
+            raise ZeroDivisionError
+        return Response(401, {}, b"who are you?") if request.path == "/secret" else 10
+
+    server = serve(on_request=lambda request: Response(200, {}, request.body), max_body=limit)
+    for path, length, answer in (
+        ("/", 5, b"200"),
+        ("/", 11, b"413"),
+        ("/secret", 9**9, b"401"),
+        ("/broken", 1, b"500"),
+    ):
+        head = f"POST {path} HTTP/1.1\r\nContent-Length: {length}\r\n\r\n"
+        assert _read_all(_raw(server, peers, head.encode() + b"12345")).startswith(b"HTTP/1.1 " + answer), path
+    peer = _raw(server, peers, b"HEAD /secret HTTP/1.1\r\n\r\n")
+    assert _read_all(peer).endswith(b"\r\n\r\n")
+
+
+def test_a_long_body_has_more_time(serve: MakeServer, peers: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "SLOWEST_BODY", 10)
+    server = serve(on_request=lambda request: Response(200), max_body=10**6, open_timeout=0.1)
+    peer = _raw(server, peers, b"POST /p HTTP/1.1\r\nContent-Length: 100\r\n\r\n")
+    peer.settimeout(0.5)
+    with pytest.raises(TimeoutError):  # 0.1 s and 100 bytes at 10 bytes per second
+        peer.recv(1)
+    peer.settimeout(PATIENCE)
+    peer.sendall(bytes(100))
+    assert _read_all(peer).startswith(b"HTTP/1.1 200 ")
+
+
+# -- a response that comes later ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def promises() -> queue.SimpleQueue[Later]:
+    return queue.SimpleQueue()
+
+
+@pytest.fixture
+def promising(serve: MakeServer, promises: queue.SimpleQueue[Later]) -> WebSocketServer:
+    """A server that promises its responses."""
+
+    def promise(request: HttpRequest) -> Later | Response:
+        if request.path == "/now":
+            return Response(200, {}, b"now")
+        later = Later()
+        promises.put(later)
+        if request.path == "/provided":
+            later.provide(Response(200, {}, b"before it was attached"))
+        return later
+
+    return serve(on_request=promise, max_body=100, open_timeout=0.2)
+
+
+GET = b"GET /later HTTP/1.1\r\n\r\n"
+
+
+def test_a_response_comes_later(
+    promising: WebSocketServer, promises: queue.SimpleQueue[Later], peers: list[Any]
+) -> None:
+    peer = _raw(promising, peers, GET + b"more, which nobody reads")
+    later = promises.get(timeout=PATIENCE)
+    assert _read_all(_raw(promising, peers, b"GET /now HTTP/1.1\r\n\r\n")).endswith(b"now")
+    peer.settimeout(0.5)
+    with pytest.raises(TimeoutError):  # longer than a request may take to arrive
+        peer.recv(1)
+    assert not later.gone
+    peer.settimeout(PATIENCE)
+    later.provide(Response(200, {}, b"later"))
+    later.provide(Response(500, {}, b"too late"))
+    assert _read_all(peer).endswith(b"\r\n\r\nlater")
+    assert _read_all(_raw(promising, peers, b"GET /provided HTTP/1.1\r\n\r\n")).endswith(b"before it was attached")
+
+
+def test_a_head_is_enough_later_as_well(
+    promising: WebSocketServer, promises: queue.SimpleQueue[Later], peers: list[Any]
+) -> None:
+    peer = _raw(promising, peers, GET.replace(b"GET", b"HEAD"))
+    promises.get(timeout=PATIENCE).provide(Response(200, {}, b"12345"))
+    answer = _read_all(peer)
+    assert b"Content-Length: 5\r\n" in answer
+    assert answer.endswith(b"\r\n\r\n")
+
+
+def test_whoever_ends_only_its_side_is_answered(
+    promising: WebSocketServer, promises: queue.SimpleQueue[Later], peers: list[Any]
+) -> None:
+    peer = _raw(promising, peers, GET)
+    later = promises.get(timeout=PATIENCE)
+    peer.shutdown(socket.SHUT_WR)
+    until(lambda: later.gone)
+    later.provide(Response(200, {}, b"later"))
+    assert _read_all(peer).endswith(b"later")
+
+
+def test_nobody_is_answered_who_has_gone(
+    promising: WebSocketServer, promises: queue.SimpleQueue[Later], peers: list[Any], loop: Loop
+) -> None:
+    peer = _raw(promising, peers, GET)
+    later = promises.get(timeout=PATIENCE)
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+    until(lambda: later.gone)
+    later.provide(Response(200))
+    assert _read_all(_raw(promising, peers, b"GET /now HTTP/1.1\r\n\r\n")).endswith(b"now")
+    peer = _raw(promising, peers, GET)
+    later = promises.get(timeout=PATIENCE)
+    promising.close()
+    until(lambda: later.gone)
+    later.provide(Response(200))
+    assert _is_over(peer)
+
+
+def test_a_loop_that_stops_ends_promises(
+    promising: WebSocketServer, promises: queue.SimpleQueue[Later], peers: list[Any], loop: Loop
+) -> None:
+    peer = _raw(promising, peers, GET)
+    later = promises.get(timeout=PATIENCE)
+    loop.stop(PATIENCE)
+    assert later.gone
+    assert _is_over(peer)
+    later.provide(Response(200))
 
 
 def test_a_long_answer_reaches_a_peer_that_reads_slowly(serve: MakeServer, peers: list[Any]) -> None:

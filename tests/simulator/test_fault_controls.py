@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -41,6 +42,8 @@ REFUSED: list[tuple[Callable[[Simulator], object], str, str]] = [
     (lambda sim: sim.disturb_stream("refuse", error="codec_eror"), "error", "perhaps 'codec_error'"),
     (lambda sim: sim.disturb_stream("gap", at=1.5), "at, count", "whole"),  # type: ignore[arg-type]
     (lambda sim: sim.disturb_stream("gap", at=10**9), "at, count", "whole"),
+    (lambda sim: sim.slow_down(61), "seconds", "at most 60"),
+    (lambda sim: sim.slow_down(-1), "seconds", "0 or greater"),
 ]
 
 
@@ -230,3 +233,22 @@ def test_the_fixture_warns_too(tmp_path: Path) -> None:
     told = run_pytest(tmp_path)
     assert "1 passed, 1 warning" in told
     assert "a requested fault did not occur: drop_event('calling.call.play'): 0 of 1 times" in told
+
+
+def test_a_slow_network_delays_frames_and_keeps_their_order() -> None:
+    with Simulator(media="fast") as sim, connected(sim) as peer:
+        sim.slow_down(0.3)
+        began = time.monotonic()
+        slow = peer.post("calling.hangup", call_id="a", node_id="b")
+        late = [peer.post("calling.hangup", call_id="a", node_id="b") for _ in range(3)]
+        sim.journal.wait_for(lambda entry: len(sim.journal.requests("calling.hangup")) == 4)
+        sim.slow_down(0)
+        late.append(peer.post("calling.hangup", call_id="a", node_id="b"))
+        order: list[str] = []
+        while late[-1] not in peer.replies:
+            order.append(peer.read()["id"])
+        assert [each for each in order if each.startswith("q")] == [slow, *late]
+        assert time.monotonic() - began >= 0.3
+        began = time.monotonic()
+        peer.ask("calling.hangup", call_id="a", node_id="b")
+        assert time.monotonic() - began < 0.3

@@ -17,8 +17,9 @@ LAYERS = (
     ("people",),
     ("methods",),
     ("relay", "http"),
-    ("scenario", "fault_controls"),
+    ("scenario", "fault_controls", "scripting"),
     ("server",),
+    ("http.telephone",),
     ("http.control",),
 )
 HEIGHT = {part: height for height, parts in enumerate(LAYERS) for part in parts}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -133,6 +134,33 @@ def test_a_scripted_dial_is_won_by_the_leg_that_the_script_names(adapter: Adapte
         adapter.ask(f"/scenarios/dial?session_id={session_of(client)}", script)
         call = client.dial(to=TO, from_=FROM)
         assert (call.call_id, call.state) == ("w", "answered")
+
+
+def test_what_is_of_a_session_is_reset_for_this_session_only(adapter: Adapter) -> None:
+    with adapter.client() as one, adapter.client() as other:
+        mine, theirs = (f"?session_id={session_of(each)}" for each in (one, other))
+        for each in (mine, theirs):
+            adapter.ask(f"/scenarios/messaging.send{each}", [{"emit": {"message_state": "sent", "reason": each}}])
+        adapter.ask(f"/journal/reset{mine}", {})
+        adapter.ask(f"/scenarios/reset{mine}", {})
+        assert adapter.ask(f"/journal{mine}") == []
+        assert "signalwire.connect" in [entry["method"] for entry in adapter.ask(f"/journal{theirs}")]
+        told = []
+        for client in (one, other):
+            message = client.send_message(to_number=TO, from_number=FROM, body="x")
+            told.append(message.wait(PATIENCE).message_state if client is one else message.message_id)
+        assert told[0] == "delivered"
+        [sent] = [each for each in adapter.ask(f"/journal{theirs}") if "message_state" in json.dumps(each["frame"])]
+        assert sent["frame"]["params"]["params"]["reason"] == theirs
+        assert sent["frame"]["params"]["params"]["message_id"] == told[1]
+
+
+@pytest.mark.slow
+def test_the_simulator_ends_with_the_adapter() -> None:
+    with adapting("--passive") as one:
+        socket.create_connection(("127.0.0.1", one.ws_port), PATIENCE).close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", one.ws_port), PATIENCE).close()
 
 
 def test_a_played_scenario_waits_for_what_the_client_sends(adapter: Adapter) -> None:

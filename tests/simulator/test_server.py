@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.request
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from relay_sync import InvalidParameter, RelayError, SimulatorClosed
-from relay_sync.simulator import Phone, Simulator
-from relay_sync.simulator.http.control.server import ControlServer
+from relay_sync.simulator import ControlInterface, Phone, Simulator
 from tests.support import PATIENCE
+from tests.support.background import Background, until
+from tests.support.control import Control
 from tests.support.lines import FROM, TO, line
 
 Ask = Callable[[Simulator, Phone], Any]
@@ -63,15 +63,12 @@ def test_a_closed_simulator_does_not_listen_again() -> None:
 
 
 def test_the_control_interface_says_that_the_simulator_is_closed() -> None:
-    with Simulator() as sim, ControlServer(sim) as server:
-        sim.close()
-        request = urllib.request.Request(
-            f"{server.url}/tasks", b'{"message": {}}', {"Authorization": f"Bearer {server.token}"}, method="POST"
-        )
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(request, timeout=PATIENCE)
-        with refused.value:
-            assert refused.value.code == 503
+    with Simulator() as sim, ControlInterface(sim) as server:
+        control = Control(server.url, server.key)
+        waiting = Background(control.refused, "GET", "/clients?count=1&timeout=30")
+        until(lambda: any(each.name.startswith("relay-sim-wait") for each in threading.enumerate()))
+        server.close()
+        assert waiting.result() == (503, {"error": "the simulator is closing"})
 
 
 def test_waits_refuse_what_they_cannot_wait_for(sim: Simulator) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,7 +21,7 @@ from typing import Any
 import pytest
 from attrs import define
 
-from relay_sync.simulator.http.control import server as remote
+from relay_sync.server import websocket
 from tests.support import PATIENCE
 from tests.support.commands import PACKAGE_HOME
 
@@ -36,14 +37,14 @@ class Control:
 
     @property
     def port(self) -> int:
-        return int(self.url.rpartition(":")[2])
+        return urllib.parse.urlsplit(self.url).port or 0
 
     @contextmanager
     def crowd(self, begun: bytes) -> Iterator[list[socket.socket]]:
         """More connections than there is room for, each with the beginning of a request."""
         with ExitStack() as stack:
             made = []
-            for _ in range(remote.MOST_AT_ONCE + 30):
+            for _ in range(websocket.MAX_OPENING + 30):
                 made.append(stack.enter_context(socket.create_connection(("127.0.0.1", self.port), PATIENCE)))
                 made[-1].sendall(begun)
             yield made

@@ -6,7 +6,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from attrs import define, field
@@ -19,6 +19,9 @@ from tests.support.speech import NOISES, RATE, Said, at_level, on_the_line, scen
 RATIOS: Final = (20, 10, 5)
 #: Samples in a chunk of audio, as the platform sends it.
 CHUNK: Final = RATE // 50
+
+#: Returns starts and ends of the utterances in audio at 8000 Hz.
+Finder: TypeAlias = Callable[[bytes], list[tuple[float, float]]]
 
 
 class Loud:
@@ -88,8 +91,13 @@ def found_in(vad: Any, pcm: bytes) -> list[tuple[float, float]]:
     return [(each.start, each.end) for each in found + segmenter.finish()]
 
 
+def by(make: Callable[[], Any]) -> Finder:
+    """Return the function that finds utterances with a new detector each time."""
+    return lambda pcm: found_in(make(), pcm)
+
+
 def score(
-    make: Callable[[], Any],
+    find: Finder,
     name: str | None,
     snr: float = 0.0,
     *,
@@ -98,7 +106,7 @@ def score(
 ) -> Score:
     """Try a detector on the set.
 
-    :param make: makes a detector.
+    :param find: finds utterances in audio, such as :func:`by`.
     :param name: a noise of ``NOISES``, or ``None``.
     :param snr: active level of the utterances over the noise, in dB.
     :param said: utterances, if not those of the set.
@@ -108,14 +116,14 @@ def score(
         spoken = scene(said or utterances(), noise=None if name is None else NOISES[name], snr=snr, seed=seed)
         pcm = spoken.pcm
         before = time.process_time()
-        found = found_in(make(), pcm)
+        found = find(pcm)
         total.cpu += time.process_time() - before
         total.seconds += spoken.seconds
         total.add(spoken.spoken, found)
     return total
 
 
-def alone(make: Callable[[], Any], name: str, *, level: float = -20.0, seconds: int = 60) -> Score:
+def alone(find: Finder, name: str, *, level: float = -20.0, seconds: int = 60) -> Score:
     """Try a detector on a noise without utterances.
 
     :param level: level of the noise in dB.
@@ -123,7 +131,7 @@ def alone(make: Callable[[], Any], name: str, *, level: float = -20.0, seconds: 
     total = Score(seconds=seconds)
     pcm = on_the_line(at_level(NOISES[name](seconds * RATE, 1), level))
     before = time.process_time()
-    total.add((), found_in(make(), pcm))
+    total.add((), find(pcm))
     total.cpu = time.process_time() - before
     return total
 
@@ -143,12 +151,13 @@ def main() -> None:
     print("                           found false split  start   p95    end   p95    cpu")
     print("                                                 ms    ms     ms    ms   ms/s")
     for detector, make in (("Silero", Silero), ("Energy", Energy)):
-        print(_row(detector, "clean", score(make, None)))
+        find = by(make)
+        print(_row(detector, "clean", score(find, None)))
         for name in NOISES:
             for snr in RATIOS:
-                print(_row(detector, f"{name} {snr} dB", score(make, name, snr, seeds=(1, 2))))
+                print(_row(detector, f"{name} {snr} dB", score(find, name, snr, seeds=(1, 2))))
         for name in NOISES:
-            print(_row(detector, f"{name} alone", alone(make, name)))
+            print(_row(detector, f"{name} alone", alone(find, name)))
         sys.stdout.flush()
 
 

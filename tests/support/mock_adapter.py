@@ -1,281 +1,280 @@
-"""The control interface that the public RELAY test suites of SignalWire call, in front of a simulator.
+"""The control interface that the public RELAY test suites of SignalWire call, in front of ``relay-sync simulate``.
 
     python -m tests.support.mock_adapter --ws-port 8773 --http-port 9773 [--passive] [--media fast] [--no-ringing]
 
 With 0 for a port it takes a free one. Once it listens it prints one line of JSON with both ports.
 
-The simulator does what it always does: sockets, frames, handshake, resume, checks, refusals, acknowledgements, the journal, the
-offer of inbound calls, their states, and (without ``--passive``) all that follows a command. This program reaches into the
-simulator for what has no public way yet:
-
-* let any credentials in (``admits``),
-* give a call an id (``know``), and aim it or an event at one session (``targets``),
-* send any frame to one session (``push``),
-* say what events follow a method (``emit_script``), or a dial (``dial_script``),
-* name the session of a journal entry (``sessions``).
+This program is what somebody writes who tests in another language: it starts the simulator as a process, and speaks HTTP with it.
+It imports nothing of this package.
 """
 
 from __future__ import annotations
 
 import argparse
-import collections
+import http.client
 import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
 import time
 import urllib.parse
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
-from relay_sync import WaitTimeout
-from relay_sync.simulator import Entry, Simulator
-from relay_sync.simulator.core.method_table import METHODS
-from relay_sync.simulator.core.session import ClientSocket, ServerSession
-from relay_sync.simulator.methods import handshake
-from relay_sync.simulator.methods.request import CommandRequest, Handler
-from relay_sync.simulator.people.network import NetworkCall, device
-
-__all__ = ["Adapter", "main"]
+__all__ = ["Adapter", "Control", "Refused", "main", "simulating"]
 
 Json = dict[str, Any]
 
 DIRECTIONS: Final = {"in": "recv", "out": "send", "lost": "lost"}
-#: The device of a call that only events told of.
-SOMEBODY: Final[Json] = {"type": "phone", "params": {"from_number": "+1", "to_number": "+2"}}
-#: The events that make a call known, or bring it into another state.
-ABOUT_CALLS: Final = ("calling.call.receive", "calling.call.dial", "calling.call.state")
+#: The numbers of a call that only events report, or that was placed without numbers.
+TO, FROM = "+15550000002", "+15550000001"
+#: The events that make a call known.
+ABOUT_CALLS: Final = ("calling.call.receive", "calling.call.dial")
+#: Seconds to ring: callers do not give up.
+PATIENCE: Final = 1_000_000
+#: Seconds that the simulator waits for in one request.
+LONGEST: Final = 30.0
 
 
-def admits(request: CommandRequest, authentication: Mapping[str, Any]) -> bool:
-    """Whoever gives a project and a token, or a JWT, is let in."""
-    named = authentication.get("project") and authentication.get("token")
-    return bool(authentication.get("jwt_token") or named)
+class Refused(Exception):
+    """The simulator has not done what it was asked for."""
+
+    def __init__(self, status: int, said: Any) -> None:
+        super().__init__(f"{status}: {said}")
+        self.status = status
 
 
-def event(kind: str, params: Json) -> Json:
-    """The frame of an event."""
-    body = {"event_type": kind, "params": params}
-    return {"jsonrpc": "2.0", "id": str(uuid.uuid4()), "method": "signalwire.event", "params": body}
+class Control:
+    """The control interface of a simulator."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self.place = urllib.parse.urlsplit(url)
+        self.headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+
+    def ask(self, method: str, path: str, body: Any = None, /, **query: Any) -> Any:
+        """Send a request. :raises Refused: the answer has the status of an error."""
+        assert self.place.hostname is not None
+        there = http.client.HTTPConnection(self.place.hostname, self.place.port, timeout=LONGEST * 2)
+        given = {name: value for name, value in query.items() if value is not None}
+        where = self.place.path + path + (f"?{urllib.parse.urlencode(given)}" if given else "")
+        try:
+            there.request(method, where, None if body is None else json.dumps(body), self.headers)
+            answer = there.getresponse()
+            text = answer.read()
+        finally:
+            there.close()
+        said = json.loads(text) if text else None
+        if answer.status >= 400:
+            raise Refused(answer.status, said)
+        return said
+
+    def get(self, path: str, /, **query: Any) -> Any:
+        """What is there."""
+        return self.ask("GET", path, **query)
+
+    def post(self, path: str, /, **body: Any) -> Any:
+        """Have something done. Members that are ``None`` are left out."""
+        return self.ask("POST", path, {name.rstrip("_"): value for name, value in body.items() if value is not None})
+
+    def tried(self, path: str, /, *statuses: int, **body: Any) -> bool:
+        """Have something done, if that is possible: whether none of these statuses was the answer."""
+        try:
+            self.post(path, **body)
+        except Refused as refused:
+            if refused.status not in statuses:
+                raise
+            return False
+        return True
+
+
+def quoted(call_id: str) -> str:
+    """An id as a part of a path."""
+    return urllib.parse.quote(call_id, safe="")
 
 
 class Adapter:
-    """What the control interface does to one simulator."""
+    """What the interface of the suites does to a simulator."""
 
-    def __init__(self, sim: Simulator, options: argparse.Namespace) -> None:
-        self.sim = sim
+    def __init__(self, control: Control, options: argparse.Namespace) -> None:
+        self.control = control
         self.options = options
-        self.world, self.platform = sim._world, sim._platform
-        self.network = self.platform.network
-        #: The sessions of sockets, closed ones too: journal entries name the socket.
-        self.sessions: dict[int, str] = {}
-        self.scripts: dict[tuple[str, str], collections.deque[Any]] = collections.defaultdict(collections.deque)
-        own = dict(self.platform.handlers)
-        self.platform.handlers = {name: self.scripted(name, own.get(name, CommandRequest.accept)) for name in METHODS}
+        #: The first entry of the journal that belongs to a session's present test.
+        self.marks: dict[str, int] = {}
 
-    # -- on the loop's thread --------------------------------------------------------------------------------------------
+    # -- the journal and the sessions ----------------------------------------------------------------------------------
 
-    def session_of(self, client: ClientSocket) -> str:
-        """The id of the session that a socket has."""
-        return self.sessions.get(client.number, "")
+    def entries(self, session: str) -> Iterator[Json]:
+        """The entries of a session, or all of them."""
+        since = self.marks.get(session, 0)
+        while True:
+            page = self.control.get("/journal", since=since, session=session or None)
+            yield from page["entries"]
+            if not page["entries"]:
+                return
+            since = page["next"]
 
-    def targets(self, session: str) -> list[ClientSocket]:
-        """The sockets of a session; without one, of all of them."""
-        found = [client for client in list(self.world.clients.values()) if client.session is not None]
-        return [client for client in found if not session or self.session_of(client) == session]
+    def end(self) -> int:
+        """The number that the next entry will have."""
+        return int(self.control.get("/journal", since=999_999_999)["end"])
 
-    def next_script(self, method: str, session: str) -> Any:
-        """What is to follow this request, if that was said: for this session, else for any."""
-        for key in ((method, session), (method, "")):
-            if self.scripts.get(key):
-                return self.scripts[key].popleft()
-        return None
-
-    def scripted(self, name: str, own: Handler) -> Handler:
-        """The handler of a method, behind what was scripted for it."""
-
-        def handler(request: CommandRequest) -> None:
-            session = self.session_of(request.client)
-            if name == "calling.dial" and (script := self.next_script("dial", session)):
-                request.accept()
-                self.dial_script(request, script)
-            elif script := self.next_script(name, session):
-                self.accept(request)
-                self.emit_script(request, script)
-            elif self.options.passive and not name.startswith("signalwire."):
-                self.accept(request)
-            else:
-                own(request)
-                if name == "signalwire.connect" and request.client.session is not None:
-                    protocol = request.client.session.protocol
-                    self.sessions[request.client.number] = str(uuid.uuid5(uuid.NAMESPACE_OID, protocol))
-
-        return handler
-
-    def accept(self, request: CommandRequest) -> None:
-        """Acknowledge a request, and let nothing follow."""
-        if request.spec.name == "messaging.send":
-            request.accept(message_id=str(uuid.uuid4()))
+    def reset(self, session: str) -> Json:
+        """Forget what is in the journal: for one session, or for all."""
+        if session:
+            self.marks[session] = self.end()
         else:
-            request.accept()
+            self.control.ask("DELETE", "/journal")
+        return {}
 
-    def emit_script(self, request: CommandRequest, script: list[Json]) -> None:
-        """Send the events of a script in their times."""
-        method, params = request.spec.name, request.params
-        kind = "collect" if method == "calling.play_and_collect" else method.split(".", 1)[1]
-        usual = "messaging.state" if method == "messaging.send" else f"calling.call.{kind}"
-        at = 0.0
-        for step in script:
-            at += step.get("delay_ms", 0) / 1000
-            body = {"call_id": params.get("call_id", ""), "node_id": params.get("node_id", ""), **step.get("emit", {})}
-            if "control_id" in params:
-                body.setdefault("control_id", params["control_id"])
-            frame = event(step.get("event_type") or usual, body)
-            self.world.loop.call_later(at, self.world.request, request.client, frame)
-
-    def dial_script(self, request: CommandRequest, script: Json) -> None:
-        """Let a dial go as its script says: the states of the winner, of the losers, and who has won."""
-        client, tag = request.client, script.get("tag") or request.params.get("tag", "")
-        node = script.get("node_id") or self.world.settings.node
-        step = script.get("delay_ms", 1) / 1000
-        about = {"node_id": node, "tag": tag, "device": script.get("device")}
-
-        def move(call_id: str, state: str) -> None:
-            call = self.know(call_id, node, client.session, state, tag=tag, device=script.get("device"))
-            call.direction, call.state = "outbound", state
-            if state == "ended":
-                self.network.calls.pop(call_id, None)
-            body = {**about, "call_id": call_id, "call_state": state, "direction": "outbound"}
-            self.world.request(client, event("calling.call.state", body))
-
-        at = 0.0
-        for state in script.get("states", ["created", "ringing", "answered"]):
-            at += step
-            self.world.loop.call_later(at, move, script["winner_call_id"], state)
-        for loser in script.get("losers") or []:
-            for state in loser.get("states", ["created", "ended"]):
-                self.world.loop.call_later(at, move, loser["call_id"], state)
-        winner = {**about, "call_id": script["winner_call_id"], "dial_winner": True}
-        told = event("calling.call.dial", {"tag": tag, "node_id": node, "dial_state": "answered", "call": winner})
-        self.world.loop.call_later(at + step, self.world.request, client, told)
-
-    def know(
-        self,
-        call_id: str,
-        node: str,
-        session: ServerSession | None,
-        state: str,
-        *,
-        tag: str = "",
-        device: Json | None = None,
-        context: str = "default",
-    ) -> NetworkCall:
-        """The call of an id: a new one, if the network has none."""
-        call = self.network.calls.get(call_id)
-        if call is None:
-            call = NetworkCall(
-                node_id=node,
-                device=device or SOMEBODY,
-                context=context,
-                call_id=call_id,
-                tag=tag,
-                owner=session,
-                state=state,
-            )
-            call.reached.add(state)
-            self.network._add(call)
-        return call
-
-    def learn(self, params: Json, session: ServerSession | None) -> None:
-        """Know the call that a pushed event tells of, in the state that it is told to be in."""
-        body, kind = params.get("params"), params.get("event_type")
-        if self.options.strict_calls or not isinstance(body, dict) or kind not in ABOUT_CALLS:
-            return
-        inner = body["call"] if isinstance(body.get("call"), dict) else body
-        call_id, known = inner.get("call_id"), inner.get("call_id") in self.network.calls
-        if not call_id or (kind == "calling.call.state" and not known):
-            return
-        state = body.get("call_state") or ("answered" if "dial_state" in body else "created")
-        node = inner.get("node_id") or body.get("node_id") or self.world.settings.node
-        call = self.know(call_id, node, session, state)
-        if kind == "calling.call.state" and state == "ended":
-            self.network.calls.pop(call_id, None)
-        elif kind == "calling.call.state":
-            call.state = state
-
-    def offer(self, asked: Json) -> NetworkCall:
-        """A call comes in, for the session that was asked for."""
-        call_id, node = asked.get("call_id") or str(uuid.uuid4()), self.world.settings.node
-        if (old := self.network.calls.pop(call_id, None)) is not None:
-            old.clock.clear()
-        clients = self.targets(asked.get("session_id", ""))
-        call = self.know(
-            call_id,
-            node,
-            clients[0].session if clients else None,
-            "created",
-            device=device(asked.get("to_number") or "", asked.get("from_number") or ""),
-            context=asked.get("context", "default"),
-        )
-        self.world.emit(call.owner, "calling.call.receive", call.offer(), context=call.context)
-        if call.owner is not None and not self.options.no_ringing:
-            self.network.move(call, "ringing")
-        return call
-
-    def move(self, call: NetworkCall, state: str) -> None:
-        """Bring a call into a state, as the network would."""
-        if state == "ended":
-            self.network.end(call, "hangup", "inbound")
-        elif call.state == state:
-            return
-        elif state == "answered":
-            self.network.answer(call)
-        else:
-            self.network.move(call, state)
-
-    # -- the interface, on threads of the HTTP server ------------------------------------------------------------------
-
-    def do(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Run something on the loop's thread, and wait for it."""
-        return self.world.do(function, *args, timeout=5.0)
-
-    def told(self, entry: Entry) -> Json:
-        """A journal entry, as the suites read it."""
-        frame = entry.frame if isinstance(entry.frame, dict) else {}
+    def told(self, entry: Json) -> Json:
+        """An entry, as the suites read it."""
+        frame = entry["frame"] if isinstance(entry["frame"], dict) else {}
         return {
-            "timestamp": entry.time,
-            "direction": DIRECTIONS[entry.direction],
-            "method": entry.method,
+            "timestamp": entry["time"],
+            "direction": DIRECTIONS[entry["direction"]],
+            "method": entry["method"],
             "request_id": frame.get("id", ""),
             "frame": frame,
-            "connection_id": str(entry.connection),
-            "session_id": self.sessions.get(entry.connection, ""),
+            "connection_id": str(entry["connection"]),
+            "session_id": entry["session"],
         }
+
+    def sessions(self) -> list[Json]:
+        """The sessions that have a socket."""
+        return [
+            {**dict.fromkeys(("session_id", "sessionid", "id"), each["id"]), "connection_id": str(each["connection"])}
+            for each in self.control.get("/sessions")
+        ]
+
+    def targets(self, session: str) -> list[str]:
+        """The ids of the connected sessions, or only this one."""
+        return [each["id"] for each in self.sessions() if session in ("", each["id"])]
+
+    # -- scripts -------------------------------------------------------------------------------------------------------
+
+    def arm(self, method: str, session: str, script: Any) -> Json:
+        """Say what follows the next request of a method."""
+        if method == "dial":
+            self.arm_dial(session, script)
+        elif not method.startswith("_"):
+            self.arm_method(method, session, script if isinstance(script, list) else [script])
+        return {"armed": True}
+
+    def arm_method(self, method: str, session: str, steps: list[Json]) -> None:
+        """The events after a request, in their times."""
+        at, events = 0.0, []
+        for step in steps:
+            at += step.get("delay_ms", 0) / 1000
+            kind = {"event_type": step["event_type"]} if step.get("event_type") else {}
+            events.append({"params": step.get("emit", {}), "at": at, **kind})
+        if not self.control.tried("/scripts", 400, method=method, events=events, session=session or None):
+            usual = f"calling.call.{method.partition('.')[2]}"
+            named = [{"event_type": usual, **event} for event in events]
+            self.control.post("/scripts", method=method, events=named, session=session or None)
+
+    def arm_dial(self, session: str, script: Json) -> None:
+        """The course of a dial: the states of the winner, then those of the losers, and who has won."""
+        step: float
+        step, states = script.get("delay_ms", 1) / 1000, script.get("states", ["created", "ringing", "answered"])
+        winner: Json = {"id": script["winner_call_id"], "states": states, "at": step, "delay": step}
+        losers: list[Json] = [
+            {
+                "id": each["call_id"],
+                "states": each.get("states", ["created", "ended"]),
+                "at": step * len(states),
+                "delay": 0,
+            }
+            for each in script.get("losers") or []
+        ]
+        for leg in (winner, *losers):
+            self.free(leg["id"])
+        self.control.post(
+            "/dials",
+            winner=winner,
+            losers=losers,
+            delay=step,
+            dialing=False,
+            tag=script.get("tag"),
+            node_id=script.get("node_id"),
+            device=script.get("device"),
+            session=session or None,
+        )
+
+    # -- calls ---------------------------------------------------------------------------------------------------------
+
+    def free(self, call_id: str) -> None:
+        """End the call that has an id, if there is one, without an event."""
+        self.control.tried(f"/calls/{quoted(call_id)}/state", 404, state="ended", announce=False)
+
+    def learn(self, frame: Json, session: str) -> None:
+        """Have the simulator know the call that a pushed event reports, in the state that it reports."""
+        params = frame.get("params")
+        body = params.get("params") if isinstance(params, dict) else None
+        if self.options.strict_calls or not isinstance(body, dict):
+            return
+        inner = body["call"] if isinstance(body.get("call"), dict) else body
+        call_id, state = inner.get("call_id"), body.get("call_state")
+        if not call_id:
+            return
+        kind = frame["params"].get("event_type")
+        if kind == "calling.call.state":
+            self.control.tried(f"/calls/{quoted(call_id)}/state", 400, 404, state=state or "", announce=False)
+        elif kind in ABOUT_CALLS:
+            self.add(session, call_id, inner, state or ("answered" if "dial_state" in body else "created"))
+
+    def add(self, session: str, call_id: str, reported: Json, state: str) -> None:
+        """A call of an id, unless there is one: with its numbers, if they can be numbers."""
+        device = reported.get("device")
+        given = device.get("params") if isinstance(device, dict) else None
+        numbers = given if isinstance(given, dict) else {}
+        about = {
+            "id": call_id,
+            "node_id": reported.get("node_id") or None,
+            "state": state,
+            "direction": "outbound" if "dial_winner" in reported else "inbound",
+            "tag": reported.get("tag") or None,
+        }
+        there = f"/sessions/{session}/calls"
+        to, from_ = numbers.get("to_number") or TO, numbers.get("from_number") or FROM
+        if not self.control.tried(there, 400, 409, **about, to=to, from_=from_):
+            self.control.tried(there, 400, 409, **about, to=TO, from_=FROM)
 
     def push(self, frame: Json, session: str) -> Json:
         """Send a frame to a session, or to all of them."""
-
-        def send() -> int:
-            clients = self.targets(session)
-            if clients:
-                self.learn(frame.get("params") or {}, clients[0].session)
-            for client in clients:
-                self.world.request(client, frame)
-            return len(clients)
-
-        count = self.do(send)
+        chosen = self.targets(session)
+        if not chosen:
+            return {"sent_to": 0, "pushed": 0}
+        self.learn(frame, chosen[0])
+        count = self.control.post("/frames", frame=frame, session=session or None)["sent"]
         return {"sent_to": count, "pushed": count}
 
     def inbound(self, asked: Json) -> Json:
         """A call comes in, and goes through the states that were asked for."""
-        call = self.do(self.offer, asked)
+        call_id = asked.get("call_id") or str(uuid.uuid4())
+        self.free(call_id)
+        about = {
+            "id": call_id,
+            "session": next(iter(self.targets(asked.get("session_id") or "")), None),
+            "context": asked.get("context"),
+            "rings": not self.options.no_ringing,
+            "ring_timeout": PATIENCE,
+        }
+        self.control.post("/calls", **about, to=asked.get("to_number") or TO, from_=asked.get("from_number") or FROM)
         for state in (asked.get("auto_states") or ["created"])[1:]:
             time.sleep(asked.get("delay_ms", 50) / 1000)
-            self.do(self.move, call, state)
-        return {"call_id": call.call_id}
+            self.control.post(f"/calls/{quoted(call_id)}/state", state=state)
+        return {"call_id": call_id}
+
+    # -- timelines -----------------------------------------------------------------------------------------------------
 
     def play(self, steps: list[Json]) -> Json:
         """Push, sleep and wait for requests, one step after the other."""
-        begun = 1 + max((number for number, _ in self.sim.journal.numbered()), default=-1)
+        begun = self.end()
         for number, step in enumerate(steps):
             if "push" in step:
                 self.push(step["push"]["frame"], step["push"].get("session_id", ""))
@@ -287,43 +286,37 @@ class Adapter:
 
     def comes(self, wanted: Json, begun: int) -> bool:
         """Whether a request of a method is in the journal from a number on, or comes within the given time."""
-        session = wanted.get("session_id")
+        end = time.monotonic() + wanted.get("timeout_ms", 5000) / 1000
+        about = {"direction": "in", "method": wanted["method"], "session": wanted.get("session_id") or None}
+        while True:
+            left = max(0.0, min(LONGEST, end - time.monotonic()))
+            try:
+                self.control.get("/journal", since=begun, wait="", timeout=f"{left:.3f}", **about)
+            except Refused as refused:
+                if refused.status != 504:
+                    raise
+                if time.monotonic() >= end:
+                    return False
+            else:
+                return True
 
-        def fits(entry: Entry) -> bool:
-            known = not session or self.sessions.get(entry.connection) == session
-            return known and (entry.direction, entry.method) == ("in", wanted["method"])
-
-        def look(entries: list[tuple[int, Entry]]) -> bool:
-            return any(number >= begun and fits(entry) for number, entry in entries)
-
-        try:
-            self.sim.journal.wait_until(look, wanted.get("timeout_ms", 5000) / 1000)
-        except WaitTimeout:
-            return False
-        return True
-
-    def connected(self) -> list[Json]:
-        """The sessions that have a socket."""
-        found = [(self.session_of(client), str(client.number)) for client in self.targets("")]
-        return [{"session_id": one, "sessionid": one, "id": one, "connection_id": number} for one, number in found]
+    # -- the paths -----------------------------------------------------------------------------------------------------
 
     def route(self, path: str, session: str, body: Any) -> Any:
         """Do what a path asks for. :raises KeyError: there is no such path, or a member is missing."""
         if path == "/health":
-            return {"status": "ok", "schemas_loaded": len(METHODS)}
+            return {"status": "ok", "schemas_loaded": len(self.control.get("")["paths"])}
         if path == "/journal":
-            return [one for one in map(self.told, self.sim.journal) if not session or one["session_id"] == session]
+            return [self.told(entry) for entry in self.entries(session)]
         if path == "/journal/reset":
-            self.sim.journal.clear()
-            return {}
+            return self.reset(session)
         if path == "/sessions":
-            return {"sessions": self.connected()}
+            return {"sessions": self.sessions()}
         if path == "/scenarios/reset":
-            self.scripts.clear()
+            self.control.ask("DELETE", "/scripts", session=session or None)
             return {}
         if path.startswith("/scenarios/"):
-            self.scripts[path.split("/", 2)[2], session].append(body)
-            return {"armed": True}
+            return self.arm(path.split("/", 2)[2], session, body)
         if path == "/push":
             return self.push(body["frame"], session)
         if path == "/inbound_call":
@@ -334,7 +327,7 @@ class Adapter:
 
 
 class Server(ThreadingHTTPServer):
-    """Answers the control interface."""
+    """Answers the interface of the suites."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -345,7 +338,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Answer(BaseHTTPRequestHandler):
-    """One connection of the control interface."""
+    """One connection of the interface of the suites."""
 
     protocol_version = "HTTP/1.1"
     server: Server
@@ -361,6 +354,8 @@ class Answer(BaseHTTPRequestHandler):
             said = self.server.adapter.route(url.path.removeprefix("/__mock__"), session, body)
         except KeyError as error:
             status, said = 404, {"error": str(error)}
+        except Refused as error:
+            status, said = error.status, {"error": str(error)}
         except Exception as error:
             status, said = 500, {"error": repr(error)}
         data = json.dumps(said).encode()
@@ -373,7 +368,38 @@ class Answer(BaseHTTPRequestHandler):
     do_GET = do_POST = answer
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Requests are not told of."""
+        """Requests are not logged."""
+
+
+@contextmanager
+def simulating(*options: str, project: str, token: str) -> Iterator[tuple[str, Control]]:
+    """A simulator in a process of its own: its WebSocket URL and its control interface."""
+    key = secrets.token_urlsafe(24)
+    settings = {
+        "SIGNALWIRE_PROJECT_ID": project,
+        "SIGNALWIRE_API_TOKEN": token,
+        "RELAY_SIMULATOR_CONTROL_TOKEN": key,
+    }
+    command = [sys.executable, "-m", "relay_sync", "simulate", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **settings}) as process:
+        assert process.stdout is not None
+        try:
+            said: dict[str, str] = {}
+            for line in process.stdout:
+                name, _, value = line.strip().partition("=")
+                said[name] = value
+                if line.startswith("ready"):
+                    break
+            else:
+                raise RuntimeError(f"the simulator ended with {process.wait()}")
+            threading.Thread(target=process.stdout.read, daemon=True).start()  # what else it says
+            yield said["SIGNALWIRE_SPACE"], Control(said["RELAY_SIMULATOR_CONTROL"], key)
+        finally:
+            process.terminate()
+            try:
+                process.wait(LONGEST)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def options(arguments: list[str] | None) -> argparse.Namespace:
@@ -386,9 +412,11 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
         parser.add_argument(unused, help="taken and not used")
     parser.add_argument("--passive", action="store_true", help="a method has no consequence but its acknowledgement")
     parser.add_argument("--no-ringing", action="store_true", help="an offered call stays in created")
-    parser.add_argument("--media", default="realtime")
+    parser.add_argument("--media", default="realtime", choices=("realtime", "fast"))
     parser.add_argument("--allow-remote", action="store_true")
-    parser.add_argument("--strict-calls", action="store_true", help="a call that only pushed events told of is unknown")
+    parser.add_argument(
+        "--strict-calls", action="store_true", help="a call that only pushed events reported is unknown"
+    )
     parser.add_argument("--dial-winner", default="boolean")
     return parser.parse_args(arguments)
 
@@ -396,20 +424,19 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     """Serve until the process is ended."""
     given = options(arguments)
-    handshake._welcome = admits
-    with Simulator(
-        host=given.host,
-        port=given.ws_port,
-        project="test_proj",
-        token="test_tok",
-        media=given.media,
-        ping_interval=None,
-        dial_winner=given.dial_winner,
-        journal_limit=200_000,
-        allow_remote=given.allow_remote,
-    ) as sim:
-        with Server((given.host, given.http_port), Adapter(sim, given)) as server:
-            print(json.dumps({"ws_port": sim.port, "http_port": server.server_address[1]}), flush=True)
+    wanted = {
+        "--acknowledge-only": given.passive,
+        "--fast": given.media == "fast",
+        "--allow-remote": given.allow_remote,
+    }
+    fixed = ["--accept-any-credentials", "--ping-interval", "0", "--journal-limit", "200000"]
+    place = ["--host", given.host, "--port", str(given.ws_port), "--dial-winner", given.dial_winner]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    flags = [name for name, chosen in wanted.items() if chosen]
+    with simulating(*fixed, *place, *flags, project="test_proj", token="test_tok") as (url, control):
+        with Server((given.host, given.http_port), Adapter(control, given)) as server:
+            ports = {"ws_port": urllib.parse.urlsplit(url).port, "http_port": server.server_address[1]}
+            print(json.dumps(ports), flush=True)
             server.serve_forever()
 
 

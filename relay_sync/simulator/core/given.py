@@ -12,10 +12,14 @@ from typing import Any, Final
 from ...errors import InvalidParameter
 from ...params import values
 from ...text.surrogates import is_text
+from . import frames
 
 __all__ = [
+    "Taken",
+    "Unknown",
     "function",
     "is_whole_text",
+    "json",
     "keys",
     "lines",
     "members",
@@ -30,6 +34,14 @@ __all__ = [
 #: Maximum duration in seconds, about 30 years. All clocks can represent it.
 _LONGEST: Final = 1e9
 _MOST: Final = 10**9
+
+
+class Taken(InvalidParameter):
+    """An ID belongs to another call."""
+
+
+class Unknown(InvalidParameter):
+    """An ID belongs to no object of the simulator."""
 
 
 def yes(name: str, value: Any) -> bool:
@@ -69,6 +81,15 @@ def lines(name: str, value: Any) -> list[str]:
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         raise InvalidParameter(name, value, "a list of strings")
     return [words(name, each) for each in value]
+
+
+def json(name: str, value: Any) -> Any:
+    """Check a value that JSON can express. Lone surrogates are allowed, because JSON can represent them as escape sequences."""
+    try:
+        frames.dump(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidParameter(name, type(value), f"a value that JSON can express ({error})") from None
+    return value
 
 
 def members(name: str, value: Any) -> dict[str, Any]:

@@ -16,9 +16,11 @@ from attrs import define, evolve, field, frozen
 from . import given
 from .noticeboard import SLICE, Noticeboard
 
-__all__ = ["Entry", "Journal", "Notice", "Reader", "masked", "settle_with"]
+__all__ = ["Entry", "Journal", "Notice", "Peer", "Reader", "Tell", "masked", "settle_with", "tell_with"]
 
 _T = TypeVar("_T")
+#: Passes a live event on, given its kind and a function that returns its members; see ``Feed.tell``.
+Tell = Callable[[str, Callable[[], dict[str, Any]]], object]
 
 HIDDEN = "<hidden>"
 DEEPEST = 40
@@ -36,28 +38,42 @@ _SECRETS = frozenset(
         "password",
         "post_prompt_auth_password",
         "credential",
-        "custom_parameters",
     }
 )
+_ALL_SECRETS = _SECRETS | {"custom_parameters"}
 
 
-def masked(value: Any, depth: int = 0) -> Any:
+def masked(value: Any, depth: int = 0, *, custom: bool = False) -> Any:
     """Return a copy of a JSON value that is safe to log.
 
     Secret members and credentials in URLs are hidden, and deeply nested values are omitted. Custom parameters are treated as
     secret, because they often contain one-time passwords.
+
+    :param custom: whether to show custom parameters, to a reader who has presented the simulator's key.
     """
     if isinstance(value, Mapping | list) and depth > DEEPEST:
         return "<deeper>"
     if isinstance(value, Mapping):
+        secrets = _SECRETS if custom else _ALL_SECRETS
         return {
-            name: HIDDEN if name in _SECRETS and inner else masked(inner, depth + 1) for name, inner in value.items()
+            name: HIDDEN if name in secrets and inner else masked(inner, depth + 1, custom=custom)
+            for name, inner in value.items()
         }
     if isinstance(value, list):
-        return [masked(inner, depth + 1) for inner in value]
+        return [masked(inner, depth + 1, custom=custom) for inner in value]
     if isinstance(value, str) and "@" in value:
         return _USERINFO.sub(f"{HIDDEN}@", value)
     return value
+
+
+@define(eq=False)
+class Peer:
+    """The client at the other end of a connection.
+
+    :ivar session: ID of the client's session; ``""`` until the client is connected to one.
+    """
+
+    session: str = ""
 
 
 @frozen(kw_only=True)
@@ -71,6 +87,7 @@ class Entry:
     :ivar connection: connection number, counted from 1; 0 if there was no connection.
     :ivar frame: parsed JSON, including secrets; ``None`` if the frame is not valid JSON.
     :ivar text: raw text of a frame that is not valid JSON, otherwise empty.
+    :ivar peer: internal state of the simulator.
     """
 
     direction: str
@@ -78,6 +95,12 @@ class Entry:
     connection: int
     frame: Any = field(repr=masked)
     text: str = field(default="", repr=lambda text: f"<{len(text)} characters>")
+    peer: Peer = field(factory=Peer, repr=False, eq=False)
+
+    @property
+    def session(self) -> str:
+        """The ID of the client's session, as in ``Simulator.sessions``. ``""`` if the connection never had a session."""
+        return self.peer.session
 
     @property
     def method(self) -> str:
@@ -92,6 +115,18 @@ class Entry:
         if self.method == "signalwire.event" and isinstance(params, dict):
             params = params.get("params")
         return params if isinstance(params, dict) else {}
+
+    def members(self) -> dict[str, Any]:
+        """Return the entry as a JSON object, including secrets."""
+        return {
+            "time": self.time,
+            "direction": self.direction,
+            "connection": self.connection,
+            "session": self.session,
+            "method": self.method,
+            "event_type": self.event_type,
+            "frame": self.frame,
+        }
 
     @property
     def event_type(self) -> str:
@@ -171,23 +206,34 @@ class Journal:
     _entries: deque[Entry] = field(factory=deque, init=False, repr=False)
     _lock: threading.Lock = field(factory=lambda: threading.Lock(), init=False, repr=False)
     _board: Noticeboard = field(factory=Noticeboard, init=False, repr=False)
+    _tell: Tell = field(default=lambda kind, members: None, init=False, repr=False)
 
-    def add(self, direction: str, connection: int, frame: Any, text: str = "") -> None:
+    def add(self, direction: str, connection: int, frame: Any, text: str = "", peer: Peer | None = None) -> None:
         """Record a frame.
 
         :param direction: ``"in"``, ``"out"`` or ``"lost"``; see :class:`Entry`.
         :param connection: connection number; 0 if there is no connection.
         :param frame: parsed JSON; ``None`` if the frame is not valid JSON.
         :param text: raw text of a frame that is not valid JSON.
+        :param peer: client at the other end of the connection, or whose session has no connection.
         """
-        entry = Entry(direction=direction, time=time.monotonic(), connection=connection, frame=frame, text=text)
+        entry = Entry(
+            direction=direction,
+            time=time.monotonic(),
+            connection=connection,
+            frame=frame,
+            text=text,
+            peer=peer or Peer(),
+        )
         with self._lock:
+            number = self._gone + len(self._entries)
             self._entries.append(entry)
             if len(self._entries) > self.limit:
                 self._entries.popleft()
                 self.dropped += 1
                 self._gone += 1
         self._board.changed()
+        self._tell("frame", lambda: {"number": number, **entry.members()})
 
     @property
     def notices(self) -> tuple[Notice, ...]:
@@ -208,6 +254,7 @@ class Journal:
         found = Notice(time=time.monotonic(), call_id=call_id, control_id=control_id, kind=kind, text=text)
         self._notices.append(found)
         self._board.changed()
+        self._tell("notice", lambda: {"kind": kind, "text": text, "call_id": call_id, "control_id": control_id})
 
     def __iter__(self) -> Iterator[Entry]:
         with self._lock:
@@ -258,6 +305,12 @@ class Journal:
         with self._lock:
             return list(enumerate(self._entries, self._gone))
 
+    @property
+    def end(self) -> int:
+        """The number that the next entry will have; see :meth:`numbered`."""
+        with self._lock:
+            return self._gone + len(self._entries)
+
     def _since(self, number: int) -> tuple[list[tuple[int, Entry]], int]:
         """Return the numbered entries starting at ``number``, and the number that the next new entry will have."""
         with self._lock:
@@ -291,6 +344,11 @@ class Journal:
             what = json.dumps(shown.frame) if not shown.text else f"{len(shown.text)} characters that are not JSON"
             lines.append(f"{shown.time:.6f} {shown.direction:<4} #{shown.connection} {what}")
         return "\n".join(lines)
+
+
+def tell_with(journal: Journal, tell: Tell) -> None:
+    """Register a function to call with each new entry and notice."""
+    journal._tell = tell
 
 
 def settle_with(journal: Journal, settle: Callable[[], object]) -> None:

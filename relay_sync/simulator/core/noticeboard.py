@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final, TypeVar
 
 from attrs import define, field
@@ -12,13 +14,30 @@ from ...params import values
 from ...threads.flag import Bell
 from ...threads.timeouts import TimeLeft
 
-__all__ = ["Noticeboard", "seconds_to_wait"]
+__all__ = ["Noticeboard", "broken_off", "seconds_to_wait"]
 
 T = TypeVar("T")
 
 
 #: Maximum duration of one sleep, in seconds. If a signal arrives just before a sleep, Python runs its handler after the sleep.
 SLICE: Final = 0.5
+
+_broken_off: ContextVar[Callable[[], bool]] = ContextVar("broken_off", default=bool)  # bool() is False
+
+
+@contextmanager
+def broken_off(when: Callable[[], bool]) -> Iterator[None]:
+    """Within the ``with`` block, end all waits of this thread early once ``when()`` is true.
+
+    A wait checks this at least every :data:`SLICE` seconds, and raises :exc:`WaitTimeout`.
+
+    :param when: condition, such as that the HTTP client that asked for the wait has disconnected.
+    """
+    token = _broken_off.set(when)
+    try:
+        yield
+    finally:
+        _broken_off.reset(token)
 
 
 def seconds_to_wait(value: float, name: str = "timeout") -> float:
@@ -75,6 +94,8 @@ class Noticeboard:
             if found is not None and found is not False:
                 self.settle()
                 return found
+            if _broken_off.get()():
+                raise WaitTimeout("the simulator stopped waiting, because the result is no longer needed")
             if rest <= 0:
                 words = what if isinstance(what, str) else what()
                 raise WaitTimeout(f"the simulator waited {timeout:g} s for {words}")

@@ -9,12 +9,13 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from ...server.loop import Timer
 from ...server.websocket import Connection
+from .journal import Peer
 
-__all__ = ["ClientSocket", "ServerSession", "ServerSessions"]
+__all__ = ["ClientSocket", "ServerSession", "ServerSessions", "Session"]
 
 MOST_SESSIONS = 10_000
 MOST_REPLAYED = 1_000
@@ -30,6 +31,7 @@ class ClientSocket:
     """A client's connection.
 
     :ivar number: connection number, counted from 1, as used in the journal.
+    :ivar peer: names the session in the journal.
     :ivar leaving: whether the client was asked to disconnect. Such a client is not offered new calls.
     :ivar pending: reply callbacks for the simulator's requests, by request ID.
     """
@@ -37,9 +39,30 @@ class ClientSocket:
     number: int
     connection: Connection = field(repr=False)
     session: ServerSession | None = None
+    peer: Peer = field(factory=Peer, init=False, repr=False)
     leaving: bool = field(default=False, init=False)
     pending: dict[str, Callable[[dict[str, Any]], None]] = field(factory=dict, init=False, repr=False)
     timer: Timer | None = field(default=None, init=False, repr=False)
+
+
+@frozen(kw_only=True)
+class Session:
+    """A connected client's session, as listed by ``Simulator.sessions``.
+
+    A client that resumes its session on another connection keeps the ID.
+
+    :ivar session_id: the ``sessionid`` in the reply to ``signalwire.connect``.
+    :ivar project: project that the client presented.
+    :ivar identity: identity that the simulator has given to the client.
+    :ivar contexts: contexts that the client receives, in alphabetical order.
+    :ivar connection: number of the current connection, as in the journal.
+    """
+
+    session_id: str
+    project: str
+    identity: str
+    contexts: tuple[str, ...]
+    connection: int
 
 
 @define(eq=False, kw_only=True)
@@ -50,6 +73,7 @@ class ServerSession:
     the session.
 
     :ivar protocol: protocol string that identifies the session; also its event channel.
+    :ivar session_id: ID of the session in the reply to ``signalwire.connect`` (``sessionid``), and in the journal.
     :ivar contexts: contexts that the session receives.
     :ivar client: current connection; ``None`` while the client is disconnected.
     :ivar offered_at: sequence number of the last call offered to the session.
@@ -64,6 +88,15 @@ class ServerSession:
     client: ClientSocket | None = field(default=None, repr=False)
     offered_at: int = 0
     missed: deque[dict[str, Any]] = field(factory=lambda: deque(maxlen=MOST_REPLAYED), repr=False)
+    session_id: str = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.session_id = str(uuid.uuid5(uuid.NAMESPACE_OID, self.protocol))
+
+    @property
+    def peer(self) -> Peer:
+        """The session's name in the journal, for events that no connection takes."""
+        return Peer(self.session_id)
 
     def renew(self) -> None:
         """Replace the authorization state. The old state becomes invalid."""

@@ -106,6 +106,8 @@ class Settings:
     signing_key: str | None = field(default=None, repr=False, validator=_secret)
     dial_winner: str = field(default="string", validator=_one_of("string", "boolean"))
     strict: bool = field(default=False, validator=_flag)
+    accept_any_credentials: bool = field(default=False, validator=_flag)
+    acknowledge_only: bool = field(default=False, validator=_flag)
     allow_remote: bool = field(default=False, validator=_flag)
     ping_interval: float | None = field(default=10.0, validator=_positive_or_none)
     ping_timeout: float = field(default=10.0, validator=_positive)

@@ -5,6 +5,7 @@ Unless stated otherwise, all code in this module runs on the loop thread.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
@@ -13,9 +14,12 @@ from attrs import define, field
 from ...errors import SimulatorClosed, WaitTimeout
 from ...server.loop import Loop, LoopStopped
 from . import frames
+from .accounts import Accounts
 from .clock import Clock
-from .faults import Faults, RequestFault
-from .journal import Journal, settle_with
+from .faults import Faults, RequestFault, tell_of_faults
+from .feed import Feed
+from .given import Unknown
+from .journal import Journal, settle_with, tell_with
 from .noticeboard import Noticeboard, seconds_to_wait
 from .pace import Pace
 from .session import ClientSocket, ServerSession, ServerSessions
@@ -44,10 +48,13 @@ def _nothing(_: dict[str, Any]) -> None:
 class World:
     """Shared state of a simulator.
 
+    :ivar accounts: credentials that clients may present.
     :ivar pace: conversion of simulated seconds to real seconds.
     :ivar clock: scheduler of simulation steps.
     :ivar board: condition variable for connections, sessions and acknowledgments. Calls and streams have their own.
     :ivar clients: open connections by number.
+    :ivar latency: delay of frames to clients, in seconds.
+    :ivar feed: where live events are reported.
     """
 
     settings: Settings
@@ -55,18 +62,27 @@ class World:
     journal: Journal
     faults: Faults
     webhooks: StatusWebhooks = field(repr=False)
+    accounts: Accounts = field(init=False, repr=False)
     board: Noticeboard = field(factory=Noticeboard, init=False, repr=False)
     sessions: ServerSessions = field(factory=ServerSessions, init=False)
     clients: dict[int, ClientSocket] = field(factory=dict, init=False, repr=False)
+    latency: float = field(default=0.0, init=False)
+    feed: Feed = field(factory=Feed, init=False, repr=False)
     pace: Pace = field(init=False)
     clock: Clock = field(init=False, repr=False)
     _held: list[tuple[str, ClientSocket, dict[str, Any]]] = field(factory=list, init=False, repr=False)
+    #: Time at which the last delayed frame to a client arrives, by connection number.
+    _arrivals: dict[int, float] = field(factory=dict, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        self.accounts = Accounts(self.settings.project, self.settings.accept_any_credentials)
+        self.accounts.add(self.settings.project, token=self.settings.token, jwt_token=self.settings.jwt_token)
         self.clock = Clock(self.loop)
         self.pace = Pace(self.settings.media == "fast", self.settings.speed)
         self.board.settle = self.settle
         settle_with(self.journal, self.settle)
+        tell_with(self.journal, self.feed.tell)
+        tell_of_faults(self.faults, self.feed.tell)
 
     # -- calls from other threads --------------------------------------------------------------------------------------
 
@@ -108,35 +124,73 @@ class World:
         client.connection.prove()
         old = session.client
         client.session, session.client = session, client
+        client.peer.session = session.session_id
         if old is not None and old is not client:
             old.session = None
             old.connection.close(1000, "replaced by a newer connection")
+        self.feed.tell(
+            "client",
+            lambda: {"connection": client.number, "state": "authenticated", "contexts": sorted(session.contexts)},
+        )
 
     def catch_up(self, session: ServerSession) -> None:
         """Send the events stored while a session was disconnected."""
         while session.missed and session.client is not None:
             self.request(session.client, session.missed.popleft())
 
-    def subscribers(self, context: str) -> list[ServerSession]:
-        """Return the connected sessions that receive a context. Clients that were asked to disconnect are excluded."""
+    def subscribers(self, context: str, project: str = "") -> list[ServerSession]:
+        """Return the connected sessions that receive a context. Clients that were asked to disconnect are excluded.
+
+        :param project: project of the sessions; ``""`` stands for all projects.
+        """
         staying = [client.session for client in self.clients.values() if not client.leaving]
-        return [session for session in staying if session is not None and context in session.contexts]
+        return [
+            session
+            for session in staying
+            if session is not None and context in session.contexts and project in ("", session.project)
+        ]
+
+    def named_session(self, session_id: str) -> ServerSession:
+        """Return the session of an ID, connected or not.
+
+        :raises InvalidParameter: there is no such session.
+        """
+        found: list[ServerSession] = [each.session for each in self.clients.values() if each.session is not None]
+        for session in itertools.chain(found, self.sessions):
+            if session.session_id == session_id:
+                return session
+        raise Unknown("session", session_id, "the ID of a session, as listed by Simulator.sessions")
 
     # -- outgoing frames -----------------------------------------------------------------------------------------------
 
     def write(self, client: ClientSocket, frame: dict[str, Any]) -> None:
         """Send a frame to a client. If the connection is already closed, only record the frame as lost."""
         if client.number not in self.clients:
-            self.journal.add("lost", client.number, frame)
+            self.journal.add("lost", client.number, frame, peer=client.peer)
             return
-        self.journal.add("out", client.number, frame)
-        client.connection.send(frames.dump(frame))
+        self.journal.add("out", client.number, frame, peer=client.peer)
+        self._transmit(client, frames.dump(frame))
+
+    def _transmit(self, client: ClientSocket, text: str) -> None:
+        """Send text over the network, which may be slow. The order of the frames does not change."""
+        if not self.latency and client.number not in self._arrivals:
+            client.connection.send(text)
+            return
+        due = max(self.loop.time() + self.latency, self._arrivals.get(client.number, 0.0))
+        self._arrivals[client.number] = due
+
+        def arrive() -> None:
+            if self._arrivals.get(client.number) == due:
+                del self._arrivals[client.number]
+            client.connection.send(text)
+
+        self.loop.call_at(due, arrive)
 
     def answer(self, client: ClientSocket, method: str, reply: dict[str, Any], fault: RequestFault | None) -> None:
         """Send the reply to a request, unless a fault drops or holds it."""
         kind = fault.kind if fault is not None else ""
         if kind == "drop":
-            self.journal.add("lost", client.number, reply)
+            self.journal.add("lost", client.number, reply, peer=client.peer)
         elif kind == "hold":
             self._held.append((method, client, reply))
             self.board.changed()
@@ -186,7 +240,8 @@ class World:
         fault = self.faults.for_event(event_type, params)
         kind = fault.kind if fault is not None else ""
         if kind == "drop":
-            self.journal.add("lost", session.client.number if session.client else 0, frame)
+            number = session.client.number if session.client else 0
+            self.journal.add("lost", number, frame, peer=session.peer)
             return
         if fault is not None and kind == "delay":
             self.loop.call_later(fault.seconds, self._deliver, session, frame)
@@ -202,7 +257,7 @@ class World:
         elif self.settings.replay_events:
             session.missed.append(frame)
         else:
-            self.journal.add("lost", 0, frame)
+            self.journal.add("lost", 0, frame, peer=session.peer)
 
     def announce(self, session: ServerSession) -> None:
         """Send a session's authorization state to its client. Called when the session is created and when the state changes."""

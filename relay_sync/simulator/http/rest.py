@@ -14,7 +14,6 @@ Commands are executed by the same handlers as RELAY requests. The documented res
 from __future__ import annotations
 
 import base64
-import hmac
 import json
 import time
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from typing import Any, cast
 
 from attrs import define, field
 
+from ...params.parties import is_caller, is_party
 from ...protocol.depth import is_deeper
 from ...server import http
 from ...text.json_text import read_strictly
@@ -30,6 +30,7 @@ from ..core.method_table import METHODS, Method, parse_table
 from ..core.not_carried_out import NOT_CARRIED_OUT, not_carried_out
 from ..core.session import ClientSocket, ServerSession
 from ..core.world import World
+from ..methods import scripted
 from ..methods.hunt import Hunt, Leg
 from ..methods.request import CommandRequest, Platform
 from ..people.network import NetworkCall, device
@@ -82,6 +83,11 @@ class _Command(CommandRequest):
         settings = self.world.settings
         return self.call.owner or ServerSession(project=settings.project, protocol="rest", identity="rest")
 
+    @property
+    def sender(self) -> ServerSession | None:
+        """The session that controls the call, if there is one."""
+        return self.call.owner
+
     def reply(self, result: dict[str, Any]) -> None:
         self.outcome = result
 
@@ -118,11 +124,15 @@ class Rest:
             raise Refusal(401, "Unauthorized", code="unauthorized")
 
     def knows_credentials(self, request: http.HttpRequest) -> bool:
-        """Return whether a request contains valid credentials: the project ID and token."""
-        settings = self._world.settings
-        wanted = base64.b64encode(f"{settings.project}:{settings.token}".encode()).decode()
+        """Return whether a request contains valid credentials: a project ID and one of its tokens."""
         kind, _, given = request.headers.get("authorization", "").partition(" ")
-        return kind.lower() == "basic" and hmac.compare_digest(given.strip().encode(), wanted.encode())
+        if kind.lower() != "basic":
+            return False
+        try:
+            project, _, token = base64.b64decode(given.strip(), validate=True).decode().partition(":")
+        except ValueError:
+            return False
+        return self._world.accounts.project_of({"project": project, "token": token}) is not None
 
     def _work(self, body: Mapping[str, Any]) -> dict[str, Any]:
         command, params = body.get("command"), body.get("params", {})
@@ -160,7 +170,7 @@ class Rest:
             fault=fault,
             addressed=call,
         )
-        self._platform.handlers.get(spec.name, CommandRequest.accept)(command)
+        scripted.carry_out(command)
         outcome = command.outcome or {"code": "500", "message": "the simulator did not answer the command"}
         code = str(outcome.get("code", "200"))
         if not code.startswith("2"):
@@ -172,6 +182,10 @@ class Rest:
     def _dial(self, params: dict[str, Any]) -> NetworkCall:
         _check(_OWN["dial"], params, strict=self._world.settings.strict)
         _check_document(params)
+        for name, good in (("to", is_party), ("from", is_caller)):
+            if not good(params[name]):
+                why = f"{name} is not a telephone number or a SIP address"
+                raise Refusal(422, why, code="invalid_parameter", attribute=name)
         leg = Leg(platform=self._platform, device=device(params["to"], params["from"]), owner=None)
         Hunt([[leg]], lambda _: None, lambda _: None).begin()
         self._note_ignored("dial", leg.call, params)

@@ -2,25 +2,50 @@
 
 Recordings and REST commands are served here. Other requests are passed on to the WebSocket server. Requests from web pages are
 refused, because any page in a developer's browser can connect to servers on the same machine.
+
+Other parts of the simulator, such as the control interface, mount a :class:`Site`. It serves all paths with the same first
+segment, and checks who may use it.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from collections.abc import Collection
+from typing import Any, Protocol
 
 from attrs import define, field, frozen
 
 from ...server.http import HttpRequest, Response
+from ...server.later import Later
+from ...server.websocket import Connection
 from ...threads.rate_limited_log import RateLimitedLog
 from ..core.journal import masked
 from ..core.world import World
 from .recordings import PLACE as RECORDINGS
 from .recordings import Recordings
+from .rest import MOST_BODY, Rest
 from .rest import PLACE as COMMANDS
-from .rest import Rest
 
-__all__ = ["Door", "RestEntry"]
+__all__ = ["Door", "RestEntry", "Site"]
+
+
+class Site(Protocol):
+    """A part of the simulator that serves HTTP requests and WebSockets on the RELAY port. Called on the loop thread."""
+
+    @property
+    def sockets(self) -> Collection[str]:
+        """Paths at which the site accepts WebSockets."""
+
+    def limit(self, request: HttpRequest) -> int | Response:
+        """Return the maximum length of a request's body, or a response that refuses the request before its body is read."""
+
+    def answer(self, request: HttpRequest) -> Response | Later | None:
+        """Return the response to a complete request. ``None`` accepts a WebSocket at a path in :attr:`sockets`. At other paths,
+        it leaves the request to the RELAY server.
+        """
+
+    def opened(self, connection: Connection) -> None:
+        """Take over a WebSocket that :meth:`answer` has accepted."""
 
 
 @frozen(kw_only=True)
@@ -56,6 +81,7 @@ class Door:
 
     :ivar refusing: whether all requests are refused with status 503, as set by ``Simulator.refuse_connections()``.
     :ivar entries: most recent requests other than WebSocket handshakes, oldest first.
+    :ivar sites: sites by the first segment of their paths.
     """
 
     _world: World = field(repr=False)
@@ -64,9 +90,31 @@ class Door:
     _troubles: RateLimitedLog = field(repr=False)
     refusing: bool = field(default=False, init=False)
     entries: deque[RestEntry] = field(factory=lambda: deque(maxlen=1_000), init=False, repr=False)
+    sites: dict[str, Site] = field(factory=dict, init=False, repr=False)
 
-    def answer(self, request: HttpRequest) -> Response | None:
+    def _site(self, path: str) -> Site | None:
+        return self.sites.get(path.split("/", 2)[1]) if path.startswith("/") else None
+
+    def limit(self, request: HttpRequest) -> int | Response:
+        """Return the maximum length of a request's body, or a response that refuses the request before its body is read."""
+        site = self._site(request.path)
+        return MOST_BODY if site is None else site.limit(request)
+
+    def opened(self, connection: Connection) -> bool:
+        """Pass a new WebSocket on to the site of its path. Return whether the site has taken it over."""
+        site = self._site(connection.path)
+        if site is None or connection.path not in site.sockets:
+            return False
+        site.opened(connection)
+        return True
+
+    def answer(self, request: HttpRequest) -> Response | Later | None:
         """Return the response to a request, or ``None`` to continue with the WebSocket handshake."""
+        site = self._site(request.path)
+        if site is not None:
+            response = site.answer(request)
+            if response is not None or (request.is_upgrade and request.path in site.sockets):
+                return response
         if self.refusing:
             return Response(503, {"Retry-After": "1"}, b"refused: the simulator is set to refuse connections\n")
         return self._judge(request) or self._route(request)

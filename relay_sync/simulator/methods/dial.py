@@ -24,7 +24,7 @@ from ..core.world import World
 from .hunt import ADDRESSES, Attempt, Hunt, Leg
 from .request import CommandRequest, Handler, Platform
 
-__all__ = ["HANDLERS", "NetworkDial"]
+__all__ = ["HANDLERS", "NetworkDial", "refused"]
 
 
 @define(eq=False, kw_only=True)
@@ -94,11 +94,16 @@ class NetworkDial:
         self.send_event("failed", **{"reason": "error", "source": "none", **details})
 
 
+def refused(request: CommandRequest) -> bool:
+    """Reject a dial whose devices are invalid, such as a phone without a telephone number. Return whether it was rejected."""
+    findings = request.findings()
+    findings.look_at_devices(request.params["devices"], ADDRESSES.keys())
+    return request.reject_if_invalid(findings)
+
+
 def _dial(request: CommandRequest) -> None:
     params = request.params
-    findings = request.findings()
-    findings.look_at_devices(params["devices"], ADDRESSES.keys())
-    if request.reject_if_invalid(findings):
+    if refused(request):
         return
     if params["tag"] in request.platform.network.dials:
         request.refuse(409, "A dial with this tag is already active")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hmac
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from ..core.accounts import same_secret
 from ..core.session import ServerSession
 from .request import CommandRequest, Handler
 
@@ -14,24 +13,6 @@ __all__ = ["HANDLERS"]
 
 NEWEST_MAJOR = 4  # AsyncAPI allows major versions up to 4 and the minor version 0
 UNAUTHORIZED = "authentication failed: 401 Unauthorized"
-
-
-def _same(given: Any, wanted: str | None) -> bool:
-    return (
-        isinstance(given, str)
-        and wanted is not None
-        and hmac.compare_digest(given.encode("utf-8", "surrogatepass"), wanted.encode("utf-8", "surrogatepass"))
-    )
-
-
-def _welcome(request: CommandRequest, authentication: Mapping[str, Any]) -> bool:
-    """Return whether the credentials are valid. JWTs are compared as strings and are not decoded."""
-    settings = request.world.settings
-    if "jwt_token" in authentication:
-        project = authentication.get("project", settings.project)
-        return _same(authentication["jwt_token"], settings.jwt_token) and project == settings.project
-    right_project = _same(authentication.get("project"), settings.project)
-    return _same(authentication.get("token"), settings.token) and right_project
 
 
 def _unauthorized(request: CommandRequest) -> None:
@@ -70,22 +51,22 @@ def _connect(request: CommandRequest) -> None:
         request.fail(-32001, problem)
     elif "authorization_state" in params and "protocol" not in params:
         request.fail(-32602, "Invalid ConnectParams", {"signalwire_error_code": "INVALID_PARAMS"})
-    elif not _welcome(request, params["authentication"]):
+    elif (project := request.world.accounts.project_of(params["authentication"])) is None:
         _unauthorized(request)
     else:
-        _admit(request)
+        _admit(request, project)
 
 
-def _admit(request: CommandRequest) -> None:
+def _admit(request: CommandRequest, project: str) -> None:
     world, params = request.world, request.params
     wanted = [*params.get("contexts", ()), *params.get("topics", ())]  # "topics" is the newer name for contexts
-    session = _resumed(request)
+    session = _resumed(request, project)
     restored = session is not None
     if session is None:
         if "protocol" in params and world.settings.on_bad_resume == "refuse":
             _unauthorized(request)
             return
-        session = world.sessions.open(world.settings.project, wanted, params["version"]["major"])
+        session = world.sessions.open(project, wanted, params["version"]["major"])
     elif "contexts" in params or "topics" in params:
         session.contexts = set(wanted)
     world.attach(request.client, session)
@@ -95,7 +76,7 @@ def _admit(request: CommandRequest) -> None:
             "identity": session.identity,
             "authorization": {"project": session.project, "expires_at": None},
             "ice_servers": [],
-            "sessionid": str(uuid.uuid5(uuid.NAMESPACE_OID, session.protocol)),
+            "sessionid": session.session_id,
             "session_restored": restored,
         }
     )
@@ -104,18 +85,18 @@ def _admit(request: CommandRequest) -> None:
     request.platform.ready(session)
 
 
-def _resumed(request: CommandRequest) -> ServerSession | None:
-    """Return the session to resume, or ``None`` if the protocol is unknown or the ``authorization_state`` does not match.
+def _resumed(request: CommandRequest, project: str) -> ServerSession | None:
+    """Return the session to resume, or ``None`` if the project has no session with this protocol or the
+    ``authorization_state`` does not match.
 
     A known protocol is accepted without an ``authorization_state``, as on SignalWire's own test server.
     """
     params = request.params
     session = request.world.sessions.find(params.get("protocol", ""))
-    if session is None or not _same(
-        params.get("authorization_state", session.authorization_state), session.authorization_state
-    ):
+    if session is None or session.project != project:
         return None
-    return session
+    state = params.get("authorization_state", session.authorization_state)
+    return session if same_secret(state, session.authorization_state) else None
 
 
 def _ping(request: CommandRequest) -> None:
@@ -155,7 +136,9 @@ def _reauthenticate(request: CommandRequest) -> None:
     if not findings.look("connect.authentication", request.params["authentication"], "authentication"):
         request.reject_if_invalid(findings)
         return
-    if "jwt_token" not in request.params["authentication"] or not _welcome(request, request.params["authentication"]):
+    authentication = request.params["authentication"]
+    project = request.world.accounts.project_of(authentication) if "jwt_token" in authentication else None
+    if project != request.session.project:
         _unauthorized(request)
         return
     request.reply({"authorization": {"project": request.session.project, "expires_at": None}, "ice_servers": []})

@@ -96,6 +96,7 @@ class Leg(Attempt):
             direction="outbound",
             tag=self.tag,
             owner=self.owner,
+            project=self.owner.project if self.owner is not None else "",
             parent=self.parent,
         )
 

@@ -10,19 +10,30 @@ from ...params.parties import is_phone_number, is_sender
 from ..people.post import MessagePlan
 from .request import CommandRequest, Handler
 
-__all__ = ["HANDLERS"]
+__all__ = ["HANDLERS", "refused"]
 
 
-def _send(request: CommandRequest) -> None:
-    """Accept a message, reply with its ID, and start delivering it. As documented, a message needs a body or media."""
-    post, params = request.platform.post, request.params
+def refused(request: CommandRequest) -> bool:
+    """Refuse a message without content, or with an invalid number. Return whether it was refused.
+
+    As documented, a message needs a body or media.
+    """
+    params = request.params
     if not params.get("body") and not params.get("media"):
         request.refuse(400, "body or media is required", {"body": "body or media is required"})
-        return
+        return True
     for name, good in (("to_number", is_phone_number), ("from_number", is_sender)):
         if not good(params[name]):
             request.refuse(400, f"{name} is not a phone number", {name: f"{name} is not a phone number"})
-            return
+            return True
+    return False
+
+
+def _send(request: CommandRequest) -> None:
+    """Accept a message, reply with its ID, and start delivering it."""
+    post, params = request.platform.post, request.params
+    if refused(request):
+        return
     message_id = str(uuid.uuid4())
     plan = post.plan_for(params["to_number"])
     if request.fault is not None and request.fault.kind == "break":

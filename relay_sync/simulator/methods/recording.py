@@ -18,13 +18,14 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from attrs import define, field
 
 from ...audio.wav import interleave, wav_header
 from ..core.schemas import Findings
 from ..media.hearing import Ear, Piece, Tape, listen_in, stop_listening
+from ..media.live_voice import LiveVoice
 from ..media.played import Played
 from ..media.sounds import estimate
 from ..media.voice import TELEPHONE, mix
@@ -33,6 +34,8 @@ from .request import CommandRequest, Handler
 
 __all__ = ["FILES_URL", "HANDLERS", "Recording", "Transcription"]
 
+#: Seconds between looks at whether a party speaks with a live voice.
+GLANCE: Final = 0.1
 FILES_URL = "https://files.simulator.example"
 _DEFAULTS: dict[str, Any] = {
     "beep": False,
@@ -167,6 +170,7 @@ class Recording(_FileRecording):
             self.after("voice", party.behavior.voice.duration, self._await_silence, self.after)
         elif audio["initial_timeout"]:
             self.await_party("initial", audio["initial_timeout"], self._no_input)
+        self._look_at_live_voice()
         if audio["initial_timeout"] or audio["end_silence_timeout"]:  # other recordings do not wait for input
             self.ask_party(keys=False, words=True)
 
@@ -177,8 +181,12 @@ class Recording(_FileRecording):
         :param passed: simulated seconds since the start of the recording, including pauses.
         """
         if self.format["format"] == "wav":
-            sources = (self._speech, self.call.says), (self._ear.tape, self.call.hears)
-            self._pieces = [tape.put(position, voice, passed) for tape, voice in sources]
+            says, began = self.call.says, passed
+            if isinstance(says, LiveVoice):
+                says.remember()
+                began = self.call.speak()
+            sources = (self._speech, says, began), (self._ear.tape, self.call.hears, passed)
+            self._pieces = [tape.put(position, voice, skipped) for tape, voice, skipped in sources]
             listen_in(self.call, self._ear)
 
     def _stop_listening(self) -> None:
@@ -192,6 +200,16 @@ class Recording(_FileRecording):
 
     def _no_input(self) -> None:
         self.close(state="no_input")
+
+    def _look_at_live_voice(self) -> None:
+        """In real time, restart the timer for silence as long as a party speaks with a live voice."""
+        says = self.call.says
+        if not isinstance(says, LiveVoice) or self.world.settings.media == "fast":
+            return
+        if says.talking:
+            self.cancel("initial")
+            self._await_silence(self.await_party)
+        self.after("live", GLANCE, self._look_at_live_voice, at_media_speed=False)
 
     def _await_silence(self, wait: Callable[..., None]) -> None:
         """Start the timer for silence after speech.

@@ -18,6 +18,7 @@ from ..media.sounds import Sounds
 from ..people.directory import Directory
 from ..people.network import Network, NetworkCall
 from ..people.post import Post
+from .scripts import Scripts
 
 __all__ = ["CommandRequest", "Handler", "Handlers", "Platform", "RecordingStore"]
 
@@ -47,6 +48,7 @@ class Platform:
     :ivar network: simulated telephone network.
     :ivar directory: phones that tests have set up, by number.
     :ivar sounds: prepared sounds and their durations.
+    :ivar scripts: scripts that tests have written for requests.
     :ivar post: delivery of messages and tasks.
     """
 
@@ -56,11 +58,13 @@ class Platform:
     network: Network = field(init=False)
     directory: Directory = field(init=False, repr=False)
     sounds: Sounds = field(factory=Sounds, init=False, repr=False)
+    scripts: Scripts = field(init=False, repr=False)
     post: Post = field(init=False, repr=False)
     _shared: dict[type, Any] = field(factory=dict, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self.network = Network(self.world)
+        self.scripts = Scripts(self.world.settings.acknowledge_only)
         self.directory = Directory(self.world.settle)
         self.post = Post(self.world, self.network)
 
@@ -110,6 +114,11 @@ class CommandRequest:
     def session(self) -> ServerSession:
         """The session that sent the request."""
         assert self.client.session is not None
+        return self.client.session
+
+    @property
+    def sender(self) -> ServerSession | None:
+        """The session that sent the request, or ``None`` before the client is connected to one."""
         return self.client.session
 
     @property

@@ -29,11 +29,13 @@ class ExpectedPhone:
 
     :ivar number: the phone's number or address.
     :ivar behavior: the phone's behavior when it is called.
+    :ivar on_call: called with each call's :class:`Phone` on the simulator's thread before the phone rings; it must not block.
     """
 
     number: str
     behavior: Behavior
     _left: int | None = field(repr=False)
+    on_call: Callable[[Phone], object] | None = field(default=None, init=False, repr=False)
     _calls: list[Phone] = field(factory=list, init=False, repr=False)
     _board: Noticeboard = field(factory=Noticeboard, init=False, repr=False)
 
@@ -89,6 +91,11 @@ class Directory:
             self._phones.append(phone)
         return phone
 
+    def remove(self, phone: ExpectedPhone) -> None:
+        """Remove a phone. Do nothing if it has been replaced."""
+        with self._lock:
+            self._phones = [each for each in self._phones if each is not phone]
+
     def take(self, number: str) -> ExpectedPhone | None:
         """Return the setup for the next call to a number, and count the call. Return ``None`` if there is no setup."""
         with self._lock:
@@ -103,3 +110,5 @@ class Directory:
         if expected is not None:
             expected._calls.append(phone)
             expected._board.changed()
+            if expected.on_call is not None:
+                expected.on_call(phone)

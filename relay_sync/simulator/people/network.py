@@ -18,6 +18,8 @@ The following behavior is not documented by SignalWire and may differ on the rea
   ``abandoned``.
 * ``end_source`` is ``inbound`` if the caller ended the call, ``outbound`` if the callee did, and ``none`` if the network did.
 * An answered call whose client is gone stays up until the caller hangs up.
+* A call for which the test chose no project belongs to the project of the first client that it is offered to. Clients of other
+  projects cannot control it: their commands fail with code 404.
 """
 
 from __future__ import annotations
@@ -32,13 +34,15 @@ from attrs import define, field
 
 from ...threads.logs import get as log_of
 from ..core.clock import CallClock
+from ..core.given import Taken
 from ..core.noticeboard import Noticeboard
 from ..core.session import ServerSession
 from ..core.world import World
 from ..media.hearing import Audible, Ear
+from ..media.live_ear import LiveEar
 from ..media.played import Played
 from ..media.stream import Stream
-from ..media.voice import SILENCE, Voice
+from ..media.voice import SILENCE, Sound, Voice
 from .party import Party
 
 __all__ = ["Activity", "Network", "NetworkCall", "device"]
@@ -105,6 +109,9 @@ class Activity(Protocol):
     def call_ended(self) -> None:
         """Handle the end of the call."""
 
+    def drop(self) -> None:
+        """End the operation without sending an event."""
+
 
 @define(eq=False, kw_only=True)
 class NetworkCall:
@@ -113,6 +120,9 @@ class NetworkCall:
     :ivar state: current state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``.
     :ivar reached: all states that the call has been in.
     :ivar owner: session that receives the call's events, or ``None``.
+    :ivar project: project that the call belongs to; ``""`` until it is offered to a client, if the test chose none.
+    :ivar only_for: the only session that the call is offered to, whatever its contexts are; ``None`` allows all sessions.
+    :ivar rings: whether the call's state changes to ``ringing`` when the call is offered.
     :ivar passed: protocols of sessions that have passed the call.
     :ivar says: audio from the party on this leg (the inbound track).
     :ivar hears: prepared audio that the party hears (the outbound track).
@@ -124,6 +134,7 @@ class NetworkCall:
     :ivar bridge: another call's bridge operation that includes this call, or ``None``.
     :ivar others: calls whose parties can be heard on this call.
     :ivar ears: recorders of the audio that the party hears. See :mod:`relay_sync.simulator.media.hearing`.
+    :ivar live_ears: live ears of the party. See :mod:`relay_sync.simulator.media.live_ear`.
     :ivar features: enabled features: ``on hold``, ``denoised``.
     :ivar transferred: whether the call is being transferred to another context.
     :ivar watchers: callbacks for state changes; each is called with this call.
@@ -140,12 +151,15 @@ class NetworkCall:
     call_id: str = field(factory=lambda: str(uuid.uuid4()))
     segment_id: str = field(factory=lambda: str(uuid.uuid4()))
     tag: str = ""
-    says: Voice = SILENCE
-    hears: Voice = SILENCE
+    says: Sound = SILENCE
+    hears: Sound = SILENCE
     hangs_up_after_speaking: bool = False
     state: str = "created"
     reached: set[str] = field(factory=lambda: {"created"})
     owner: ServerSession | None = None
+    project: str = ""
+    only_for: ServerSession | None = None
+    rings: bool = True
     passed: set[str] = field(factory=set)
     streams: list[Stream] = field(factory=list, repr=False)
     party: Party = field(factory=Party, repr=False)
@@ -154,6 +168,7 @@ class NetworkCall:
     bridge: Activity | None = field(default=None, init=False, repr=False)
     others: list[Audible] = field(factory=list, init=False, repr=False)
     ears: list[Ear] = field(factory=list, init=False, repr=False)
+    live_ears: list[LiveEar] = field(factory=list, init=False, repr=False)
     transferred: bool = field(default=False, init=False)
     features: set[str] = field(factory=set, init=False)
     watchers: list[Callable[[NetworkCall], None]] = field(factory=list, init=False, repr=False)
@@ -300,7 +315,7 @@ class Network:
         call = self.calls.get(call_id)
         if call is None or call.over or call.node_id != node_id or session.protocol in call.passed:
             return None
-        return call
+        return call if call.project in ("", session.project) else None
 
     def _add(self, call: NetworkCall) -> None:
         call.board.settle = self._world.settle
@@ -308,46 +323,86 @@ class Network:
         call.network = self
         self.calls[call.call_id] = call
 
+    def _tell(self, call: NetworkCall) -> None:
+        """Report a call's state as a live event."""
+        caller, callee = call.numbers
+        self._world.feed.tell(
+            "call",
+            lambda: {
+                "id": call.call_id,
+                "state": call.state,
+                "direction": call.direction,
+                "from": caller,
+                "to": callee,
+                "context": call.context,
+                "end_reason": call.end_reason,
+            },
+        )
+
     # -- offers --------------------------------------------------------------------------------------------------------
+
+    def adopt(self, call: NetworkCall) -> None:
+        """Add a call in the state that it has, without sending an event.
+
+        :raises Taken: another call has its ID.
+        """
+        if call.call_id in self.calls:
+            raise Taken("call_id", call.call_id, "an ID that no call in progress has")
+        self._add(call)
+        call.reached.add(call.state)
+        self._tell(call)
 
     def ring(self, call: NetworkCall, patience: float) -> None:
         """Place an inbound call and offer it to a client.
 
         :param patience: simulated seconds until the caller gives up.
+        :raises Taken: another call has its ID.
         """
-        self._add(call)
+        self.adopt(call)
         call.clock.set("patience", patience, call.clock.second, self._give_up, call)
         self._offer(call)
 
     def _offer(self, call: NetworkCall) -> None:
-        candidates = [
-            session for session in self._world.subscribers(call.context) if session.protocol not in call.passed
-        ]
+        candidates = [session for session in self._takers(call) if session.protocol not in call.passed]
         if not candidates:
             call.owner = None
             if call.on_offer:
                 self.log_waiting("the call from {} to {}".format(*call.numbers), "call", call.context)
             return
         session = call.owner = self.next_one(candidates)
+        call.project = session.project if session is not None else call.project
         call.transferred = False
         self._world.emit(session, "calling.call.receive", call.offer(), context=call.context)
-        if call.state == "created":
+        if call.state == "created" and call.rings:
             self.move(call, "ringing")
+
+    def _takers(self, call: NetworkCall) -> list[ServerSession]:
+        """Return the connected sessions that may be offered a call."""
+        chosen = call.only_for
+        if chosen is None:
+            return self._world.subscribers(call.context, call.project)
+        return [chosen] if chosen.client is not None and not chosen.client.leaving else []
 
     def waiting_reason(self, call: NetworkCall) -> str:
         """Return why a call is waiting for a client, or ``""`` if it is not waiting. May be called from any thread."""
         if not call.on_offer or call.owner is not None:
             return ""
+        if call.only_for is not None:
+            return f"the client of session {call.only_for.session_id} is not connected, or has passed the call"
         return self.missing_subscriber(call.context)
 
     def missing_subscriber(self, context: str) -> str:
         """Return an error message if no client has subscribed to a context, or ``""``. May be called from any thread."""
-        sessions = [client.session for client in list(self._world.clients.values()) if not client.leaving]
-        contexts = {each for session in sessions if session is not None for each in list(session.contexts)}
+        clients = [client.session for client in list(self._world.clients.values()) if not client.leaving]
+        sessions = [session for session in clients if session is not None]
+        contexts = {each for session in sessions for each in list(session.contexts)}
         if context in contexts:
             return ""
         known = ", ".join(map(repr, sorted(contexts)))
-        others = f"clients have subscribed to {known}" if contexts else "clients have subscribed to none"
+        if contexts:
+            others = f"clients have subscribed to {known}"
+        else:
+            others = "the connected clients have subscribed to none" if sessions else "no client is connected"
         return f"no client has subscribed to context {context!r}; {others}"
 
     def log_waiting(self, what: str, kind: str, context: str) -> None:
@@ -373,7 +428,7 @@ class Network:
         """Offer waiting calls to a client that has connected or subscribed to more contexts."""
         for call in list(self.calls.values()):
             stranded = call.owner is None or (call.owner is not session and call.owner.client is None)
-            if call.on_offer and stranded and call.context in session.contexts and session.protocol not in call.passed:
+            if call.on_offer and stranded and session in self._takers(call) and session.protocol not in call.passed:
                 self._offer(call)
 
     def pass_on(self, call: NetworkCall, session: ServerSession) -> None:
@@ -391,6 +446,7 @@ class Network:
         call.passed.add(session.protocol)
         call.owner = None
         if isinstance(dest, str) and dest.startswith("context:"):
+            call.only_for = None
             call.context, call.transferred = dest.removeprefix("context:"), True
             self._offer(call)
 
@@ -423,20 +479,29 @@ class Network:
     def pick_up(self, call: NetworkCall, max_duration: int | None = None) -> None:
         """Answer an outbound call on behalf of the party. Do nothing if the call is no longer ringing."""
         if call.state in ("created", "ringing"):
-            dialed = call.parent is None
-            call.winner = ("true" if self._world.settings.dial_winner == "string" else True) if dialed else None
+            call.winner = self.winner_flag if call.parent is None else None
             self.answer(call, max_duration)
+
+    @property
+    def winner_flag(self) -> bool | str:
+        """The value of ``dial_winner`` in the events of a dial's answered leg."""
+        return "true" if self._world.settings.dial_winner == "string" else True
 
     # -- states --------------------------------------------------------------------------------------------------------
 
     def move(self, call: NetworkCall, state: str) -> None:
         """Change a call's state and notify its owner."""
         self._world.emit(call.owner, "calling.call.state", call.body(state))
-        call.state = state  # changed after the event, so that tests waiting for the state find the event in the journal
-        call.reached.add(state)
-        call.board.changed()
+        self._enter(call, state)  # after the event, so that tests waiting for the state find the event in the journal
         for watcher in list(call.watchers):
             watcher(call)
+
+    def _enter(self, call: NetworkCall, state: str) -> None:
+        """Change a call's state without sending an event to its owner."""
+        call.state = state
+        call.reached.add(state)
+        call.board.changed()
+        self._tell(call)
 
     def answer(self, call: NetworkCall, max_duration: int | None = None) -> None:
         """Answer a call.
@@ -470,6 +535,43 @@ class Network:
         call.end_time = _now()
         self.move(call, "ended")
         self.calls.pop(call.call_id, None)
+
+    def force(self, call: NetworkCall, state: str, *, announce: bool = True) -> None:
+        """Bring a call into any state, whatever its client has asked for. Do nothing if it is in that state.
+
+        :param announce: whether the client receives the call's usual events. Otherwise, no event is sent, not even by streams
+            and operations that end with the call.
+        """
+        if call.state == state or call.call_id not in self.calls:
+            return
+        if announce and state == "ended":
+            self.end(call, "hangup", call.far_side)
+        elif announce and state == "answered":
+            self.answer(call)
+        elif announce:
+            self.move(call, state)
+        elif state == "ended":
+            self.end_at_once(call, "hangup", call.far_side, announce=False)
+        else:
+            self._enter(call, state)
+
+    def end_at_once(self, call: NetworkCall, reason: str, source: str, *, announce: bool = True) -> None:
+        """End a call with a single event, for the state ``ended``.
+
+        :param announce: whether the client receives the event. Otherwise, no event is sent.
+        """
+        call.clock.clear()
+        call.end_reason, call.end_source, call.end_time = reason, source, _now()
+        if announce:
+            self._world.emit(call.owner, "calling.call.state", call.body("ended"))
+        for stream in call.streams:
+            stream.finish("the call ended", announce=False)
+        for operation in list(call.operations):
+            operation.drop()
+        self.calls.pop(call.call_id, None)
+        self._enter(call, "ended")
+        for watcher in list(call.watchers):
+            watcher(call)
 
     # -- actions of the party ------------------------------------------------------------------------------------------
 

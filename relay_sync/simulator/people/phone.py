@@ -13,9 +13,12 @@ from ..core.journal import Entry, Reader
 from ..core.names import check_activity, check_method
 from ..core.noticeboard import seconds_to_wait
 from ..core.world import World
+from ..media.live_ear import LiveEar, LiveSound
+from ..media.live_voice import LiveVoice, check_free
 from ..media.played import Played
 from ..media.stream import Stream
 from ..media.two_way import TwoWayStream
+from ..media.voice import TELEPHONE, check_rate
 from .heard import PlayedSoFar
 from .network import Network, NetworkCall
 from .sent import Sent
@@ -190,6 +193,85 @@ class Phone:
         """
         self._act(self._network.press, given.keys("digits", digits), states=("answered",), timeout=timeout)
 
+    def speak(self, voice: LiveVoice, timeout: float = 5.0) -> None:
+        """Let the party speak with a voice that is fed during the call.
+
+        For a call that the simulator places, pass the voice to :meth:`Simulator.call` instead.
+
+        :param voice: the voice, which no other call may use.
+        :param timeout: maximum time to wait for the change to take effect, in seconds.
+        :raises InvalidParameter: the voice belongs to a call, or the simulator's ``speed`` is not 1.
+        :raises CallEnded: the call is over.
+        :raises CommandRefused: the party already speaks (code 409).
+        :raises WaitTimeout: the simulator did not apply the change within ``timeout`` seconds.
+        """
+        check_free("voice", voice, self._world.settings)
+
+        def attach(call: NetworkCall) -> None:
+            if call.streams or call.says.duration:
+                raise self._refusal("the party already speaks")
+            call.says = voice
+            voice.attach(self._world, call)
+
+        self._act(attach, states=("created", "ringing", "answered"), timeout=timeout)
+
+    def listen(
+        self, rate: int = TELEPHONE, *, on_sound: Callable[[LiveSound], object] | None = None, timeout: float = 5.0
+    ) -> LiveEar:
+        """Receive what the party hears during the call, starting when the call is answered.
+
+        ::
+
+            ear = phone.listen()
+            while (sound := ear.read()) is not None:
+                play(sound.pcm, sound.rate)
+
+        :param rate: sample rate of audio that does not come from a two-way stream, in Hz.
+        :param on_sound: called with each frame on the simulator's thread instead of storing it for :meth:`LiveEar.read`. The
+            function must not block.
+        :param timeout: maximum time to wait for the simulator, in seconds.
+        :return: the receiver, which ends with the call.
+        :raises InvalidParameter: the sample rate is not supported.
+        :raises CallEnded: the call is over.
+        :raises WaitTimeout: the simulator did not start to listen within ``timeout`` seconds.
+        """
+        check_rate(rate)
+        if on_sound is not None:
+            given.function("on_sound", on_sound)
+        ear = LiveEar(world=self._world, call=self._call, rate=rate, on_sound=on_sound)
+
+        def moved(call: NetworkCall) -> None:
+            if call.state == "answered":
+                ear.begin()
+            elif call.state == "ended":
+                ear.stop()
+
+        def begin(call: NetworkCall) -> None:
+            call.watchers.append(moved)
+            moved(call)
+
+        self._act(begin, states=("created", "ringing", "answered"), timeout=timeout)
+        return ear
+
+    def on_state(self, changed: Callable[[str], object], timeout: float = 5.0) -> None:
+        """Register a function to call when the call's state changes.
+
+        :param changed: called with the new state, on the simulator's thread. The function must not block.
+        :param timeout: maximum time to wait for the simulator, in seconds.
+        :raises InvalidParameter: ``changed`` is not a function.
+        :raises CallEnded: the call is over.
+        :raises WaitTimeout: the simulator did not register the function within ``timeout`` seconds.
+        """
+        given.function("changed", changed)
+
+        def register(call: NetworkCall) -> None:
+            def moved(call: NetworkCall) -> None:
+                changed(call.state)
+
+            call.watchers.append(moved)
+
+        self._act(register, states=("created", "ringing", "answered"), timeout=timeout)
+
     def say(self, text: str, timeout: float = 5.0) -> None:
         """Say a sentence.
 
@@ -226,12 +308,32 @@ class Phone:
             raise self._refusal("this phone is the caller: the application answers the call with calling.answer")
         self._act(self._network.pick_up, states=("created", "ringing"), timeout=timeout)
 
+    def force_state(self, state: State | str, *, announce: bool = True, timeout: float = 5.0) -> None:
+        """Bring the call into a state that neither party has asked for. Do nothing if it has ended or is in that state.
+
+        :param state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``.
+        :param announce: whether the client receives the usual events. With ``False``, only the simulator's state changes, for a
+            test that sends the events with ``Simulator.send_frame``.
+        :param timeout: maximum time to wait for the change, in seconds.
+        :raises InvalidParameter: the state is unknown.
+        :raises WaitTimeout: the simulator did not change the state within ``timeout`` seconds.
+        """
+        if state not in STATES:
+            raise InvalidParameter("state", state, f"one of {', '.join(STATES)}")
+        announce = given.yes("announce", announce)
+        self._world.do(lambda: self._network.force(self._call, state, announce=announce), timeout=timeout)
+
     # -- observations --------------------------------------------------------------------------------------------------
 
     @property
     def number(self) -> str:
         """This phone's number or address."""
         return self._call.number
+
+    @property
+    def application_number(self) -> str:
+        """The number or address on the application's side of the call."""
+        return self._call.our_number
 
     @property
     def heard(self) -> PlayedSoFar:

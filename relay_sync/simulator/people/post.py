@@ -121,9 +121,16 @@ class Post:
     def _state(self, sender: ServerSession, members: dict[str, Any]) -> None:
         context = members["context"]
         named = self._world.sessions.find(context)
-        others = self._world.subscribers(context)
+        others = self._world.subscribers(context, sender.project)
         owner = named or (sender if context in sender.contexts else next(iter(others), None))
+        self._tell(members)
         self._world.emit(owner, "messaging.state", members, context=context, event_channel=None)
+
+    def _tell(self, members: dict[str, Any]) -> None:
+        """Report a message's state as a live event."""
+        names = {"id": "message_id", "state": "message_state", "from": "from_number", "to": "to_number"}
+        names |= {name: name for name in ("direction", "context", "body", "media", "tags")}
+        self._world.feed.tell("message", lambda: {name: members[given] for name, given in names.items()})
 
     # -- inbound messages and tasks ------------------------------------------------------------------------------------
 
@@ -138,6 +145,7 @@ class Post:
             "segments": _segments(about["body"]),
             **about,
         }
+        self._tell(params)
         self._offer("messaging.receive", context, params)
         return message_id
 

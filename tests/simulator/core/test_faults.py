@@ -9,7 +9,9 @@ import pytest
 import websocket
 
 from relay_sync.errors import InvalidParameter, WaitTimeout
-from relay_sync.simulator import Simulator
+from relay_sync.simulator import Simulator, fault_controls
+from tests.support import PATIENCE
+from tests.support.background import until
 from tests.support.peers import Peer, address, connected
 
 
@@ -197,6 +199,41 @@ def test_new_connections_are_refused_by_tcp(line: Any) -> None:
         again.connect()
     with pytest.raises(InvalidParameter):
         sim.refuse_connections(how="by post")
+
+
+def test_connections_are_accepted_again_after_a_time(line: Any) -> None:
+    sim, _, _ = line
+    sim.refuse_connections(seconds=60)
+    sim.refuse_connections(seconds=0.01)  # the last one counts
+    until(lambda: is_open(sim.port))
+    with Peer(sim) as again:
+        again.connect()
+    for wrong in (0, -1, "1", True):
+        with pytest.raises(InvalidParameter, match="seconds"):
+            sim.refuse_connections(seconds=wrong)
+
+
+def test_a_port_that_was_taken_is_asked_for_again(
+    line: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(fault_controls, "REOPEN_PAUSE", 0.01)
+    sim, _, _ = line
+    sim.refuse_connections(how="tcp", seconds=0.2)
+    with socket.create_server(("127.0.0.1", sim.port)):
+        until(lambda: "cannot listen again" in caplog.text)
+    until(lambda: is_open(sim.port))
+    with Peer(sim) as again:
+        again.connect()
+
+
+def is_open(port: int) -> bool:
+    """Whether a WebSocket is accepted."""
+    try:
+        peer: Any = websocket.create_connection(f"ws://127.0.0.1:{port}", timeout=PATIENCE)
+    except (ConnectionError, websocket.WebSocketBadStatusException):
+        return False
+    peer.shutdown()
+    return True
 
 
 def test_a_server_that_stops_reading_answers_when_it_reads_again(line: Any) -> None:

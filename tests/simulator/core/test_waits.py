@@ -9,11 +9,11 @@ import pytest
 
 from relay_sync import WaitTimeout
 from relay_sync.audio import AudioServer
-from relay_sync.simulator import Journal, Simulator
+from relay_sync.simulator import ControlInterface, Journal, Simulator
 from relay_sync.simulator.core.journal import Reader
-from relay_sync.simulator.http.control.server import ControlServer
 from tests.support import PATIENCE
 from tests.support.background import Background
+from tests.support.control import Control
 from tests.support.lines import Line, line
 
 TTS = {"type": "tts", "params": {"text": "Good morning"}}
@@ -62,15 +62,13 @@ def test_a_look_for_a_command_looks_at_each_frame_once(sim: Simulator) -> None:
 
 
 def test_a_look_over_the_control_interface_looks_at_each_frame_once(sim: Simulator) -> None:
-    with ControlServer(sim) as control:
-        desk = control._server.desk
+    with ControlInterface(sim) as server:
+        control = Control(server.url, server.key)
         before = fill(sim.journal, 300)
-        query = {"wait": "1", "method": "calling.hold", "timeout": "10"}
-        asked = Background(lambda: desk.work("GET", "/journal", query, {}))
+        asked = Background(control.get, "/journal?wait=1&method=calling.hold&timeout=10")
         meanwhile = fill(sim.journal, 300)
         sim.journal.add("in", 1, {"id": "last", "method": "calling.hold", "params": {}})
-        status, body = asked.result()
-        assert (status, [each["method"] for each in body["entries"]]) == (200, ["calling.hold"])
+        assert [each["method"] for each in asked.result()["entries"]] == ["calling.hold"]
         assert max(frame.looks for frame in before + meanwhile) <= 2  # while waiting, and for the answer
 
 

@@ -303,7 +303,10 @@ def test_the_simulator_starts_at_once_and_imports_no_requests() -> None:
 
 
 #: What checks values that the simulator's users give it, from a program or over the control interface.
-USERS_OWN = ("requests.py", "scenario.py", "noticeboard.py", "given.py", "voice.py")
+USERS_OWN = (
+    *("requests.py", "scenario.py", "noticeboard.py", "given.py", "voice.py"),
+    *("kinds.py", "scripts.py", "scripting.py", "script_requests.py"),
+)
 
 
 def test_the_simulator_knows_nothing_of_the_client() -> None:

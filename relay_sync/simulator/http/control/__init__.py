@@ -1,1 +1,1 @@
-"""Control API for ``relay-sync simulate``, which exposes a simulator over HTTP."""
+"""The control interface, which lets programs in any language control a simulator over HTTP."""

@@ -1,20 +1,21 @@
-"""Control API request bodies. Members are validated and converted to arguments for the simulator's methods."""
+"""Members of request bodies. They are checked and converted to arguments for the simulator's methods."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import io
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, get_args
 
 from attrs import frozen
 
 from ....errors import InvalidParameter
 from ....params import values
-from ... import speech
-from ...core import given
-from ...media.voice import voice_of
+from ...core.names import BREAKABLE
+from ...fault_controls import SLOWEST
+from ...media.disturbance import ERRORS, KINDS, MOST_FRAMES
+from ...people.party import Answerer
+from ...people.phone import REASONS
+from . import kinds
+from .kinds import Kind, number, one_of, whole
 
 __all__ = [
     "CALL",
@@ -22,32 +23,44 @@ __all__ = [
     "EVENT",
     "FAULTS",
     "HANG_UP",
+    "LONGEST_PAUSE",
     "MESSAGE",
     "PHONE",
     "PRESS",
     "SAY",
     "SOUND",
     "TASK",
+    "Member",
     "bind",
+    "body_schema",
+    "pointer_to",
 ]
 
-Check = Callable[[str, Any], Any]
+#: Maximum time for which connections are refused, in seconds.
+LONGEST_PAUSE: Final = 60.0
 
 
 @frozen
 class Member:
-    """Schema of one request member. Omitted members are not passed to the simulator.
+    """One member of a request. Omitted members are not passed to the simulator.
 
-    :ivar check: function that validates and converts the value.
+    :ivar kind: kind of value, which checks and converts it.
     :ivar name: the simulator's parameter name, if it differs from the member's name.
     :ivar required: whether the member must be present.
     :ivar nullable: whether the member can be ``null``, which is converted to ``None``.
     """
 
-    check: Check
+    kind: Kind
     name: str = ""
     required: bool = False
     nullable: bool = False
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the member's values."""
+        if not self.nullable or not self.kind.schema:
+            return dict(self.kind.schema)
+        return {"anyOf": [self.kind.schema, {"type": "null"}]}
 
 
 def bind(members: Mapping[str, Member], body: Any) -> dict[str, Any]:
@@ -71,107 +84,62 @@ def bind(members: Mapping[str, Member], body: Any) -> dict[str, Any]:
         value = body[name]
         if value is None and not member.nullable:
             raise InvalidParameter(name, None, f"a value other than null{'' if member.required else ' (or omit it)'}")
-        found[member.name or name] = None if value is None else member.check(name, value)
+        found[member.name or name] = None if value is None else member.kind(name, value)
     return found
 
 
-def _number(name: str, value: Any) -> Any:
-    return values.number(name, value, low=0)
+def body_schema(members: Mapping[str, Member]) -> dict[str, Any]:
+    """Return the JSON Schema of a request body with these members."""
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {name: member.schema for name, member in members.items()},
+        "additionalProperties": False,
+    }
+    required = [name for name, member in members.items() if member.required]
+    return {**schema, "required": required} if required else schema
 
 
-def _above(name: str, value: Any) -> Any:
-    return values.number(name, value, above=0)
+def pointer_to(parameter: str, members: Mapping[str, Member]) -> str | None:
+    """Return the JSON pointer of the member that an error is about, or ``None`` if the error is about something else.
 
-
-def _whole(name: str, value: Any, low: int | None = None) -> Any:
-    """Check an integer, which may also be a float such as ``1.0``."""
-    return values.whole(name, int(value) if isinstance(value, float) and value.is_integer() else value, low=low)
-
-
-def _count(name: str, value: Any) -> Any:
-    return _whole(name, value, low=1)
-
-
-def _times(name: str, value: Any) -> Any:
-    return None if value == "always" else _count(name, value)
-
-
-def _texts(name: str, value: Any) -> Any:
-    return value if isinstance(value, str) else values.texts(name, value)
-
-
-def _cue(name: str, value: Any) -> Any:
-    return value if isinstance(value, str) and value else values.number(name, value, low=0)
-
-
-def _object(name: str, value: Any) -> Any:
-    return values.mapping(name, value)
-
-
-def _code(name: str, value: Any) -> Any:
-    if isinstance(value, str) and value.lstrip("-").isdigit():
-        return value
-    return _whole(name, value)
-
-
-_SPEECHES: Final = {"caller": speech.caller, "greeting": speech.greeting}
-
-
-def _sound(name: str, value: Any) -> Any:
-    """Check a sound: a WAV file path on the simulator's machine, a base64-encoded WAV file, or one of the built-in speech
-    samples.
+    :param parameter: name of the member, or of the parameter that it is converted to.
+    :param members: members of the body.
     """
-    if isinstance(value, str) and value:
-        return value
-    if isinstance(value, dict) and set(value) == {"speech"} and value["speech"] in list(_SPEECHES):
-        return str(_SPEECHES[value["speech"]]())
-    if not isinstance(value, dict) or set(value) != {"wav"} or not isinstance(value["wav"], str):
-        raise InvalidParameter(
-            name, value, "the path of a WAV, {'wav': '<base64>'}, or {'speech': 'caller' or 'greeting'}"
-        )
-    try:
-        data = base64.b64decode(value["wav"], validate=True)
-    except (binascii.Error, ValueError) as problem:
-        raise InvalidParameter(name, "...", f"a WAV file in base64 ({problem})") from None
-    return voice_of(io.BytesIO(data), name, "...")
+    if parameter == "body":
+        return ""
+    names = [name for name, member in members.items() if parameter in (name, member.name)]
+    return f"/{names[0]}" if names else None
 
 
-def _speech(name: str, value: Any) -> Any:
-    """Check a sound or a list of sentences."""
-    return values.texts(name, value) if isinstance(value, list) else _sound(name, value)
+_TEXT: Final = Member(kinds.NAME)
+_NEEDED: Final = Member(kinds.NAME, required=True)
+_FLAG: Final = Member(kinds.FLAG)
 
-
-def _sound_or_seconds(name: str, value: Any) -> Any:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return _above(name, value)
-    return _sound(name, value)
-
-
-_TEXT: Final = Member(values.text)
-_NEEDED: Final = Member(values.text, required=True)
-_FLAG: Final = Member(values.flag)
-
-_TIMES: Final = {"times": Member(_times, nullable=True)}
+_TIMES: Final = {"times": Member(kinds.TIMES, nullable=True)}
 _PARTY: Final = {
-    "says": Member(_speech, nullable=True),
-    "presses": Member(_texts),
-    "hangs_up_after": Member(_cue, nullable=True),
-    "answered_by": _TEXT,
+    "says": Member(kinds.SPEECH, nullable=True),
+    "presses": Member(kinds.PRESSES),
+    "hangs_up_after": Member(kinds.CUE, nullable=True),
+    "answered_by": Member(one_of(*get_args(Answerer))),
     "beep": _FLAG,
     "silent": _FLAG,
 }
 CALL: Final[dict[str, Member]] = {
-    "to": _NEEDED,
-    "from": Member(values.text, "from_", required=True),
+    "to": Member(kinds.PARTY, required=True),
+    "from": Member(kinds.CALLER, "from_", required=True),
     "context": _TEXT,
-    "hears": Member(_sound, nullable=True),
+    "hears": Member(kinds.SOUND, nullable=True),
     "hangs_up_after_speaking": _FLAG,
-    "ring_timeout": Member(_above),
+    "ring_timeout": Member(number(above=0)),
+    "id": Member(kinds.NAME, "call_id"),
+    "session": Member(kinds.NAME, nullable=True),
+    "project": Member(kinds.NAME, nullable=True),
+    "rings": _FLAG,
     **_PARTY,
 }
 PHONE: Final[dict[str, Member]] = {
-    "number": _NEEDED,
-    "answers_after": Member(_number, nullable=True),
+    "number": Member(kinds.DIALED, required=True),
+    "answers_after": Member(number(low=0), nullable=True),
     "busy": _FLAG,
     "no_answer": _FLAG,
     "declines": _FLAG,
@@ -179,40 +147,80 @@ PHONE: Final[dict[str, Member]] = {
     **_TIMES,
     **_PARTY,
 }
-SOUND: Final[dict[str, Member]] = {"url": _NEEDED, "sound": Member(_sound_or_seconds, nullable=True)}
+SOUND: Final[dict[str, Member]] = {"url": _NEEDED, "sound": Member(kinds.SOUND_OR_SECONDS, nullable=True)}
 MESSAGE: Final[dict[str, Member]] = {
-    "to": _NEEDED,
-    "from": Member(values.text, "from_", required=True),
-    "body": _TEXT,
-    "media": Member(values.texts),
-    "tags": Member(values.texts),
+    "to": Member(kinds.PHONE, required=True),
+    "from": Member(kinds.SENDER, "from_", required=True),
+    "body": Member(kinds.TEXT),
+    "media": Member(kinds.TEXTS),
+    "tags": Member(kinds.TEXTS),
     "context": _TEXT,
 }
-TASK: Final[dict[str, Member]] = {"message": Member(_object, required=True), "context": _TEXT}
-PRESS: Final[dict[str, Member]] = {"digits": _NEEDED}
-SAY: Final[dict[str, Member]] = {"text": Member(given.words, required=True)}
-HANG_UP: Final[dict[str, Member]] = {"reason": _TEXT}
-EVENT: Final[dict[str, Member]] = {"event_type": _NEEDED, "params": Member(_object, required=True)}
+TASK: Final[dict[str, Member]] = {"message": Member(kinds.OBJECT, required=True), "context": _TEXT}
+PRESS: Final[dict[str, Member]] = {"digits": Member(kinds.DIGITS, required=True)}
+SAY: Final[dict[str, Member]] = {"text": Member(kinds.TEXT, required=True)}
+HANG_UP: Final[dict[str, Member]] = {"reason": Member(one_of(*REASONS))}
+EVENT: Final[dict[str, Member]] = {
+    "event_type": _NEEDED,
+    "params": Member(kinds.OBJECT, required=True),
+    "session": Member(kinds.NAME, nullable=True),
+}
 
+_MOST_CODE: Final = 10**15 - 1
+
+
+def _code(name: str, value: Any) -> Any:
+    return int(value) if isinstance(value, float) else value
+
+
+_CODE: Final = Kind(
+    {
+        "anyOf": [
+            {"type": "integer", "minimum": -_MOST_CODE, "maximum": _MOST_CODE},
+            {"type": "string", "pattern": "^-?[0-9]{1,15}$"},
+        ]
+    },
+    "a whole number, or a string of its digits",
+    _code,
+)
+#: Codes outside 200 to 299, which mean success.
+_ERROR_CODE: Final = Kind(
+    {
+        "anyOf": [
+            {"type": "integer", "minimum": -_MOST_CODE, "maximum": 199},
+            {"type": "integer", "minimum": 300, "maximum": _MOST_CODE},
+            {
+                "type": "string",
+                "pattern": "^(?:-?[013-9][0-9]?|-?[013-9][0-9]{2}|-2[0-9]{0,2}|2[0-9]?|-?[1-9][0-9]{3,14})$",
+            },
+        ]
+    },
+    "an error code (2xx means success): a whole number, or a string of its digits",
+    _code,
+)
 _METHOD: Final = {"method": _NEEDED, **_TIMES}
-_EVENTS: Final = {"event_type": _NEEDED, "state": Member(values.text, nullable=True), **_TIMES}
-_ANSWER: Final = {"code": Member(_code), "message": _TEXT, "data": Member(values.json_value, nullable=True)}
+_EVENTS: Final = {"event_type": _NEEDED, "state": Member(kinds.NAME, nullable=True), **_TIMES}
+_ANSWER: Final = {"message": Member(kinds.TEXT), "data": Member(kinds.ANY, nullable=True)}
 #: Members by name of the ``Simulator`` method that the request calls.
 FAULTS: Final[dict[str, dict[str, Member]]] = {
-    "refuse": {**_METHOD, **_ANSWER},
-    "fail": {**_METHOD, **_ANSWER},
+    "refuse": {**_METHOD, "code": Member(_ERROR_CODE), **_ANSWER},
+    "fail": {**_METHOD, "code": Member(_CODE), **_ANSWER},
     "drop_reply": _METHOD,
     "hold": _METHOD,
-    "release": {"method": Member(values.text, nullable=True)},
-    "break_action": {**_METHOD, "details": Member(_object, nullable=True)},
+    "release": {"method": Member(kinds.NAME, nullable=True)},
+    "break_action": {
+        "method": Member(one_of(*sorted(BREAKABLE)), required=True),
+        **_TIMES,
+        "details": Member(kinds.OBJECT, nullable=True),
+    },
     "drop_event": _EVENTS,
-    "duplicate_event": {**_EVENTS, "copies": Member(_count), "same_id": _FLAG},
-    "delay_event": {**_EVENTS, "seconds": Member(_number, required=True)},
+    "duplicate_event": {**_EVENTS, "copies": Member(kinds.COUNT), "same_id": _FLAG},
+    "delay_event": {**_EVENTS, "seconds": Member(number(low=0), required=True)},
     "disturb_stream": {
-        "stream": Member(values.text, "kind", required=True),
-        "at": Member(lambda name, value: _whole(name, value, low=0)),
-        "count": Member(_count),
-        "error": _TEXT,
+        "stream": Member(one_of(*KINDS), "kind", required=True),
+        "at": Member(whole(0, MOST_FRAMES)),
+        "count": Member(whole(1, MOST_FRAMES)),
+        "error": Member(one_of(*ERRORS)),
         **_TIMES,
     },
 }
@@ -221,7 +229,12 @@ CONNECTIONS: Final[dict[str, dict[str, Member]]] = {
     "restart": {"restart": _FLAG},
     "forget_sessions": {},
     "renew_authorization": {},
-    "refuse_connections": {"refuse": _FLAG, "how": _TEXT},
+    "refuse_connections": {
+        "refuse": _FLAG,
+        "how": Member(one_of("http", "tcp")),
+        "seconds": Member(number(above=0, high=LONGEST_PAUSE)),
+    },
+    "slow_down": {"seconds": Member(number(low=0, high=SLOWEST), required=True)},
     "stop_reading": {"stop": _FLAG},
     "ping": {},
 }
