@@ -18,8 +18,7 @@ from attrs import define, field
 from ...audio import messages
 from ...audio.coders import Decoder, Encoder, decoder_for, encoder_for
 from .formats import Format
-from .hearing import Tape
-from .voice import Voice
+from .voice import Sound
 
 __all__ = ["Carrier"]
 
@@ -43,7 +42,7 @@ class Carrier:
     """
 
     format: Format
-    voices: Mapping[str, Voice | Tape]
+    voices: Mapping[str, Sound]
     account: str
     call_id: str
     custom_parameters: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -94,7 +93,7 @@ class Carrier:
         """Position in the speech after the last frame sent, in seconds."""
         return (self.offset + self.position * self.format.samples) / self.format.rate
 
-    def has_sent(self, voice: Voice | Tape) -> bool:
+    def has_sent(self, voice: Sound) -> bool:
         """Return whether an entire voice has been sent, including samples that the codec delays."""
         samples = voice.samples_at(self.format.rate)
         return self.offset + self.position * self.format.samples >= (samples and samples + self._delay)

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from attrs import define, field
 
-from .voice import SILENCE, Voice, mix
+from .voice import SILENCE, Sound, mix
 
 __all__ = [
     "Audible",
@@ -42,7 +42,7 @@ class Piece:
     :ivar until: offset in the voice where the part ends, in seconds.
     """
 
-    voice: Voice
+    voice: Sound
     at: float
     skipped: float
     until: float
@@ -66,10 +66,10 @@ class Piece:
 class Tape:
     """A mix of voices that grows over time. It can be rendered like a :class:`Voice`."""
 
-    base: Voice = SILENCE
+    base: Sound = SILENCE
     _pieces: list[Piece] = field(factory=list, init=False)
 
-    def put(self, at: float, voice: Voice, skipped: float = 0.0) -> Piece:
+    def put(self, at: float, voice: Sound, skipped: float = 0.0) -> Piece:
         """Add a voice.
 
         :param at: position on the tape in seconds.
@@ -94,7 +94,7 @@ class Tape:
         return max([self.base.samples_at(rate), *(piece.place(rate)[1] for piece in self._pieces)])
 
     def render(self, start: int, count: int, rate: int) -> bytes:
-        """Render samples from the mix, like :meth:`Voice.render`."""
+        """Render samples from the mix, like :meth:`Sound.render`."""
         heard = self.base.render(start, count, rate)
         for piece in self._pieces:
             begin, end = piece.place(rate)
@@ -109,7 +109,7 @@ class Tape:
 class Sounding(Protocol):
     """Protocol for an operation that may play sounds on a call."""
 
-    def sounds(self) -> Sequence[tuple[Hashable, Voice, float]]:
+    def sounds(self) -> Sequence[tuple[Hashable, Sound, float]]:
         """Return the current sounds, each with a key, a voice and the number of seconds already played."""
 
 
@@ -124,7 +124,7 @@ class Audible(Protocol):
     """
 
     call_id: str
-    says: Voice
+    says: Sound
     speaking_since: float | None
     others: list[Audible]
     ears: list[Ear]
@@ -158,7 +158,7 @@ class Ear:
     grown: Callable[[], object] = field(default=lambda: None, repr=False)
     _sounding: dict[Hashable, Piece] = field(factory=dict, init=False, repr=False)
 
-    def begin(self, key: Hashable, voice: Voice, skipped: float = 0.0) -> None:
+    def begin(self, key: Hashable, voice: Sound, skipped: float = 0.0) -> None:
         """Start recording a sound.
 
         :param key: identifier of the sound, for :meth:`end`.
@@ -178,7 +178,7 @@ class Ear:
         if piece is not None:
             piece.cut(self.now())
 
-    def heard(self, voice: Voice, seconds: float) -> None:
+    def heard(self, voice: Sound, seconds: float) -> None:
         """Record the first ``seconds`` seconds of a played sound. Does nothing if there is a clock."""
         if self.hurried:
             piece = self.tape.put(max(self.now(), self.tape.duration), voice)
@@ -187,7 +187,7 @@ class Ear:
 
     def speak(self, key: Hashable, other: Audible) -> None:
         """Record another party's speech from its current position."""
-        if other.says.pcm:
+        if other.says.duration:
             if self.hurried:
                 self.heard(other.says, other.says.duration)
             else:

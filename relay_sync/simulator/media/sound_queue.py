@@ -7,6 +7,7 @@ before it has been played, or immediately if the queue is empty. ``clear`` drops
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from attrs import define, field, frozen
 
@@ -34,6 +35,8 @@ class SoundQueue:
     :ivar position: number of samples since the start of the stream.
     :ivar waiting: number of queued samples.
     :ivar played: number of samples played so far.
+    :ivar on_played: called with the audio of each interval, which may be shorter than the interval, and the interval's length in
+        samples.
     """
 
     longest: int | None = None
@@ -41,6 +44,7 @@ class SoundQueue:
     position: int = field(default=0, init=False)
     waiting: int = field(default=0, init=False)
     played: int = field(default=0, init=False)
+    on_played: Callable[[bytes, int], object] | None = field(default=None, repr=False)
     _queue: deque[bytearray | str] = field(factory=deque, init=False, repr=False)
     _passed: list[str] = field(factory=list, init=False, repr=False)  # marks reached in the current interval
     _sounding: bool = field(default=False, init=False)
@@ -50,6 +54,22 @@ class SoundQueue:
     def heard(self) -> tuple[HeardSound, ...]:
         """Audio that the party heard, split at pauses."""
         return tuple(HeardSound(position, bytes(pcm)) for position, pcm in list(self._heard))
+
+    def heard_from(self, start: int) -> bytes:
+        """Return what the party heard from a position until now, with silence in the pauses. Safe to call from any thread.
+
+        :param start: position in samples.
+        """
+        end = self.position  # read first: what was heard until then is in the list
+        sound = bytearray(2 * max(0, end - start))
+        for position, pcm in reversed(list(self._heard)):
+            until = position + len(pcm) // 2
+            if until <= start:
+                break
+            first, last = max(start, position), min(until, end)
+            if first < last:
+                sound[2 * (first - start) : 2 * (last - start)] = pcm[2 * (first - position) : 2 * (last - position)]
+        return bytes(sound)
 
     def add(self, pcm: bytes) -> int:
         """Queue audio.
@@ -125,6 +145,8 @@ class SoundQueue:
         self.waiting -= len(sound) // 2
         self._note(sound)
         self.position += samples
+        if samples and self.on_played is not None:
+            self.on_played(bytes(sound), samples)
         return due
 
     def rush(self) -> list[str]:

@@ -48,7 +48,9 @@ from .carrier import Carrier
 from .disturbance import Disturbance
 from .formats import Format, parse_codec
 from .hearing import Audible, Ear, Tape, listen_in, stop_listening
-from .voice import Voice
+from .live_ear import LiveEar
+from .live_voice import LiveVoice
+from .voice import Sound
 
 __all__ = ["Stream", "StreamedCall", "error_value", "open_stream"]
 
@@ -71,13 +73,15 @@ class StreamedCall(Audible, Protocol):
     :ivar hears: audio that the party hears from the start of the call.
     :ivar hangs_up_after_speaking: whether the party hangs up after its speech.
     :ivar streams: all of the call's streams, in order.
+    :ivar live_ears: live ears of the party.
     :ivar board: notifies waiting tests when the call changes.
     """
 
     owner: ServerSession | None
-    hears: Voice
+    hears: Sound
     hangs_up_after_speaking: bool
     streams: list[Stream]
+    live_ears: list[LiveEar]
     board: Noticeboard
 
     def address(self) -> dict[str, Any]:
@@ -312,7 +316,9 @@ class Stream:
             grown=self._say_more,
             waited_for=True,
         )
-        voices: dict[str, Voice | Tape] = {"inbound": call.says, "outbound": self._ear.tape}
+        if isinstance(call.says, LiveVoice):
+            call.says.follow(self._say_more)
+        voices: dict[str, Sound] = {"inbound": call.says, "outbound": self._ear.tape}
         self._carrier = Carrier(
             format=self.format,
             voices={track: voices[track] for track in self.tracks},

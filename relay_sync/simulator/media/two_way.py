@@ -26,6 +26,7 @@ from ...audio import messages
 from ...audio.coders import Decoder, decoder_for
 from ...audio.pcm_codecs import BadPacket
 from ...text.json_text import read_strictly
+from ..core import given
 from ..core.world import World
 from .sound_queue import HeardSound, SoundQueue
 from .stream import Stream, StreamedCall, open_stream
@@ -74,6 +75,7 @@ class TwoWayStream(Stream):
         self._queue = SoundQueue(
             longest=round(LONGEST * rate) if self.realtime else None,
             keep=round(self._world.settings.record_seconds * rate),
+            on_played=self._played,
         )
 
     # -- for tests, from any thread ------------------------------------------------------------------------------------
@@ -91,6 +93,19 @@ class TwoWayStream(Stream):
         """Audio that the party heard, joined without the pauses."""
         return b"".join(piece.pcm for piece in self.heard)
 
+    def heard_from(self, start: int) -> bytes:
+        """Return the audio that the party heard from a position until now, with silence in the pauses.
+
+        Add the length of each result to ``start`` to follow the audio while it is played. Only the first ``record_seconds``
+        seconds of audio are kept.
+
+        :param start: position in samples since the start of the stream.
+        :return: 16-bit PCM at the stream's sample rate.
+        :raises InvalidParameter: ``start`` is not a whole number of at least 0.
+        """
+        given.number("start", start)
+        return self._queue.heard_from(start)
+
     @property
     def waiting(self) -> float:
         """Duration of the queued audio in seconds."""
@@ -105,6 +120,10 @@ class TwoWayStream(Stream):
         """Resume reading from the endpoint."""
         if self._connection is not None:
             self._connection.resume_reading()
+
+    def _played(self, pcm: bytes, samples: int) -> None:
+        for ear in list(self._call.live_ears):
+            ear.streamed(pcm, samples, self.format.rate)
 
     # -- from the endpoint ---------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Callable
 from functools import cache
 from math import gcd
-from typing import BinaryIO, Final, TypeAlias
+from typing import BinaryIO, Final, Protocol, TypeAlias
 
 from attrs import field, frozen
 
@@ -18,13 +18,56 @@ from ...audio.wav import read_wav
 from ...errors import InvalidParameter
 from ...params import values
 
-__all__ = ["SILENCE", "TELEPHONE", "Voice", "load_voice", "mix", "voice_of"]
+__all__ = [
+    "RATES",
+    "SILENCE",
+    "TELEPHONE",
+    "Cut",
+    "Sound",
+    "Voice",
+    "check_rate",
+    "convert",
+    "load_voice",
+    "mix",
+    "voice_of",
+]
 
 Resample: TypeAlias = Callable[[bytes, int, int], bytes]
+#: Returns a number of samples, starting at an index, padded with silence outside the audio.
+Cut: TypeAlias = Callable[[int, int], bytes]
 RATES = (8000, 16000, 24000, 48000)
 TELEPHONE = 8000
 #: Maximum bytes of a speech file: over an hour of telephone audio.
 MOST_FILE: Final = 64 * 2**20
+
+
+def check_rate(rate: object) -> None:
+    """Check a sample rate of audio that is fed or heard during a call.
+
+    :param rate: sample rate in Hz.
+    :raises InvalidParameter: the sample rate is not supported.
+    """
+    if type(rate) is not int or rate not in RATES:
+        raise InvalidParameter("rate", rate, f"one of {', '.join(map(str, RATES))}")
+
+
+class Sound(Protocol):
+    """Protocol for audio that a party says or hears, rendered piece by piece."""
+
+    @property
+    def duration(self) -> float:
+        """Duration in seconds."""
+
+    def samples_at(self, rate: int) -> int:
+        """Return the number of samples at a sample rate."""
+
+    def render(self, start: int, count: int, rate: int) -> bytes:
+        """Return exactly ``count`` samples as PCM, padded with silence.
+
+        :param start: index of the first sample at the requested rate.
+        :param count: number of samples.
+        :param rate: sample rate of the result in Hz.
+        """
 
 
 @frozen
@@ -58,44 +101,66 @@ class Voice:
         :param rate: sample rate of the result in Hz.
         """
         if rate == self.rate:
-            return self.pcm[max(0, 2 * start) : max(0, 2 * (start + count))].ljust(2 * count, b"\0")
+            return self._cut(start, count)
         spoken = max(0, min(count, self.samples_at(rate) - start))
-        resample = _resample() if spoken else None
-        if resample is None:
-            return self.interpolate(start, count, rate)
-        return _part(resample, self.pcm, (self.rate, rate), start, spoken).ljust(2 * count, b"\0")
+        if not spoken:
+            return bytes(2 * count)
+        return convert(self._cut, (self.rate, rate), start, spoken).ljust(2 * count, b"\0")
 
     def interpolate(self, start: int, count: int, rate: int) -> bytes:
         """Render samples like :meth:`render`, but resample in pure Python.
 
         The samples are interpolated linearly to a common multiple of both rates and then averaged.
         """
-        shared = gcd(rate, self.rate)
-        up, down = rate // shared, self.rate // shared
-        first = start * down // up
-        source = array("h", self.pcm[2 * first : 2 * ((start + count) * down // up + 2)])
-        if sys.byteorder == "big":
-            source.byteswap()
-        source.extend([0] * ((count * down) // up + 3 - len(source)))
-        out = array("h", bytes(2 * count))
-        for index in range(count):
-            total = 0
-            for fine in range((start + index) * down, (start + index + 1) * down):
-                at, part = divmod(fine, up)
-                left, right = source[at - first], source[at - first + 1]
-                total += left * up + (right - left) * part
-            out[index] = total // (up * down)
-        if sys.byteorder == "big":
-            out.byteswap()
-        return out.tobytes()
+        return _interpolated(self._cut, (self.rate, rate), start, count)
+
+    def _cut(self, first: int, count: int) -> bytes:
+        missing = bytes(2 * min(count, max(0, -first)))
+        return (missing + self.pcm[2 * max(0, first) : max(0, 2 * (first + count))]).ljust(2 * count, b"\0")
 
 
-def _part(resample: Resample, pcm: bytes, rates: tuple[int, int], start: int, count: int) -> bytes:
-    """Resample part of ``pcm``. The result matches the same part of the fully resampled PCM.
+def convert(cut: Cut, rates: tuple[int, int], start: int, count: int) -> bytes:
+    """Return ``count`` samples of audio at another sample rate.
+
+    The audio is resampled. Without the ``dsp`` extra, it is interpolated instead.
+
+    :param cut: function that returns the audio's samples.
+    :param rates: sample rates of the audio and the result, in Hz.
+    :param start: index of the result's first sample.
+    :param count: number of samples in the result.
+    """
+    resample = _resample()
+    if resample is None:
+        return _interpolated(cut, rates, start, count)
+    return _part(resample, cut, rates, start, count)
+
+
+def _interpolated(cut: Cut, rates: tuple[int, int], start: int, count: int) -> bytes:
+    shared = gcd(*rates)
+    down, up = rates[0] // shared, rates[1] // shared
+    first = start * down // up
+    source = array("h", cut(first, (count * down) // up + 3))
+    if sys.byteorder == "big":
+        source.byteswap()
+    out = array("h", bytes(2 * count))
+    for index in range(count):
+        total = 0
+        for fine in range((start + index) * down, (start + index + 1) * down):
+            at, part = divmod(fine, up)
+            left, right = source[at - first], source[at - first + 1]
+            total += left * up + (right - left) * part
+        out[index] = total // (up * down)
+    if sys.byteorder == "big":
+        out.byteswap()
+    return out.tobytes()
+
+
+def _part(resample: Resample, cut: Cut, rates: tuple[int, int], start: int, count: int) -> bytes:
+    """Resample part of some audio. The result matches the same part of the fully resampled audio.
 
     :param resample: function that resamples PCM.
-    :param pcm: the complete PCM.
-    :param rates: sample rates of ``pcm`` and the result, in Hz.
+    :param cut: function that returns the audio's samples.
+    :param rates: sample rates of the audio and the result, in Hz.
     :param start: index of the result's first sample.
     :param count: number of samples in the result.
     """
@@ -105,9 +170,7 @@ def _part(resample: Resample, pcm: bytes, rates: tuple[int, int], start: int, co
     # blocks of ``down`` input samples and ``up`` output samples are resampled.
     reach = -(-25 * max(up, down) // (up * down))
     first, last = start // up - reach, -(-(start + count) // up) + reach
-    missing = max(0, -first) * down
-    near = bytes(2 * missing) + pcm[2 * max(0, first) * down : 2 * last * down]
-    made = resample(near.ljust(2 * (last - first) * down, b"\0"), *rates)
+    made = resample(cut(first * down, (last - first) * down), *rates)
     return made[2 * (start - first * up) : 2 * (start - first * up + count)]
 
 
