@@ -225,6 +225,7 @@ class _Track:
     :ivar returned: frames that a reader took but did not use. They are delivered first and never dropped.
     :ivar total: total number of bytes added so far.
     :ivar read: whether a reader has taken a frame of this track.
+    :ivar fed: number of the last frame that a feed was given which has been removed.
     """
 
     form: _Form
@@ -232,6 +233,7 @@ class _Track:
     returned: deque[_Waiting] = field(factory=deque)
     total: int = 0
     read: bool = False
+    fed: int = 0
 
     @property
     def held(self) -> int:
@@ -277,6 +279,7 @@ class FrameBuffer:
     :param max_frames: maximum number of frames per track.
     :param wakes: wakes the readers. By default, each is woken at once.
     :param on_outran: called once, when a frame is dropped from a track that has already been read.
+    :param track: the only track, if all frames are of one.
     :ivar dropped: number of dropped frames.
     :ivar generation: the process in which the buffer was created; see :func:`relay_sync.threads.process.generation`.
     :ivar wake_next: wakes the next reader. Raises ``IndexError`` if there is none.
@@ -291,6 +294,7 @@ class FrameBuffer:
         max_frames: int = 16384,
         wakes: WakeChain | None = None,
         on_outran: Callable[[], object] = bool,
+        track: str | None = None,
     ) -> None:
         self._sample_rate = sample_rate
         self._encoding = encoding
@@ -300,8 +304,10 @@ class FrameBuffer:
         self.wake_next: Callable[[], object] = bool if wakes is None else wakes.wake_one
         self._on_outran = on_outran
         self._outran = False
-        self._tracks: dict[str, _Track] = {}  # replaced instead of modified, so readers need no lock
-        self._only: _Track | None = None  # the track, if there is one only
+        only = None if track is None else _Track(_Form(track, sample_rate, encoding))
+        self._only: _Track | None = only  # the track, if there is one only
+        # Replaced instead of modified, so readers need no lock.
+        self._tracks: dict[str, _Track] = {} if only is None else {only.form.track: only}
         self._arrivals = 0
         self._sleepers: list[_Call] = []
         self._in_one_piece = threading.RLock()  # held while taking several frames, to keep them consecutive
@@ -319,10 +325,6 @@ class FrameBuffer:
 
     def put(self, track: str, data: bytes, timestamp: float, sequence: int | None) -> None:
         """Add a frame. Never blocks."""
-        if self._feeds:
-            for name, feed in self._feeds:
-                if name == track:
-                    feed.put(track, data, timestamp, sequence)
         try:
             queue = self._tracks[track]
         except KeyError:
@@ -334,6 +336,11 @@ class FrameBuffer:
         behind = bool(frames)
         frames.append((self._arrivals, data, timestamp, sequence, before))
         queue.total = total = before + len(data)
+        if self._feeds:  # read after the frame was added; see add_feed()
+            for name, feed in self._feeds:
+                if name == track:
+                    feed._arrivals = self._arrivals - 1  # the frame has the same number there
+                    feed.put(track, data, timestamp, sequence)
         try:
             while behind and len(frames) > 1:
                 if total - frames[0][4] <= self._max_bytes and len(frames) <= self._max_frames:
@@ -368,9 +375,10 @@ class FrameBuffer:
     # -- for further readers -------------------------------------------------------------------------------------------
 
     def add_feed(self, track: str, on_outran: Callable[[], object]) -> FrameBuffer | None:
-        """Return a buffer that receives each later frame of a track, too, and is read independently of this one.
+        """Return a buffer with copies of a track's frames, which is read by :meth:`copies`, independently of this one.
 
-        Each track has at most one.
+        It has the frames that are buffered now, and each later one. Frames that an earlier feed was given are left out. Each
+        track has at most one feed.
 
         :param track: name of the track.
         :param on_outran: called once, when a frame is dropped from a feed that has already been read.
@@ -382,11 +390,24 @@ class FrameBuffer:
             encoding=self._encoding,
             max_frames=self._max_frames,
             on_outran=on_outran,
+            track=track,
         )
+        copies = feed._only
+        assert copies is not None  # the feed has a track
         with self._in_one_piece:
             if any(name == track for name, _ in self._feeds):
                 return None
             self._feeds = (*self._feeds, (track, feed))
+            queue = self._tracks.get(track)
+        if queue is not None:
+            # The receiving thread adds a frame to this buffer before it looks for feeds, so each frame is in the following
+            # copy, or is put into the feed, or both. copies() leaves out the second one. Frames that readers return while
+            # the second tuple is made were in the first one.
+            waiting = {
+                entry[0]: entry for entry in (*tuple(queue.frames), *tuple(queue.returned)) if entry[0] > queue.fed
+            }
+            copies.returned.extend(waiting[number] for number in sorted(waiting))
+            copies.fed = max((queue.fed, *waiting))
         if self._ended:
             feed.end()
         return feed
@@ -394,7 +415,26 @@ class FrameBuffer:
     def remove_feed(self, feed: FrameBuffer) -> None:
         """Stop adding frames to a feed. Idempotent."""
         with self._in_one_piece:
+            removed = [track for track, each in self._feeds if each is feed]
             self._feeds = tuple(each for each in self._feeds if each[1] is not feed)
+            for track in removed:
+                queue = self._tracks.get(track)
+                if queue is not None and feed._only is not None:
+                    queue.fed = max(queue.fed, feed._only.fed, feed._arrivals)
+
+    @property
+    def catching_up(self) -> bool:
+        """Whether a feed has frames that were buffered before it was added."""
+        return self._only is not None and bool(self._only.returned)
+
+    def copies(self) -> Generator[AudioFrame, None, None]:
+        """Iterate over the frames of a feed until the stream has ended."""
+        last = 0
+        for frame in self.frames(None):
+            number = frame._entry[0]
+            if number > last:
+                last = number
+                yield frame
 
     # -- for the readers -----------------------------------------------------------------------------------------------
 

@@ -19,6 +19,8 @@ _HEIGHT = 48  # height of one channel, in px
 _LOOKED_AT = 4000  # maximum samples to read per column, which bounds the work for long recordings
 _QUIET = 64
 
+#: A channel, and the start and end of an utterance on it, in seconds.
+Spoken = tuple[int, float, float]
 Excerpt = Callable[[int, int], bytes]
 
 
@@ -45,8 +47,13 @@ def peaks_of(excerpt: Excerpt, samples: int, channels: int, columns: int = _COLU
     return peaks
 
 
-def svg_waveform(peaks: Sequence[Sequence[int]], labels: Sequence[str], seconds: float) -> str:
-    """Return a waveform as inline SVG, with one band per channel and a time axis. All channels use the same scale."""
+def svg_waveform(
+    peaks: Sequence[Sequence[int]], labels: Sequence[str], seconds: float, spoken: Sequence[Spoken] = ()
+) -> str:
+    """Return a waveform as inline SVG, with one band per channel and a time axis. All channels use the same scale.
+
+    Utterances have a shaded background.
+    """
     loudest = max([_QUIET, *(peak for channel in peaks for peak in channel)])
     width = max([1, *(len(channel) for channel in peaks)])
     height = _HEIGHT * max(1, len(peaks))
@@ -56,6 +63,14 @@ def svg_waveform(peaks: Sequence[Sequence[int]], labels: Sequence[str], seconds:
         f' style="display:block;{TEXT}" aria-label="waveform, {seconds:.1f} s">'
         f'<svg viewBox="0 0 {width} {height}" width="100%" height="{height}" preserveAspectRatio="none">'
     ]
+    for channel_index, start, end in spoken:
+        if channel_index < len(peaks) and seconds > 0:
+            first, last = (max(0.0, min(1.0, at / seconds)) * width for at in (start, end))
+            parts.append(
+                f'<rect x="{first:.1f}" y="{_HEIGHT * channel_index + 1}" width="{max(1.0, last - first):.1f}"'
+                f' height="{_HEIGHT - 2}" fill="{LINES[channel_index % 2]}" fill-opacity="0.2">'
+                f"<title>utterance, {start:.2f} to {end:.2f} s</title></rect>"
+            )
     for index, channel in enumerate(peaks):
         middle = _HEIGHT * index + _HEIGHT // 2
         bars = []
@@ -67,8 +82,16 @@ def svg_waveform(peaks: Sequence[Sequence[int]], labels: Sequence[str], seconds:
     return "".join([*parts, "</svg>", axis(seconds, height + 1), "</svg>"])
 
 
-def html_picture(excerpt: Excerpt, *, samples: int, channels: int, sample_rate: int, labels: Sequence[str] = ()) -> str:
-    """Return HTML with a player and a waveform.
+def html_picture(
+    excerpt: Excerpt,
+    *,
+    samples: int,
+    channels: int,
+    sample_rate: int,
+    labels: Sequence[str] = (),
+    spoken: Sequence[Spoken] = (),
+) -> str:
+    """Return HTML with a player and a waveform, in which utterances are marked.
 
     If the recording is longer than a minute, the player contains only the first minute, and a note mentions ``save()``.
     """
@@ -78,7 +101,7 @@ def html_picture(excerpt: Excerpt, *, samples: int, channels: int, sample_rate: 
     wav = wav_header(sample_rate, channels, len(pcm)) + pcm
     source = "data:audio/wav;base64," + base64.b64encode(wav).decode("ascii")
     more = f"<div>the first {PLAYED:g} of {seconds:.1f} s; save() writes all of it</div>" if played < samples else ""
-    drawn = svg_waveform(peaks_of(excerpt, samples, channels), labels, seconds)
+    drawn = svg_waveform(peaks_of(excerpt, samples, channels), labels, seconds, spoken)
     names = "".join(
         f'<span style="margin-right:16px"><span style="color:{LINES[index % 2]}">&#9632;</span> {html.escape(label)}</span>'
         for index, label in enumerate(labels)

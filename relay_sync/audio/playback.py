@@ -105,6 +105,15 @@ class Piece:
         """The result; ``None`` if the playback is still active or failed."""
         return self._outcome if isinstance(self._outcome, PlaybackResult) else None
 
+    @property
+    def starved_since(self) -> float | None:
+        """Time at which all audio so far was heard, if more is awaited from the source; otherwise ``None``."""
+        if self.closed or self.waiting or self.clock is None:
+            return None
+        since, position = self.clock
+        silent = self.time() - since - (self.sent - position) / self.sample_rate
+        return time.monotonic() - silent if silent > 0 else None
+
     def wait(self, timeout: float | None = None) -> PlaybackResult:
         """See :meth:`Playback.wait`."""
         if not self._done.is_set():

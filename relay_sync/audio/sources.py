@@ -9,7 +9,7 @@ import io
 import os
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import InvalidParameter
 from ..params import values
@@ -23,7 +23,7 @@ from .wav import WavAudio, read_wav
 if TYPE_CHECKING:
     from .dsp import Resampler
 
-__all__ = ["Chunk", "Encode", "Playable", "chunks_of", "encoding_for"]
+__all__ = ["SPOKEN", "Chunk", "Encode", "Playable", "chunks_of", "encoding_for", "spoken_chunks"]
 
 Chunk: TypeAlias = bytes | bytearray | memoryview | AudioFrame
 #: Audio accepted by ``play``.
@@ -32,6 +32,8 @@ Playable: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str] | 
 #: incomplete packet is then sent instead of being kept for the next call.
 Encode: TypeAlias = Callable[[bytes, bool], list[tuple[bytes, int]]]
 
+#: What :func:`spoken_chunks` accepts, for errors.
+SPOKEN = "PCM, (pcm, sample rate), a WAV file, or an iterable of PCM"
 PTIME = 20  # packet duration in ms
 _ACCEPTED_CHUNKS = "PCM in chunks, or a complete WAV file"
 _MAX_PACKETS = 25  # maximum packets in a message, for stateless codecs: half a second
@@ -60,6 +62,27 @@ def chunks_of(what: Playable, rate: int, sample_rate: int | None) -> bytes | Ite
     if not isinstance(what, Iterable):
         raise InvalidParameter("audio", what, "PCM as bytes, the path of a WAV file, or an iterable of PCM")
     return _of_chunks(iter(what), rate, sample_rate)
+
+
+def spoken_chunks(name: str, what: Any, rate: int, sample_rate: int, accepted: str) -> bytes | Iterator[bytes]:
+    """Convert speech to PCM, like :func:`chunks_of`. It may be a tuple of PCM and its sample rate, but not a path as text.
+
+    :param name: name of the parameter, for errors.
+    :param what: the speech, of any type.
+    :param rate: sample rate of the returned PCM in Hz.
+    :param sample_rate: sample rate of PCM without a rate, in Hz.
+    :param accepted: what the parameter accepts, for errors.
+    :return: PCM as ``bytes`` if the speech is complete, or an iterator that reads it on demand.
+    :raises InvalidParameter: the speech cannot be played.
+    :raises OSError: the file cannot be read.
+    """
+    given: Any = sample_rate
+    if isinstance(what, tuple) and len(what) == 2 and isinstance(what[1], int):
+        what, given = what
+        values.whole("sample_rate", given, low=1, optional=False)
+    if what is None or isinstance(what, (str, int, float)):
+        raise InvalidParameter(name, what, accepted)
+    return chunks_of(what, rate, given)
 
 
 def _resampler(given: int, rate: int) -> Resampler:
@@ -132,7 +155,7 @@ def _bytes_of(rate: int) -> Callable[[Chunk], bytes]:
 
 
 def _without_header(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the chunks unchanged, but reject files. A file header would be heard as noise.
+    """Yield the chunks, but reject files. A file header would be heard as noise. While there is no audio, yield ``b""``.
 
     :raises InvalidParameter: the audio starts with a file header, or a later chunk is text or a file.
     """
@@ -141,6 +164,7 @@ def _without_header(chunks: Iterator[bytes]) -> Iterator[bytes]:
         head += chunk
         if not undecided(head):
             break
+        yield b""
     _check_head(head, _ACCEPTED_CHUNKS)
     yield head
     for chunk in chunks:
@@ -151,6 +175,8 @@ def _without_header(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 def _of_chunks(chunks: Iterator[Chunk], rate: int, sample_rate: int | None) -> Iterator[bytes]:
     """Yield PCM at ``rate`` in whole samples, even if samples are split across chunks.
+
+    Chunks without a whole sample yield ``b""``, so that a source that never has any can be given up.
 
     An unsupported sample rate raises an exception immediately, before the first chunk is read.
     """
@@ -165,8 +191,7 @@ def _of_chunks(chunks: Iterator[Chunk], rate: int, sample_rate: int | None) -> I
             odd, pcm = pcm[length:], pcm[:length]
             if resampler is not None:
                 pcm = resampler.process(pcm)
-            if pcm:
-                yield pcm
+            yield pcm
         if resampler is not None:
             yield resampler.flush()
 

@@ -25,6 +25,8 @@ __all__ = ["CLEAR_TIMEOUT", "Speaking", "close", "feed"]
 
 _log = logs.get("relay_sync.audio").later
 _numbers = itertools.count(1)
+#: Pause after a chunk without audio, in seconds. A source that has nothing else would keep other threads from running.
+_EMPTY = 0.001
 #: Longest time that :meth:`Speaking.clear` takes, in seconds.
 CLEAR_TIMEOUT = 5.0
 _MOST_DIGITS = 256
@@ -237,6 +239,9 @@ def feed(speaker: Speaker, piece: Piece, source: Iterator[bytes], encode: Encode
             if pcm is None:
                 piece.feed(encode(b"", True), 0)
                 return
+            if not pcm:
+                time.sleep(_EMPTY)
+                continue
             piece.feed(encode(pcm, False), len(pcm) // 2)
             speaker.nudge(piece)
             piece.wait_for_room(deadline)

@@ -347,11 +347,12 @@ class AudioStream(Speaking):
         on_speech: Callable[[float], object] | None = None,
         timeout: float | None = None,
     ) -> Utterances:
-        """Iterate over what is said on one track, from now on. Each utterance is returned when silence follows it.
+        """Iterate over what is said on one track. Each utterance is returned when silence follows it.
 
-        The audio is read from a copy, so frames can be read, too. The detector runs in a thread of the iterator. If it is
-        behind by more than the server's ``buffer_seconds``, the oldest audio is dropped (``dropped``). A gap in the frames does
-        not end an utterance. For both tracks, use two iterators in two threads. Close the iterator, or use it as a context
+        The iterator also hears audio that arrived before and has not been read, unless an earlier iterator has heard it. The
+        audio is read from a copy, so frames can be read, too. The detector runs in a thread of the iterator. If it is behind by
+        more than the server's ``buffer_seconds``, the oldest audio is dropped (``dropped``). A gap in the frames does not end an
+        utterance. For both tracks, use two iterators in two threads. Close the iterator, or use it as a context
         manager, to stop listening before the stream ends.
 
         :param track: ``inbound`` or ``outbound``; by default ``inbound`` if it is streamed, otherwise ``outbound``.
@@ -440,7 +441,10 @@ class AudioStream(Speaking):
         self._recorder.copy_to(path)
 
     def _repr_html_(self) -> str:
-        """Return HTML for notebooks: a player for the first minute, a waveform, and the statistics."""
+        """Return HTML for notebooks: a player for the first minute, a waveform, and the statistics.
+
+        Utterances that ``utterances()`` or a ``Conversation`` has found are marked in the waveform.
+        """
         picture = ""
         if self._recorder is not None and self._generation == generation():
             self._recorder.settle(_MAKING)
@@ -453,12 +457,18 @@ class AudioStream(Speaking):
         with kept:
             if not kept.samples:
                 return ""
+            labels = ("inbound", "outbound") if kept.channels == 2 else self.announced_tracks[:1]
             return html_picture(
                 kept.excerpt,
                 samples=kept.samples,
                 channels=kept.channels,
                 sample_rate=kept.sample_rate,
-                labels=("inbound", "outbound") if kept.channels == 2 else self.announced_tracks[:1],
+                labels=labels,
+                spoken=[
+                    (labels.index(track), start, end)
+                    for track, start, end in list(self._core.spoken)
+                    if track in labels
+                ],
             )
 
     def _check_decodable(self, what: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
-from typing import Literal
+from typing import Final, Literal
 
 from attrs import define, field, frozen
 
@@ -16,6 +17,8 @@ from .stats import Counts
 
 __all__ = ["DtmfEvent", "EndReason", "StreamCore"]
 
+#: Utterances that a picture of the stream marks.
+_MOST_SPOKEN: Final = 10_000
 EndReason = Literal["stopped", "closed", "dropped", "timed out"]
 
 
@@ -44,6 +47,7 @@ class StreamCore:
     :ivar counts: statistics. Only the receiving thread changes them.
     :ivar speaker: sends audio; ``None`` if the stream is one-way.
     :ivar realtime: whether the carrier was asked to play audio with minimal delay.
+    :ivar spoken: track, start and end in seconds of the last utterances that were found.
     :ivar bell: rings when a key was pressed and when the stream ends; ``None`` if no thread waits for both.
     """
 
@@ -53,6 +57,7 @@ class StreamCore:
     speaker: Speaker | None = None
     realtime: bool = False
     bell: Bell | None = field(init=False, default=None)
+    spoken: deque[tuple[str, float, float]] = field(init=False, factory=lambda: deque(maxlen=_MOST_SPOKEN), repr=False)
     dtmf: ItemLog[DtmfEvent] = field(init=False, factory=lambda: ItemLog("key"))
     marks: ItemLog[str] = field(init=False, factory=lambda: ItemLog("mark"))
     ended: Flag = field(init=False, factory=Flag)

@@ -424,3 +424,40 @@ def test_who_reads_is_told_the_timeout_that_was_given(made: tuple[FrameBuffer, L
     _put(buffer, [1])
     with pytest.raises(WaitTimeout, match=r"no audio within 0\.05 s"):
         buffer.read("inbound", 1000, 0.05)
+
+
+def test_a_feed_has_each_frame_that_waits_or_comes_once_and_in_its_order() -> None:
+    """A feed that is added while frames arrive continues where a reader of the buffer, or the former feed, has been."""
+    made = FrameBuffer(10**9, sample_rate=8000, max_frames=10**6)
+    going, stop = threading.Event(), threading.Event()
+
+    def write() -> None:
+        for number in range(1, 10**6):
+            made.put("inbound" if number % 3 else "outbound", b"..", number, None)
+            if number == 2000:
+                going.set()
+            if number % 50 == 0 and stop.wait(0.001):  # so that the reader can keep up
+                return
+
+    writing = Background(write)
+    assert going.wait(20)
+    first = made.take("inbound", 20)
+    assert first is not None
+    parts = []
+    for count in (1400, *[10] * 50):
+        feed = made.add_feed("inbound", bool)
+        assert feed is not None
+        assert made.add_feed("inbound", bool) is None
+        frames = feed.copies()
+        parts.append((feed, frames, [next(frames).timestamp for _ in range(count)]))
+        made.remove_feed(feed)
+    stop.set()
+    writing.result()
+    whole = [first.timestamp]
+    for feed, frames, heard in parts:
+        feed.end()
+        heard += [frame.timestamp for frame in frames]
+        assert heard == sorted(set(heard))
+        assert heard[0] >= whole[-1], "a frame that was on its way may be in both feeds"
+        whole += heard
+    assert list(dict.fromkeys(whole)) == [number for number in range(1, int(whole[-1]) + 1) if number % 3]

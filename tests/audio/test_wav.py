@@ -366,6 +366,26 @@ def test_a_waveform_tells_loud_from_quiet() -> None:
     assert lines == [" █", " ██", "0 4.0 s"]
 
 
+def test_utterances_are_marked_below_their_channel() -> None:
+    stereo = WavAudio(pcm=interleave([_pcm(*[20000] * 400), _pcm(*[20000] * 400)]), sample_rate=100, channels=2)
+    spoken = [[(0.0, 1.0), (2.0, 2.1), (3.5, 9.0)], []]
+    assert draw_waveform(stereo, width=8, height=1, labels=("a", "b"), spoken=spoken).split("\n") == [
+        "a ████████",
+        "  ├┤  │  │",
+        "b ████████",
+        "  0  4.0 s",
+    ]
+    assert "||  |  |" in draw_waveform(stereo, width=8, height=1, spoken=spoken, ascii=True)
+    assert draw_waveform(b"", width=4, spoken=[[(0.0, 1.0)]]).split("\n")[2] == "│"
+
+
+def test_utterances_are_marked_in_a_drawing() -> None:
+    drawn = svg_waveform([[0, 9000], [9000, 0]], ["inbound", "outbound"], 4.0, [(1, 1.0, 3.0), (2, 0.0, 1.0)])
+    (mark,) = re.findall(r"<rect [^>]*><title>[^<]*</title></rect>", drawn)
+    assert 'x="0.5" y="49" width="1.0"' in mark
+    assert "<title>utterance, 1.00 to 3.00 s</title>" in mark
+
+
 def test_a_waveform_of_two_tracks(tmp_path: Path) -> None:
     write_wav(tmp_path / "x.wav", interleave([_pcm(30000, 0), _pcm(0, -32768)]), 8000, 2)
     drawn = draw_waveform(tmp_path / "x.wav", width=2, height=1, labels=("inbound", "outbound"))

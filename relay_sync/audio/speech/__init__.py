@@ -19,6 +19,7 @@
 ``utterance``       :class:`Utterance`, which the iterator returns
 ``segmenter``       finds the utterances of one track. Declares what a detector is
 ``endpointer``      decides where an utterance starts and ends, from probabilities
+``edges``           locates starts and ends in the audio, for detectors that are only about right
 ``energy``          :class:`Energy`, a detector without dependencies
 ``silero``          :class:`Silero`, a detector that tells speech from other sounds. Requires the ``vad`` extra
 ==================  =====================================================================================================

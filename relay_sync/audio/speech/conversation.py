@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from attrs import frozen
 
+from ... import notebook_html
 from ...errors import InvalidParameter, StreamIsOneWay, WaitTimeout, WrongThread
 from ...params import values
 from ...threads.outcome import wait_until
 from ...threads.process import check_thread, forked_error, generation
-from ...threads.starting import join_all
 from ..sources import Playable, chunks_of
 from ..stream import AudioStream, core_of, recorder_of
 from .ears import Ears
 from .heard_audio import HeardAudio
-from .listening import CLOSING, SLICE
+from .listening import SLICE, visible
 from .segmenter import Detector
 from .speaking_queue import SpeakingQueue
 from .transcript import Transcript, TranscriptLine
@@ -64,7 +64,8 @@ class Conversation(Iterator[Turn]):
     Iterate over it to get the party's turns, and answer with :meth:`say`. ``recognize`` and your answers run in the thread that
     iterates. ``speak`` and iterables of audio run in threads of the conversation. When the party speaks for ``interrupt_after``
     seconds, or presses a key, audio that is being played and audio that is queued are discarded, and the turn says how much was
-    heard. There is no echo cancellation.
+    heard. There is no echo cancellation. Audio that arrived before the conversation and has not been read can be a turn, but
+    interrupts nothing.
 
     The iteration ends when the stream ends, for example because the party hangs up. While your code runs, utterances wait in
     order. Of those, at most one more is returned after the stream has ended. Leaving the ``with`` block stops speaking and
@@ -82,7 +83,8 @@ class Conversation(Iterator[Turn]):
     :param shortest: least speech in an utterance, in seconds.
     :param longest: length at which a turn is ended, in seconds. It is then ``cut``, and the next one continues it.
     :param interrupt_after: seconds of speech after which the party interrupts; ``None`` lets nothing interrupt.
-    :param patience: seconds of silence on both sides after which an empty turn is returned; ``None`` has no limit.
+    :param patience: seconds of silence on both sides after which an empty turn is returned; ``None`` has no limit. The time for
+        which audio of ``speak`` or of an iterable is awaited is silence, too.
     :param key_pause: seconds without a further key after which keys are a turn of their own, if the party says nothing.
     :param queue: largest number of utterances that wait while your code runs. More are dropped and counted.
     :raises InvalidParameter: a parameter is invalid, ``speak_rate`` cannot be resampled, or the utterances of the stream are
@@ -111,7 +113,7 @@ class Conversation(Iterator[Turn]):
         queue: int = 8,
     ) -> None:
         self._generation = generation()
-        _check_stream(stream)
+        self._core = core = _core_of(stream)
         self._recognize = values.handler("recognize", recognize, ("utterance",))
         _check_speak(speak)
         values.number("interrupt_after", interrupt_after, above=0, high=60)
@@ -119,7 +121,6 @@ class Conversation(Iterator[Turn]):
         values.number("key_pause", key_pause, above=0, high=60, optional=False)
         values.whole("queue", queue, low=1, high=10_000, optional=False)
         values.whole("speak_rate", speak_rate, low=1)
-        self._core = core = core_of(stream)
         speaker = _speaker_of(core)
         rate = _checked_rate(stream.sample_rate if speak_rate is None else speak_rate, speaker.sample_rate)
         self._stream = stream
@@ -127,6 +128,7 @@ class Conversation(Iterator[Turn]):
         self._patience = patience
         self._key_pause = key_pause
         self._closed = False
+        self._finished = False  # whether close() has done everything
         self._most = queue
         self._made: _Made | None = None  # the next turn, or the former one
         self._given = False  # whether it was returned to the program
@@ -158,6 +160,10 @@ class Conversation(Iterator[Turn]):
         state = "closed" if self._closed else "ended" if self._core.ended.is_set() else "open"
         return f"<Conversation of call {self._stream.call_id}, {len(self._lines)} turns, {state}>"
 
+    def _repr_html_(self) -> str:
+        """Return HTML for notebooks: who spoke when, and what."""
+        return notebook_html.panel(repr(self)[1:-1], self.transcript._repr_html_())
+
     # -- listening -----------------------------------------------------------------------------------------------------
 
     @property
@@ -181,10 +187,11 @@ class Conversation(Iterator[Turn]):
 
         :raises StopIteration: the stream has ended, or the conversation was closed.
         :raises InvalidParameter: ``recognize`` returned something other than text.
-        :raises WrongThread: another thread, or ``recognize`` itself, is waiting for a turn.
+        :raises WrongThread: another thread, or ``recognize`` itself, is waiting for a turn; or a thread of the conversation
+            calls this, such as the thread of ``speak``.
         :raises Forked: the stream belongs to the parent process.
         """
-        self._check()
+        self._check_waiting("next()")
         if self._iterating is not None:
             raise WrongThread(
                 "a turn is being awaited already: iterate over a conversation in one thread, not in recognize()"
@@ -218,7 +225,7 @@ class Conversation(Iterator[Turn]):
         if made.turn.utterance is not None:
             self._ears.forget(made.turn.utterance)
         self._ears.drop_pending(made.pending)
-        if made.line is not None and made.line not in self._lines[-1:]:
+        if made.line is not None and not any(line is made.line for line in self._lines[-1:]):
             self._lines.append(made.line)
         self._last = self._core.ended.is_set()
 
@@ -269,27 +276,31 @@ class Conversation(Iterator[Turn]):
             return None
         if keys and now >= ears.key_at + self._key_pause:
             return "keys"
-        if self._patience is not None and not keys and not queue.active and now >= self._quiet_since + self._patience:
+        if self._patience is not None and not keys and now >= self._quiet_since(now) + self._patience:
             return "silent"
         return None
 
-    @property
-    def _quiet_since(self) -> float:
-        return max(self._asked_at, self._ears.heard_at, self._ears.key_at, self._queue.spoke_at)
+    def _quiet_since(self, now: float) -> float:
+        silent = self._queue.silent_since
+        return max(self._asked_at, self._ears.heard_at, self._ears.key_at, now if silent is None else silent)
 
     def _longest_wait(self, now: float) -> float:
         left = [SLICE]
         if self._ears.keys():
             left.append(self._ears.key_at + self._key_pause - now)
         if self._patience is not None:
-            left.append(self._quiet_since + self._patience - now)
+            left.append(self._quiet_since(now) + self._patience - now)
         return min(each for each in left if each > 0)
 
     def _hear(self, utterance: Utterance) -> None:
         ears = self._ears
         ears.most = self._most + 1  # this one waits no longer
+        ears.recognizing = True
         try:
-            text: Any = self._recognize(utterance)
+            try:
+                text: Any = self._recognize(utterance)
+            except StopIteration as error:
+                raise visible(error, "recognize") from error
             if not isinstance(text, str):
                 raise values.unseen("recognize", text, "a function that returns text; '' if it recognized nothing")
         except Exception:
@@ -298,6 +309,7 @@ class Conversation(Iterator[Turn]):
             raise
         finally:
             ears.most = self._most
+            ears.recognizing = False
         self._turn(text, ears.keys(utterance.end + self._silence), utterance, ears.interrupted_by(utterance), 0)
 
     def _turn(
@@ -327,7 +339,7 @@ class Conversation(Iterator[Turn]):
             ``WavAudio``; or an iterable of PCM, which is played before it is complete.
         :raises InvalidParameter: the audio cannot be played, or text is given and there is no ``speak``.
         :raises StreamFailed: the conversation is closed, or the remote end is not reading data.
-        :raises QueueFull: 64 MiB of encoded audio is already queued.
+        :raises QueueFull: 64 MiB of encoded audio, or 256 texts and iterables, are already queued.
         :raises Forked: the stream belongs to the parent process.
         """
         self._check()
@@ -340,10 +352,11 @@ class Conversation(Iterator[Turn]):
         :return: whether all of it was heard.
         :raises WaitTimeout: something is still being said. It continues.
         :raises InvalidParameter: ``timeout`` is invalid.
+        :raises WrongThread: a thread of the conversation calls this, such as the thread of ``speak``.
         :raises Forked: the stream belongs to the parent process.
         """
         timeout = values.timeout(timeout)
-        self._check()
+        self._check_waiting("wait_until_said()")
         said = self._queue.wait(timeout)
         if said is None:
             raise WaitTimeout(f"still speaking after {timeout:g} s; call wait_until_said() again")
@@ -384,22 +397,30 @@ class Conversation(Iterator[Turn]):
     def close(self) -> None:
         """Stop speaking and listening, and end the iteration. The stream and the call continue. Idempotent.
 
-        The method waits up to 2 seconds each for the detector and for ``speak``. Failures of audio that no turn has raised are
-        logged.
+        The method waits up to 2 seconds each for the detector and for ``speak``. Failures of audio and of the detector that no
+        turn has raised are logged.
         """
-        if self._generation != generation() or self._closed:
+        if self._generation != generation() or self._finished:
             return
-        self._closed = True
-        self._core.bell = None
+        self._closed = True  # all of this can be repeated, because Ctrl-C may interrupt it
+        if self._core.bell is self._ears.bell:
+            self._core.bell = None
         self._ears.stop()
         self._queue.close()
-        if self._ears.thread is not threading.current_thread():
-            join_all([self._ears.thread], CLOSING)
+        self._ears.join()
+        self._ears.log_error()
+        self._finished = True
 
     def _check(self) -> None:
         if self._generation != generation():
             raise forked_error()
         check_thread()
+
+    def _check_waiting(self, what: str) -> None:
+        """Refuse to wait for the thread that waits."""
+        self._check()
+        if self._queue.runs_here or self._ears.thread is threading.current_thread():
+            raise WrongThread(f"{what} waits for what runs here: do not call it in speak, in audio, or in a detector")
 
     def __enter__(self) -> Conversation:
         return self
@@ -410,20 +431,30 @@ class Conversation(Iterator[Turn]):
         self.close()
 
     def __del__(self) -> None:
-        if hasattr(self, "_queue") and self._generation == generation() and not self._closed:
+        if hasattr(self, "_queue") and self._generation == generation() and not self._finished:
             self._ears.stop()
             self._queue.abandon()
 
 
-def _check_stream(stream: object) -> None:
+def _core_of(stream: object) -> StreamCore:
     if not isinstance(stream, AudioStream):
         raise InvalidParameter("stream", type(stream), "an AudioStream, such as one of AudioServer.connect()")
     stream.wait(0)  # raises Forked
+    return core_of(stream)
 
 
 def _check_speak(speak: object) -> None:
-    if speak is not None and (not callable(speak) or inspect.iscoroutinefunction(speak)):
-        raise InvalidParameter("speak", speak, "a regular function that takes a text")
+    if speak is None:
+        return
+    expected = "a regular function that takes a text"
+    if not callable(speak) or inspect.iscoroutinefunction(speak) or inspect.isasyncgenfunction(speak):
+        raise InvalidParameter("speak", speak, expected)
+    try:
+        inspect.signature(speak).bind("text")
+    except TypeError:
+        raise InvalidParameter("speak", speak, expected) from None
+    except ValueError:  # some built-in functions have no signature
+        pass
 
 
 def _speaker_of(core: StreamCore) -> Speaker:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import Any
+from typing import Any, Final
 
+from ...threads import logs
+from ...threads.outcome import wait_until
+from . import listening
 from .listening import Listening
 from .speaking_queue import SpeakingQueue
 from .turns import Interruption
 from .utterance import Utterance
 
 __all__ = ["Ears"]
+
+_log = logs.get("relay_sync.audio").later
+
+#: Seconds without audio after which a party that was speaking counts as silent. Its utterance continues when audio arrives again.
+_GAP: Final = 1.0
 
 
 class Ears(Listening):
@@ -23,12 +31,14 @@ class Ears(Listening):
     :ivar taken: number of keys that belong to earlier turns, or were pressed before the conversation.
     :ivar heard_at: time when speech was last heard.
     :ivar key_at: time when the last key was noticed.
+    :ivar recognizing: whether an utterance is being recognized.
     """
 
     def __init__(self, core: Any, *, interrupt_after: float | None, **options: Any) -> None:
         super().__init__(core, on_speech=None, who="conversation", **options)
         self.heard_at: float = 0.0
         self.key_at: float = 0.0
+        self.recognizing: bool = False
         self.queue: SpeakingQueue | None = None  # set before the thread starts
         self._after = interrupt_after
         self.taken: int = core.dtmf.count
@@ -39,6 +49,18 @@ class Ears(Listening):
 
     # -- in the thread -------------------------------------------------------------------------------------------------
 
+    def run(self) -> None:
+        """Find utterances until the stream ends. A recognizer that does not return after that is reported."""
+        super().run()
+        # Utterances that are ready may be recognized next.
+        wait_until(lambda: self.closed or not (self.recognizing or self.ready), self.bell, listening.GRACE)
+        if self.recognizing and not self.closed:
+            _log.warning(
+                "recognize() of call %s has not returned %g s after the end of the stream",
+                self.call_id,
+                listening.GRACE,
+            )
+
     def heard(self) -> None:
         """Interrupt what is being said, if there was enough speech, or a key."""
         spoken = self.segmenter.spoken
@@ -48,7 +70,7 @@ class Ears(Listening):
         if self._after is None or self.queue is None:
             return
         keys, self._base = self._noticed, min(self._base, spoken)
-        if not self.queue.active:
+        if not self.queue.active or self.feed.catching_up:  # what was said before the conversation interrupts nothing
             self._base, self._before = spoken, keys
         elif keys > self._before or spoken - self._base >= self._after:
             self._base, self._before = spoken, keys
@@ -67,8 +89,8 @@ class Ears(Listening):
 
     @property
     def talking(self) -> bool:
-        """Whether the party is speaking."""
-        return not self.done and self.segmenter.spoken > 0
+        """Whether the party is speaking. While no audio arrives, for example on hold, it is not."""
+        return not self.done and self.segmenter.spoken > 0 and time.monotonic() < self.heard_at + _GAP
 
     @property
     def pending(self) -> tuple[int, Interruption | None]:
@@ -95,6 +117,7 @@ class Ears(Listening):
         interruption = self._interrupted.pop(id(utterance), None)
         if interruption is not None and failed:
             self._pending.appendleft(interruption)
+        self.bell.ring()
 
     def notice_keys(self) -> None:
         """Note the time of a new key."""

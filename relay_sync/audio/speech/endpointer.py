@@ -157,6 +157,19 @@ class Endpointer:
         """Number of samples of speech in the utterance that has not ended yet; 0 if there is none."""
         return 0 if self._turn is None else self._turn.spoken
 
+    @property
+    def quiet(self) -> int:
+        """Number of samples of silence at the end of the utterance that has not ended yet; 0 if there is none."""
+        return 0 if self._turn is None else self._turn.quiet
+
+    def ending(self) -> Segment | None:
+        """Return the utterance as it would be if it ended now; ``None`` if there is none, or it is too short."""
+        turn = self._turn
+        if turn is None or not self._is_long_enough(turn):
+            return None
+        until = min(self._now, turn.end + min(self.limits.pre_roll, self.limits.silence))
+        return Segment(turn.start, turn.end, turn.since, until, cut=False)
+
     def push(self, at: int, samples: int, probability: float) -> list[Change]:
         """Take the next frame.
 
@@ -192,7 +205,7 @@ class Endpointer:
         return changes
 
     def finish(self) -> list[Change]:
-        """End the current utterance at the end of the audio.
+        """End the current utterance.
 
         :return: the last changes.
         """
@@ -228,11 +241,11 @@ class Endpointer:
         return turn.end > turn.start if turn.goes_on else turn.spoken >= self.limits.shortest
 
     def _end(self, turn: _Turn, changes: list[Change]) -> None:
+        segment = self.ending()
         self._turn = None
-        if self._is_long_enough(turn):
-            until = min(self._now, turn.end + min(self.limits.pre_roll, self.limits.silence))
-            changes.append(Segment(turn.start, turn.end, turn.since, until, cut=False))
-            self._free = until
+        if segment is not None:
+            changes.append(segment)
+            self._free = segment.until
         elif turn.told and not turn.goes_on:
             changes.append(Dropped(turn.start))
 

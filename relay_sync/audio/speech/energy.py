@@ -39,8 +39,8 @@ _STEADY_FRAMES: Final = _FRAMES // 2
 _STEADY: Final = 2.0
 #: Least ratio of a tone to everything else, in dB. One frame of speech in a hundred has 28 dB, tones in mu-law have 34 dB.
 _TONE: Final = 28.0
-#: How many frames are tested for tones after silence.
-_TESTED: Final = 15
+#: The first frames after silence, up to this one, are tested for tones, except the first one, in which a tone may have started.
+_TESTED: Final = 6
 #: While a tone lasts and its level changes by at most ``_BEAT`` dB, one frame in four is tested.
 _SURE: Final = 4
 _BEAT: Final = 3.0
@@ -57,6 +57,7 @@ class Energy:
     :param sample_rate: 8000, 16000, 24000 or 48000 Hz.
     :raises InvalidParameter: ``sample_rate`` has another value.
     :ivar frame: number of samples in a frame.
+    :ivar rough: whether starts and ends are only about right, and are then located in the audio.
     """
 
     def __init__(self, sample_rate: int = 8000) -> None:
@@ -66,6 +67,8 @@ class Energy:
         """Sample rate of the audio in Hz."""
         self.frame: int = sample_rate // _FRAMES
         """Number of samples in a frame."""
+        self.rough: bool = True
+        """Whether starts and ends are only about right, and are then located in the audio."""
         self._step = sample_rate // 8000  # every n-th sample is enough for levels
         self._seen = 0
         self._power = 0.0  # mean square of the former frame
@@ -86,9 +89,12 @@ class Energy:
 
         :param pcm: :attr:`frame` samples of 16-bit little-endian mono PCM.
         """
-        samples = array("h", pcm)[:: self._step]
+        taken = array("h", pcm)
         if sys.byteorder == "big":
-            samples.byteswap()
+            taken.byteswap()
+        samples = taken.tolist()  # several times as fast to compute with
+        if self._step > 1:
+            samples = samples[:: self._step]
         size = len(samples) or 1
         power = (math.hypot(*samples) ** 2 - sum(samples) ** 2 / size) / size  # without the mean
         former, self._power = self._power, power
@@ -107,7 +113,7 @@ class Energy:
             self._adapt(level)
             return 0.0
         self._run += 1
-        if (self._tonal or self._run <= _TESTED) and self._is_tone(samples, level - before):
+        if self._run > 1 and (self._tonal or self._run <= _TESTED) and self._is_tone(samples, level - before):
             return 0.0
         self._loudest = max(level, self._loudest - _DECAY)
         return _UNDECIDED if self._run == 1 else min(1.0, 0.5 * over)
@@ -131,7 +137,7 @@ class Energy:
         elif lowest > self._floor:
             self._floor = lowest
 
-    def _is_tone(self, samples: array[int], change: float) -> bool:
+    def _is_tone(self, samples: list[int], change: float) -> bool:
         """Test whether a frame is part of a tone.
 
         :param change: by how many dB it is louder than the former frame.
@@ -172,7 +178,7 @@ def _level(power: float) -> float:
     return max(_QUIETEST, 10 * math.log10(power / 2**30)) if power > 0 else _QUIETEST
 
 
-def _tone_ratio(samples: array[int]) -> float:
+def _tone_ratio(samples: list[int]) -> float:
     """Return the power of the two sines that fit best over the power of the rest, in dB.
 
     Two sines follow ``x[n] + x[n-4s] = a (x[n-s] + x[n-3s]) + b x[n-2s]`` for any s. The rest is what this equation leaves,

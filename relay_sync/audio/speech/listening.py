@@ -12,7 +12,7 @@ from ...errors import InvalidParameter
 from ...params import values
 from ...threads import callback_errors, logs
 from ...threads.flag import Bell
-from ...threads.starting import uninterrupted
+from ...threads.starting import join_all, uninterrupted
 from ..frames import FrameBuffer
 from .energy import RATES, Energy
 from .segmenter import Detector, Segmenter
@@ -21,17 +21,30 @@ from .utterance import Utterance
 if TYPE_CHECKING:
     from ..stream_core import StreamCore
 
-__all__ = ["CLOSING", "SLICE", "Listening"]
+__all__ = ["CLOSING", "GRACE", "SLICE", "Listening", "visible"]
 
 _log = logs.get("relay_sync.audio").later
 _callbacks = logs.get("relay_sync.callbacks").later
 _numbers = itertools.count(1)
-#: Seconds that a detector has to finish after the stream has ended.
-_GRACE: Final = 5.0
+#: Seconds that a detector or a recognizer has to finish after the stream has ended.
+GRACE: Final = 5.0
 #: Seconds that closing waits for the detector.
 CLOSING: Final = 2.0
 #: Longest single wait in seconds, after which a waiting thread looks whether the stream has ended.
 SLICE: Final = 1.0
+
+
+def visible(error: BaseException, who: str) -> BaseException:
+    """Return an exception that an iterator can raise: ``StopIteration`` would end the loop like a hang-up.
+
+    :param error: the exception.
+    :param who: who raised it, for the message.
+    """
+    if not isinstance(error, StopIteration):
+        return error
+    raised = RuntimeError(f"{who} raised StopIteration")
+    raised.__cause__ = error
+    return raised
 
 
 class Listening:
@@ -122,7 +135,7 @@ class Listening:
     def run(self) -> None:
         """Find utterances until the stream ends. Runs in a thread of its own, and calls the user's detector."""
         try:
-            for frame in self.feed.frames(None):
+            for frame in self.feed.copies():
                 if self.closed:
                     return
                 found = self.segmenter.push(frame.timestamp, frame.pcm)
@@ -131,7 +144,7 @@ class Listening:
             if not self.closed:
                 self._offer(self.segmenter.finish())
         except BaseException as error:  # includes SystemExit: the iterator raises it
-            self.error = error
+            self.error = visible(error, "the detector")
         finally:
             self.done = True
             self.core.buffer.remove_feed(self.feed)
@@ -145,6 +158,7 @@ class Listening:
 
     def _offer(self, found: list[Utterance]) -> None:
         for each in found:
+            self.core.spoken.append((each.track, each.start, each.end))
             if len(self.ready) < self.most:
                 self.take_over(each)
                 self.ready.append(each)
@@ -185,15 +199,29 @@ class Listening:
         if self.done or not self.core.ended.is_set():
             return False
         self._ended = now if self._ended is None else self._ended
-        if now - self._ended <= _GRACE:
+        if now - self._ended <= GRACE:
             return False
         _log.warning(
             "the detector of call %s has not returned %g s after the end of the stream; its last utterances are lost",
             self.call_id,
-            _GRACE,
+            GRACE,
         )
         self.stop()
         return True
+
+    def join(self) -> None:
+        """Wait a moment for the thread, after :meth:`stop`. If the detector does not return, that is logged."""
+        if self.thread is threading.current_thread() or not join_all([self.thread], CLOSING):
+            return
+        _log.warning(
+            "the detector of call %s has not returned since its %s ended: %s", self.call_id, self._who, self.thread.name
+        )
+
+    def log_error(self) -> None:
+        """Log the exception of the detector, unless it was raised."""
+        error, self.error = self.error, None
+        if error is not None:
+            _log.warning("the detector of call %s failed: %r", self.call_id, error)
 
     def stop(self) -> None:
         """End the thread without waiting for it."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
-from attrs import frozen
+from attrs import define
 
 from ...errors import InvalidParameter
 from ...params import values
+from . import edges
 from .endpointer import Began, Change, Endpointer, Limits, Segment
 from .utterance import Utterance
 
@@ -21,6 +23,10 @@ __all__ = ["Detector", "Segmenter", "check_detector"]
 _DETECTOR: Final = "a detector: an object with sample_rate, frame and __call__(pcm), such as Energy() or Silero()"
 #: Longest frame of a detector in seconds. With longer ones, an utterance would be reported late.
 _LONGEST_FRAME: Final = 1.0
+#: By how many seconds of silence less than needed the end is located, because the detector may have noticed it late.
+_LATEST: Final = 0.2
+#: Least silence after which it can be located, in seconds: some of it has to be certain.
+_CERTAIN: Final = 0.35
 #: Seconds by which timestamps may be off until audio counts as missing or late.
 _JITTER: Final = 0.03
 #: When timestamps go back by more than the first and continue from there for the second, the carrier has set its clock.
@@ -33,7 +39,8 @@ _CONFIRMED: Final = 0.2
 class Detector(Protocol):
     """What tells speech from other sounds. An instance hears one track, frame by frame.
 
-    If a detector also has an attribute ``delay``, it is the number of seconds by which its result follows the audio.
+    If a detector also has an attribute ``delay``, it is the number of seconds by which its result follows the audio. If it has an
+    attribute ``rough`` that is true, starts and ends are only about right, and are then located in the audio.
     """
 
     @property
@@ -63,7 +70,7 @@ def check_detector(vad: Any) -> None:
     values.number("vad.delay", getattr(vad, "delay", 0.0), low=0, high=1, optional=False)
 
 
-@frozen
+@define(eq=False)  # not frozen, because one is made for each frame that arrives
 class _Chunk:
     """Audio without gaps.
 
@@ -120,6 +127,7 @@ class Segmenter:
         values.number("shortest", shortest, low=0, high=60, optional=False)
         values.number("longest", longest, above=max(1.0, shortest), high=3600, optional=False)
         self._vad = vad
+        self._frame, self._vad_rate = vad.frame, vad.sample_rate  # of the detector, which may change them
         self._rate = sample_rate
         self._track = track
         self._on_speech = on_speech
@@ -129,9 +137,17 @@ class Segmenter:
         self._delay = round(delay * sample_rate)
         limits = Limits.of(sample_rate, silence=silence, pre_roll=pre_roll + delay, shortest=shortest, longest=longest)
         self._endpointer = Endpointer(limits)
+        self._rough = bool(getattr(vad, "rough", False))
+        self._margin = round(edges.MARGIN * sample_rate) if self._rough else 0
+        # Samples of silence from which the end is located; never, if that would not be earlier.
+        early = round(max(silence - _LATEST, _CERTAIN) * sample_rate)
+        self._early = early if self._rough and early < limits.silence else math.inf
+        # An end of the detector, and the start and end that were located for it.
+        self._found: tuple[int, int, int] = (-1, 0, 0)
         self._chunks: deque[_Chunk] = deque()
         self._waiting = bytearray()  # audio at the detector's rate that does not fill a frame
         self._frames = 0  # frames that the detector has seen
+        self._judged = 0  # samples that were heard until the end of the last one
         self._back: list[tuple[int, bytes]] = []  # very late audio, with its positions
         self._shift = 0  # by how many samples positions differ from timestamps, after the carrier set its clock
         self._next: int | None = None  # position at which the next audio is expected
@@ -150,12 +166,20 @@ class Segmenter:
         :return: the utterances that have ended.
         :raises InvalidParameter: the detector returned something other than a probability.
         """
-        for position, each in self._place(round(at * self._rate) + self._shift, bytes(pcm)):
-            self._chunks.append(_Chunk(self.heard, position, each))
-            self.heard += len(each) // 2
-            self._next = position + len(each) // 2
-            self._waiting += each if self._resampler is None else self._resampler.process(each)
+        position = round(at * self._rate) + self._shift
+        if position == self._next:  # the usual case
+            self._take(position, bytes(pcm))
+        else:
+            for place, each in self._place(position, bytes(pcm)):
+                self._take(place, each)
         return self._detect()
+
+    def _take(self, position: int, pcm: bytes) -> None:
+        samples = len(pcm) // 2
+        self._chunks.append(_Chunk(self.heard, position, pcm))
+        self.heard += samples
+        self._next = position + samples
+        self._waiting += pcm if self._resampler is None else self._resampler.process(pcm)
 
     def finish(self) -> list[Utterance]:
         """End the current utterance at the end of the audio.
@@ -164,7 +188,7 @@ class Segmenter:
         """
         found: list[Utterance] = []
         if self._waiting:
-            self._waiting += bytes(2 * self._vad.frame - len(self._waiting))
+            self._waiting += bytes(2 * self._frame - len(self._waiting))
             found = self._detect()
         return found + self._results(self._endpointer.finish())
 
@@ -194,20 +218,30 @@ class Segmenter:
 
     def _detect(self) -> list[Utterance]:
         found: list[Utterance] = []
-        size, vad = 2 * self._vad.frame, self._vad
-        while len(self._waiting) >= size:
-            frame = bytes(self._waiting[:size])
-            del self._waiting[:size]
+        waiting, size, vad = self._waiting, 2 * self._frame, self._vad
+        while len(waiting) >= size:
+            frame = bytes(waiting[:size])
+            del waiting[:size]
             probability = _checked(vad(frame))
-            first, last = (
-                min(self.heard, (self._frames + more) * vad.frame * self._rate // vad.sample_rate) for more in (0, 1)
-            )
             self._frames += 1
-            found += self._results(self._endpointer.push(first, last - first, probability))
-        needed = self._endpointer.needed
+            first = self._judged
+            self._judged = min(self.heard, self._frames * self._frame * self._rate // self._vad_rate)
+            changes = self._endpointer.push(first, self._judged - first, probability)
+            if changes:
+                found += self._results(changes)
+        if self._endpointer.quiet >= self._early:
+            found += self._end_early()
+        needed = self._endpointer.needed - self._margin
         while self._chunks and self._chunks[0].end <= needed:
             self._chunks.popleft()
         return found
+
+    def _end_early(self) -> list[Utterance]:
+        """End the utterance if there has been enough silence since its end, although the detector has noticed the end later."""
+        segment = self._endpointer.ending()
+        if segment is None or self.heard < self._located(segment)[1] + self._endpointer.limits.silence:
+            return []
+        return self._results(self._endpointer.finish())
 
     def _results(self, changes: list[Change]) -> list[Utterance]:
         found = []
@@ -221,20 +255,36 @@ class Segmenter:
         return found
 
     def _utterance(self, segment: Segment) -> Utterance:
-        start = max(segment.since, segment.start - self._delay)
-        end = max(start + 1, segment.end - (0 if segment.cut else self._delay))
-        parts = [
-            each.pcm[2 * max(0, segment.since - each.heard) : 2 * max(0, segment.until - each.heard)]
-            for each in self._chunks
-        ]
+        start, end = self._located(segment)
         return Utterance(
-            pcm=b"".join(parts),
+            pcm=self._audio(segment.since, segment.until),
             sample_rate=self._rate,
             start=self._seconds(start),
             end=self._seconds(end - 1) + 1 / self._rate,
             track=self._track,
             cut=segment.cut,
             audio_start=self._seconds(segment.since),
+        )
+
+    def _located(self, segment: Segment) -> tuple[int, int]:
+        """Return the start and the end of an utterance, which the audio shows if the detector is only about right."""
+        start = max(segment.since, segment.start - self._delay)
+        end = max(start + 1, segment.end - (0 if segment.cut else self._delay))
+        if not self._rough:
+            return start, end
+        known, found, last = self._found
+        if known != segment.end:
+            first = max(self._chunks[0].heard, segment.since - self._margin)
+            found, last = edges.locate(self._audio(first, self.heard), self._rate, start - first, end - first)
+            found, last = found + first, last + first
+            self._found = (segment.end, found, last)
+        start = max(segment.since, found)
+        return start, max(start + 1, end if segment.cut else min(segment.until, last))
+
+    def _audio(self, since: int, until: int) -> bytes:
+        """Return the audio between two numbers of samples that were heard."""
+        return b"".join(
+            each.pcm[2 * max(0, since - each.heard) : 2 * max(0, until - each.heard)] for each in self._chunks
         )
 
     def _seconds(self, heard: int) -> float:

@@ -31,6 +31,7 @@ class Silero:
     :raises ImportError: the ``vad`` extra is not installed.
     :ivar frame: number of samples in a frame.
     :ivar delay: seconds by which the probability follows the audio.
+    :ivar rough: whether starts and ends are only about right, and are then located in the audio.
     """
 
     def __init__(self, sample_rate: int = 8000) -> None:
@@ -49,6 +50,8 @@ class Silero:
         """Number of samples in a frame."""
         self.delay: float = _DELAY
         """Seconds by which the probability follows the audio."""
+        self.rough: bool = True
+        """Whether starts and ends are only about right, and are then located in the audio."""
 
     def __repr__(self) -> str:
         return f"<Silero {self.sample_rate} Hz>"

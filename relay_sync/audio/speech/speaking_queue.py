@@ -13,18 +13,18 @@ from typing import Any, Final
 from attrs import define, field
 
 from ...deadline import Deadline
-from ...errors import InvalidParameter, StreamFailed
-from ...params import values
+from ...errors import InvalidParameter, QueueFull, StreamFailed
 from ...threads import logs
 from ...threads.flag import Bell
 from ...threads.outcome import wait_until
 from ...threads.starting import join_all, uninterrupted
 from ..playback import Piece
-from ..sources import chunks_of
+from ..sources import SPOKEN, spoken_chunks
 from ..speaker import Speaker
 from ..speaking import CLEAR_TIMEOUT, feed
 from ..stream_core import StreamCore
 from .heard_audio import HeardAudio
+from .listening import visible
 from .transcript import TranscriptLine
 from .turns import Interruption
 
@@ -32,8 +32,10 @@ __all__ = ["Said", "SpeakingQueue"]
 
 _log = logs.get("relay_sync.audio").later
 _numbers = itertools.count(1)
-_SPEAK: Final = "a function that returns PCM, (pcm, sample rate), a WAV file, or an iterable of PCM"
-_SAY: Final = "text, PCM, (pcm, sample rate), a WAV file, or an iterable of PCM"
+_SPEAK: Final = f"a function that returns {SPOKEN}"
+_SAY: Final = f"text, {SPOKEN}"
+#: Most texts and iterables that wait to be heard. A ``speak`` that calls ``say()`` could start any number of threads.
+MOST_THREADS: Final = 256
 #: Seconds that closing waits for threads that read audio.
 _CLOSING: Final = 2.0
 
@@ -44,20 +46,24 @@ class Said:
 
     :ivar text: its text; ``""`` for audio without text.
     :ivar at: position in the stream at which it was said, in seconds.
+    :ivar since: time when it was said.
     :ivar piece: the audio on its way; ``None`` until ``speak`` has returned it.
     :ivar pcm: the audio that has been read; empty if it is not kept.
     :ivar runs: first sample and position in seconds of each part that was heard without a gap.
     :ivar canceled: whether it was interrupted, or the conversation was closed.
     :ivar error: the exception that ended it before any audio.
+    :ivar line: its line in the transcript; ``None`` until it is over.
     """
 
     text: str
     at: float
+    since: float = field(factory=time.monotonic)
     piece: Piece | None = None
     pcm: list[bytes] = field(factory=list)
     runs: list[tuple[int, float]] = field(factory=list)
     canceled: bool = False
     error: BaseException | None = None
+    line: TranscriptLine | None = None
 
     @property
     def over(self) -> bool:
@@ -71,10 +77,19 @@ class Said:
         return heard is not None and heard.complete
 
     @property
+    def silent_since(self) -> float | None:
+        """Time since when it has made no sound, because its source is slow; ``None`` if it is heard or on its way."""
+        return self.since if self.piece is None or not self.piece.fed else self.piece.starved_since
+
+    @property
     def samples(self) -> int:
-        """Number of samples that were heard."""
-        heard = None if self.piece is None else self.piece.heard
-        return 0 if heard is None else heard.samples
+        """Number of samples that were heard. While it is being said, this is an estimate."""
+        piece = self.piece
+        if piece is None:
+            return 0
+        if not piece.done:
+            return piece.estimate(piece.time(), piece.sent)
+        return 0 if piece.heard is None else piece.heard.samples
 
     def adopt(self, piece: Piece) -> None:
         """Set the audio, which was submitted. If it was canceled in the meantime, the audio ends, too."""
@@ -130,11 +145,29 @@ class SpeakingQueue:
         self._active: deque[Said] = deque()
         self._lines: list[TranscriptLine] = []
         self._threads: set[threading.Thread] = set()
+        self._writing = threading.RLock()  # held while what is over is written down
 
     @property
     def active(self) -> bool:
         """Whether anything is being said, or is queued."""
         return not self._core.ended.is_set() and any(not said.over for said in tuple(self._active))
+
+    @property
+    def silent_since(self) -> float | None:
+        """Time since when nothing has been heard; ``None`` if something is heard or on its way.
+
+        While audio is awaited from ``speak`` or from an iterable, nothing is heard.
+        """
+        first = next((said for said in tuple(self._active) if not said.over), None)
+        if first is None or self._core.ended.is_set():
+            return self.spoke_at
+        since = first.silent_since
+        return None if since is None else max(since, self.spoke_at)
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether ``speak`` or an iterable of audio is running in the current thread."""
+        return threading.current_thread() in self._threads
 
     # -- speaking ------------------------------------------------------------------------------------------------------
 
@@ -150,6 +183,8 @@ class SpeakingQueue:
         source = None if isinstance(what, str) else self._source("audio", what, _SAY)
         if self._core.ended.is_set():
             return
+        if not isinstance(source, bytes) and len(self._threads) >= MOST_THREADS:
+            raise QueueFull(f"{MOST_THREADS} texts and iterables wait to be heard: call wait_until_said() first")
         self.settle()
         said = Said(what if isinstance(what, str) else "", self._core.counts.seconds)
         self._active.append(said)
@@ -171,13 +206,7 @@ class SpeakingQueue:
         return said.piece is not None or said.over or self.closed or self._core.ended.is_set()
 
     def _source(self, name: str, what: Any, accepted: str) -> bytes | Iterator[bytes]:
-        rate: Any = self._rate
-        if isinstance(what, tuple) and len(what) == 2 and isinstance(what[1], int):
-            what, rate = what
-            values.whole("sample_rate", rate, low=1, optional=False)
-        if what is None or isinstance(what, (str, int, float)):
-            raise InvalidParameter(name, what, accepted)
-        return chunks_of(what, self._speaker.sample_rate, rate)
+        return spoken_chunks(name, what, self._speaker.sample_rate, self._rate, accepted)
 
     def _in_thread(self, said: Said, source: Iterator[bytes] | None) -> None:
         context = contextvars.copy_context()
@@ -201,7 +230,7 @@ class SpeakingQueue:
             self._play(said, source)
         except BaseException as error:  # includes SystemExit: say() raises it
             if said.piece is None:
-                said.error = error
+                said.error = visible(error, "speak")
             elif not said.canceled and error not in self.failures:
                 self.failures.append(error)
         finally:
@@ -231,7 +260,8 @@ class SpeakingQueue:
             for pcm in source:
                 if said.over:
                     return
-                self._keep(said, pcm)
+                if pcm:
+                    self._keep(said, pcm)
                 yield pcm
         except Exception as error:
             if said.over:
@@ -288,24 +318,35 @@ class SpeakingQueue:
         )
 
     def settle(self) -> None:
-        """Write down what is over."""
-        for said in tuple(self._active):
-            if not said.over and not self._core.ended.is_set():
-                continue
-            try:
-                self._active.remove(said)
-            except ValueError:  # another thread writes it down
-                continue
-            if said.error is None:
-                self._lines.append(self._line(said))
-                if self._heard is not None and said.runs:
-                    self._heard.add(b"".join(said.pcm)[: 2 * said.samples], said.runs)
-            said.pcm = []
+        """Write down what is over. Ctrl-C interrupts the wait for that, but not the writing."""
+        if not any(map(self._is_over, tuple(self._active))):
+            return
+        try:
+            uninterrupted(self._write_down)
+        except RuntimeError:  # the system cannot start a thread
+            self._write_down()
+
+    def _is_over(self, said: Said) -> bool:
+        return said.over or self._core.ended.is_set()
+
+    def _write_down(self) -> None:
+        with self._writing:  # the audio is written in order
+            for said in filter(self._is_over, tuple(self._active)):
+                if said.error is None:
+                    said.line = self._line(said)
+                    self._lines.append(said.line)
+                    if self._heard is not None and said.runs:
+                        self._heard.add(b"".join(said.pcm)[: 2 * said.samples], said.runs)
+                said.pcm = []
+                self._active.remove(said)  # last: see lines()
 
     def lines(self) -> list[TranscriptLine]:
         """Return what was said, including what is being said."""
         self.settle()
-        return [*self._lines, *(self._line(said) for said in tuple(self._active) if said.piece is not None)]
+        active = tuple(self._active)  # read first: another thread may write it down
+        written = list(self._lines)
+        known = {id(line) for line in written}
+        return written + [self._line(said) for said in active if said.piece is not None and id(said.line) not in known]
 
     def _line(self, said: Said) -> TranscriptLine:
         rate = self._speaker.sample_rate

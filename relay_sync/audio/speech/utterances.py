@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -13,8 +12,7 @@ from ...errors import WaitTimeout
 from ...params import values
 from ...threads.outcome import wait_until
 from ...threads.process import check_thread, forked_error, generation
-from ...threads.starting import join_all
-from .listening import CLOSING, SLICE, Listening
+from .listening import SLICE, Listening
 from .segmenter import Detector
 from .utterance import Utterance
 
@@ -148,8 +146,7 @@ class Utterances(Iterator[Utterance]):
         if self._generation != generation():
             return
         self._listening.stop()
-        if self._listening.thread is not threading.current_thread():
-            join_all([self._listening.thread], CLOSING)
+        self._listening.join()
 
     def __enter__(self) -> Utterances:
         return self

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+import xml.etree.ElementTree as ElementTree
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from relay_sync.simulator import Simulator
 from tests.support import PATIENCE, ROOT
 from tests.support.background import Background, no_threads, until
 from tests.support.carrier import Carrier
+from tests.support.conversations import Talk, conversation_threads, talks
 from tests.support.detectors import Loud
 from tests.support.forks import holds_in_child, needs_fork, quiet_fork, raises_forked
 from tests.support.interrupts import interrupt, where_signals_are_seen
@@ -33,31 +35,21 @@ from tests.support.tones import tone
 
 #: Audio of 0.1 s, as the party hears it.
 SHORT = PCMU.decode(PCMU.encode(tone(800)))
-Talk = Callable[..., tuple[Party, Conversation]]
 
 
 @pytest.fixture
 def talk() -> Iterator[Talk]:
-    """Starts a conversation: the party, and the conversation."""
-    with AudioServer(two_way=True) as audio:
-        made: list[Party] = []
-        talks: list[Conversation] = []
-
-        def make(**options: Any) -> tuple[Party, Conversation]:
-            made.append(Party(audio))
-            given = {"recognize": words, "speak": spoken, "vad": Loud(), **options}
-            talks.append(Conversation(made[-1].stream, **given))
-            return made[-1], talks[-1]
-
+    """Starts conversations, which end with the test."""
+    with talks(recognize=words, speak=spoken) as make:
         yield make
-        for each in talks:
-            each.close()
-        for party in made:
-            party.__exit__(None, None, None)
 
 
 def words(utterance: Utterance) -> str:
     return f"{utterance.start:.1f}-{utterance.end:.1f}"
+
+
+async def no_speech(text: str) -> AsyncIterator[bytes]:
+    yield b""
 
 
 def spoken(text: str) -> bytes:
@@ -66,11 +58,6 @@ def spoken(text: str) -> bytes:
 
 def long_audio(text: str) -> bytes:
     return tone(16000)  # 2 s
-
-
-def threads() -> list[str]:
-    names = ("relay-speech-", "relay-conversation-")
-    return [each.name for each in threading.enumerate() if each.name.startswith(names)]
 
 
 # -- turns -------------------------------------------------------------------------------------------------------------
@@ -116,6 +103,19 @@ def test_recognize_runs_in_the_thread_that_iterates_and_speak_in_one_of_the_conv
     assert ran[1].startswith("relay-conversation-")
 
 
+def test_utterances_are_marked_in_the_picture_of_the_stream(talk: Talk) -> None:
+    party, it = talk()
+    assert "nothing has been said yet" in it._repr_html_()
+    party.say(*TURN)
+    it.say(f"{next(it).text} <b>")
+    assert it.wait_until_said(PATIENCE)
+    assert "<title>utterance, 0.20 to 0.70 s</title>" in party.stream._repr_html_()
+    shown = it._repr_html_()
+    assert ElementTree.fromstring(shown) is not None, "well-formed, whatever was said"
+    assert "0.2 s: 0.2-0.7" in shown
+    assert "0.2-0.7 &lt;b&gt;" in shown
+
+
 def test_recognize_is_called_as_soon_as_the_silence_has_lasted(talk: Talk) -> None:
     party, it = talk(silence=0.3)
     party.say((0.2, QUIET), (0.5, LOUD), (0.32, QUIET))
@@ -146,6 +146,31 @@ def test_keys_from_before_the_conversation_are_not_in_it(talk: Talk) -> None:
         assert next(again).keys == "1"
 
 
+def test_speech_from_before_the_conversation_is_a_turn_and_interrupts_nothing() -> None:
+    with AudioServer(two_way=True) as audio, Party(audio) as party:
+        party.listens = False
+        party.say((0.2, QUIET), (1.0, LOUD), (0.7, QUIET))
+        until(lambda: party.stream.stats.frames == 95)
+        entered, may = threading.Event(), threading.Event()
+
+        class Slow(Loud):
+            def __call__(self, pcm: bytes) -> float:
+                entered.set()
+                assert may.wait(PATIENCE)
+                return super().__call__(pcm)
+
+        with Conversation(party.stream, recognize=words, speak=long_audio, vad=Slow()) as it:
+            assert entered.wait(PATIENCE)
+            it.say("Hello.")
+            may.set()
+            turn = next(it)
+            assert (turn.text, turn.interrupted, party.cleared) == ("0.2-1.2", None, 0)
+            party.say((0.6, LOUD), (0.7, QUIET))
+            turn = next(it)
+            assert turn.text == "1.9-2.5"
+            assert turn.interrupted is not None
+
+
 def test_patience_ends_a_turn_without_words_again_and_again(talk: Talk) -> None:
     party, it = talk(patience=0.05)
     assert [next(it), next(it)] == [Turn(text="")] * 2
@@ -162,7 +187,45 @@ def test_patience_starts_after_what_is_said(talk: Talk) -> None:
     it.say("0.3 s")
     before = time.monotonic()
     assert next(it).text == ""
-    assert time.monotonic() - before > 0.3
+    assert time.monotonic() - before > 0.2  # the party returns marks at once, and audio is sent 80 ms ahead
+
+
+@pytest.mark.parametrize("sound", [b"", SHORT], ids=["at the start", "after a word"])
+def test_patience_ends_the_wait_for_a_speaker_that_stalls(talk: Talk, sound: bytes) -> None:
+    release = threading.Event()
+
+    def speak(text: str) -> Iterator[bytes]:
+        yield sound
+        release.wait(PATIENCE)
+        yield SHORT
+
+    _, it = talk(speak=speak, patience=0.3)
+    before = time.monotonic()
+    it.say("stalls")
+    assert Background(lambda: [next(it), next(it)]).result() == [Turn(text="")] * 2
+    assert time.monotonic() - before > 0.6
+    release.set()
+    assert it.wait_until_said(PATIENCE)
+
+
+@pytest.mark.slow
+def test_a_party_whose_audio_stops_while_it_speaks_is_silent(talk: Talk) -> None:
+    party, it = talk(patience=1.2, key_pause=0.1)
+    party.say((0.2, QUIET), (0.3, LOUD))
+    until(lambda: it._ears.talking)
+    assert Background(it.__next__).result().text == ""
+    party.press("1")
+    assert Background(it.__next__).result().keys == "1"
+    party.say((0.2, LOUD), (0.7, QUIET))
+    assert next(it).text == "0.2-0.7"
+
+
+def test_equal_turns_are_written_down_each(talk: Talk) -> None:
+    party, it = talk(key_pause=0.05)
+    for _ in range(2):  # without audio, both are at the same position
+        party.press("1")
+        assert next(it).keys == "1"
+    assert [line.keys for line in it.transcript.lines] == ["1", "1"]
 
 
 def test_a_turn_that_is_too_long_is_cut(talk: Talk) -> None:
@@ -248,7 +311,18 @@ def test_other_rates_are_refused_when_the_conversation_is_made(talk: Talk, monke
     monkeypatch.setitem(sys.modules, "relay_sync.audio.dsp", None)
     with pytest.raises(InvalidParameter, match="speak_rate=24000: expected 8000"):
         talk(speak_rate=24000)
-    assert threads() == []
+    assert conversation_threads() == []
+
+
+def test_without_the_extra_dsp_a_detector_of_another_rate_is_refused_when_the_conversation_is_made(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "relay_sync.audio.dsp", raising=False)
+    monkeypatch.setitem(sys.modules, "numpy", None)  # an import of it fails
+    with pytest.raises(ImportError, match=r'need the numpy package.*pip install "numpy>=1\.26"'):
+        talk(vad=Loud(sample_rate=16000))
+    assert conversation_threads() == []
+    talk(vad=Loud(sample_rate=8000))
 
 
 def test_audio_is_played_before_it_is_complete_and_say_returns_at_once(talk: Talk) -> None:
@@ -365,7 +439,7 @@ def test_what_has_not_been_heard_at_all_can_be_interrupted(talk: Talk) -> None:
     it.say(SHORT)
     assert it.wait_until_said(PATIENCE), "audio after it is not delayed by speak()"
     release.set()
-    until(lambda: not any(name.startswith("relay-conversation-") for name in threads()))
+    until(lambda: not any(name.startswith("relay-conversation-") for name in conversation_threads()))
     assert PCMU.decode(party.heard) == SHORT
 
 
@@ -531,7 +605,7 @@ def test_close_ends_each_wait_and_stops_speaking(talk: Talk) -> None:
     until(lambda: party.cleared == 1)
     assert not party.stream.ended
     assert list(it) == []
-    assert threads() == []
+    assert conversation_threads() == []
     with pytest.raises(StreamFailed, match="closed"):
         it.say("two")
     it.close()
@@ -596,6 +670,20 @@ def test_ctrl_c_at_any_place_of_a_turn_loses_nothing(talk: Talk) -> None:
     assert step > 20
 
 
+def test_ctrl_c_at_any_place_keeps_what_was_said(talk: Talk, tmp_path: Path) -> None:
+    _, it = talk()
+    for step in itertools.count(1):
+        it.say("one")
+        assert it.wait_until_said(PATIENCE)
+        interrupted = interrupt(step, it._queue.settle, where_signals_are_seen)
+        assert len(it.transcript.lines) == step
+        if not interrupted:
+            break
+    assert step > 20
+    it.save(tmp_path / "a.wav")
+    assert len(read_wav(tmp_path / "a.wav").pcm) == 2 * step * len(SHORT)
+
+
 def test_ctrl_c_while_it_recognizes(talk: Talk) -> None:
     def recognize(utterance: Utterance) -> str:
         if not tried:
@@ -611,13 +699,29 @@ def test_ctrl_c_while_it_recognizes(talk: Talk) -> None:
     assert next(it).text == "again"
 
 
+@pytest.mark.slow
+def test_ctrl_c_at_any_place_of_close_leaves_the_rest_to_the_next_close(talk: Talk) -> None:
+    for step in itertools.count(1):
+        with AudioServer(two_way=True) as audio, Party(audio) as party:
+            it = Conversation(party.stream, recognize=words, speak=long_audio, vad=Loud())
+            it.say("long")
+            interrupted = interrupt(step, it.close, where_signals_are_seen)
+            it.close()
+            assert party.stream.utterances(vad=Loud()).close() is None  # type: ignore[func-returns-value]
+            assert it.wait_until_said(PATIENCE) is False
+            until(lambda: not conversation_threads())
+        if not interrupted:
+            break
+    assert step > 20
+
+
 def test_a_conversation_that_is_forgotten_ends(talk: Talk) -> None:
     with AudioServer(two_way=True) as audio, Party(audio) as party:
         it = Conversation(party.stream, recognize=words)
-        assert len(threads()) == 1
+        assert len(conversation_threads()) == 1
         del it
         gc.collect()
-        until(lambda: threads() == [])
+        until(lambda: conversation_threads() == [])
 
 
 @needs_fork
@@ -650,6 +754,8 @@ def test_a_fork_has_no_conversation(talk: Talk, tmp_path: Path) -> None:
         {"recognize": None},
         {"recognize": lambda: ""},
         {"speak": 5},
+        {"speak": lambda: b""},
+        {"speak": no_speech},
         {"speak_rate": 0},
         {"vad": Loud},
         {"silence": 0},
@@ -663,7 +769,7 @@ def test_a_fork_has_no_conversation(talk: Talk, tmp_path: Path) -> None:
 def test_parameters_are_checked_and_nothing_is_left(talk: Talk, options: dict[str, Any]) -> None:
     with pytest.raises(InvalidParameter, match=next(iter(options))):
         talk(**options)
-    assert threads() == []
+    assert conversation_threads() == []
 
 
 def test_text_without_speak_and_things_that_are_no_stream(talk: Talk) -> None:
@@ -733,6 +839,16 @@ def test_the_file_has_only_what_was_heard(talk: Talk, tmp_path: Path) -> None:
     heard = round(turn.interrupted.heard_seconds * 8000)
     assert right[: 2 * heard] == tone(16000)[: 2 * heard]
     assert not any(right[2 * heard :])
+
+
+def test_the_transcript_says_how_much_of_what_is_being_said_was_heard(talk: Talk) -> None:
+    party, it = talk(speak=long_audio)
+    it.say("long")
+    party.wait_for_audio(0.3)
+    (line,) = it.transcript.lines
+    assert 0.1 < (line.heard_seconds or 0.0) < 1.9
+    assert "[not heard]" not in line.words
+    assert line.end == pytest.approx(line.start + (line.heard_seconds or 0.0))
 
 
 def test_without_kept_audio_there_is_no_file(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from relay_sync.audio.speech import Energy, Silero
 from relay_sync.errors import InvalidParameter
-from tests.support.detectors import Score, alone, found_in, score
+from tests.support.detectors import Score, alone, by, found_in, score
 from tests.support.speech import NOISES, at_level, on_the_line, scene, utterances
 
 DETECTORS = pytest.mark.parametrize("make", [Energy, Silero])
@@ -25,33 +25,33 @@ def check(total: Score) -> None:
 
 @pytest.mark.parametrize("noise", [None, "white"])
 def test_energy_finds_every_utterance(noise: str | None) -> None:
-    check(score(Energy, noise, 20.0))
+    check(score(by(Energy), noise, 20.0))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("noise", [None, "white", "pink"])
 def test_silero_finds_every_utterance(noise: str | None) -> None:
-    check(score(Silero, noise, 20.0))
+    check(score(by(Silero), noise, 20.0))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("noise", ["white", "pink"])
 def test_silero_finds_every_utterance_in_loud_noise(noise: str) -> None:
-    total = score(Silero, noise, 5.0, seeds=(1, 2))
+    total = score(by(Silero), noise, 5.0, seeds=(1, 2))
     assert (total.said, total.missed, total.false, total.split) == (72, 0, 0, 0)
     assert Score.worst(total.starts) <= 0.12
-    assert Score.worst(total.ends) <= 0.25, "the last sounds of many utterances are weaker than the noise"
+    assert Score.worst(total.ends) <= 0.12
 
 
 @pytest.mark.parametrize("name", ["DTMF", "ring-back"])
 @pytest.mark.parametrize("level", [-15.0, -30.0])
 def test_energy_takes_no_tone_for_speech(name: str, level: float) -> None:
-    assert alone(Energy, name, level=level).false == 0
+    assert alone(by(Energy), name, level=level).false == 0
 
 
 @pytest.mark.parametrize("name", ["DTMF", "ring-back", "white", "pink"])
 def test_silero_takes_no_tone_and_no_noise_for_speech(name: str) -> None:
-    assert alone(Silero, name, seconds=20).false == 0
+    assert alone(by(Silero), name, seconds=20).false == 0
 
 
 def test_energy_follows_a_background_that_becomes_louder() -> None:
@@ -68,7 +68,7 @@ def test_energy_follows_a_background_that_becomes_louder() -> None:
 
 @DETECTORS
 def test_few_utterances_are_enough(make: Callable[[], Any]) -> None:
-    total = score(make, None, said=utterances()[::12])
+    total = score(by(make), None, said=utterances()[::12])
     assert (total.said, total.missed, total.false, total.split) == (3, 0, 0, 0)
 
 

@@ -13,6 +13,7 @@ from relay_sync.audio.speech import Utterance
 from relay_sync.audio.speech.segmenter import Segmenter
 from relay_sync.errors import InvalidParameter
 from tests.support.detectors import Loud
+from tests.support.tones import tone
 
 RATE = 8000
 Piece = tuple[float, bytes]
@@ -169,3 +170,30 @@ def test_how_audio_is_divided_does_not_matter(runs: list[tuple[int, int]], sizes
     for each in whole:
         first = round(each.audio_start * RATE)
         assert each.pcm == pcm[2 * first : 2 * first + len(each.pcm)]
+
+
+class Late:
+    """A detector that notices the start and the end of sound 0.1 s late."""
+
+    sample_rate, frame = RATE, RATE // 50
+
+    def __init__(self, rough: bool) -> None:
+        self.rough = rough
+        self._before = [0.0] * 5
+
+    def __call__(self, pcm: bytes) -> float:
+        self._before.append(float(any(pcm)))
+        return self._before.pop(0)
+
+
+@pytest.mark.parametrize(("rough", "start", "end", "known"), [(True, 0.6, 1.6, 2.2), (False, 0.7, 1.7, 2.3)])
+def test_the_silence_counts_from_the_end_that_the_audio_shows(
+    rough: bool, start: float, end: float, known: float
+) -> None:
+    segmenter = Segmenter(Late(rough), RATE)
+    pcm = bytes(round(2 * 0.6 * RATE)) + tone(RATE) + bytes(2 * RATE)
+    ends = [(at + 0.02, said) for at, part in pieces(pcm, 160) for said in segmenter.push(at, part)]
+    ((when, said),) = ends
+    assert said.start == pytest.approx(start, abs=0.011)
+    assert said.end == pytest.approx(end, abs=0.011)
+    assert when == pytest.approx(known, abs=0.021)

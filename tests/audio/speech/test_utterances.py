@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -139,6 +140,42 @@ def test_the_last_utterance_comes_with_the_end_of_the_stream(dial: Dial) -> None
     assert list(stream.utterances()) == [], "a stream that has ended says nothing"
 
 
+def test_audio_that_waits_to_be_read_is_heard_first(dial: Dial) -> None:
+    carrier, stream = dial()
+    say(carrier, *TURN, (0.2, LOUD))
+    until(lambda: stream.stats.frames == 80)
+    with stream.utterances(vad=Loud(), timeout=PATIENCE) as heard:
+        assert (next(heard).start, heard.dropped) == (0.2, 0)
+        say(carrier, (0.2, LOUD), (0.7, QUIET))
+        said = next(heard)
+        assert said.start == 1.4
+        assert said.end == pytest.approx(1.8)
+    carrier.stop()
+    assert len(list(stream)) == 125, "frames that the iterator heard are still there"
+
+
+def test_audio_that_waits_is_heard_after_the_end_of_the_stream_too(dial: Dial) -> None:
+    carrier, stream = dial()
+    say(carrier, *TURN)
+    carrier.stop()
+    until(lambda: stream.ended)
+    assert [each.end for each in stream.utterances(vad=Loud(), timeout=PATIENCE)] == [pytest.approx(0.7)]
+    assert list(stream.utterances(vad=Loud(), timeout=PATIENCE)) == []
+
+
+def test_audio_that_was_read_or_that_another_iterator_has_heard_is_not_heard_again(dial: Dial) -> None:
+    carrier, stream = dial()
+    say(carrier, *TURN)
+    assert len(stream.read(1.4)) == 2 * 11200
+    with stream.utterances(vad=Loud(), timeout=PATIENCE) as heard:
+        say(carrier, *TURN)
+        assert next(heard).start == pytest.approx(1.6)
+    say(carrier, *TURN)
+    until(lambda: stream.stats.frames == 210)
+    with stream.utterances(vad=Loud(), timeout=PATIENCE) as again:
+        assert next(again).start == pytest.approx(3.0)
+
+
 def test_after_a_timeout_nothing_is_lost(dial: Dial) -> None:
     carrier, stream = dial()
     with stream.utterances(vad=Loud(), timeout=0.02) as heard:
@@ -205,7 +242,7 @@ def test_what_a_detector_raises_comes_from_the_iterator_and_harms_nothing_else(d
     assert list(heard) == []
     assert "ended" in repr(heard)
     assert stream.read_frame(PATIENCE) is not None
-    until(lambda: stream.stats.frames == 70)
+    assert len(stream.read(1.38)) == 2 * 11040
     with stream.utterances(vad=Loud(), timeout=PATIENCE) as again:
         say(carrier, *TURN)
         assert next(again).end == pytest.approx(2.1)
@@ -319,3 +356,20 @@ def test_another_rate_is_resampled_for_the_detector(dial: Dial) -> None:
     assert said.sample_rate == 16000
     assert said.start == pytest.approx(0.2, abs=0.02)
     assert said.end == pytest.approx(0.7, abs=0.02)
+
+
+def test_without_the_extra_dsp_another_rate_is_an_error_before_anything_waits(
+    dial: Dial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carrier, stream = dial(encoding="L16", rate=16000)
+    with monkeypatch.context() as patch:
+        patch.delitem(sys.modules, "relay_sync.audio.dsp", raising=False)
+        patch.setitem(sys.modules, "numpy", None)  # an import of it fails
+        with pytest.raises(ImportError, match=r'need the numpy package.*pip install "numpy>=1\.26"'):
+            stream.utterances(vad=Loud(sample_rate=8000))
+        assert threads() == []
+        with stream.utterances(vad=Loud(sample_rate=16000)):
+            pass  # the track is free, and the same rate needs no numpy
+    with stream.utterances(vad=Loud(sample_rate=8000), timeout=PATIENCE) as heard:
+        say(carrier, (0.2, bytes(640)), (0.5, b"\x10\x27" * 320), (0.7, bytes(640)))
+        assert next(heard).sample_rate == 16000
