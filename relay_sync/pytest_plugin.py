@@ -12,6 +12,10 @@ pytest loads this plugin automatically when the package is installed. The rest o
 ``relay_errors``
     The exceptions raised by handlers and callbacks, as :class:`relay_sync.testing.HandlerErrors`. Use this fixture in tests that
     expect exceptions. Without it, a test that uses the simulator fails if a handler or callback raises an exception.
+``relay_scenario``
+    A function that plays a scenario file with the program under test. The test fails if an expectation is not met. The file's
+    path is relative to the test. See :func:`relay_sync.scenarios.play`. Requires
+    ``@pytest.mark.relay_simulator(media="realtime")``.
 
 The marker ``relay_simulator`` accepts parameters for the simulator, and ``contexts`` for the client::
 
@@ -21,6 +25,7 @@ The marker ``relay_simulator`` accepts parameters for the simulator, and ``conte
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any
@@ -29,10 +34,11 @@ import pytest
 
 if TYPE_CHECKING:
     from .client.client import RelayClient
+    from .scenarios import Report
     from .simulator import Simulator
     from .testing import HandlerErrors
 
-__all__ = ["pytest_configure", "relay_client", "relay_errors", "relay_simulator", "relay_time"]
+__all__ = ["pytest_configure", "relay_client", "relay_errors", "relay_scenario", "relay_simulator", "relay_time"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -112,6 +118,25 @@ def relay_client(
     client.disconnect(hangup_calls=True)
     # Handlers may still use the simulator and its environment variables. _relay_raised reports handlers that do not return.
     wait_for_handlers()
+
+
+@pytest.fixture
+def relay_scenario(request: pytest.FixtureRequest, relay_simulator: Simulator) -> Callable[..., Report]:
+    """Return a function that plays a scenario file, such as ``relay_scenario("order.toml")``."""
+    from .scenarios import play
+
+    def scenario(
+        file: str | os.PathLike[str],
+        *,
+        voice: Callable[[str], Any] | str | None = None,
+        recognizer: Callable[..., str] | str | None = None,
+    ) -> Report:
+        report = play(request.path.parent / file, relay_simulator, voice=voice, recognizer=recognizer)
+        if not report:
+            pytest.fail(f"{file}\n{report}", pytrace=False)
+        return report
+
+    return scenario
 
 
 @pytest.fixture
