@@ -6,13 +6,15 @@
 ``ending``          signal handling while a command runs
 ``command``         selects and runs a command, and determines the exit code
 ``arguments``       command-line options and their help
-``mistakes``        exceptions that are reported as a single line
+``mistakes``        exceptions that are reported as a single line, and checks of options
 ``streams``         handling of standard streams that are missing, closed or not writable
 ``demo``            ``relay-sync demo``: makes a simulated call and verifies its audio
 ``conversation``    runs the simulator, the client and the receiver for the demo
 ``check``           compares the saved audio with the sent audio
 ``timeline``        logs the demo's steps, with time and thread
 ``progress``        progress bar, with or without rich
+``log_lines``       warnings among the lines that a command prints
+``dev``             ``relay-sync dev``: runs a program with the simulator and a telephone in the browser
 ``run``             ``relay-sync run``: runs a client in one or more processes
 ``supervisor``      starts, monitors and stops the processes
 ``board``           what the supervisor knows of its processes, for health checks
@@ -26,12 +28,16 @@
 ``proxy_mistakes``  usual mistakes in certificates and proxies, and what to change
 ``listen``          ``relay-sync listen``: receives streams and shows their levels
 ``meters``          level meters, with or without rich
+``pictures``        waveforms of streams, with marks below what was said
 ``simulate``        ``relay-sync simulate``: runs the simulator as a server
+``converse``        ``relay-sync converse``: plays a scenario with a program
+``sim``             ``relay-sync sim``: calls and texts a program through a running simulator
+``runtime_files``   the files by which ``relay-sync sim`` finds running simulators
 ==================  ==================================================================================================
 
 Exit codes:
 
-* 0: success. ``run``, ``listen`` and ``simulate`` also exit with 0 after a signal, which is the normal way to stop them.
+* 0: success. ``run``, ``dev``, ``listen`` and ``simulate`` also exit with 0 after a signal, which is the normal way to stop them.
 * 1: failure. A line on stderr gives the reason. The exit code is also 1 if the output cannot be written, for example because the
   disk is full.
 * 2: invalid argument or configuration.

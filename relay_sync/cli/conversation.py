@@ -17,14 +17,13 @@ from ..simulator.media.voice import Voice
 from ..threads.flag import Flag
 from ..threads.outcome import wait_for_event
 from ..threads.starting import join_all
+from .arguments import CALLER, OFFICE
 from .mistakes import Unsuccessful
 from .progress import Progress, level
 from .timeline import MomentLog
 
 __all__ = ["PARTIES", "Outcome", "Scene", "converse"]
 
-CALLER: Final = "+15550199"
-OFFICE: Final = "+15550100"
 #: Timeout in seconds for steps that are normally immediate.
 PATIENCE: Final = 15.0
 #: Name of the party on each track.

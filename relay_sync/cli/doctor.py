@@ -19,7 +19,7 @@ from . import checkup
 from .checkup import Finding
 from .early import Interrupted
 from .ending import interruptible
-from .mistakes import Mistake, Unsuccessful, advice_for
+from .mistakes import Mistake, Unsuccessful, advice_for, check_port, check_positive
 from .streams import standard_streams
 from .target import load_client
 
@@ -59,12 +59,10 @@ def diagnose(
     :raises Mistake: an argument is invalid.
     :raises Unsuccessful: the client cannot be loaded.
     """
-    if not 0 < arguments.timeout < math.inf:
-        raise Mistake.invalid("--timeout", f"{arguments.timeout:g}", "a positive number of seconds")
+    check_positive("--timeout", arguments.timeout)
     if bool(arguments.call) != bool(arguments.from_):
         raise Mistake("--call", "pass --call and --from together: the number to call, and the caller ID")
-    if not 0 <= arguments.port < 65536:
-        raise Mistake.invalid("--port", arguments.port, "a number from 0 to 65535")
+    check_port(arguments.port)
     if not 0 <= arguments.silence < math.inf:
         raise Mistake.invalid("--silence", f"{arguments.silence:g}", "a number of seconds")
     if arguments.silence and not arguments.audio:

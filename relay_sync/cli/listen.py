@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
+import shutil
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -15,12 +13,13 @@ from ..audio import AudioServer, AudioStream
 from ..errors import InvalidParameter
 from ..hosts.listening import PortInUse, explained, is_everywhere
 from ..text.wording import counted
-from ..threads import logs
 from ..threads.outcome import wait_for_event
 from .ending import stop_flag
+from .log_lines import logged_through
 from .meters import Display, Meter, make_display
 from .mistakes import Mistake, Unsuccessful
-from .streams import is_lost
+from .pictures import StreamPicture
+from .streams import can_show, is_lost
 
 __all__ = ["TOKEN_VARIABLE", "run"]
 
@@ -40,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     display = make_display()
     listening = _Listening(display)
     audio = _server(arguments, listening)
-    with _logged_through(display), stop_flag(second_raises=True) as stopped:
+    with logged_through(display.say), stop_flag(second_raises=True) as stopped:
         try:
             audio.start()
         except OSError as error:
@@ -81,7 +80,7 @@ class _Listening:
             return list(self._meters)
 
     def __call__(self, stream: AudioStream) -> None:
-        meter = Meter(stream)
+        meter, picture = Meter(stream), StreamPicture()
         with self._lock:
             self._meters.append(meter)
             self.count += 1
@@ -91,12 +90,20 @@ class _Listening:
         try:
             for frame in stream:
                 meter.hear(frame)
+                picture.hear(frame)
             stream.wait(CLOSING)
         finally:
             with self._lock:
                 self._meters.remove(meter)
                 self.cut_short += stream.recording_error is not None
-        self._display.say(f"{meter.name}: {stream.end_reason} after {meter.numbers()}{_saved(stream)}")
+        self._display.say(f"{meter.name}: {stream.end_reason} after {meter.numbers()}{_saved(stream)}{_drawn(picture)}")
+
+
+def _drawn(picture: StreamPicture) -> str:
+    """Return the stream's waveform, in which utterances are marked, on lines of its own; ``""`` if there was no audio."""
+    width = min(100, shutil.get_terminal_size().columns)
+    drawn = picture.drawn(width, ascii=not can_show("█├"))
+    return drawn and f"\n{drawn}"
 
 
 def _saved(stream: AudioStream) -> str:
@@ -175,31 +182,3 @@ def _greeting(arguments: argparse.Namespace, audio: AudioServer) -> str:
     kept = f", saving in {arguments.save}" if arguments.save is not None else ""
     others = " and all other addresses of this machine" if is_everywhere(arguments.host) else ""
     return f"listening on {audio.url}{others}{kept}; {who}; press Ctrl-C to stop"
-
-
-class _Lines(logging.Handler):
-    """Log handler that prints warnings to the display."""
-
-    def __init__(self, display: Display) -> None:
-        super().__init__(logging.WARNING)
-        self._display = display
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            self._display.say(f"{record.levelname.lower()}: {record.getMessage()}")
-        except Exception:
-            self.handleError(record)
-
-
-@contextmanager
-def _logged_through(display: Display) -> Iterator[None]:
-    """Print warnings logged by this package to the display instead of passing them to the root logger."""
-    log, lines = logging.getLogger("relay_sync"), _Lines(display)
-    before, log.propagate = log.propagate, False
-    log.addHandler(lines)
-    try:
-        yield
-    finally:
-        logs.flush()
-        log.removeHandler(lines)
-        log.propagate = before

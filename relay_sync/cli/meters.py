@@ -18,7 +18,7 @@ from attrs import define, field
 from ..audio import AudioFrame, AudioStream
 from .streams import can_draw_over
 
-__all__ = ["Display", "Meter", "PlainDisplay", "decibels", "make_display"]
+__all__ = ["Display", "Meter", "PlainDisplay", "decibels", "make_display", "peak"]
 
 EVERY: Final = 5.0  # Interval between updates if the output is not a terminal, in seconds.
 _FALL: Final = 20.0  # Decay of the displayed level, in dB per second.
@@ -26,13 +26,18 @@ _FLOOR: Final = -60.0  # Level of an empty bar, in dB.
 _BAR: Final = 20  # Length of a bar, in characters.
 
 
-def decibels(pcm: bytes) -> float:
-    """Return the peak level of 16-bit little-endian PCM in dBFS. The result is ``-math.inf`` for silence."""
+def peak(pcm: bytes) -> int:
+    """Return the peak amplitude of 16-bit little-endian PCM."""
     samples = array("h", pcm)
     if sys.byteorder == "big":
         samples.byteswap()
-    peak = max(max(samples), -min(samples)) if samples else 0
-    return 20 * math.log10(peak / 32768) if peak else -math.inf
+    return max(max(samples), -min(samples)) if samples else 0
+
+
+def decibels(pcm: bytes) -> float:
+    """Return the peak level of 16-bit little-endian PCM in dBFS. The result is ``-math.inf`` for silence."""
+    loudest = peak(pcm)
+    return 20 * math.log10(loudest / 32768) if loudest else -math.inf
 
 
 def bar(level: float) -> str:

@@ -1,13 +1,23 @@
-"""Exceptions that end a command. The command prints them as a single line without a traceback."""
+"""Exceptions that end a command, and checks that raise them. The command prints them as a single line without a traceback."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, ClassVar, Final
 
 if TYPE_CHECKING:
     from ..errors import InvalidParameter
 
-__all__ = ["INTERRUPTED", "BrokenProgram", "Mistake", "Unsuccessful", "WrongConfiguration", "advice_for"]
+__all__ = [
+    "INTERRUPTED",
+    "BrokenProgram",
+    "Mistake",
+    "Unsuccessful",
+    "WrongConfiguration",
+    "advice_for",
+    "check_port",
+    "check_positive",
+]
 
 #: Exit code of a command interrupted by Ctrl-C.
 INTERRUPTED: Final = 130
@@ -24,10 +34,12 @@ class Mistake(Exception):
 
     :param option: name of the option, such as ``--codec``.
     :param why: description of the problem.
+    :ivar why: description of the problem.
     """
 
     def __init__(self, option: str, why: str) -> None:
         super().__init__(f"{option}: {why}")
+        self.why: str = why
 
     @classmethod
     def invalid(cls, option: str, value: object, expected: str) -> Mistake:
@@ -49,6 +61,27 @@ class Mistake(Exception):
         option = options.get(error.parameter, f"--{error.parameter.replace('_', '-')}")
         value = error.value if error.value == "<hidden>" else repr(error.value)
         return cls.invalid(option, value, error.accepted)
+
+
+def check_port(port: int) -> None:
+    """Check the value of ``--port``, where 0 selects a free port.
+
+    :param port: the value.
+    :raises Mistake: there is no such port.
+    """
+    if not 0 <= port < 65536:
+        raise Mistake.invalid("--port", port, "a number from 0 to 65535")
+
+
+def check_positive(option: str, seconds: float) -> None:
+    """Check a time that must be positive and finite.
+
+    :param option: name of the option.
+    :param seconds: the value, in seconds.
+    :raises Mistake: the value is not allowed.
+    """
+    if not 0 < seconds < math.inf:
+        raise Mistake.invalid(option, f"{seconds:g}", "a positive number of seconds")
 
 
 class Unsuccessful(Exception):

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import shutil
 import sys
-from array import array
 from types import TracebackType
 from typing import Final, Protocol, TextIO
 
 from attrs import define, field
 
+from .meters import peak
 from .streams import can_draw_over, can_show
 
 __all__ = ["PlainProgress", "Progress", "level", "make_progress"]
@@ -43,12 +43,8 @@ class Progress(Protocol):
 
 def level(pcm: bytes) -> str:
     """Return a character that represents the peak level of 16-bit little-endian PCM."""
-    samples = array("h", pcm)
-    if sys.byteorder == "big":
-        samples.byteswap()
-    peak = max(max(samples), -min(samples)) if samples else 0
     shown = _LEVELS if can_show(_LEVELS) else _PLAIN_LEVELS
-    return shown[min(8, round((peak / 32768) ** 0.5 * 10))]
+    return shown[min(8, round((peak(pcm) / 32768) ** 0.5 * 10))]
 
 
 def _bar_width() -> int:

@@ -6,8 +6,8 @@ import argparse
 import errno
 import json
 import os
-import secrets
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,14 +16,15 @@ from typing import Final
 
 from ..errors import InvalidParameter
 from ..hosts.names import is_loopback
-from ..simulator import Simulator
-from ..simulator.http.control.server import ControlServer
+from ..simulator import ControlInterface, Simulator
 from ..threads import file_lock
 from ..threads.outcome import wait_for_event
+from .arguments import CONTROL_TOKEN
 from .ending import stop_flag
-from .mistakes import Mistake, Unsuccessful
+from .mistakes import Mistake, Unsuccessful, check_port
+from .runtime_files import announced
 
-__all__ = ["run"]
+__all__ = ["run", "started"]
 
 _IN_USE: Final = "was written by a simulator that is still running"
 _NOT_OURS: Final = "the file exists and was not written by relay-sync simulate"
@@ -31,7 +32,6 @@ _NOT_OURS: Final = "the file exists and was not written by relay-sync simulate"
 _MEMBERS: Final = {"project", "token", "host", "control", "control_token"}
 #: Maximum size of the credentials file, in bytes.
 _LONGEST: Final = 64 * 1024
-CONTROL_TOKEN: Final = "RELAY_SIMULATOR_CONTROL_TOKEN"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -43,17 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
     :raises Unsuccessful: a port is not available, or the credentials file cannot be written.
     """
     _check(arguments)
-    with stop_flag() as stopped, _simulator(arguments) as simulator:
-        try:
-            control = ControlServer(
-                simulator,
-                host=arguments.host,
-                port=arguments.control_port,
-                token=_setting(CONTROL_TOKEN) or secrets.token_urlsafe(24),
-            )
-        except OSError as error:
-            raise Unsuccessful(f"port {arguments.control_port} is not available: {error.strerror or error}") from error
-        with control, _written(arguments.credentials, simulator, control):
+    with stop_flag() as stopped, started(_simulator(arguments), arguments.port) as simulator:
+        with (
+            ControlInterface(simulator, key=_setting(CONTROL_TOKEN)) as control,
+            _written(arguments.credentials, simulator, control),
+            announced(control.url, control.key, simulator.instance_id, "relay-sync simulate", _note),
+        ):
             _announce(arguments, simulator, control)
             wait_for_event(stopped, None)
     _say("stopped")
@@ -61,34 +56,26 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    for name in ("port", "control_port"):
-        port = getattr(arguments, name)
-        if not 0 <= port < 65536:
-            raise Mistake.invalid(f"--{name.replace('_', '-')}", port, "a number from 0 to 65535")
+    check_port(arguments.port)
     if not is_loopback(arguments.host) and not arguments.allow_remote:
         raise Mistake("--host", f"{arguments.host} is not on loopback; add --allow-remote to allow it")
     if arguments.credentials:
         _check_file(Path(arguments.credentials), arguments.credentials)
     for name in ("SIGNALWIRE_PROJECT_ID", "SIGNALWIRE_API_TOKEN", CONTROL_TOKEN):
         _setting(name)
-    published = arguments.credentials or arguments.show_tokens
-    if not published and not (os.environ.get("SIGNALWIRE_API_TOKEN") and os.environ.get(CONTROL_TOKEN)):
-        raise Mistake(
-            "--credentials",
-            f"missing: pass --credentials FILE or --show-tokens, or set SIGNALWIRE_API_TOKEN and {CONTROL_TOKEN};"
-            " otherwise clients have no way to get the generated tokens",
-        )
 
 
 def _setting(name: str) -> str | None:
     """Return the value of an environment variable, or ``None`` if it is not set.
 
-    :raises Mistake: the value contains spaces or unprintable characters, which are not allowed in the shell assignment that is
-        printed.
+    :raises Mistake: the value contains spaces, unprintable characters or, in the key of the control interface, characters
+        other than ASCII. They are not allowed in the shell assignment that is printed, or in a header.
     """
     value = os.environ.get(name) or None
     if value is not None and (not value.isprintable() or " " in value):
         raise Mistake(f"${name}", "must be printable, without spaces and line breaks")
+    if value is not None and name == CONTROL_TOKEN and not value.isascii():
+        raise Mistake(f"${name}", "must consist of ASCII characters, because it is sent in a header")
     return value
 
 
@@ -100,9 +87,26 @@ def _check_file(file: Path, given: str) -> None:
 
 
 @contextmanager
-def _simulator(arguments: argparse.Namespace) -> Iterator[Simulator]:
+def started(simulator: Simulator, port: int) -> Iterator[Simulator]:
+    """Start a simulator, and close it at the end of the ``with`` block.
+
+    :param simulator: the simulator.
+    :param port: its port, for the message.
+    :raises Unsuccessful: the port is not available.
+    """
     try:
-        simulator = Simulator(
+        simulator.start()
+    except OSError as error:
+        raise Unsuccessful(f"port {port} is not available: {error.strerror or error}") from error
+    try:
+        yield simulator
+    finally:
+        simulator.close()
+
+
+def _simulator(arguments: argparse.Namespace) -> Simulator:
+    try:
+        return Simulator(
             host=arguments.host,
             port=arguments.port,
             project=_setting("SIGNALWIRE_PROJECT_ID"),
@@ -111,28 +115,25 @@ def _simulator(arguments: argparse.Namespace) -> Iterator[Simulator]:
             media="fast" if arguments.fast else "realtime",
             speed=arguments.speed,
             strict=arguments.strict,
+            acknowledge_only=arguments.acknowledge_only,
+            accept_any_credentials=arguments.accept_any_credentials,
+            dial_winner=arguments.dial_winner,
+            ping_interval=arguments.ping_interval or None,
+            journal_limit=arguments.journal_limit,
             allow_remote=arguments.allow_remote,
         )
     except InvalidParameter as wrong:
         raise Mistake.of(wrong, signing_key="$SIGNALWIRE_SIGNING_KEY") from wrong
-    try:
-        simulator.start()
-    except OSError as error:
-        raise Unsuccessful(f"port {arguments.port} is not available: {error.strerror or error}") from error
-    try:
-        yield simulator
-    finally:
-        simulator.close()
 
 
 @contextmanager
-def _written(path: str | None, simulator: Simulator, control: ControlServer) -> Iterator[None]:
+def _written(path: str | None, simulator: Simulator, control: ControlInterface) -> Iterator[None]:
     """Write the credentials file, and delete it at the end of the ``with`` block."""
     if path is None:
         yield
         return
     file = Path(path)
-    content = {**simulator.credentials, "control": control.url, "control_token": control.token}
+    content = {**simulator.credentials, "control": control.url, "control_token": control.key}
     still_ours = False
     try:
         if _is_in_use(file):
@@ -218,20 +219,28 @@ def _user() -> int:
     return os.getuid() if hasattr(os, "getuid") else 0  # On Windows, st_uid is always 0.
 
 
-def _announce(arguments: argparse.Namespace, simulator: Simulator, control: ControlServer) -> None:
+def _announce(arguments: argparse.Namespace, simulator: Simulator, control: ControlInterface) -> None:
     given = simulator.credentials
-    where = f"see {arguments.credentials}" if arguments.credentials else "from the environment"
+    # A log may be read by others. A terminal is not.
+    is_shown = arguments.show_tokens or (sys.stdout.isatty() and not arguments.credentials)
 
     def secret(name: str, value: str) -> str:
+        where = "from the environment" if os.environ.get(name) else "generated; --show-tokens prints it"
+        if arguments.credentials:
+            where = f"see {arguments.credentials}"
         # The lines are pasted into a shell, so a hidden token is a comment.
-        return f"{name}={value}" if arguments.show_tokens else f"# {name}: {where}"
+        return f"{name}={value}" if is_shown else f"# {name}: {where}"
 
     _say(f"SIGNALWIRE_SPACE={given['host']}")
     _say(f"SIGNALWIRE_PROJECT_ID={given['project']}")
     _say(secret("SIGNALWIRE_API_TOKEN", given["token"]))
     _say(f"RELAY_SIMULATOR_CONTROL={control.url}")
-    _say(secret(CONTROL_TOKEN, control.token))
+    _say(secret(CONTROL_TOKEN, control.key))
     _say("ready; press Ctrl-C or send SIGTERM to stop")
+
+
+def _note(line: str) -> None:
+    print(f"# {line}", file=sys.stderr, flush=True)
 
 
 def _say(line: str) -> None:

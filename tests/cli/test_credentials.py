@@ -14,15 +14,14 @@ import pytest
 
 from relay_sync.cli import main, simulate
 from relay_sync.cli.mistakes import Unsuccessful
-from relay_sync.simulator import Simulator
-from relay_sync.simulator.http.control.server import ControlServer
+from relay_sync.simulator import ControlInterface, Simulator
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are other kinds of files there")
 
 
 @contextmanager
 def written(path: Path) -> Iterator[None]:
-    with Simulator() as sim, ControlServer(sim) as control, simulate._written(str(path), sim, control):
+    with Simulator() as sim, ControlInterface(sim) as control, simulate._written(str(path), sim, control):
         yield
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from relay_sync.audio import WavAudio, read_wav, write_wav
 from relay_sync.cli import main
+from relay_sync.cli.arguments import OFFICE
 from relay_sync.cli.check import differences
-from relay_sync.cli.conversation import OFFICE, Scene, converse
+from relay_sync.cli.conversation import Scene, converse
 from relay_sync.cli.mistakes import Unsuccessful
 from relay_sync.cli.progress import PlainProgress, level
 from relay_sync.cli.timeline import MomentLog

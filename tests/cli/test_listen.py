@@ -17,7 +17,7 @@ import pytest
 from relay_sync.audio import read_wav
 from relay_sync.cli import main
 from relay_sync.cli.meters import PlainDisplay, bar, decibels
-from relay_sync.simulator import Simulator
+from relay_sync.simulator import Simulator, speech
 from tests.support.commands import PATIENCE, environment, run
 from tests.support.lines import line
 
@@ -37,6 +37,7 @@ def _listening(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        encoding="utf-8",
         cwd=cwd,
         env=environment(**more),
     ) as process:
@@ -92,6 +93,23 @@ def test_a_call_is_metered_saved_and_finished_by_a_signal(tmp_path: Path, number
     assert saved.samples >= 15_000
     assert max(saved.channel(0)) > 0
     assert saved.channel(1).count(0) == len(saved.channel(1))
+
+
+@pytest.mark.slow
+def test_a_waveform_with_marks_below_what_was_said(tmp_path: Path) -> None:
+    with _listening(PYTHONIOENCODING="utf-8") as (process, greeting):
+        with Simulator(speed=8) as sim, line(sim, says=speech.caller()) as one:
+            one.call.stream(_url(greeting))
+            one.phone.streams[0].wait_for_speech(PATIENCE)
+            one.phone.hang_up()
+            told = _until(process, " after ", f"0{'':20}")
+        process.send_signal(signal.SIGTERM)
+        _rest(process)
+    drawn = told.splitlines()[-4:]
+    assert drawn[0].startswith("inbound ")
+    assert "█" in drawn[1]
+    assert "├─" in drawn[2]
+    assert drawn[3].endswith(" s")
 
 
 FULL = """
