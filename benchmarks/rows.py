@@ -9,7 +9,17 @@ from attrs import field, frozen
 
 from .figures import Series, ratio
 
-__all__ = ["CLIENT_ROWS", "RECEIVER_ROWS", "ROWS", "SEVERAL_ROWS", "Judgement", "Row", "judge"]
+__all__ = [
+    "CLIENT_ROWS",
+    "RECEIVER_ROWS",
+    "ROWS",
+    "SEVERAL_ROWS",
+    "TELEPHONES",
+    "TELEPHONE_ROWS",
+    "Judgement",
+    "Row",
+    "judge",
+]
 
 
 @frozen(kw_only=True)
@@ -17,6 +27,7 @@ class Row:
     """One line of the table.
 
     :ivar scenario: and :ivar figure: where the results have it, for each client.
+    :ivar client: whose figure is compared with the targets.
     :ivar over: a client whose figure is subtracted from all others.
     :ivar against: the targets that are multiples of another client's figure, by client. All of them must be met.
     :ivar absolute: a target in the row's own unit, which must be met, too.
@@ -30,6 +41,7 @@ class Row:
     scenario: str
     figure: str
     unit: str
+    client: str = "ours"
     more_is_better: bool = False
     over: str = ""
     against: Mapping[str, float] = field(factory=dict)
@@ -429,7 +441,41 @@ SEVERAL_ROWS: Final = (
     ),
 )
 
-ROWS: Final = CLIENT_ROWS + RECEIVER_ROWS + SEVERAL_ROWS
+#: What :mod:`benchmarks.telephones` measures. That module imports pytest and the simulator, so receivers must not import it.
+TELEPHONES: Final = ("page", "busy", "crowd")
+#: The telephone in the browser. The columns are a page alone, one beside a busy core, and one beside 20 other telephones.
+TELEPHONE_ROWS: Final = (
+    *(
+        Row(
+            title=f"a beep from the microphone to the program and back to the loudspeaker, p{rank}",
+            scenario="telephones",
+            figure=f"p{rank}",
+            unit="ms",
+            client="page",
+            absolute=goal,
+            digits=0,
+        )
+        for rank, goal in ((50, 150), (99, 250))
+    ),
+    *(
+        Row(title=title, scenario="telephones", figure=figure, unit="", client=client, absolute=0, digits=0)
+        for title, figure, client in (
+            ("underruns after the first second", "underruns", "page"),
+            ("beeps of 60 that did not come back once and in order", "missing", "page"),
+            ("frames that the other telephones lost", "lost", "crowd"),
+        )
+    ),
+    Row(
+        title="cores that the simulator took",
+        scenario="telephones",
+        figure="simulator",
+        unit="",
+        client="crowd",
+        absolute=0.5,
+    ),
+)
+
+ROWS: Final = CLIENT_ROWS + RECEIVER_ROWS + SEVERAL_ROWS + TELEPHONE_ROWS
 
 
 def judge(row: Row, results: Mapping[str, Any]) -> Judgement:
@@ -440,7 +486,7 @@ def judge(row: Row, results: Mapping[str, Any]) -> Judgement:
         if figures.get(row.figure)
     }
     sign = ">=" if row.more_is_better else "<="
-    ours = cells.get("ours")
+    ours = cells.get(row.client)
     words = []
     found: list[tuple[float, float]] = []  # distance and goal
     for opponent, factor in row.against.items():

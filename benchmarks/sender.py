@@ -66,6 +66,23 @@ def open_stream(url: str, number: int) -> socket.socket:
     return sock
 
 
+def media(step: int, payload: str) -> bytes:
+    """The message with the frame of a step, with which a stream begins at 0."""
+    return masked(
+        f'{{"event":"media","sequenceNumber":"{step + 2}","media":{{"track":"inbound","chunk":"{step + 1}",'
+        f'"timestamp":"{step * 20}","payload":"{payload}"}}}}'
+    )
+
+
+def close_streams(socks: list[socket.socket]) -> None:
+    """Say ``stop`` on each socket, and close them."""
+    for sock in socks:
+        sock.sendall(masked('{"event":"stop","sequenceNumber":"9999999","stop":{}}'))
+        sock.sendall(b"\x88\x82\0\0\0\0\x03\xe8")
+    for sock in socks:
+        sock.close()
+
+
 def speak(socks: list[socket.socket], seconds: float) -> dict[str, Any]:
     """A frame each 20 ms on each socket, the streams spread over the 20 ms."""
     sent: dict[str, list[float]] = {str(number): [] for number in range(len(socks))}
@@ -74,11 +91,7 @@ def speak(socks: list[socket.socket], seconds: float) -> dict[str, Any]:
     began = time.monotonic() + 0.1
     cpu = time.process_time()
     for step in range(steps):
-        text = (
-            f'{{"event":"media","sequenceNumber":"{step + 2}","media":{{"track":"inbound","chunk":"{step + 1}",'
-            f'"timestamp":"{step * 20}","payload":"{_PAYLOAD}"}}}}'
-        )
-        data = masked(text)
+        data = media(step, _PAYLOAD)
         for number, sock in enumerate(socks):
             due = began + step * FRAME + number * apart
             now = time.monotonic()
@@ -101,11 +114,7 @@ def main() -> None:
     # They are all there before the first one speaks.
     time.sleep(given.get("settle", 1.0))
     told = speak(socks[: given["speaking"]], given["seconds"])
-    for sock in socks:
-        sock.sendall(masked('{"event":"stop","sequenceNumber":"9999999","stop":{}}'))
-        sock.sendall(b"\x88\x82\0\0\0\0\x03\xe8")
-    for sock in socks:
-        sock.close()
+    close_streams(socks)
     print("figures " + json.dumps(told), flush=True)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,10 +12,14 @@ from attrs import evolve, frozen
 
 from . import size, start
 from .audio import calls_per_frame
+from .model_rows import MODELS
 from .processes import CERTIFICATE, KEY, ROOT, helper, worker
 from .receivers import RECEIVERS, hints, missing
+from .rows import TELEPHONES
+from .speech_rows import JUDGED_CELLS
+from .speech_table import DETECTORS
 
-__all__ = ["FULL", "QUICK", "Job", "Plan", "Progress", "Results", "run", "streams"]
+__all__ = ["FULL", "QUICK", "Job", "Plan", "Progress", "Results", "possible", "run", "streams"]
 
 #: Scenario, client, figure: the values, one of each repetition.
 Results = dict[str, dict[str, dict[str, list[float]]]]
@@ -27,6 +31,13 @@ EVERY: Final = ("ours", "ref", "bridge", "bare")
 SDKS: Final = ("ours", "ref", "bridge")
 #: Receivers whose function calls are counted. Those of uvloop are mostly not functions of the interpreter.
 COUNTED: Final = ("ours", "threaded", "asyncio")
+#: Modules that measure one of several things, and what each of them calls it.
+CALLED: Final = {
+    "detectors": "detector",
+    "conversations": "client",
+    "telephones": "telephone",
+    "models": "model",
+}
 
 
 @frozen
@@ -35,7 +46,8 @@ class Job:
 
     :ivar key: its name in the results.
     :ivar scenario: a scenario of :mod:`benchmarks.scenarios`; ``audio`` for the receivers of :mod:`benchmarks.receivers`;
-        ``audio calls`` for their function calls; ``several`` and ``by_rest`` for the modules of these names.
+        ``audio calls`` for their function calls; ``several``, ``by_rest``, ``detectors``, ``conversations``, ``telephones`` and
+        ``models`` for the modules of these names.
     """
 
     key: str
@@ -55,6 +67,8 @@ class Job:
             return worker("audio", {"receiver": client, **self.options}, root=root)
         if self.scenario in ("several", "by_rest"):
             return worker(self.scenario, dict(self.options), root=root, timeout=600)
+        if self.scenario in CALLED:
+            return worker(self.scenario, {CALLED[self.scenario]: client, **self.options}, root=root, timeout=600)
         if self.scenario == "audio calls":
             python, c, _ = calls_per_frame(client, root=root, **self.options)
             return {"python": python, "c": c}
@@ -123,6 +137,10 @@ FULL: Final = Plan(
         Job("function calls", "audio calls", COUNTED, {"streams": 20, "seconds": 4.0}, 1),
         Job("by REST", "by_rest", ("ours",), {"count": 1000}, 3),
         Job("two receivers", "several", ("ours",), {}, 1),
+        Job("detectors", "detectors", DETECTORS, {}, 1),
+        Job("conversations 20", "conversations", DETECTORS, {"count": 20, "seconds": 20.0}, 2),
+        Job("models", "models", MODELS, {}, 1),
+        Job("telephones", "telephones", TELEPHONES, {}, 1),
     ),
     starts=10,
 )
@@ -152,6 +170,10 @@ QUICK: Final = Plan(
         Job(
             "two receivers", "several", ("ours",), {"first": 2, "most": 2, "pairs": 1, "seconds": 0.5, "settle": 0.2}, 1
         ),
+        Job("detectors", "detectors", DETECTORS, {"seeds": [1], "cells": JUDGED_CELLS, "seconds": 0.1}, 1),
+        Job("conversations 20", "conversations", DETECTORS, {"count": 2, "seconds": 7.0, "settle": 0.2}, 1),
+        Job("models", "models", MODELS, {"most": 2}, 1),
+        Job("telephones", "telephones", TELEPHONES, {"count": 3, "crowd": 2}, 1),
     ),
     starts=1,
 )
@@ -178,6 +200,12 @@ class Progress:
             print(text, file=sys.stderr, flush=True)
 
 
+def possible(jobs: Iterable[Job]) -> list[Job]:
+    """Return the jobs without the clients whose packages are not installed. A job of which none is left is left out."""
+    left = (evolve(job, clients=tuple(name for name in job.clients if not missing(name))) for job in jobs)
+    return [job for job in left if job.clients]
+
+
 def run(plan: Plan) -> dict[str, Any]:
     """Run it all. A scenario that fails with a client is noted under ``failures`` and does not end the run.
 
@@ -185,7 +213,7 @@ def run(plan: Plan) -> dict[str, Any]:
     """
     results: Results = {}
     failures: list[str] = []
-    jobs = [evolve(job, clients=tuple(name for name in job.clients if not missing(name))) for job in plan.jobs]
+    jobs = possible(plan.jobs)
     total = sum(len(job.clients) * job.repetitions for job in jobs)
     total += plan.starts * (len(start.IMPORTS) + len(start.FIRST_CALL))
     progress = Progress(total)
