@@ -45,7 +45,7 @@ coverage: ## measure coverage of the fast tests, and compare it with .ci/coverag
 docs: ## build the documentation into docs/_build, with warnings as errors
 	$(RUN) sphinx -W --keep-going -q -b html docs docs/_build
 
-bench: ## run the benchmarks (ten minutes on a quiet machine; Linux)
+bench: ## run the benchmarks (about 17 minutes on a quiet machine; Linux)
 	$(RUN) pip install --quiet -e ".[bench]"
 	$(RUN) benchmarks
 

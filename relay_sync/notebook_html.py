@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-__all__ = ["BARS", "LINES", "TEXT", "Moment", "axis", "panel", "table", "timeline"]
+__all__ = ["BARS", "LINES", "TEXT", "Bar", "Moment", "axis", "bars", "panel", "table", "timeline"]
 
 _WIDTH: Final = 800
 _LEFT: Final = 150
@@ -61,6 +61,21 @@ class Moment(NamedTuple):
     def name(self) -> str:
         """Event type without the common prefix."""
         return self.what.removeprefix("calling.").removeprefix("call.")
+
+
+class Bar(NamedTuple):
+    """Bar in a chart.
+
+    :ivar start: start in seconds.
+    :ivar end: end in seconds.
+    :ivar title: text that is shown when the pointer is over the bar.
+    :ivar is_faint: whether the bar is drawn faintly.
+    """
+
+    start: float
+    end: float
+    title: str
+    is_faint: bool = False
 
 
 def _escape(text: str) -> str:
@@ -146,16 +161,39 @@ def timeline(moments: Sequence[Moment], *, now: float, over: bool) -> str:
     start = moments[0].at
     end = max(moments[-1].at if over else now, start + 0.001)
     lanes = list(_lanes(moments).values())
-    height = _ROW * len(lanes) + 18
-    names = "".join(f'<text x="0" y="{row * _ROW + 13}">{_escape(name)}</text>' for row, (name, _) in enumerate(lanes))
-    bars = "".join(_lane(row, name, mine, start, end, over=over) for row, (name, mine) in enumerate(lanes))
-    drawn = (
-        f'<div style="display:flex;max-width:{_WIDTH}px" role="img" aria-label="timeline of the call">'
+    drawn = "".join(_lane(row, name, mine, start, end, over=over) for row, (name, mine) in enumerate(lanes))
+    image = _image([name for name, _ in lanes], drawn, end - start, "timeline of the call")
+    return image + _listed(moments, start, end)
+
+
+def bars(rows: Sequence[tuple[str, Sequence[Bar]]], seconds: float, label: str) -> str:
+    """Return rows of bars over a time axis as an SVG image.
+
+    :param rows: label and bars of each row.
+    :param seconds: length of the axis, in seconds.
+    :param label: description of the image.
+    """
+    seconds = max(seconds, 0.001)
+    drawn = "".join(
+        f'<rect x="{min(99.6, bar.start / seconds * 100):.2f}%" y="{row * _ROW + 3}"'
+        f' width="{max(0.4, (bar.end - bar.start) / seconds * 100):.2f}%" height="{_ROW - 5}" fill="{LINES[row % 2]}"'
+        f' fill-opacity="{0.3 if bar.is_faint else 1}"><title>{_escape(bar.title)}</title></rect>'
+        for row, (_, mine) in enumerate(rows)
+        for bar in mine
+    )
+    return _image([name for name, _ in rows], drawn, seconds, label)
+
+
+def _image(rows: Sequence[str], drawn: str, seconds: float, label: str) -> str:
+    """Return an image with a column of the names of rows, and a part with a time axis that grows with the page."""
+    height = _ROW * len(rows) + 18
+    names = "".join(f'<text x="0" y="{row * _ROW + 13}">{_escape(name)}</text>' for row, name in enumerate(rows))
+    return (
+        f'<div style="display:flex;max-width:{_WIDTH}px" role="img" aria-label="{_escape(label)}">'
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_LEFT}" height="{height}" style="flex:none;{TEXT}">{names}</svg>'
         f'<svg xmlns="http://www.w3.org/2000/svg" width="100%" height="{height}" style="flex:1;min-width:0;{TEXT}">'
-        f"{bars}{axis(end - start, _ROW * len(lanes) + 1)}</svg></div>"
+        f"{drawn}{axis(seconds, _ROW * len(rows) + 1)}</svg></div>"
     )
-    return drawn + _listed(moments, start, end)
 
 
 def _lanes(moments: Sequence[Moment]) -> dict[str, tuple[str, list[Moment]]]:

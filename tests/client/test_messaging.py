@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import attrs
 import pytest
 
 from relay_sync import (
@@ -552,10 +551,17 @@ def test_what_are_no_contexts(client: MakeClient, contexts: Any) -> None:
             change(contexts)
 
 
+def _renew_jwt(sim: Simulator) -> None:
+    """Accept the new token, and the old one no longer."""
+    project = sim.credentials["project"]
+    sim.add_project(project, jwt_token="new.jwt.word")
+    sim.remove_project(project, jwt_token="old.jwt.word")
+
+
 def test_a_newer_jwt_is_shown_and_used_from_then_on(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with Simulator(jwt_token="old.jwt.word") as sim, RelayClient(jwt_token="old.jwt.word", host=sim.url) as one:
-        sim._world.settings = attrs.evolve(sim.settings, jwt_token="new.jwt.word")
+        _renew_jwt(sim)
         one.reauthenticate("new.jwt.word")
         (shown,) = sim.journal.requests("signalwire.reauthenticate")
         assert shown["params"] == {"authentication": {"jwt_token": "new.jwt.word"}}
@@ -578,7 +584,7 @@ def test_a_jwt_that_expired_while_there_was_no_connection_can_be_replaced(given_
     with Simulator(jwt_token="old.jwt.word") as sim, RelayClient(jwt_token="old.jwt.word", host=sim.url) as one:
         if not given_up:
             sim.refuse_connections()
-        sim._world.settings = attrs.evolve(sim.settings, jwt_token="new.jwt.word")
+        _renew_jwt(sim)
         sim.forget_sessions()
         sim.cut()
         wanted = "failed" if given_up else "reconnecting"
@@ -613,7 +619,7 @@ def test_a_newer_token_is_refused_with_any_code_but_those_of_a_server_in_trouble
 
 def test_a_newer_jwt_counts_when_its_reply_comes_though_its_caller_gave_up() -> None:
     with Simulator(jwt_token="old.jwt.word") as sim, RelayClient(jwt_token="old.jwt.word", host=sim.url) as one:
-        sim._world.settings = attrs.evolve(sim.settings, jwt_token="new.jwt.word")
+        _renew_jwt(sim)
         sim.hold("signalwire.reauthenticate", times=1)
         with pytest.raises(RequestTimeout), one.timeout(0.02):
             one.reauthenticate("new.jwt.word")

@@ -206,7 +206,7 @@ def test_a_restart_costs_the_calls_and_nothing_else(sim: Simulator) -> None:
         sim.hold("calling.denoise")
         under_way = Background(one.call.denoise)
         sim.wait_for_held("calling.denoise", PATIENCE)
-        sim.restart(True)
+        sim.restart(True, patience=PATIENCE)
         queued = Background(one.client.execute, "signalwire.ping", {"payload": "kept"})
         while one.client._link.loop is not None and one.client._link.loop.session.unanswered < 2:
             assert queued.running

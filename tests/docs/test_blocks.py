@@ -35,12 +35,15 @@ ELSEWHERE: Final = {
 }
 #: Single blocks by their beginning, and the tests that run them.
 BLOCKS_ELSEWHERE: Final = {
+    "# agent.py": "tests/docs/test_agents.py::test_the_program_holds_a_conversation",
     "# answer.py": "tests/docs/test_docs.py::test_script_answers_calls",
     "# calls.py": "tests/docs/test_docs.py::test_observing_shows_what_the_program_prints",
+    "# echo.py": "tests/docs/test_docs.py::test_pages_without_an_account",
     "# dial.py": "tests/docs/test_docs.py::test_script_dials",
     "# talk.py": "tests/docs/test_docs.py::test_a_two_way_stream",
     '"""Stream a live call': "tests/docs/test_web.py::test_a_stream_started_and_told_of_by_other_processes",
     '"""Download a recording': "tests/docs/test_web.py::test_a_recording_is_made_and_downloaded",
+    "# test_hours.py": "tests/docs/test_scenarios.py::test_the_pytest_of_the_page",
     "# check.py": "tests/docs/test_web.py::test_a_program_is_checked_from_outside",
 }
 
@@ -58,12 +61,18 @@ NOT_RUN: Final = {
     r"^(?:sudo|docker|systemctl|install|cd|sed|echo) ": "need root, systemd or Docker: tests/deploy checks them",
     r"sphinx": ".ci/run builds the site",
     r"gunicorn|flask --app|manage\.py|django-admin": "tests/contrib and test_docs.py run the applications",
+    r"python agent\.py$|^export DEEPGRAM": "tests/docs/test_agents.py starts it with services of its own",
     r"python calls\.py$": "test_docs.py::test_observing_shows_what_the_program_prints",
     r"celery -A|import tasks": "test_docs.py::test_celery",
+    r"relay-sync converse": "test_scenarios.py plays the example; there is no order.toml",
     r"python answer\.py$": "test_docs.py starts it with its own settings",
     r"pytest$": "test_docs.py::test_pytest",
+    r"examples/agent/agent\.py": "tests/examples/test_agent.py runs it",
     r"^cd examples|^export (RELAY|DJANGO)|control_owner:client|^CSRF=": "test_control.py types these commands",
     r"^SSL_CERT_FILE=|^AUDIO_URL=\"": "tests/deploy/test_trial.py types these commands",
+    r"^ask |^ask\(\)|^\{\"params\"": "tests/simulator/test_other_languages.py types these commands",
+    r"relay-sync (?:dev|sim) ": "test_docs.py::test_pages_without_an_account, tests/cli/sim/test_commands.py",
+    r"^RELAY_SIMULATOR_CONTROL_TOKEN=": "tests/cli/sim/test_finding.py::test_one_without_a_file_needs_its_key",
     r"relay-sync simulate --show-tokens$|^curl|^\"from\"": "test_docs.py::test_script_without_an_account",
     r"^export AUDIO_URL=|answer:client --processes 2$": "tests/deploy/test_proxied_calls.py runs it behind nginx",
 }
@@ -152,7 +161,7 @@ def test_what_runs_elsewhere_exists() -> None:
 
 
 #: The words after the fence: what tests run, what they compare or only show, what Prometheus reads, and what Sphinx makes.
-LANGUAGES: Final = {"python", "sh", "text", "yaml", "{eval-rst}", "{toctree}"}
+LANGUAGES: Final = {"python", "sh", "text", "toml", "yaml", "{eval-rst}", "{toctree}"}
 #: Pages whose programs and commands no test runs, so they have none, apart from what only a maintainer types.
 NOT_RUN_AT_ALL: Final = {
     **{path: {"{eval-rst}"} for path in (ROOT / "docs" / "reference").glob("*.md")},

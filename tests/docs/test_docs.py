@@ -26,6 +26,8 @@ from relay_sync.simulator import Simulator, speech
 from relay_sync.simulator.people.phone import Phone
 from tests.support import ROOT
 from tests.support.background import Background
+from tests.support.commands import run
+from tests.support.dev import surroundings
 from tests.support.hosting import PATIENCE, Started, call_in, environment, launched, started
 from tests.support.lines import FROM, TO, Line
 from tests.support.modules import MODULES
@@ -171,25 +173,58 @@ def test_script_answers_calls(sim: Simulator, tmp_path: Path) -> None:
         process.terminate()
 
 
-def simulator_commands(name: str) -> list[str]:
-    """What a page has its reader type to start the simulator, and to call in."""
-    return [
-        block for block in blocks(page(name), "sh") if "--show-tokens" in block or "RELAY_SIMULATOR_CONTROL" in block
-    ]
+def dev_commands(name: str) -> list[list[str]]:
+    """What a page has its reader type to run the program beside the simulator, and to call it, without the program's path."""
+    typed = [line for block in blocks(page(name), "sh") for line in block.splitlines()]
+    return [line.split()[1:] for line in typed if re.match(r"\.venv/bin/relay-sync (dev|sim) ", line)]
 
 
-def test_pages_have_the_same_commands_for_the_simulator() -> None:
-    assert len(simulator_commands("script")) == 2
-    assert simulator_commands("flask") == simulator_commands("django") == simulator_commands("script")
+def make_django(folder: Path) -> None:
+    """The project of the page, as its reader makes it."""
+    for command in blocks(page("django"), "sh"):
+        if "startproject" in command:
+            command = re.sub(
+                r"\S*/(?:python|(django-admin))", lambda m: f"{sys.executable}{(m[1] and ' -m django') or ''}", command
+            )
+            subprocess.run(["bash", "-euc", command], cwd=folder, check=True, timeout=PATIENCE)
+    settings = (folder / "project" / "settings.py").read_text()
+    assert write_files("django", folder) == ["project/settings.py", "shop/calls.py", "project/urls.py"]
+    # The page shows what to add to the list of applications.
+    added = (folder / "project" / "settings.py").read_text().replace("INSTALLED_APPS = [", "INSTALLED_APPS += [")
+    (folder / "project" / "settings.py").write_text(settings + added)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.skipif(sys.platform != "linux", reason="tests list processes there only")
+@pytest.mark.parametrize("name", ["script", "flask", "django", "dev"])
+def test_pages_without_an_account(name: str, tmp_path: Path) -> None:
+    """As a reader types it, in two terminals: a caller speaks, and the program has heard it."""
+    if name == "django":
+        make_django(tmp_path)
+    else:
+        write_files(name, tmp_path)
+    start, *calls = dev_commands(name)
+    with launched(tmp_path, surroundings(tmp_path), "-m", "relay_sync", *start) as process:
+        process.wait_for_output("has connected")
+        for call in calls or [["sim", "call", "--says", "caller"]]:
+            done = run(*call, cwd=tmp_path, **surroundings(tmp_path))
+            assert done.returncode == 0, done.stderr
+        if name == "dev":
+            assert wait_for_output(process, "echoed") == "8 s"
+        else:
+            assert 7 < read_wav(tmp_path / wait_for_output(process, "saved")).duration < 12
+        process.terminate()
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 def test_script_without_an_account(tmp_path: Path) -> None:
-    """As a reader types it, in three terminals."""
+    """As a reader of the page on the simulator types it, in three terminals."""
     write_files("script", tmp_path)
-    start, call = simulator_commands("script")
-    assert start == ".venv/bin/relay-sync simulate --show-tokens\n"
+    start = ".venv/bin/relay-sync simulate --show-tokens"
+    assert f"$ {start}" in page("simulate")
+    (call,) = [block for block in blocks(page("simulate"), "sh") if block.startswith("curl ")]
     with subprocess.Popen(
         [sys.executable, "-m", "relay_sync", *start.split()[1:]], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as simulator:
@@ -305,17 +340,7 @@ def test_flask(sim: Simulator, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_django(sim: Simulator, tmp_path: Path) -> None:
-    for command in blocks(page("django"), "sh"):
-        if "startproject" in command:
-            command = re.sub(
-                r"\S*/(?:python|(django-admin))", lambda m: f"{sys.executable}{(m[1] and ' -m django') or ''}", command
-            )
-            subprocess.run(["bash", "-euc", command], cwd=tmp_path, check=True, timeout=PATIENCE)
-    settings = (tmp_path / "project" / "settings.py").read_text()
-    assert write_files("django", tmp_path) == ["project/settings.py", "shop/calls.py", "project/urls.py"]
-    # The page shows what to add to the list of applications.
-    added = (tmp_path / "project" / "settings.py").read_text().replace("INSTALLED_APPS = [", "INSTALLED_APPS += [")
-    (tmp_path / "project" / "settings.py").write_text(settings + added)
+    make_django(tmp_path)
     with started(sim, tmp_path, "manage.py", "check") as process:
         assert process.process.wait(PATIENCE) == 0, process.output
     with started(sim, tmp_path, "manage.py", "relay") as process:

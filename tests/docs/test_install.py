@@ -106,8 +106,8 @@ def name_of(path: Path) -> str:
 
 
 def imported(program: str) -> set[str]:
-    """The names of modules that are neither ours nor the standard library's."""
-    ours = {"relay_sync"} | {path.stem for path in (ROOT / "examples").glob("*.py")}
+    """The names of modules that are neither ours nor the core's nor the standard library's."""
+    ours = {"relay_sync", "requests"} | {path.stem for path in (ROOT / "examples").glob("*.py")}
     return {name.split(".")[0] for name in modules(program)} - sys.stdlib_module_names - ours
 
 

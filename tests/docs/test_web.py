@@ -19,6 +19,7 @@ from relay_sync.audio import read_wav
 from relay_sync.rest import RemoteCall, RestClient
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.http.control.requests import CONNECTIONS, FAULTS
+from relay_sync.simulator.http.control.routes import ROUTES
 from relay_sync.testing import variables_of
 from tests.support import PATIENCE, ROOT
 from tests.support.callbacks import KEY
@@ -147,16 +148,15 @@ def test_a_program_is_checked_from_outside(tmp_path: pathlib.Path) -> None:
         server.process.communicate(timeout=START)
 
 
-def test_every_path_and_fault_is_on_the_page(sim: Simulator) -> None:
-    from relay_sync.simulator.http.control.routes import Desk
+#: What stands for the last part of a path in the table.
+KINDS = {"faults": "<kind>", "connections": "<what>"}
 
+
+def test_every_path_and_fault_is_on_the_page() -> None:
     text = page("simulate.md")
-    for method, pattern, _ in Desk(sim)._table:
-        path = pattern.pattern.replace("([^/]+)", "<id>")
-        for action in ("press", "say", "hang_up", "answer", "keep_silent") if "(" in path else ("",):
-            shown = re.sub(r"\(.*\)", action, path)
-            shown = shown.replace("/faults/<id>", "/faults/<kind>").replace("/connections/<id>", "/connections/<what>")
-            assert f"`{method} {shown}`" in text
+    for route in ROUTES:
+        shown = re.sub(r"^/(faults|connections)/.*", lambda match: f"/{match[1]}/{KINDS[match[1]]}", route.path)
+        assert f"`{route.method} {shown.replace('{id}', '<id>')}`" in text
     for name in (*FAULTS, *CONNECTIONS):
         assert f"`{name}`" in text
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +22,8 @@ from relay_sync.audio.gate import Gate
 from relay_sync.audio.recorder import Recorder
 from relay_sync.audio.recording_files import spool_file
 from relay_sync.audio.snapshot import Snapshot
+from relay_sync.audio.speech import Conversation
+from relay_sync.audio.speech.speaking_queue import SpeakingQueue
 from relay_sync.audio.stream_handlers import StreamHandlers
 from relay_sync.audio.totals import Totals
 from relay_sync.call.actions.base import Action, RunningAction, StoppableAction
@@ -44,12 +45,15 @@ from relay_sync.observing.recorder import CallRecorder
 from relay_sync.observing.records import CallRecord
 from relay_sync.server import Connection, Loop, LoopStopped, WebSocketServer
 from relay_sync.server.http import Headers
-from relay_sync.simulator import Simulator
+from relay_sync.simulator import ControlInterface, Simulator
+from relay_sync.simulator.core.accounts import Accounts
 from relay_sync.simulator.core.faults import EventFault, Faults, MediaFault, RequestFault
+from relay_sync.simulator.core.feed import Feed, LiveEvents
 from relay_sync.simulator.core.journal import Journal
-from relay_sync.simulator.http.control.routes import Desk
-from relay_sync.simulator.http.control.server import ControlServer, _Server
+from relay_sync.simulator.http.control.known_calls import KnownCalls
+from relay_sync.simulator.http.control.workers import Workers
 from relay_sync.simulator.http.webhooks import WebhookSender
+from relay_sync.simulator.methods.scripts import MethodScript, Scripts
 from relay_sync.simulator.people.directory import Directory
 from relay_sync.simulator.people.party import Behavior
 from relay_sync.simulator.people.post import Post
@@ -65,6 +69,7 @@ from tests.support.control import Control
 from tests.support.guarded import takes_locks, touches
 from tests.support.lines import FROM, TO, line
 from tests.support.offline import calls, state
+from tests.support.party import Party
 from tests.support.peers import Hooks
 
 Tools = Callable[[str], Any]
@@ -186,6 +191,14 @@ def action(tools: Tools) -> None:
     made._hand_out()
     made._end_early("call_gone")
     assert made.is_done
+
+
+def speaking(tools: Tools) -> None:
+    with AudioServer(two_way=True) as made, Party(made) as party:
+        with Conversation(party.stream, recognize=str) as talk:
+            talk.say(bytes(320))
+            assert talk.wait_until_said(PATIENCE)
+        assert len(talk.transcript.lines) == 1
 
 
 def stopping(tools: Tools) -> None:
@@ -405,21 +418,26 @@ def faults(tools: Tools) -> None:
     made.clear()
 
 
-def control(tools: Tools) -> None:
-    with ControlServer(tools("sim")) as server:
-        one = Control(server.url, server.token)
-        with socket.create_connection(("127.0.0.1", one.port), PATIENCE) as stranger:
-            stranger.sendall(b"GET ")
-            while not server._server.drop_oldest_stranger():
-                pass
-            assert stranger.recv(1) == b""
-        assert one.ask("GET", "/calls") == []
+def workers(tools: Tools) -> None:
+    made, go, done = Workers(name="relay-test", threads=2, queued=1), threading.Event(), threading.Semaphore(0)
+
+    def job() -> None:
+        go.wait(PATIENCE)
+        done.release()
+
+    assert [made.offer(job) for _ in range(4)] == [True, True, True, False]
+    go.set()
+    assert all(done.acquire(timeout=PATIENCE) for _ in range(3))
+    with no_threads("relay-test"):
+        until(lambda: not made.offer(bool))
+    made.close(PATIENCE)
+    assert not made.offer(bool)
 
 
 def known_calls(tools: Tools) -> None:
     sim: Simulator = tools("sim")
-    with ControlServer(sim) as server:
-        one = Control(server.url, server.token)
+    with ControlInterface(sim) as server:
+        one = Control(server.url, server.key)
         known = one.post("/calls", to=TO, **{"from": FROM})["id"]
         assert one.get(f"/calls/{known}")["number"] == FROM
         assert [each["id"] for each in one.get("/calls")] == [known]
@@ -438,6 +456,30 @@ def directory(tools: Tools) -> None:
     made = Directory()
     always, once = made.add(TO, Behavior(), None), made.add(TO, Behavior(), 1)
     assert [made.take(TO), made.take(TO)] == [once, always]
+    made.remove(always)
+    assert made.take(TO) is None
+
+
+def accounts(tools: Tools) -> None:
+    made = Accounts("main")
+    made.add("one", token="t")
+    assert (made.remove("one", token="t"), made.projects) == (True, [])
+
+
+def scripts(tools: Tools) -> None:
+    made, script = Scripts(), MethodScript(events=())
+    made.add("calling.play", script, None, None)
+    assert (made.has("calling.play", ""), made.take("calling.play", ""), made.clear()) == (True, script, 1)
+
+
+def live_events(tools: Tools) -> None:
+    feed = Feed()
+    with LiveEvents(feed, limit=1) as made:
+        for _ in range(2):
+            feed.tell("kind", dict)
+        assert (made.lost, made.read(PATIENCE) is not None, made.take()) == (1, True, None)
+        feed.tell("kind", dict)
+    assert len(list(made)) == 1
 
 
 def journal(tools: Tools) -> None:
@@ -445,7 +487,7 @@ def journal(tools: Tools) -> None:
     for frame in ({"id": "1"}, {"id": "2"}):
         made.add("in", 1, frame)
     assert ([entry.frame["id"] for entry in made], made.numbered()[0][0], made.dropped) == (["2"], 1, 1)
-    assert made._since(0)[1] == 2
+    assert made._since(0)[1] == made.end == 2
     made.clear()
     assert list(made) == []
 
@@ -592,6 +634,7 @@ LOCKS = [
         lock="_in_one_piece",
         free=("FrameBuffer.put", "FrameBuffer.end"),
     ),
+    Lock(SpeakingQueue, speaking, ("_lines",), lock="_writing", free=("SpeakingQueue.lines",)),
     Lock(Snapshot, excerpt, ("_handle",), free=("Snapshot.__exit__",)),
     Lock(_Listening, listening, ("_meters", "count=")),
     Lock(
@@ -601,10 +644,19 @@ LOCKS = [
         free=("WebhookSender._serve",),
     ),
     Lock(Faults, faults, ("_rules", "_missed")),
-    Lock(_Server, control, ("_strangers",)),
-    Lock(Desk, known_calls, ("_known",), free=("Desk._find",)),
+    Lock(Workers, workers, ("_jobs", "_running")),
+    Lock(KnownCalls, known_calls, ("_known",), free=("KnownCalls.find",)),
     Lock(Post, post, ("_rules",)),
     Lock(Directory, directory, ("_phones",)),
+    Lock(Accounts, accounts, ("_known=",)),
+    Lock(Scripts, scripts, ("_waiting",), free=("Scripts.has",)),
+    Lock(Feed, live_events, ("_listeners=",)),
+    Lock(
+        LiveEvents,
+        live_events,
+        ("_waiting", "_lost="),
+        free=("LiveEvents.__iter__", "LiveEvents.read.<locals>.<lambda>"),
+    ),
     Lock(Journal, journal, ("_entries", "_gone", "dropped="), free=("Journal.__len__",)),
 ]
 

@@ -580,7 +580,9 @@ def test_run_says_how_to_hang_up_what_it_leaves(
 def test_missing_credentials_name_the_simulator(monkeypatch: pytest.MonkeyPatch, given: dict[str, str]) -> None:
     for variable in ("SIGNALWIRE_PROJECT_ID", "SIGNALWIRE_API_TOKEN", "SIGNALWIRE_JWT_TOKEN"):
         monkeypatch.delenv(variable, raising=False)
-    with pytest.raises(InvalidParameter, match=r"relay-sync demo, or relay_sync\.simulator\.Simulator"):
+    with pytest.raises(
+        InvalidParameter, match=r"relay-sync dev FILE, relay-sync demo, relay_sync\.simulator\.Simulator"
+    ):
         RelayClient(**given)  # type: ignore[arg-type]
 
 

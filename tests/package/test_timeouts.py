@@ -26,8 +26,7 @@ from relay_sync import (
 from relay_sync.audio import AudioServer, AudioStream, Playback
 from relay_sync.audio.speech import Conversation
 from relay_sync.rest import RestClient
-from relay_sync.simulator import ExpectedPhone, Journal, Phone, Simulator, Stream
-from relay_sync.simulator.http.control.server import ControlServer
+from relay_sync.simulator import ControlInterface, ExpectedPhone, Journal, LiveVoice, Phone, Simulator, Stream
 from relay_sync.simulator.people.heard import PlayedSoFar
 from tests.support import PATIENCE
 from tests.support.background import Background
@@ -43,7 +42,7 @@ WHO_WAITS = [
     AudioServer,
     AudioStream,
     Call,
-    ControlServer,
+    ControlInterface,
     Conversation,
     DetectAction,
     ExpectedPhone,
@@ -155,6 +154,10 @@ ACTING: dict[str, Wait] = {
     "Simulator.stop_reading": lambda on, time: on.sim.stop_reading(timeout=time),
     "Simulator.wait_for_acks": lambda on, time: on.sim.wait_for_acks(timeout=time),
     "Simulator.call": lambda on, time: on.sim.call(to="+15550100001", from_="+15550100002", timeout=time),
+    "Simulator.add_call": lambda on, time: on.sim.add_call(
+        session=on.sim.sessions[0].session_id, to="+15550100001", from_="+15550100002", timeout=time
+    ),
+    "Simulator.send_frame": lambda on, time: on.sim.send_frame({}, timeout=time),
     "Simulator.message": lambda on, time: on.sim.message(
         to="+15550100001", from_="+15550100002", body="x", timeout=time
     ),
@@ -163,7 +166,12 @@ ACTING: dict[str, Wait] = {
     "Simulator.send_raw": lambda on, time: on.sim.send_raw("{}", timeout=time),
     "Simulator.restart, patience": lambda on, time: on.sim.restart(patience=time),
     "Phone.hang_up": lambda on, time: on.phone.hang_up(timeout=time),
+    "Phone.force_state": lambda on, time: on.phone.force_state("answered", timeout=time),
     "Phone.press": lambda on, time: on.phone.press("1", timeout=time),
+    "Phone.listen": lambda on, time: on.phone.listen(timeout=time),
+    "Phone.on_state": lambda on, time: on.phone.on_state(print, timeout=time),
+    "Phone.speak": lambda on, time: on.phone.speak(LiveVoice(), timeout=time),
+    "Simulator.slow_down": lambda on, time: on.sim.slow_down(0, timeout=time),
     "Phone.say": lambda on, time: on.phone.say("yes", timeout=time),
     "Phone.keep_silent": lambda on, time: on.phone.keep_silent(timeout=time),
     "Phone.wait_until_idle": lambda on, time: on.phone.wait_until_idle(time),
@@ -214,7 +222,7 @@ def test_what_is_no_time_of_the_platform_is_refused_by_name(scene: Line, name: s
 
 #: Looked at in tests of their own: below, and with streams (``tests/audio``, ``tests/simulator/methods``).
 ON_THEIR_OWN = {
-    *("ControlServer.close", "Phone.answer"),
+    *("ControlInterface.close", "Phone.answer"),
     *(
         f"AudioStream.{name}"
         for name in ("close", "read", "read_dtmf", "read_frame", "read_mark", "utterances", "wait")
@@ -288,8 +296,8 @@ def test_a_command_without_time_is_not_sent(scene: Line) -> None:
     assert not scene.sim.journal.requests("calling.dial")
 
 
-def test_a_control_server_closes_without_waiting(scene: Line) -> None:
-    control = ControlServer(scene.sim)
+def test_a_control_interface_closes_without_waiting(scene: Line) -> None:
+    control = ControlInterface(scene.sim)
     with pytest.raises(InvalidParameter, match="timeout"):
         control.close("5")  # type: ignore[arg-type]
     control.close(-1)

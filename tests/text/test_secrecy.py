@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
-import attrs
 import pytest
 
 import relay_sync
@@ -456,7 +455,7 @@ def test_a_refused_connect_shows_no_secret(log: io.StringIO, sim: Simulator, sha
 def test_old_tokens_stay_secret(log: io.StringIO) -> None:
     old, new = "eyJ0.planted-jwt-5021.sig", "eyJ0.planted-jwt-5022.sig"
     with Simulator(jwt_token=old) as sim, RelayClient(jwt_token=old, host=sim.url) as one:
-        sim._world.settings = attrs.evolve(sim._world.settings, jwt_token=new)
+        sim.add_project(sim.settings.project, jwt_token=new)
         one.reauthenticate(new)
         sim.refuse("calling.x", 400, f"{old} {new}")
         with pytest.raises(CommandRefused) as caught:

@@ -364,7 +364,7 @@ def test_without_a_thread_lines_wait_for_the_next_flush() -> None:
 
 #: Who talks of loggers without saying anything to them.
 SETS_UP = {
-    "cli/listen.py": "shows what is said in its display",
+    "cli/log_lines.py": "shows what is said in the display of a command",
     "cli/run.py": "shows it on stderr",
     "contrib/gunicorn.py": "shows it in gunicorn's log",
     "connection/transport.py": "keeps websocket-client's secrets out of the log",

@@ -17,6 +17,7 @@ ANYTHING = {
         "relay_sync.simulator.Phone.sent params",
         "relay_sync.simulator.Simulator.fail data",
         "relay_sync.simulator.Simulator.refuse data",
+        "relay_sync.simulator.Simulator.send_frame frame",
         "relay_sync.simulator.Simulator.send_event members",
         "relay_sync.simulator.Stream custom_parameters",
         "relay_sync.simulator.TwoWayStream custom_parameters",
