@@ -19,6 +19,7 @@ from attrs import frozen
 from relay_sync import Call, RelayClient
 from tests.support import PATIENCE, ROOT
 from tests.support.background import Background
+from tests.support.foreign import Relay
 from tests.support.lines import FROM, TO, Desk
 
 
@@ -87,6 +88,16 @@ def test_any_project_has_a_session_that_the_journal_names(adapter: Adapter) -> N
         journal = adapter.ask(f"/journal?session_id={session_of(client)}")
         assert ("recv", "signalwire.ping") in [(entry["direction"], entry["method"]) for entry in journal]
     assert adapter.ask("/journal?session_id=nobody") == []
+
+
+@pytest.mark.parametrize("given", [{"project": "p", "token": "t" * 200}, {"jwt_token": "a.j.wt"}], ids=str)
+def test_the_journal_shows_the_suites_the_credentials_that_they_have_presented(
+    adapter: Adapter, given: dict[str, str]
+) -> None:
+    with Relay(f"ws://127.0.0.1:{adapter.ws_port}", **given) as client:
+        journal = adapter.ask(f"/journal?session_id={client.session}")
+        [sent] = [entry for entry in journal if (entry["direction"], entry["method"]) == ("recv", "signalwire.connect")]
+        assert sent["frame"]["params"]["authentication"] == given
 
 
 def test_a_call_of_a_given_id_comes_in_and_goes_through_its_states(adapter: Adapter) -> None:

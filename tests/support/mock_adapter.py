@@ -5,7 +5,8 @@
 With 0 for a port it takes a free one. Once it listens it prints one line of JSON with both ports.
 
 This program is what somebody writes who tests in another language: it starts the simulator as a process, and speaks HTTP with it.
-It imports nothing of this package.
+It imports nothing of this package. The simulator's journal masks credentials, which the suites compare, so the program stands in
+front of the simulator's port and remembers them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import json
 import os
 import secrets
 import signal
+import socket
+import socketserver
 import subprocess
 import sys
 import threading
@@ -23,7 +26,7 @@ import time
 import urllib.parse
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
@@ -40,6 +43,8 @@ ABOUT_CALLS: Final = ("calling.call.receive", "calling.call.dial")
 PATIENCE: Final = 1_000_000
 #: Seconds that the simulator waits for in one request.
 LONGEST: Final = 30.0
+#: Bytes that are passed on at a time, and that a first message may have.
+PIECE, MOST_FIRST = 2**16, 2**20
 
 
 class Refused(Exception):
@@ -93,6 +98,84 @@ class Control:
         return True
 
 
+def first_message(said: bytes) -> Any:
+    """The first message of a client in all that it has sent, which begins with the request for a WebSocket.
+
+    :return: ``None`` while the message is not complete.
+    :raises ValueError: it is not JSON, or comes in several frames.
+    """
+    frame = said.partition(b"\r\n\r\n")[2]
+    if len(frame) < 2:
+        return None
+    if frame[0] != 0x81:
+        raise ValueError
+    size, at = frame[1] & 0x7F, 2
+    if size > 125:
+        at = 4 if size == 126 else 10
+        size = int.from_bytes(frame[2:at])
+    mask, text = frame[at : at + 4], frame[at + 4 : at + 4 + size]
+    if len(frame) < at + 4 + size:
+        return None
+    return json.loads(bytes(each ^ mask[index % 4] for index, each in enumerate(text)))
+
+
+class Front(socketserver.ThreadingTCPServer):
+    """Passes on what clients and the simulator say, and remembers the credentials of clients.
+
+    :ivar credentials: credentials by the id of the request that presented them.
+    """
+
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], behind: tuple[str, int]) -> None:
+        super().__init__(address, Passage)
+        self.behind = behind
+        self.credentials: dict[str, Any] = {}
+
+    def listen_to(self, said: bytes) -> bytes | None:
+        """Look for credentials. :return: what to look at again when there is more, or ``None``."""
+        try:
+            found = first_message(said)
+            if found is None and len(said) < MOST_FIRST:
+                return said
+            if found["method"] == "signalwire.connect":
+                self.credentials[found["id"]] = found["params"]["authentication"]
+        except (LookupError, TypeError, ValueError):
+            pass
+        return None
+
+
+class Passage(socketserver.BaseRequestHandler):
+    """One connection through the front."""
+
+    request: socket.socket
+    server: Front
+
+    def handle(self) -> None:
+        """Pass on what both say, until one of them has gone."""
+        with socket.create_connection(self.server.behind, LONGEST) as there:
+            for each in (there, self.request):
+                each.settimeout(None)
+                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            back = threading.Thread(target=self.passed, args=(there, self.request), daemon=True)
+            back.start()
+            self.passed(self.request, there, b"")
+            back.join()
+
+    def passed(self, speaker: socket.socket, listener: socket.socket, said: bytes | None = None) -> None:
+        """Pass on what one of them says to its end, and end the other's."""
+        with suppress(OSError):
+            while piece := speaker.recv(PIECE):
+                if said is not None:
+                    said = self.server.listen_to(said + piece)
+                listener.sendall(piece)
+        for each in (speaker, listener):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+
 def quoted(call_id: str) -> str:
     """An id as a part of a path."""
     return urllib.parse.quote(call_id, safe="")
@@ -101,9 +184,11 @@ def quoted(call_id: str) -> str:
 class Adapter:
     """What the interface of the suites does to a simulator."""
 
-    def __init__(self, control: Control, options: argparse.Namespace) -> None:
+    def __init__(self, control: Control, options: argparse.Namespace, credentials: Json) -> None:
         self.control = control
         self.options = options
+        #: What clients have presented, by the id of the request.
+        self.credentials = credentials
         #: The first entry of the journal that belongs to a session's present test.
         self.marks: dict[str, int] = {}
 
@@ -134,6 +219,8 @@ class Adapter:
     def told(self, entry: Json) -> Json:
         """An entry, as the suites read it."""
         frame = entry["frame"] if isinstance(entry["frame"], dict) else {}
+        if entry["method"] == "signalwire.connect" and frame.get("id") in self.credentials:
+            frame = {**frame, "params": {**frame["params"], "authentication": self.credentials[frame["id"]]}}
         return {
             "timestamp": entry["time"],
             "direction": DIRECTIONS[entry["direction"]],
@@ -430,12 +517,19 @@ def main(arguments: list[str] | None = None) -> None:
         "--allow-remote": given.allow_remote,
     }
     fixed = ["--accept-any-credentials", "--ping-interval", "0", "--journal-limit", "200000"]
-    place = ["--host", given.host, "--port", str(given.ws_port), "--dial-winner", given.dial_winner]
+    place = ["--host", given.host, "--dial-winner", given.dial_winner]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     flags = [name for name, chosen in wanted.items() if chosen]
     with simulating(*fixed, *place, *flags, project="test_proj", token="test_tok") as (url, control):
-        with Server((given.host, given.http_port), Adapter(control, given)) as server:
-            ports = {"ws_port": urllib.parse.urlsplit(url).port, "http_port": server.server_address[1]}
+        behind = urllib.parse.urlsplit(url)
+        assert behind.hostname is not None
+        assert behind.port is not None
+        with (
+            Front((given.host, given.ws_port), (behind.hostname, behind.port)) as front,
+            Server((given.host, given.http_port), Adapter(control, given, front.credentials)) as server,
+        ):
+            threading.Thread(target=front.serve_forever, daemon=True).start()
+            ports = {"ws_port": front.server_address[1], "http_port": server.server_address[1]}
             print(json.dumps(ports), flush=True)
             server.serve_forever()
 
