@@ -1,4 +1,4 @@
-"""Run the fast tests under coverage, print the report, and fail if the figure dropped.
+"""Run the fast tests, and those marked ``traced``, under coverage, print the report, and fail if the figure dropped.
 
 The figure is kept in ``coverage.txt`` beside this file. It counts lines and branches, also in child processes.
 Tests marked ``timing`` are left out, because tracing would disturb them. ``--record`` writes the measured figure.
@@ -32,7 +32,7 @@ def main() -> int:
                 command, cwd=HERE.parent, env=environment, text=True, stdout=subprocess.PIPE, check=False
             )
 
-        tests = ["-m", "pytest", "-q", "-n", "4", "-m", "not slow and not timing", "-p", "no:cacheprovider"]
+        tests = ["-m", "pytest", "-q", "-n", "4", "-m", "(not slow or traced) and not timing", "-p", "no:cacheprovider"]
         run = coverage("run", *tests)
         if run.returncode:
             print(run.stdout)

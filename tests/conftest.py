@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
@@ -30,6 +33,7 @@ pytest.register_assert_rewrite("tests.support")
 
 #: Seconds that threads and sockets of a test may take to go once it is over.
 PATIENCE = 10.0
+_TESTS = Path(__file__).resolve().parent
 _DESCRIPTORS = "/proc/self/fd"
 
 MakeClient = Callable[..., RelayClient]
@@ -47,8 +51,36 @@ def pytest_configure() -> None:
             # A handler that does nothing ignores it here; a program that is started has the default again.
             signal.signal(number, lambda *_: None)
     # A machine that has other work to do takes longer than hypothesis gives an example.
-    hypothesis.settings.register_profile("patient", deadline=None)
+    # The slow tier tries more examples, with --hypothesis-profile=thorough.
+    hypothesis.settings.register_profile("patient", deadline=None, max_examples=30)
+    hypothesis.settings.register_profile("thorough", deadline=None, max_examples=150)
     hypothesis.settings.load_profile("patient")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Let each process of pytest-xdist import a share of the modules first. Otherwise each of them rewrites the assertions of all
+    modules, at the same time; so it reads most of them from the cache. This matters in a fresh checkout.
+    """
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0"))
+    if not count or [Path(name).resolve() for name in session.config.args] != [_TESTS]:
+        return
+    for path in sorted(_TESTS.rglob("test_*.py"))[int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw")) :: count]:
+        with suppress(Exception, pytest.skip.Exception):  # Collecting reports it.
+            importlib.import_module(".".join(("tests", *path.relative_to(_TESTS).with_suffix("").parts)))
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Tests marked ``static`` or ``traced`` are slow as well."""
+    if item.get_closest_marker("static") or item.get_closest_marker("traced"):
+        item.add_marker("slow")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Take the tests out of the garbage collector's sight: there are thousands, and a collection traverses all of them."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -79,6 +79,7 @@ def example(name: str) -> RelayError:
 NAMES = sorted(errors.__all__)
 
 
+@pytest.mark.static
 def test_nothing_raises_the_root_of_the_tree() -> None:
     """It says of nothing what to do about it. It is there to be caught, and for the tests of users."""
     assert not [

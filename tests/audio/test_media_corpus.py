@@ -185,6 +185,7 @@ def test_a_case(case: dict[str, Any], caplog: pytest.LogCaptureFixture, tmp_path
     assert "tell-nobody" not in caplog.text
 
 
+@pytest.mark.traced
 def test_all_at_once_on_one_receiver(tmp_path: Path) -> None:
     """No stream is in another's way, however broken that one is."""
     cases = [case for case in CASES if not case.get("options") and case["expect"]["end"] is not None]

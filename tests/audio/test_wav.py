@@ -220,6 +220,7 @@ def test_a_mono_recording_can_become_a_stereo_one(
     recorder.close()
 
 
+@pytest.mark.traced
 def test_a_long_silence_takes_no_memory_and_no_disk(tmp_path: Path) -> None:
     recorder = Recorder(_open(tmp_path / "x.wav"), 8000, 2)
     recorder.add(0, 0, _pcm(1))

@@ -391,6 +391,7 @@ def test_the_soak_counts_lost_connections() -> None:
     assert " 0 connections lost" in done.stdout
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -129,6 +129,7 @@ def test_without_websockets_it_names_the_extra() -> None:
     assert done.stdout == ""
 
 
+@pytest.mark.traced
 @pytest.mark.timing
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of that kind are POSIX")
 def test_a_full_disk_is_told_and_not_taken_for_success(tmp_path: Path) -> None:
@@ -163,6 +164,7 @@ def test_ctrl_c_ends_it_cleanly(moment: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.traced
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes break differently there")
 def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
     reading, writing = os.pipe()
@@ -214,6 +216,7 @@ def test_plain_progress_on_a_terminal_is_one_line_drawn_again() -> None:
     assert drawn.count("\r") == 3
 
 
+@pytest.mark.traced
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
 @pytest.mark.parametrize("with_rich", [True, False])
 def test_on_a_terminal(with_rich: bool, tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ def read_until(process: subprocess.Popen[str], text: str) -> None:
     assert any(text in line for line in process.stdout), process.communicate()
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize(
     ("name", "code", "answers"), [("SIGTERM", 143, None), ("SIGHUP", 129, 0.01), ("SIGINT", 130, None)]
 )
@@ -66,6 +67,7 @@ def test_the_call_of_the_doctor_is_hung_up(account: Simulator, name: str, code: 
     assert "interrupted" in errors
 
 
+@pytest.mark.traced
 @pytest.mark.usefixtures("account")
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
 def test_the_doctor_waits_no_longer_for_a_proxy(tmp_path: Path, name: str, code: int) -> None:
@@ -94,6 +96,7 @@ def test_the_demo_saves_nothing(tmp_path: Path, name: str, code: int) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize("name", ["SIGHUP", "SIGTERM"])
 def test_the_file_with_tokens_is_removed(tmp_path: Path, name: str) -> None:
     with started("simulate", "--credentials", "sim.json", cwd=tmp_path) as process:
@@ -235,6 +238,7 @@ def run(program: str, *arguments: str, cwd: Path, **variables: str) -> subproces
     )
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize(
     ("command", "at", "name", "code"),
     [
@@ -272,6 +276,7 @@ entry()
 """
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize("when", ["told", "over"])
 def test_a_signal_when_the_command_is_over_changes_nothing(tmp_path: Path, when: str) -> None:
     done = run(LATE, "demo", "--out", "nowhere/y.wav", when, cwd=tmp_path)

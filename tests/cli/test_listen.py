@@ -70,6 +70,7 @@ def _rest(process: subprocess.Popen[str]) -> str:
     return out
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_call_is_metered_saved_and_finished_by_a_signal(tmp_path: Path, number: int) -> None:
     """The stream still goes on when the command is told to end: its file is whole all the same."""
@@ -218,6 +219,7 @@ def test_a_token_of_the_environment_that_cannot_be_is_named_by_its_variable(
     assert "tell nobody" not in shown
 
 
+@pytest.mark.traced
 def test_a_port_that_is_taken() -> None:
     with _listening() as (_, greeting):
         port = _url(greeting).rsplit(":", 1)[1].partition("/")[0]
@@ -227,6 +229,7 @@ def test_a_port_that_is_taken() -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize(("host", "others"), [("*", True), ("0.0.0.0", True), ("127.0.0.1", False)])
 def test_a_host_that_is_all_addresses_is_said_to_be_that(host: str, others: bool) -> None:
     with _listening("--host", host) as (_, greeting):

@@ -105,6 +105,7 @@ def test_a_closed_terminal_is_a_graceful_end(sim: Simulator, folder: Path) -> No
     assert (code, out) == (0, "handled\n")
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize("drain", ["0", "0.1"])
 def test_calls_that_live_too_long_are_hung_up(sim: Simulator, folder: Path, drain: str) -> None:
     with running(sim, folder, "app:client", "--drain", drain) as process:
@@ -117,6 +118,7 @@ def test_calls_that_live_too_long_are_hung_up(sim: Simulator, folder: Path, drai
     assert (phone.state, phone.end_reason) == ("ended", "hangup")
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize("processes", ["1", "2"])
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_hangs_up_at_once_and_lets_the_handler_finish(
@@ -161,6 +163,7 @@ finally:
 """
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("end", ["hang up", "leave"])
 def test_a_second_signal_unwinds_a_program_of_one_s_own(
@@ -356,6 +359,7 @@ def test_a_wrong_configuration_of_one_process_is_a_line(sim: Simulator, folder: 
     assert len(errors.splitlines()) == 1
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize("processes", ["1", "3"])
 def test_a_program_whose_port_is_taken_takes_no_calls(sim: Simulator, folder: Path, processes: str) -> None:
     """Each of its calls would end with an error as soon as it is streamed."""
@@ -562,6 +566,7 @@ sys.exit(2)
     assert output.count("exited with code 2 after") == output.count(": invalid configuration: of the second") >= 3
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize(
     ("program", "last"),
     [
@@ -588,6 +593,7 @@ def test_a_program_of_several_processes_that_raises_is_told_once_and_ends_them(
     assert errors.count(last) == 1
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize("target", ["running:client", "running:make"])
 @pytest.mark.parametrize("processes", ["1", "3"])
 def test_a_program_that_runs_its_client_by_itself_is_told_what_to_do(
@@ -662,6 +668,7 @@ def test_a_program_that_raises_shows_its_own_traceback(
     assert told.splitlines()[-1] == "relay-sync run: broken:client could not be loaded (see above)"
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize(
     ("ends", "code", "said"),
     [("", 0, ""), ("5", 5, ""), ("'no database is configured'", 1, "no database is configured\n")],

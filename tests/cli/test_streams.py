@@ -101,6 +101,7 @@ def test_a_command_does_its_work_without_its_streams(
     assert (tmp_path / "relay-sync-demo.wav").exists() is (command == "demo")
 
 
+@pytest.mark.traced
 @posix
 @pytest.mark.parametrize(
     ("command", "redirected"),

@@ -368,6 +368,7 @@ def test_a_program_called_websocket_is_not_run_once_more(tmp_path: Path) -> None
     assert f"The websocket module found is {program}: if that is not websocket-client, rename it" in second
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize("name", ["websocket.py", "websocket/__init__.py", "ssl.py"])
 def test_the_doctor_says_that_websocket_client_cannot_be_imported(name: str, tmp_path: Path) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -43,6 +43,7 @@ def derived(of: ast.Module) -> Iterator[str]:
             yield from (f"{node.name}({base})" for base in map(ast.unparse, node.bases) if base.split(".")[0] in ours)
 
 
+@pytest.mark.static
 def test_the_integrations_assign_to_no_attribute_of_our_objects() -> None:
     found = {(name_of(path), text) for path in MODULES if subpackage(path) == "contrib" for text in written(tree(path))}
     assert found == set(OTHERS)

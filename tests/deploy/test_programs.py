@@ -79,6 +79,7 @@ def test_the_uses_of_a_program_are_counted_once_a_test(folder: Path, monkeypatch
     assert programs.used(file) == ["nginx: used by 2 tests", "prometheus: used by 0 tests"]
 
 
+@pytest.mark.traced
 def test_the_command_prints_what_is_missing_and_all_names() -> None:
     def output(*arguments: str) -> list[str]:
         command = [sys.executable, "-m", "tests.support.programs", *arguments]

@@ -70,6 +70,7 @@ def test_what_can_only_mean_this_machine(host: str | None, loopback: bool) -> No
     assert is_loopback(host) is loopback
 
 
+@pytest.mark.static
 def test_one_module_decides_what_this_machine_is() -> None:
     found = {
         name_of(path)

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 import relay_sync
 from relay_sync import RelayError
 from tests.support import ROOT
@@ -137,6 +139,7 @@ def faults(paths: list[Path]) -> list[str]:
     return found
 
 
+@pytest.mark.static
 def test_docstrings_have_what_editors_show() -> None:
     """One test for all: a test for each callable would take longer to set up than to run."""
     assert faults(FILES) == []

@@ -201,6 +201,7 @@ def faults(path: Path) -> list[str]:
     return [told for _, told in sorted(found)]
 
 
+@pytest.mark.static
 @pytest.mark.parametrize("path", [*PAGES, *SOURCES], ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_no_listed_phrase_occurs(path: Path) -> None:
     assert faults(path) == []

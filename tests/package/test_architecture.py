@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.support import ROOT
 from tests.support.modules import MODULES, PACKAGE, name_of, tree
 
@@ -25,6 +27,7 @@ def calls() -> list[tuple[str, str, ast.Call]]:
     ]
 
 
+@pytest.mark.static
 def test_nothing_is_asynchronous() -> None:
     kinds = (ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith, ast.Await)
     found = [
@@ -55,6 +58,7 @@ def test_every_module_says_what_it_is_for() -> None:
     assert (without_docstring, without_future) == ([], [])
 
 
+@pytest.mark.static
 def test_threads_have_names_and_hold_up_no_exit() -> None:
     found = []
     for name, called, node in calls():
@@ -138,6 +142,7 @@ FOREIGN = re.compile(
 )
 
 
+@pytest.mark.static
 def test_no_text_mentions_the_machine_it_was_written_on() -> None:
     found = []
     for path in texts():

@@ -43,6 +43,7 @@ PLAIN_KINDS = ("threading.Lock", "_thread.allocate_lock", "threading.Semaphore",
 MAKE_PLAIN = ("threading.Event", "threading.Condition")
 
 
+@pytest.mark.static
 def test_every_lock_is_reentrant_or_said_to_be_nobody_else_s() -> None:
     """Anything else stops a program for good when its signal handler touches what the main thread is touching."""
     plain = set()

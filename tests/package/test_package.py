@@ -93,6 +93,7 @@ def why_not(mine: str, name: str) -> str:
     return f"{mine} must not know {parts[1]}" if parts[1] in STRANGERS.get(mine, ()) else ""
 
 
+@pytest.mark.static
 def test_no_import_points_upwards() -> None:
     found = [
         f"{path}: {wrong}"
@@ -132,6 +133,7 @@ def test_circles_are_found() -> None:
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set(), "e": {"e", "a"}}) == [["b", "c"], ["e"]]
 
 
+@pytest.mark.static
 def test_pure_rooms_have_no_sockets_threads_or_clocks_and_extras_one_door() -> None:
     found = []
     for path in MODULES:
@@ -177,6 +179,7 @@ def aliases(path: Path, of: ast.AST) -> Iterator[str]:
                     yield alias.asname
 
 
+@pytest.mark.static
 def test_modules_go_by_their_own_names() -> None:
     found = {(name_of(path), alias) for path in MODULES for alias in aliases(path, tree(path))}
     assert found == set(ALIASES)
@@ -210,6 +213,7 @@ def bodies(of: ast.Module, lines: list[int]) -> Iterator[tuple[str, int]]:
             yield node.name, bisect.bisect_right(lines, last) - bisect.bisect_left(lines, first)
 
 
+@pytest.mark.static
 def test_parts_that_have_grown_large_are_named(record_property: Callable[[str, object], None]) -> None:
     """A warning: the summary names them. A clear function of 70 lines is better than two that nobody can tell apart."""
     found = []
@@ -363,6 +367,7 @@ def test_a_test_that_leaves_something_behind_fails(tmp_path: Path) -> None:
     assert "test_tidy" not in done.stdout
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize(
     "first", ["client.dial", "client", "client.router", "call.actions", "simulator", "events", "devices"]
 )

@@ -146,6 +146,7 @@ def all_reaches() -> dict[str, list[str]]:
     return {name_of(path): reaches(tree(path)) for path in MODULES}
 
 
+@pytest.mark.static
 def test_no_file_uses_what_is_private_to_another_one() -> None:
     found: dict[str, list[str]] = collections.defaultdict(list)
     for file, here in all_reaches().items():
@@ -155,6 +156,7 @@ def test_no_file_uses_what_is_private_to_another_one() -> None:
     assert {file: len(them) for file, them in found.items()} == STILL_OPEN, dict(found)
 
 
+@pytest.mark.static
 def test_the_exceptions_are_few_and_needed() -> None:
     used = {reach for here in all_reaches().values() for reach in here}
     assert set(EXCEPTIONS) <= used

@@ -329,6 +329,7 @@ def handle(call): ...
 """
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize(
     ("rest", "lines"),
     [

@@ -430,6 +430,7 @@ with Simulator(media="fast") as sim, line(sim) as one:
 """
 
 
+@pytest.mark.traced
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent the POSIX way")
 @pytest.mark.parametrize("sliced", [False, True])
 def test_rule_6_ctrl_c_ends_any_blocking_wait(sliced: bool) -> None:
@@ -475,6 +476,7 @@ with Simulator(media="fast") as sim, AudioServer() as audio, line(sim) as one:
 """
 
 
+@pytest.mark.traced
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent the POSIX way")
 def test_rule_6_a_stream_that_starts_after_its_verb_was_interrupted_is_stopped() -> None:
     program = START_INTERRUPTED.format(root=str(ROOT))
@@ -502,6 +504,7 @@ with Simulator() as sim:
 """
 
 
+@pytest.mark.traced
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent the POSIX way")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_run_returns_after_one_signal_and_puts_the_handlers_back(name: str) -> None:
@@ -570,6 +573,7 @@ def test_rule_7_a_forgotten_client_ends_with_a_warning(sim: Simulator, caplog: p
     assert any("keep a reference" in record.message for record in caplog.records)
 
 
+@pytest.mark.traced
 def test_rule_7_stop_is_safe_in_a_signal_handler_while_the_main_thread_waits() -> None:
     program = """
 import os, signal, threading
@@ -598,6 +602,7 @@ with Simulator() as sim:
     assert (done.returncode, done.stdout) == (0, "closed\n"), done.stderr
 
 
+@pytest.mark.traced
 def test_the_interpreter_exits_without_disconnect() -> None:
     program = """
 from relay_sync import RelayClient
@@ -717,6 +722,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.traced
 def test_it_works_inside_a_running_event_loop() -> None:
     done = subprocess.run([sys.executable, "-c", IN_A_LOOP], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "connected\nhangup\n", "")

@@ -62,6 +62,7 @@ def test_what_the_package_says_of_its_errors_is_in_our_log(caplog: pytest.LogCap
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("ERROR", "a trouble")]
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize("module", ["webhooks", "rest", "cli", "contrib.flask", "contrib.django", "contrib.gunicorn"])
 def test_what_needs_no_server_of_ours_works_without(module: str) -> None:
     run = _run(f"import relay_sync.{module}; print(relay_sync.{module}.__name__)")

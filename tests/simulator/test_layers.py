@@ -49,6 +49,7 @@ def wrong(found: Mapping[str, Iterable[str]]) -> Iterator[str]:
                 yield f"{module} -> {other}"
 
 
+@pytest.mark.static
 def test_every_part_has_its_layer() -> None:
     assert {part(module) for module in arrows()} == HEIGHT.keys()
 

@@ -377,6 +377,7 @@ def test_a_dial_goes_as_it_is_scripted(server: Server, client: Relay) -> None:
     assert server.refusal("POST", "/dials", {"winner": {"id": "x", "states": ["asleep"]}})[0] == 400
 
 
+@pytest.mark.traced
 def test_requests_are_only_acknowledged(server: Server, client: Relay) -> None:
     about = server.answered(client)
     try:

@@ -188,6 +188,7 @@ def test_most_commands_are_not_looked_into(text: str, wanted: bool) -> None:
     assert may_hold(text) is wanted
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize(("end", "wanted"), [('"', False), ('","to":"bob:pw@pbx"', True), (':pw@pbx"', True)])
 def test_signs_without_end_cost_what_the_text_is_long(end: str, wanted: bool) -> None:
     text = '{"url":"https://h/","text":"' + "@" * 1_000_000 + end

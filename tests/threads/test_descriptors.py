@@ -144,6 +144,7 @@ with Simulator() as sim:
 """
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize("spare", [0, 3])
 def test_the_first_connection_cannot_read_the_modules_it_needs(spare: int) -> None:
     """They are imported when they are needed: the files cannot be opened, and nothing is wrong with what is installed."""

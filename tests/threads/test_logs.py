@@ -374,6 +374,7 @@ SETS_UP = {
 }
 
 
+@pytest.mark.static
 def test_everything_is_said_by_way_of_logs() -> None:
     found = set()
     for path in MODULES:

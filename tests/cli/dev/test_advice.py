@@ -12,7 +12,7 @@ from tests.support.commands import run
 from tests.support.dev import ANSWER, dev, lines, surroundings
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.traced,
     pytest.mark.skipif(sys.platform != "linux", reason="processes are listed only there"),
 ]
 WINS = "arguments to RelayClient win over the environment that dev sets"

@@ -16,7 +16,7 @@ from tests.support.commands import run
 from tests.support.dev import ANSWER, dev, is_running, lines, surroundings
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.traced,
     pytest.mark.skipif(sys.platform != "linux", reason="processes are listed only there"),
 ]
 CONNECTED = "has connected"

@@ -12,7 +12,7 @@ import pytest
 from tests.support.dev import ANSWER, dev, lines
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.traced,
     pytest.mark.skipif(sys.platform != "linux", reason="processes are listed only there"),
 ]
 STREAMS = """

@@ -20,7 +20,7 @@ from tests.support.dev import ANSWER
 from tests.support.lines import FROM, TO
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.traced,
     pytest.mark.skipif(sys.platform != "linux", reason="processes are listed only there"),
 ]
 

@@ -258,7 +258,7 @@ def anything(random: Random, name: str, types: tuple[str, ...], choices: tuple[s
 def test_no_mixture_of_requests_upsets_the_simulator(seed: int, caplog: pytest.LogCaptureFixture) -> None:
     random = Random(seed)
     names = sorted(set(HANDLERS) - {name for name in HANDLERS if name.startswith("signalwire.")} - {"calling.pass"})
-    with Simulator(media="fast", speed=1000) as sim, connected(sim) as peer:
+    with Simulator(media="fast", speed=100) as sim, connected(sim) as peer:
         phone = peer.answered()
         for _ in range(400):
             if phone.state == "ended" or random.random() < 0.01:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,6 +63,7 @@ def test_a_buffer_that_was_filled_at_the_start_does_not_stay_full() -> None:
     assert buffer.late == 0
 
 
+@pytest.mark.traced
 def test_a_clock_that_is_a_little_faster_does_not_fill_the_buffer() -> None:
     buffer = JitterBuffer(RATE, 5.0)
     far = filled(buffer, 50 * 600, drift=0.001)

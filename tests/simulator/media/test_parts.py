@@ -309,6 +309,7 @@ USERS_OWN = (
 )
 
 
+@pytest.mark.static
 def test_the_simulator_knows_nothing_of_the_client() -> None:
     """What verbs send and what the simulator takes come from two tables: with one, both would share one misreading."""
     allowed = {"audio", "errors", "hosts", "origins", "params", "protocol", "server", "simulator", "text", "threads"}
