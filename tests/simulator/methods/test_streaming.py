@@ -495,7 +495,8 @@ def test_a_receiver_that_leaves_finishes_the_stream(how: str, reason: str) -> No
         if len(media.messages) == 5:
             media.connection.close(1001) if how == "close" else media.connection.socket.close()
 
-    with Simulator(speed=10.0) as sim, connected(sim) as peer, Receiver(after=leave) as receiver:
+    # While it closes, the receiver may leave what it has not read yet before the answer.
+    with Simulator(speed=10.0) as sim, connected(sim) as peer, Receiver(after=leave, close_timeout=0.5) as receiver:
         phone = peer.answered(says=tone(80_000))
         stream = _start(peer, phone, receiver.url)
         peer.event("calling.call.stream", "finished")
