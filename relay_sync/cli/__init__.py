@@ -15,6 +15,8 @@
 ``progress``        progress bar, with or without rich
 ``log_lines``       warnings among the lines that a command prints
 ``dev``             ``relay-sync dev``: runs a program with the simulator and a telephone in the browser
+``guardian``        cleans up if ``relay-sync dev`` is killed
+``process_table``   the processes of this machine, to find processes that have left the program's group
 ``run``             ``relay-sync run``: runs a client in one or more processes
 ``supervisor``      starts, monitors and stops the processes
 ``board``           what the supervisor knows of its processes, for health checks

@@ -211,6 +211,11 @@ def _dev(commands: Any) -> None:
     dev.add_argument(
         "--fast", action="store_true", help="send audio as fast as possible, and run timers 1000 times faster"
     )
+    dev.add_argument(
+        "--show-tokens",
+        action="store_true",
+        help="print the telephone's link with its key even if the output is not a terminal",
+    )
     dev.add_argument("program", metavar="PROGRAM", nargs=argparse.REMAINDER, help="the program and its arguments")
     dev.set_defaults(module="dev")
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from relay_sync.cli.dev.process_table import started_by
+from relay_sync.cli.process_table import started_by
 from relay_sync.testing import MISLEADING
 from tests.support.commands import environment
 from tests.support.hosting import Started, launched

@@ -1,18 +1,17 @@
 """The ``relay-sync dev`` command, which runs a program with the simulator and a telephone in the browser.
 
-=================  ===================================================================================================
-``printer``        lines of the program and of this command
-``target``         the program that the arguments name
-``settings``       the program's environment
-``session``        runs the program until Ctrl-C, or for one call
-``process``        the program's process, and all processes that it starts
-``process_table``  the processes of this machine, to find processes that have left the program's group
-``advice``         advice for programs that do not receive the calls of the simulator
-``once``           the call of ``--once``
-``reload``         changed files, for ``--reload``
-``browser``        opens the telephone, for ``--open``
-``stopping``       signals that end the command
-=================  ===================================================================================================
+=============  =======================================================================================================
+``printer``    lines of the program and of this command
+``target``     the program that the arguments name
+``settings``   the program's environment
+``session``    runs the program until Ctrl-C, or for one call
+``process``    the program's process, and all processes that it starts
+``advice``     advice for programs that do not receive the calls of the simulator
+``once``       the call of ``--once``
+``reload``     changed files, for ``--reload``
+``browser``    opens the telephone, for ``--open``
+``stopping``   signals that end the command
+=============  =======================================================================================================
 """
 
 from __future__ import annotations
@@ -20,11 +19,14 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import subprocess
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...simulator import ControlInterface, Simulator
+from ..guardian import Guardian
 from ..log_lines import logged_through
 from ..mistakes import Mistake, Unsuccessful, check_port
 from ..runtime_files import announced
@@ -65,25 +67,27 @@ def run(arguments: argparse.Namespace) -> int:
         control = stack.enter_context(ControlInterface(simulator))
         command = shlex.join(["relay-sync", "dev", *arguments.program])
         stack.enter_context(announced(control.url, control.key, simulator.instance_id, command, printer.say))
+        guardian = _guardian(stack)
         session = Session(
             target=target,
             environment=program_environment(simulator, control.url, control.key),
             simulator=simulator,
             printer=printer,
             stop=stop,
+            guardian=guardian,
         )
         host = foreign_audio_url()
         if host:
             printer.say(f"{AUDIO_URL} is not passed to the program, because the simulator does not connect to {host}")
         if arguments.once:
             return session.once(arguments.context)
-        printer.say(f"telephone: {control.link}")
+        printer.say(_telephone(control, is_shown=sys.stdout.isatty() or arguments.show_tokens))
         if changes is not None:
             stack.callback(changes.close)
             _start(changes)
             session.changes = changes
         if arguments.open:
-            _open_browser(control.link, stack, printer)
+            session.browser = _open_browser(control.link, stack, printer, guardian)
         return session.run()
 
 
@@ -102,8 +106,26 @@ def _start(changes: Changes) -> None:
         raise Unsuccessful(f"the thread that watches files cannot be started: {error}") from error
 
 
-def _open_browser(link: str, stack: ExitStack, printer: Printer) -> None:
+def _telephone(control: ControlInterface, *, is_shown: bool) -> str:
+    if is_shown:
+        return f"telephone: {control.link}"
+    # A log may be read by others. A terminal is not.
+    link = control.link.partition("#")[0]
+    return f"telephone: {link}, whose key is not written to a log or a pipe; use --open, or --show-tokens to print it"
+
+
+def _guardian(stack: ExitStack) -> Guardian:
     try:
-        stack.enter_context(opened(link))
+        guardian = Guardian()
+    except OSError as error:
+        raise Unsuccessful(f"the process that watches this one cannot be started: {error.strerror or error}") from None
+    stack.callback(guardian.close)
+    return guardian
+
+
+def _open_browser(link: str, stack: ExitStack, printer: Printer, guardian: Guardian) -> subprocess.Popen[bytes] | None:
+    try:
+        return stack.enter_context(opened(link, guardian))
     except OSError as error:
         printer.say(f"no browser could be opened ({error.strerror or error}); open the link of the telephone")
+        return None

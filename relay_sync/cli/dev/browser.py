@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from ..guardian import Guardian
 from ..runtime_files import prepared_folder
 
 __all__ = ["opened"]
@@ -31,33 +32,40 @@ ENDING: Final = 2.0
 
 
 @contextmanager
-def opened(link: str) -> Iterator[subprocess.Popen[bytes]]:
+def opened(link: str, guardian: Guardian) -> Iterator[subprocess.Popen[bytes]]:
     """Open a link in the browser. The exit code of the process is not 0 if there is no browser.
 
     :param link: the link.
+    :param guardian: deletes the file with the link if this process is killed.
     :raises OSError: the file cannot be written, or the process cannot be started.
     """
     number, name = tempfile.mkstemp(prefix="telephone-", suffix=".html", dir=prepared_folder())  # With mode 0600.
     try:
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            file.write(_PAGE.format(link=html.escape(link, quote=True)))
-        # A browser in the terminal would block, so it runs in a process of its own, without input.
-        process = subprocess.Popen(
-            [sys.executable, "-c", _OPEN, Path(name).as_uri()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(ENDING)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        with guardian.file(name):
+            with os.fdopen(number, "w", encoding="utf-8") as file:
+                file.write(_PAGE.format(link=html.escape(link, quote=True)))
+            with _browser(Path(name).as_uri()) as process:
+                yield process
     finally:
         with suppress(OSError):
             os.unlink(name)
+
+
+@contextmanager
+def _browser(url: str) -> Iterator[subprocess.Popen[bytes]]:
+    # A browser in the terminal would block, so it runs in a process of its own, without input.
+    process = subprocess.Popen(
+        [sys.executable, "-c", _OPEN, url],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        for end in (process.terminate, process.kill):
+            end()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(ENDING)
+                break

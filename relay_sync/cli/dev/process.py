@@ -21,8 +21,9 @@ from typing import Final
 from attrs import define, field
 
 from ...threads.flag import Flag
+from ..guardian import MARK, Guardian
 from ..mistakes import Unsuccessful
-from .process_table import SystemProcess, has_running, kill_all, started_by, with_variable
+from ..process_table import SystemProcess, has_running, kill_all, started_by, with_variable
 
 __all__ = ["ProgramProcess", "shown_exit"]
 
@@ -32,8 +33,6 @@ PATIENCE: Final = 10.0
 KILLED: Final = 5.0
 #: Time for the output that is left when the program has ended, in seconds. Processes that have left the group may still write.
 REST: Final = 1.0
-#: Variable that marks the processes of one run of the program, so that those are found whose parents have ended.
-MARK: Final = "RELAY_SYNC_DEV_RUN"
 #: Interval between checks of the processes, in seconds.
 LOOK: Final = 0.02
 #: Maximum number of bytes of one line. A longer line is printed in pieces.
@@ -60,11 +59,13 @@ class ProgramProcess:
     :param command: command line.
     :param environment: environment variables.
     :param on_line: called with each line of the program's output, without the line break, in a thread of its own.
+    :param guardian: ends the program if this process is killed.
     """
 
     command: Sequence[str]
     _environment: Mapping[str, str] = field(repr=False)
     _on_line: Callable[[str], None] = field(repr=False)
+    _guardian: Guardian | None = field(repr=False)
     _mark: str = field(factory=lambda: secrets.token_hex(8), init=False)
     _process: subprocess.Popen[bytes] = field(init=False, repr=False)
     _reader: threading.Thread = field(init=False, repr=False)
@@ -72,18 +73,24 @@ class ProgramProcess:
 
     @classmethod
     def start(
-        cls, command: Sequence[str], environment: Mapping[str, str], on_line: Callable[[str], None]
+        cls,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        on_line: Callable[[str], None],
+        guardian: Guardian | None = None,
     ) -> ProgramProcess:
         """Start a program.
 
         :param command: command line.
         :param environment: environment variables.
         :param on_line: called with each line of the program's output, without the line break, in a thread of its own.
+        :param guardian: ends the program if this process is killed.
         :raises Unsuccessful: the program cannot be started.
         """
-        made = cls(command, environment, on_line)
+        made = cls(command, environment, on_line, guardian)
         try:
             made._enough = os.pipe()
+            made._guard(0)
             try:
                 made._process = subprocess.Popen(
                     command,
@@ -98,12 +105,13 @@ class ProgramProcess:
                 raise
         except (OSError, ValueError) as error:
             raise Unsuccessful(f"{command[0]} cannot be started: {getattr(error, 'strerror', None) or error}") from None
+        made._guard(made.pid)
         made._reader = threading.Thread(target=made._read, name="relay-dev-output", daemon=True)
         try:
             made._reader.start()
         except BaseException as error:
             made._kill(set())
-            made._process.wait()
+            made._wait()
             made._close_output()
             if isinstance(error, RuntimeError):
                 raise Unsuccessful(f"the thread for the program's output cannot be started: {error}") from None
@@ -138,9 +146,24 @@ class ProgramProcess:
                 on_late(PATIENCE)
                 break
         self._kill(started)
-        code = self._process.wait()
+        code = self._wait()
         self._close_output()
+        if self._guardian is not None:
+            self._guardian.forget()
         return code
+
+    def _guard(self, group: int) -> None:
+        if self._guardian is not None:
+            self._guardian.watch(self._mark, group)
+
+    def _wait(self) -> int:
+        """Return the exit code of the program, which was killed if it had not ended."""
+        try:
+            return self._process.wait(KILLED)
+        except (
+            subprocess.TimeoutExpired
+        ):  # The system has not ended it yet, for example because a disk does not answer.
+            return -signal.SIGKILL
 
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):  # macOS refuses signals to a group of zombies.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,6 +15,7 @@ from ...simulator import Simulator
 from ...text.wording import listed
 from ...threads.outcome import wait_for_event
 from ..early import Interrupted
+from ..guardian import Guardian
 from ..mistakes import Unsuccessful
 from .advice import Adviser
 from .once import OnceCall
@@ -53,8 +55,10 @@ class Session:
     :param simulator: the simulator.
     :param printer: prints lines.
     :param stop: signals that end the command.
+    :param guardian: ends the program if this process is killed.
 
     :ivar changes: changed files that restart the program, or ``None``.
+    :ivar browser: process that opens the telephone, until its exit code is known, or ``None``.
     """
 
     target: Target
@@ -62,7 +66,9 @@ class Session:
     simulator: Simulator
     printer: Printer = field(repr=False)
     stop: Stopping = field(repr=False)
+    guardian: Guardian | None = field(default=None, repr=False)
     changes: ChangedFiles | None = field(default=None, init=False)
+    browser: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
     _program: ProgramProcess | None = field(default=None, init=False)
     _adviser: Adviser = field(init=False, repr=False)
     _failed: bool = field(default=False, init=False)  # Whether the program has ended with an exit code other than 0.
@@ -135,6 +141,7 @@ class Session:
         if self._program is not None and self._program.exit_code() is not None:
             self._ended()
         self._adviser.look()
+        self._look_at_browser()
         changed = self.changes.take() if self.changes is not None else []
         if changed:
             self._show(PROGRAM, f"{listed(changed)} changed: restarting {self.target.name}")
@@ -142,13 +149,20 @@ class Session:
             if not self.stop.stopped.is_set():
                 self._start()
 
+    def _look_at_browser(self) -> None:
+        code = self.browser.poll() if self.browser is not None else None
+        if code is not None:
+            self.browser = None
+            if code:
+                self.printer.say("no browser could be opened; open the link of the telephone")
+
     # -- the program ---------------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
         self._failed = False
         self._clear()
         self._adviser.program_started()
-        self._program = ProgramProcess.start(self.target.command, self.environment, self.printer.pass_on)
+        self._program = ProgramProcess.start(self.target.command, self.environment, self.printer.pass_on, self.guardian)
         self._show(PROGRAM, f"{self.target.name} started, process {self._program.pid}")
 
     def _ended(self) -> None:

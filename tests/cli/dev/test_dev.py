@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -144,7 +145,7 @@ def test_the_telephone_is_opened_without_its_key_on_a_command_line(tmp_path: Pat
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\ncp "${{1#file://}}" {tmp_path}/page\n')
     browser.chmod(0o755)
-    with dev(tmp_path, "--open", "answer.py", BROWSER=f"{browser} %s") as process:
+    with dev(tmp_path, "--open", "--show-tokens", "answer.py", BROWSER=f"{browser} %s") as process:
         until(lambda: (tmp_path / "page").exists() and bool((tmp_path / "page").read_text()))
         process.wait_for_output(CONNECTED)
         process.terminate()
@@ -190,8 +191,50 @@ def test_after_it_was_killed_its_file_is_not_used(tmp_path: Path, monkeypatch: p
         (program,) = re.findall(r"answer\.py started, process (\d+)", process.output)
         process.process.kill()
         process.process.wait()
-        os.killpg(int(program), signal.SIGKILL)
+        until(lambda: not is_running(int(program)))
     assert found.pid == process.process.pid
     done = run("sim", "calls", cwd=tmp_path, **surroundings(tmp_path))
     assert (done.returncode, "no simulator is running" in done.stderr) == (1, True)
     assert list((tmp_path / "relay-sync").glob("*.json")) == []
+
+
+def test_if_it_is_killed_nothing_of_the_program_is_left(tmp_path: Path) -> None:
+    """Processes that ignore signals or have sessions of their own are killed, and the page with the key is deleted."""
+    program = STUBBORN.replace("for number in", "for number in () and")
+    with dev(tmp_path, "--open", "answer.py", program=program, BROWSER="/bin/true %s") as process:
+        process.wait_for_output("ready")
+        children = [int(pid) for pid in re.findall(r"child (\d+)", process.output)]
+        (it,) = re.findall(r"answer\.py started, process (\d+)", process.output)
+        folder = tmp_path / "relay-sync"
+        until(lambda: len(list(folder.glob("telephone-*.html"))) == 1)
+        process.process.kill()
+        process.process.wait()
+        until(lambda: not any(map(is_running, [int(it), *children])))
+        until(lambda: not list(folder.glob("telephone-*.html")))
+    assert len(children) == 2
+
+
+def test_only_a_terminal_shows_the_key(tmp_path: Path) -> None:
+    main, terminal = os.openpty()
+    (tmp_path / "answer.py").write_text(ANSWER, encoding="utf-8")
+    command = [sys.executable, "-m", "relay_sync", "dev", "answer.py"]
+    with (
+        os.fdopen(main, "rb") as shown,
+        subprocess.Popen(command, cwd=tmp_path, env=surroundings(tmp_path), stdout=terminal) as process,
+    ):
+        os.close(terminal)
+        assert re.search(rb"telephone: http://127\.0\.0\.1:\d+/#key=\S+\r\n", shown.readline())
+        process.terminate()
+        assert process.wait(20) == 0
+    with dev(tmp_path, "answer.py") as other:
+        other.wait_for_output(CONNECTED)
+        other.terminate()
+    assert "key=" not in other.output
+    assert re.search(r"telephone: http://127\.0\.0\.1:\d+/, whose key is not written", other.output)
+
+
+def test_a_browser_that_cannot_be_started_is_reported(tmp_path: Path) -> None:
+    with dev(tmp_path, "--open", "answer.py", BROWSER="/no/such/browser", PATH="/nowhere") as process:
+        process.wait_for_output("no browser could be opened; open the link of the telephone")
+        process.wait_for_output(CONNECTED)
+        process.terminate()
