@@ -1,6 +1,6 @@
 """Command-line options.
 
-This module imports only argparse. As a result, ``--help`` is fast and works without optional dependencies.
+This module imports only argparse and modules that are as light, so ``--help`` is fast and works without optional dependencies.
 
 For each command, a function in this module defines the options. The command itself is in a separate module, which is imported
 when the command runs. That module's ``run(arguments)`` function returns the exit code.
@@ -12,6 +12,7 @@ import argparse
 from typing import Any, Final
 
 from .._version import __version__
+from .mistakes import port_number
 
 __all__ = ["CALLER", "CODECS", "CONTROL_TOKEN", "HEALTH_HELP", "OFFICE", "build_parser", "doctor_options"]
 
@@ -206,7 +207,11 @@ def _dev(commands: Any) -> None:
         "--context", metavar="NAME", default="default", help="context of the call of --once (default: %(default)s)"
     )
     dev.add_argument(
-        "--port", type=int, default=0, metavar="N", help="port of the simulator and the telephone (default: a free one)"
+        "--port",
+        type=port_number,
+        default=0,
+        metavar="N",
+        help="port of the simulator and the telephone (default: a free one)",
     )
     dev.add_argument(
         "--fast", action="store_true", help="send audio as fast as possible, and run timers 1000 times faster"
@@ -258,7 +263,9 @@ def _listen(commands: Any) -> None:
     listen.add_argument(
         "--save", metavar="DIR", help="record each call to DIR/<call ID>.wav; existing files are never overwritten"
     )
-    listen.add_argument("--port", type=int, default=8765, help="port; 0 selects a free one (default: %(default)s)")
+    listen.add_argument(
+        "--port", type=port_number, default=8765, help="port; 0 selects a free one (default: %(default)s)"
+    )
     listen.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     listen.add_argument("--path", default="/audio", help="the only path that accepts streams (default: %(default)s)")
     listen.add_argument(
@@ -324,7 +331,7 @@ def doctor_options(doctor: argparse.ArgumentParser) -> None:
     doctor.add_argument(
         "--port",
         metavar="N",
-        type=int,
+        type=port_number,
         default=0,
         help="port that receives the test call's audio (default: a free one)",
     )
@@ -340,7 +347,7 @@ def _simulate(commands: Any) -> None:
     )
     simulate.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     simulate.add_argument(
-        "--port", type=int, default=0, metavar="N", help="port of RELAY, REST and control (default: a free one)"
+        "--port", type=port_number, default=0, metavar="N", help="port of RELAY, REST and control (default: a free one)"
     )
     simulate.add_argument(
         "--credentials",

@@ -98,7 +98,7 @@ class Guardian:
     def _tell(self) -> None:
         assert self._process.stdin is not None
         line = json.dumps({"mark": self._mark, "group": self._group, "files": self._files})
-        with suppress(OSError):  # Someone has killed the guardian.
+        with suppress(OSError):  # The guardian was killed.
             self._process.stdin.write(f"{line}\n".encode())
             self._process.stdin.flush()
 
@@ -119,7 +119,7 @@ def main() -> None:
 
 
 def _end_program(mark: str, group: int) -> None:
-    """End all processes of a run of the program: in order, and by SIGKILL those that are left."""
+    """End all processes of a run of the program: in order, and by SIGKILL if they do not end."""
     _signal_group(group, signal.SIGTERM)
     began = time.monotonic()
     while _is_running(group) and time.monotonic() - began < PATIENCE:

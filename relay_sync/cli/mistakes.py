@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, ClassVar, Final
 
 if TYPE_CHECKING:
@@ -17,10 +18,12 @@ __all__ = [
     "advice_for",
     "check_port",
     "check_positive",
+    "port_number",
 ]
 
 #: Exit code of a command interrupted by Ctrl-C.
 INTERRUPTED: Final = 130
+_PORTS: Final = "a number from 0 to 65535"
 _MISSING: Final = "SIGNALWIRE_PROJECT_ID, SIGNALWIRE_API_TOKEN and SIGNALWIRE_SPACE are in the dashboard under API"
 
 
@@ -63,6 +66,18 @@ class Mistake(Exception):
         return cls.invalid(option, value, error.accepted)
 
 
+def port_number(text: str) -> int:
+    """Return the number in the value of ``--port``, for :func:`check_port`.
+
+    :param text: the value.
+    :raises ArgumentTypeError: the value is not a number.
+    """
+    try:
+        return int(text)
+    except ValueError:
+        raise ArgumentTypeError(f"invalid value {text!r}: expected {_PORTS}") from None
+
+
 def check_port(port: int) -> None:
     """Check the value of ``--port``, where 0 selects a free port.
 
@@ -70,7 +85,7 @@ def check_port(port: int) -> None:
     :raises Mistake: there is no such port.
     """
     if not 0 <= port < 65536:
-        raise Mistake.invalid("--port", port, "a number from 0 to 65535")
+        raise Mistake.invalid("--port", port, _PORTS)
 
 
 def check_positive(option: str, seconds: float) -> None:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Any, Final
 
@@ -127,7 +128,8 @@ class Supervisor:
         finally:
             for child in self._children.values():
                 child.process.kill()
-                child.process.wait()
+                with suppress(subprocess.TimeoutExpired):  # The system may not end it while a disk does not answer.
+                    child.process.wait(GRACE)
                 child.reports.close()
             for end in self._lifeline:
                 os.close(end)

@@ -214,15 +214,16 @@ def _retry_in(outcome: Answer | Failed, failures: int, repeatable: bool) -> floa
     return retry_delay(failures, random.random()) if repeatable else None
 
 
-def read_body(response: requests.Response, most: int) -> bytes:
+def read_body(response: requests.Response, most: int, *, decode: bool = True) -> bytes:
     """Read the body of a response that was requested with ``stream=True``.
 
     :param response: the response.
     :param most: maximum size, in bytes. The rest of a longer body is left out.
+    :param decode: whether to decompress a compressed body.
     """
     parts: list[bytes] = []
     size = 0
-    while size <= most and (part := response.raw.read(65536, decode_content=True)):
+    while size <= most and (part := response.raw.read(65536, decode_content=decode)):
         parts.append(part)
         size += len(part)
     return b"".join(parts)[:most]

@@ -346,6 +346,10 @@ def test_what_cannot_be_a_number_is_refused_all_the_same(sim: Simulator, how: st
         told = peer.result("calling.dial", tag="t", devices=[[wrong]])
         assert (told["code"], "not a telephone number" in told["message"]) == ("400", True)
         assert peer.result("calling.dial", tag="t", devices=[[]])["code"] == "400"
+        told = peer.result(
+            "calling.dial", tag="t", devices=[[{**wrong, "params": {"to_number": TO, "from_number": ""}}]]
+        )
+        assert (told["code"], "from_number is not a telephone number" in told["message"]) == ("400", True)
         phone = sim.add_call(session=sim.sessions[0].session_id, to=TO, from_=FROM)
         about = {"call_id": phone.call_id, "node_id": phone.node_id}
         assert peer.result("calling.connect", **about, devices=[[wrong]])["code"] == "400"

@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         if host:
             printer.say(f"{AUDIO_URL} is not passed to the program, because the simulator does not connect to {host}")
         if arguments.once:
-            return session.once(arguments.context)
+            return session.once(arguments.context, fast=arguments.fast)
         printer.say(_telephone(control, is_shown=sys.stdout.isatty() or arguments.show_tokens))
         if changes is not None:
             stack.callback(changes.close)

@@ -34,6 +34,7 @@ class Adviser:
     :param advise: called with each piece of advice.
     :param on_connected: called when the first client of a run of the program has connected.
 
+    :ivar is_once: whether there is only the call of ``--once``, whose end tells why it waited.
     :ivar connected: whether a client has connected since the program was started.
     """
 
@@ -41,6 +42,7 @@ class Adviser:
     _name: str
     _advise: Callable[[str], None]
     _on_connected: Callable[[], None]
+    is_once: bool = field(default=False, init=False)
     connected: bool = field(default=False, init=False)
     _refused: bool = field(default=False, init=False)
     _started: float | None = field(default=None, init=False)  # Monotonic time; None once there is nothing to wait for.
@@ -127,7 +129,7 @@ class Adviser:
             if not reason:
                 continue
             waiting[phone.call_id] = since = self._waiting.get(phone.call_id, now)
-            if now - since >= OFFERING and self.connected:
+            if now - since >= OFFERING and self.connected and not self.is_once:
                 self._once(
                     f"call {phone.call_id}",
                     f"the call from {phone.number} waits: {reason}; call one of these, or add the context to the contexts"

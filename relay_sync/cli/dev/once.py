@@ -36,6 +36,7 @@ class OnceCall:
     :param simulator: the simulator.
     :param context: context of the call.
     :param show: called with each line of the timeline.
+    :param fast: whether speech takes almost no time.
 
     :ivar failure: why the call is a failure, or ``""``. It is valid when :meth:`look` has returned true.
     """
@@ -43,6 +44,7 @@ class OnceCall:
     _simulator: Simulator
     _context: str
     _show: Callable[[str], None]
+    _fast: bool = field(kw_only=True)
     failure: str = field(default="", init=False)
     _phone: Phone = field(init=False, repr=False)
     _reader: Reader = field(init=False, repr=False)
@@ -58,7 +60,7 @@ class OnceCall:
     def place(self) -> None:
         """Place the call."""
         voice = load_voice(speech.caller(), "says")
-        self._seconds = voice.duration
+        self._seconds = 0.0 if self._fast else voice.duration
         self._reader = Reader(self._simulator.journal)
         self._reader.fresh()
         self._began = time.monotonic()
@@ -76,7 +78,9 @@ class OnceCall:
         now = time.monotonic()
         if waits and now - self._began >= UNOFFERED:
             self.hang_up()
-            self.failure = f"the call was not answered: {waits}"
+            self.failure = (
+                f"the call was not answered: {waits}; pass --context, or add the context to those of RelayClient"
+            )
             return True
         if ended:
             self.failure = self._judge()

@@ -72,7 +72,7 @@ class Session:
     _program: ProgramProcess | None = field(default=None, init=False)
     _adviser: Adviser = field(init=False, repr=False)
     _failed: bool = field(default=False, init=False)  # Whether the program has ended with an exit code other than 0.
-    _advice: str = field(default="", init=False)  # The latest piece of advice.
+    _unprinted: str = field(default="", init=False)  # Advice that becomes the error message of the command.
 
     @_adviser.default
     def _new_adviser(self) -> Adviser:
@@ -94,15 +94,17 @@ class Session:
             self._end()
         return int(self._failed)
 
-    def once(self, context: str) -> int:
+    def once(self, context: str, *, fast: bool = False) -> int:
         """Run the program for one call.
 
         :param context: context of the call.
+        :param fast: whether the simulator plays speech as fast as possible.
         :return: the exit code, which is 0 if the call was answered and has ended, and 1 otherwise.
         :raises Unsuccessful: the program cannot be started, or ended before the call did, or the call failed.
         :raises Interrupted: a signal has arrived.
         """
-        call = OnceCall(self.simulator, context, self.printer.say)
+        call = OnceCall(self.simulator, context, self.printer.say, fast=fast)
+        self._adviser.is_once = True
         try:
             self._start()
             self._wait_for_client()
@@ -125,7 +127,7 @@ class Session:
         while not self._adviser.connected:
             self._wait(LOOK_ONCE)
             if self._program is None or time.monotonic() >= end:
-                raise Unsuccessful(self._advice or f"no client has connected within {CONNECTING:g} s")
+                raise Unsuccessful(self._unprinted or f"no client has connected within {CONNECTING:g} s")
 
     def _wait(self, seconds: float) -> None:
         """Wait, and check the program and the simulator.
@@ -170,7 +172,9 @@ class Session:
         code = self._stop()
         self._failed = code != 0
         advice = self._adviser.program_ended(code)
-        if advice:
+        if advice and self._adviser.is_once:
+            self._unprinted = advice
+        elif advice:
             self._advise(f"{advice}{self._next()}")
         else:
             self._show(PROGRAM, f"{self.target.name} ended with {shown_exit(code)}{self._next()}")
@@ -201,7 +205,6 @@ class Session:
     # -- what people see -----------------------------------------------------------------------------------------------
 
     def _advise(self, text: str) -> None:
-        self._advice = text
         self._show(ADVICE, text)
 
     def _connected(self) -> None:

@@ -127,7 +127,7 @@ class Control:
         raise Refused(why, status, parameter if isinstance(parameter, str) else "")
 
     def _send(self, method: str, path: str, body: Any, query: Mapping[str, str], timeout: float) -> tuple[int, bytes]:
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
         data = None
@@ -148,5 +148,5 @@ class Control:
                 proxies={},
             )
             with response:
-                read = read_body(response, _MOST)
+                read = read_body(response, _MOST, decode=False)  # A simulator does not compress.
         return response.status_code, read

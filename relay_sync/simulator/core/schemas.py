@@ -125,7 +125,7 @@ class Findings:
 
     def _look_at_parties(self, shape: str, value: Mapping[str, Any], dot: str) -> None:
         for name, (good, accepted) in PARTIES.get(shape, {}).items():
-            if value.get(name) and not good(value[name]):
+            if value.get(name) is not None and not good(value[name]):
                 self.impossible[f"{dot}{name}"] = f"{dot}{name} is not a {accepted}"
 
     def look_at_one_of(self, shapes: Mapping[str, str] | Iterable[str], value: Any, where: str) -> bool:

@@ -85,6 +85,14 @@ def test_a_failure_has_a_reason(tmp_path: Path, change: tuple[str, str], more: t
     found = once(tmp_path, ANSWER.replace(*change) if change[0] else ANSWER, *more, code=1)
     assert found[-1].startswith("relay-sync dev: ")
     assert reason in found[-1]
+    assert sum(reason.rpartition(": ")[2] in line for line in found) == 1
+
+
+def test_faster_without_a_stream(tmp_path: Path) -> None:
+    """The caller does not wait for the time that the speech would take."""
+    found = once(tmp_path, ANSWER, "--fast", code=0)
+    (ended,) = [float(line.split()[1]) for line in found if line.endswith("event:   state ended")]
+    assert ended < 5
 
 
 def test_ctrl_c_ends_it(tmp_path: Path) -> None:

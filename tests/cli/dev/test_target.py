@@ -97,3 +97,13 @@ def test_help_fits_a_terminal(
         main([*command, "--help"])
     assert end.value.code == 0
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", [["dev"], ["simulate"], ["listen"], ["doctor"]])
+def test_a_port_that_is_no_number_is_refused_in_the_same_words(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--port", "80x"])
+    assert ended.value.code == 2
+    assert "error: argument --port: invalid value '80x': expected a number from 0 to 65535" in capsys.readouterr().err

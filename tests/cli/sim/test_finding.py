@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import socket
@@ -31,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @contextmanager
-def impostor(answer: bytes, status: int = 200) -> Iterator[tuple[str, list[str]]]:
+def impostor(answer: bytes, status: int = 200, **headers: str) -> Iterator[tuple[str, list[str]]]:
     """A program on the port of a simulator that was killed. Yield its URL and the credentials that it received."""
     received: list[str] = []
 
@@ -40,6 +41,8 @@ def impostor(answer: bytes, status: int = 200) -> Iterator[tuple[str, list[str]]
             received.append(self.headers.get("Authorization", ""))
             self.send_response(status)
             self.send_header("Content-Length", str(len(answer)))
+            for name, value in headers.items():
+                self.send_header(name.replace("_", "-"), value)
             self.end_headers()
             self.wfile.write(answer)
 
@@ -115,6 +118,16 @@ def test_a_server_that_is_no_simulator(
     assert "Traceback" not in shown
     if code:
         assert "is not" in shown
+
+
+def test_a_compressed_reply_is_not_decompressed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A short reply could otherwise keep the command busy."""
+    monkeypatch.setenv("RELAY_SIMULATOR_CONTROL_TOKEN", "a-key")
+    with impostor(gzip.compress(b"[]"), Content_Encoding="gzip") as (url, _):
+        assert main(["sim", "calls", "--simulator", url]) == 1
+    assert "its reply is not JSON" in capsys.readouterr().err
 
 
 def test_control_characters_of_others_do_not_reach_the_terminal(

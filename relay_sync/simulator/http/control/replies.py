@@ -20,11 +20,11 @@ _USUAL: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff
 
 
 def as_response(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a response with a JSON body. Status 204 has no body."""
+    """Return a response with a JSON body: a value, or its JSON text as bytes. Status 204 has no body."""
     if status == 204:
         return Response(status, {**_USUAL, **(headers or {})})
     given = {"Content-Type": "application/json", **_USUAL, **(headers or {})}
-    return Response(status, given, json.dumps(body).encode())
+    return Response(status, given, body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
 def error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import functools
 from collections.abc import Iterable
 
 from ..openapi import FILE
@@ -12,8 +12,13 @@ from ..router import Ask, Reply, Route
 __all__ = ["about"]
 
 
+@functools.cache
+def _description() -> bytes:
+    return FILE.read_bytes()
+
+
 def _openapi(ask: Ask) -> Reply:
-    return 200, json.loads(FILE.read_bytes())
+    return 200, _description()
 
 
 def about(routes: Iterable[Route]) -> tuple[Route, ...]:
