@@ -19,6 +19,8 @@ from typing import Any, Final
 
 from attrs import define, field
 
+from ..threads.signals import Handled
+from .early import ENDING as SIGNALS
 from .process_table import has_running, kill_all, with_variable
 
 __all__ = ["MARK", "Guardian"]
@@ -105,8 +107,11 @@ class Guardian:
 
 def main() -> None:
     """Wait for the end of the input, and clean up."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # Only the end of the command ends it.
-        signal.signal(number, signal.SIG_IGN)
+    with Handled(lambda number, frame: None, *SIGNALS):  # Only the end of the command ends it.
+        _guard()
+
+
+def _guard() -> None:
     last: dict[str, Any] = {}
     for line in sys.stdin.buffer:
         if line.endswith(b"\n"):

@@ -27,7 +27,7 @@ from relay_sync.call.actions import base, input
 from relay_sync.call.actions.base import REPORT_PATIENCE
 from relay_sync.call.core import READER_LIMIT
 from relay_sync.cli import arguments as cli
-from relay_sync.cli import supervisor
+from relay_sync.cli import guardian, supervisor
 from relay_sync.cli.dev import advice
 from relay_sync.cli.sim import speeches
 from relay_sync.client import callbacks, link, messages, pending_dials, router, unattended
@@ -223,6 +223,7 @@ FIGURES: dict[str, list[str]] = {
         f"up to {grouped(USUAL_LIMIT)} events wait for it",
     ],
     "docs/dev.md": [
+        f"after {guardian.PATIENCE:g} s with SIGKILL",
         f"No client has connected within {plain(advice.CONNECTING)} s",
         f"a mono WAV file at {', '.join(str(rate // 1000) for rate in voice.RATES[:-1])} or {voice.RATES[-1] // 1000} kHz"
         f" of at most {mib(speeches.MOST_FILE)}",
