@@ -30,6 +30,7 @@ RATE: Final = 48_000
 #: Length of a beep and of the silence after it, in seconds.
 BEEP, PAUSE = 0.08, 0.12
 #: Records both sides in one ScriptProcessor, so that the samples of both belong to the same time. The page knows nothing of it.
+#: The buffers are as long as they may be: those that a busy page does not take in time are lost.
 RECORDER: Final = """
 (() => {
   const connect = AudioNode.prototype.connect;
@@ -38,7 +39,7 @@ RECORDER: Final = """
   const merger = (context) => {
     if (!mergers.has(context)) {
       const node = new ChannelMergerNode(context, { numberOfInputs: 2 });
-      const writer = context.createScriptProcessor(2048, 2, 1);
+      const writer = context.createScriptProcessor(16384, 2, 1);
       recorded.rate = context.sampleRate;
       writer.onaudioprocess = ({ inputBuffer }) => {
         for (const [index, name] of ["said", "heard"].entries()) {
@@ -60,7 +61,7 @@ RECORDER: Final = """
   };
 })();
 """
-LENGTH: Final = "recorded.heard.length * 2048 / recorded.rate"
+LENGTH: Final = "recorded.heard.length * 16384 / recorded.rate"
 READ: Final = """
 async () => {
   const packed = {};

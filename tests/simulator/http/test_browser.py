@@ -46,6 +46,16 @@ async (url) => {
   return got;
 }
 """
+#: Keeps the tracks of the microphone.
+OPENED: Final = """
+window.opened = [];
+const open = MediaDevices.prototype.getUserMedia;
+MediaDevices.prototype.getUserMedia = async function (wanted) {
+  const stream = await open.call(this, wanted);
+  window.opened.push(...stream.getTracks());
+  return stream;
+};
+"""
 
 
 @define(eq=False)
@@ -202,6 +212,21 @@ def test_without_permission_the_telephone_is_silent_but_has_keys(stage: Stage) -
         shows(page, "Call ended")
 
 
+def test_without_a_call_the_microphone_is_off(stage: Stage) -> None:
+    with stage.program(), browser() as page:
+        page.add_init_script(OPENED)
+        telephone(page, stage.control)
+        page.fill("#to", "x")
+        page.click("#call")
+        page.locator("#detail", has_text="expected a telephone number").wait_for()
+        until(lambda: page.evaluate("opened.length === 1 && opened[0].readyState === 'ended'"))
+        page.fill("#to", "+15550100")
+        call(page)
+        until(lambda: page.evaluate("opened.length === 2 && opened[1].readyState === 'live'"))
+        page.click("#hangup")
+        until(lambda: page.evaluate("opened[1].readyState === 'ended'"))
+
+
 def test_a_reload_ends_the_call_and_forgets_the_key(stage: Stage) -> None:
     with stage.program(), browser() as page:
         telephone(page, stage.control)
@@ -211,6 +236,8 @@ def test_a_reload_ends_the_call_and_forgets_the_key(stage: Stage) -> None:
         page.reload()
         phone.wait_until("ended", PATIENCE)
         page.locator("#link.bad", has_text="no key, as after a reload: open the link that the terminal").wait_for()
+        telephone(page, stage.control)  # the link in the same tab, which differs only in the fragment
+        assert stage.control.key not in page.url
 
 
 def test_a_wrong_key_is_explained(stage: Stage) -> None:
@@ -281,6 +308,24 @@ def test_texts_go_to_the_program(stage: Stage) -> None:
         page.fill("#body", "Good morning")
         page.keyboard.press("Enter")
         assert received.get(timeout=PATIENCE) == "Good morning"
+
+
+def test_texts_of_the_program_are_shown_and_the_wire_is_filtered(stage: Stage) -> None:
+    with stage.program() as client, browser() as page:
+        telephone(page, stage.control)
+        page.locator("#wire > li", has_text="signalwire.connect").wait_for()
+        message = client.send_message(to_number=NUMBER, from_number="+15550100", body="Good evening")
+        message.wait(PATIENCE)
+        page.locator("#texts li", has_text=f"program → {NUMBER}: Good evening").wait_for()
+        page.locator("#texts li", has_text=f"{NUMBER}: delivered").wait_for()
+        page.fill("#filter", "Evening")
+        page.locator("#wire > li:visible", has_text="messaging.send").wait_for()
+        page.locator("#wire > li", has_text="signalwire.connect").wait_for(state="hidden")
+        shown = page.locator("#wire > li:visible").all_text_contents()
+        assert shown
+        assert all("Good evening" in each for each in shown)
+        page.fill("#filter", "")
+        page.locator("#wire > li:visible", has_text="signalwire.connect").wait_for()
 
 
 def test_a_text_without_a_program_waits_and_a_wrong_one_is_explained_beside_it(stage: Stage) -> None:

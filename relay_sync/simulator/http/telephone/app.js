@@ -12,6 +12,8 @@ const EVENTS = ["state", "play", "collect", "record", "connect", "stream", "send
 // The key is kept in memory only. It leaves the address, so that it is not in the history or in a shared link.
 const key = new URLSearchParams(location.hash.slice(1)).get("key") ?? "";
 history.replaceState(null, "", location.pathname);
+// The link was opened again in this tab.
+addEventListener("hashchange", () => location.reload());
 
 const calls = new Calls($("calls"));
 const texts = new Texts($("texts"));
@@ -77,6 +79,7 @@ const handlers = {
   },
   error: ({ message }) => {
     dialing = false;
+    if (!call) sound.dropMicrophone();
     show();
     $("detail").textContent = message;
   },
@@ -162,6 +165,7 @@ $("dial").addEventListener("submit", async (event) => {
   await prepare();
   if (!line.isOpen) {
     dialing = false;
+    sound.dropMicrophone();
     show("The simulator is not running");
     return;
   }
