@@ -109,7 +109,8 @@ def test_a_call_of_a_given_id_comes_in_and_goes_through_its_states(adapter: Adap
         call = take(desk, "c-1")
         assert call.from_number == FROM
         call.wait_for_ended(PATIENCE)
-        assert asking.result() == {"call_id": "c-1"}
+        told = asking.result()
+        assert (told["call_id"], told["sent_to"], told["count"]) == ("c-1", [session_of(client)], 1)
         desk.closing.set()
 
 
@@ -120,7 +121,7 @@ def test_events_follow_a_method_as_they_are_scripted(adapter: Adapter) -> None:
         adapter.ask("/inbound_call", inbound(client, "c-2"))
         call = take(desk, "c-2")
         script = [{"emit": {"state": "playing"}}, {"delay_ms": 1, "emit": {"state": "finished"}}]
-        assert adapter.ask(f"/scenarios/calling.play?session_id={session_of(client)}", script) == {"armed": True}
+        assert adapter.ask(f"/scenarios/calling.play?session_id={session_of(client)}", script)["status"] == "ok"
         assert call.play_silence(600).wait(PATIENCE).state == "finished"
         desk.closing.set()
 
@@ -133,9 +134,14 @@ def test_a_pushed_event_arrives(adapter: Adapter) -> None:
         call = take(desk, "c-3")
         body = {"event_type": "calling.call.refer", "params": {"call_id": "c-3", "number": 1}}
         frame = {"jsonrpc": "2.0", "id": "p-1", "method": "signalwire.event", "params": body}
+        mine = session_of(client)
         with call.expect("calling.call.refer", timeout=PATIENCE) as seen:
-            assert adapter.ask(f"/push?session_id={session_of(client)}", {"frame": frame})["sent_to"] == 1
+            assert adapter.ask(f"/push?session_id={mine}", {"frame": frame}) == {"sent_to": [mine], "count": 1}
         assert seen.value.params["number"] == 1
+        at_once = [{"event_type": "calling.call.refer", "emit": {"call_id": "c-3", "number": 2}}]
+        with call.expect("calling.call.refer", timeout=PATIENCE) as seen:
+            adapter.ask(f"/scenarios/_unconditional?session_id={mine}", at_once)
+        assert seen.value.params["number"] == 2
         desk.closing.set()
 
 

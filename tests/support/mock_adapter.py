@@ -214,7 +214,7 @@ class Adapter:
             self.marks[session] = self.end()
         else:
             self.control.ask("DELETE", "/journal")
-        return {}
+        return {"status": "ok"}
 
     def told(self, entry: Json) -> Json:
         """An entry, as the suites read it."""
@@ -246,11 +246,22 @@ class Adapter:
 
     def arm(self, method: str, session: str, script: Any) -> Json:
         """Say what follows the next request of a method."""
-        if method == "dial":
+        steps = script if isinstance(script, list) else [script]
+        if method == "_unconditional":
+            self.send_now(session, steps)
+        elif method == "dial":
             self.arm_dial(session, script)
-        elif not method.startswith("_"):
-            self.arm_method(method, session, script if isinstance(script, list) else [script])
-        return {"armed": True}
+        else:
+            self.arm_method(method, session, steps)
+        return {"status": "ok"}
+
+    def send_now(self, session: str, steps: list[Json]) -> None:
+        """Send events that no request precedes."""
+        for step in steps:
+            time.sleep(step.get("delay_ms", 0) / 1000)
+            about = {"event_type": step.get("event_type") or "signalwire.event", "params": step.get("emit", {})}
+            frame = {"jsonrpc": "2.0", "id": str(uuid.uuid4()), "method": "signalwire.event", "params": about}
+            self.push(frame, session)
 
     def arm_method(self, method: str, session: str, steps: list[Json]) -> None:
         """The events after a request, in their times."""
@@ -334,28 +345,28 @@ class Adapter:
     def push(self, frame: Json, session: str) -> Json:
         """Send a frame to a session, or to all of them."""
         chosen = self.targets(session)
-        if not chosen:
-            return {"sent_to": 0, "pushed": 0}
-        self.learn(frame, chosen[0])
-        count = self.control.post("/frames", frame=frame, session=session or None)["sent"]
-        return {"sent_to": count, "pushed": count}
+        if chosen:
+            self.learn(frame, chosen[0])
+            self.control.post("/frames", frame=frame, session=session or None)
+        return {"sent_to": chosen, "count": len(chosen)}
 
-    def inbound(self, asked: Json) -> Json:
+    def inbound(self, asked: Json, session: str) -> Json:
         """A call comes in, and goes through the states that were asked for."""
-        call_id = asked.get("call_id") or str(uuid.uuid4())
+        call_id, states = asked.get("call_id") or str(uuid.uuid4()), asked.get("auto_states") or ["created"]
+        chosen = self.targets(session or asked.get("session_id") or "")[:1]
         self.free(call_id)
         about = {
             "id": call_id,
-            "session": next(iter(self.targets(asked.get("session_id") or "")), None),
+            "session": next(iter(chosen), None),
             "context": asked.get("context"),
             "rings": not self.options.no_ringing,
             "ring_timeout": PATIENCE,
         }
         self.control.post("/calls", **about, to=asked.get("to_number") or TO, from_=asked.get("from_number") or FROM)
-        for state in (asked.get("auto_states") or ["created"])[1:]:
+        for state in states[1:]:
             time.sleep(asked.get("delay_ms", 50) / 1000)
             self.control.post(f"/calls/{quoted(call_id)}/state", state=state)
-        return {"call_id": call_id}
+        return {"call_id": call_id, "sent_to": chosen, "count": len(chosen), "states_emitted": states}
 
     # -- timelines -----------------------------------------------------------------------------------------------------
 
@@ -368,7 +379,8 @@ class Adapter:
             elif "sleep_ms" in step:
                 time.sleep(step["sleep_ms"] / 1000)
             elif "expect_recv" in step and not self.comes(step["expect_recv"], begun):
-                return {"status": "timeout", "at": number, "op": step}
+                wanted = step["expect_recv"]["method"]
+                return {"status": "timeout", "at_step": number, "expected_method": wanted, "steps_completed": number}
         return {"status": "completed", "steps": len(steps)}
 
     def comes(self, wanted: Json, begun: int) -> bool:
@@ -401,13 +413,13 @@ class Adapter:
             return {"sessions": self.sessions()}
         if path == "/scenarios/reset":
             self.control.ask("DELETE", "/scripts", session=session or None)
-            return {}
+            return {"status": "ok"}
         if path.startswith("/scenarios/"):
             return self.arm(path.split("/", 2)[2], session, body)
         if path == "/push":
-            return self.push(body["frame"], session)
+            return self.push(body["frame"], session or body.get("session_id") or "")
         if path == "/inbound_call":
-            return self.inbound(body)
+            return self.inbound(body, session)
         if path == "/scenario_play":
             return self.play(body)
         raise KeyError(path)
