@@ -63,8 +63,8 @@ class WebSocketServer:
         or a health check reply, the server sends that response. If it returns ``None``, the server accepts an upgrade,
         answers any other GET with 426, and answers any other method with 405. A :class:`Later` promises a response.
     :param on_open: called with each new connection; it sets the connection's ``on_message`` and ``on_close``.
-    :param max_message: maximum message size, in bytes. A larger message is not buffered, and its connection closes with
-        code 1009.
+    :param max_message: maximum message size, in bytes, or a function that returns it for a request. A larger message is not
+        buffered, and its connection closes with code 1009.
     :param max_connections: maximum number of connections; ``None`` means no limit. At the limit, the server closes the
         oldest unproven connection (see :meth:`Connection.prove`) with code 1013. If all connections are proven, it
         calls ``on_request`` and answers the upgrade with 503. The server also closes an unproven connection when the
@@ -92,7 +92,7 @@ class WebSocketServer:
         ssl_context: ssl.SSLContext | None = None,
         on_request: Callable[[HttpRequest], Response | Later | None],
         on_open: Callable[[Connection], object],
-        max_message: int = 2**20,
+        max_message: int | Callable[[HttpRequest], int] = 2**20,
         max_connections: int | None = None,
         open_timeout: float = 10.0,
         on_refused: Callable[[str, str, str], object] | None = None,
@@ -293,6 +293,10 @@ class WebSocketServer:
         except Exception:
             self._loop.fault("max_body of a server failed")
             return Response(500, {}, b"internal server error\n")
+
+    def _longest(self, request: HttpRequest) -> int:
+        """Return the maximum size of a message on the WebSocket that a request opens."""
+        return self.max_message(request) if callable(self.max_message) else self.max_message
 
     def _answer(self, request: HttpRequest) -> Response | Later | None:
         """Return the response to send instead of upgrading, a promise of it, or ``None`` to upgrade."""
@@ -567,9 +571,10 @@ class _Opening:
 
     def _upgrade(self, rest: bytes, request: HttpRequest) -> None:
         server = self._server
+        longest = server._longest(request)
         protocol = ServerProtocol(
             select_subprotocol=lambda _, offered: server._choose(offered),  # type: ignore[arg-type, return-value]
-            max_size=server.max_message,
+            max_size=longest,
             logger=quiet_logger,
         )
         protocol.receive_data(upgrade_head(request, server.subprotocols))
@@ -591,7 +596,7 @@ class _Opening:
             headers=request.headers,
             on_gone=server._gone,
             on_proven=server._proven,
-            splitter=Splitter(server.max_message),
+            splitter=Splitter(longest),
         )
         server._connections.add(connection)
         server._unproven[connection] = self._accepted

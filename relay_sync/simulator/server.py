@@ -285,7 +285,7 @@ class Simulator(Controls, Scripting, Story):
                 ssl_context=settings.ssl_context,
                 on_request=self._door.answer,
                 on_open=self._opened,
-                max_message=settings.max_frame,
+                max_message=self._door.longest,
                 max_connections=settings.max_connections,
                 max_body=self._door.limit,
                 on_refused=lambda remote, kind, why: self._troubles.warning(kind, "refused %s: %s", remote, why),

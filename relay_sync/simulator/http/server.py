@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from attrs import define, field, frozen
 
@@ -26,7 +26,11 @@ from .recordings import Recordings
 from .rest import MOST_BODY, Rest
 from .rest import PLACE as COMMANDS
 
-__all__ = ["Door", "RestEntry", "Site"]
+__all__ = ["MOST_MESSAGE", "Door", "RestEntry", "Site"]
+
+#: Maximum size of a message on the WebSockets of sites, in bytes. The first message is buffered before the key is known. The
+#: longest messages are audio of a telephone: this is 2.7 s at 48 kHz.
+MOST_MESSAGE: Final = 2**18
 
 
 class Site(Protocol):
@@ -99,6 +103,12 @@ class Door:
         """Return the maximum length of a request's body, or a response that refuses the request before its body is read."""
         site = self._site(request.path)
         return MOST_BODY if site is None else site.limit(request)
+
+    def longest(self, request: HttpRequest) -> int:
+        """Return the maximum size of a message on the WebSocket that a request opens, in bytes."""
+        site = self._site(request.path)
+        is_theirs = site is not None and request.path in site.sockets
+        return MOST_MESSAGE if is_theirs else self._world.settings.max_frame
 
     def opened(self, connection: Connection) -> bool:
         """Pass a new WebSocket on to the site of its path. Return whether the site has taken it over."""

@@ -13,6 +13,7 @@ import websocket
 
 from relay_sync.simulator import ControlInterface, Simulator
 from relay_sync.simulator.http.control import sockets
+from relay_sync.simulator.http.server import MOST_MESSAGE
 from tests.support import PATIENCE
 from tests.support.background import until
 from tests.support.control import Control
@@ -125,6 +126,19 @@ def test_a_slow_reader_loses_events_and_delays_nobody(sim: Simulator, control: C
                 seen.append(told["data"].get("method") or told["data"].get("text", ""))
         assert lost > 0
         assert len(seen) < 3_000
+
+
+@pytest.mark.parametrize("fragments", [1, 2])
+def test_a_long_message_is_refused_before_the_key(control: Control, fragments: int) -> None:
+    """It would otherwise be buffered, for as long as the key may take."""
+    peer: Any = websocket.create_connection(f"ws{control.url.removeprefix('http')}/live", timeout=PATIENCE)
+    try:
+        for index in range(fragments):
+            piece = bytes(MOST_MESSAGE // fragments + 1)
+            peer.send_frame(websocket.ABNF(0, 0, 0, 0, 0 if index else websocket.ABNF.OPCODE_BINARY, 1, piece))
+        assert closing(peer)[0] == 1009
+    finally:
+        peer.shutdown()
 
 
 @pytest.mark.parametrize(
