@@ -30,7 +30,7 @@ RATE: Final = 48_000
 #: Length of a beep and of the silence after it, in seconds.
 BEEP, PAUSE = 0.08, 0.12
 #: Records both sides in one ScriptProcessor, so that the samples of both belong to the same time. The page knows nothing of it.
-#: The buffers are as long as they may be: those that a busy page does not take in time are lost.
+#: The buffers are as long as possible, because a busy page loses buffers that it does not take in time.
 RECORDER: Final = """
 (() => {
   const connect = AudioNode.prototype.connect;

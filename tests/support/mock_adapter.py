@@ -5,8 +5,8 @@
 With 0 for a port it takes a free one. Once it listens it prints one line of JSON with both ports.
 
 This program is what somebody writes who tests in another language: it starts the simulator as a process, and speaks HTTP with it.
-It imports nothing of this package. The simulator's journal masks credentials, which the suites compare, so the program stands in
-front of the simulator's port and remembers them.
+It imports nothing of this package. The simulator's journal masks credentials, which the suites compare. The program therefore
+listens in front of the simulator's port, and remembers them.
 """
 
 from __future__ import annotations

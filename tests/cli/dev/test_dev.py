@@ -37,6 +37,21 @@ def test_a_signal_ends_a_program_that_drains_its_calls(tmp_path: Path, number: i
     assert "killing" not in process.output
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["answer:client"], ["answer:client", "--processes", "2"], ["--", sys.executable, "answer.py"]],
+    ids=["client", "processes", "command"],
+)
+def test_other_kinds_of_programs_take_a_call_and_leave_no_process(tmp_path: Path, words: list[str]) -> None:
+    with dev(tmp_path, *words) as process:
+        process.wait_for_output(CONNECTED)
+        done = run("sim", "call", "--hangs-up-after", "0.1", cwd=tmp_path, **surroundings(tmp_path))
+        assert done.returncode == 0, done.stderr
+        process.wait_for_output("handled")
+        process.terminate()
+    assert "killing" not in process.output
+
+
 STUBBORN = """
 import os, signal, subprocess, sys, time
 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
