@@ -35,7 +35,7 @@ def opened(page: Page, process: Started) -> None:
 
 def test_the_program_of_the_page_is_talked_to(tmp_path: Path) -> None:
     (program,) = blocks((ROOT / "docs" / "dev.md").read_text(encoding="utf-8"))
-    with dev(tmp_path, "answer.py", program=program) as process:
+    with dev(tmp_path, "--show-tokens", "answer.py", program=program) as process:
         with browser(microphone=write_beeps(tmp_path / "beeps.wav", 5)) as page:
             opened(page, process)
             process.wait_for_output("has connected")
@@ -61,7 +61,7 @@ def test_the_program_of_the_page_is_talked_to(tmp_path: Path) -> None:
     ids=["credentials", "crash"],
 )
 def test_a_problem_is_on_the_page(program: str, words: str, tmp_path: Path) -> None:
-    with dev(tmp_path, "answer.py", program=program) as process:
+    with dev(tmp_path, "--show-tokens", "answer.py", program=program) as process:
         process.wait_for_output(words)
         with browser() as page:
             opened(page, process)  # after it happened
@@ -72,7 +72,7 @@ def test_a_problem_is_on_the_page(program: str, words: str, tmp_path: Path) -> N
 
 def test_a_program_that_works_has_no_notice_and_its_crash_has_one(tmp_path: Path) -> None:
     program = ANSWER.replace("call.answer()", "call.answer(); import os; os._exit(3)")
-    with dev(tmp_path, "answer.py", program=program) as process, browser() as page:
+    with dev(tmp_path, "--show-tokens", "answer.py", program=program) as process, browser() as page:
         opened(page, process)
         process.wait_for_output("has connected")
         page.locator("#notice").wait_for(state="hidden")
