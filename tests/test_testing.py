@@ -196,7 +196,7 @@ def test_that_fails(relay_simulator, relay_client):
 """
 
 
-@pytest.mark.slow
+@pytest.mark.traced
 def test_the_fixtures_are_there_wherever_the_package_is(tmp_path: Path) -> None:
     (tmp_path / "test_users.py").write_text(USERS_TESTS, encoding="utf-8")
     told = run_pytest(tmp_path)
@@ -205,7 +205,7 @@ def test_the_fixtures_are_there_wherever_the_package_is(tmp_path: Path) -> None:
     assert "<heard ['Goodbye']>" in told  # what the assertion shows
 
 
-@pytest.mark.slow
+@pytest.mark.traced
 def test_the_plugin_imports_nothing_before_it_is_used(tmp_path: Path) -> None:
     (tmp_path / "test_none.py").write_text(
         "import sys\n\ndef test_nothing():\n    ours = {name for name in sys.modules if name.split('.')[0] == 'relay_sync'}\n"
@@ -275,7 +275,7 @@ def test_it_reported():
 """
 
 
-@pytest.mark.slow
+@pytest.mark.traced
 def test_nothing_of_a_test_goes_on_in_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("SIGNALWIRE_")]:
         monkeypatch.delenv(name)

@@ -91,7 +91,7 @@ def test_caller_hangs_up(relay_simulator, relay_client):
 """
 
 
-@pytest.mark.slow
+@pytest.mark.traced
 def test_a_handler_that_raises_fails_its_test(tmp_path: Path) -> None:
     (tmp_path / "test_users.py").write_text(RAISING, encoding="utf-8")
     told = run_pytest(tmp_path)
@@ -180,7 +180,7 @@ def test_after():
 """
 
 
-@pytest.mark.slow
+@pytest.mark.traced
 def test_time_is_faster_until_a_block_or_the_test_ends(tmp_path: Path) -> None:
     (tmp_path / "test_users.py").write_text(FASTER, encoding="utf-8")
     told = run_pytest(tmp_path)

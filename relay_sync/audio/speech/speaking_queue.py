@@ -91,6 +91,15 @@ class Said:
             return piece.estimate(piece.time(), piece.sent)
         return 0 if piece.heard is None else piece.heard.samples
 
+    def begin_run(self, sample: int, at: float, rate: int) -> None:
+        """Note the position of a part that is heard without a gap. It lies after the part before it, also where the position of
+        the stream stays as it is because the party sends nothing.
+        """
+        if self.runs:
+            first, position = self.runs[-1]
+            at = max(at, position + (sample - first) / rate)
+        self.runs.append((sample, at))
+
     def adopt(self, piece: Piece) -> None:
         """Set the audio, which was submitted. If it was canceled in the meantime, the audio ends, too."""
         self.piece = piece
@@ -240,7 +249,9 @@ class SpeakingQueue:
     def _play(self, said: Said, source: bytes | Iterator[bytes]) -> None:
         piece = Piece(self._speaker.sample_rate, paced=True)
         encode = self._speaker.encoding()
-        piece.on_sound = lambda sample, ahead: said.runs.append((sample, self._core.counts.seconds + ahead))
+        piece.on_sound = lambda sample, ahead: said.begin_run(
+            sample, self._core.counts.seconds + ahead, self._speaker.sample_rate
+        )
         piece.on_done = lambda: self._done(piece)
         if isinstance(source, bytes):
             piece.feed(encode(source, True), len(source) // 2)

@@ -20,6 +20,7 @@ import pytest
 from relay_sync import InvalidParameter, StreamFailed, StreamIsOneWay, WaitTimeout, WrongThread
 from relay_sync.audio import AudioServer, read_wav, write_wav
 from relay_sync.audio.speech import Conversation, Interruption, Turn, Utterance
+from relay_sync.audio.speech.speaking_queue import Said
 from relay_sync.simulator import Simulator
 from tests.support import PATIENCE, ROOT
 from tests.support.background import Background, no_threads, until
@@ -849,6 +850,13 @@ def test_the_transcript_says_how_much_of_what_is_being_said_was_heard(talk: Talk
     assert 0.1 < (line.heard_seconds or 0.0) < 1.9
     assert "[not heard]" not in line.words
     assert line.end == pytest.approx(line.start + (line.heard_seconds or 0.0))
+
+
+def test_what_is_heard_after_a_gap_follows_what_was_heard_before_it() -> None:
+    said = Said("long", 0.0)
+    for sample, at in [(0, 0.5), (4000, 0.5), (8000, 3.0)]:  # the position of a party that is silent stays the same
+        said.begin_run(sample, at, 8000)
+    assert said.runs == [(0, 0.5), (4000, 1.0), (8000, 3.0)]
 
 
 def test_without_kept_audio_there_is_no_file(tmp_path: Path) -> None:
