@@ -93,7 +93,7 @@ class Said:
 
     def begin_run(self, sample: int, at: float, rate: int) -> None:
         """Note the position of a part that is heard without a gap. It lies after the part before it, also where the position of
-        the stream stays as it is because the party sends nothing.
+        the stream does not change because the party sends nothing.
         """
         if self.runs:
             first, position = self.runs[-1]
