@@ -41,7 +41,15 @@ def run(arguments: argparse.Namespace) -> int:
     """
     if arguments.audio and not arguments.target:
         raise Mistake("--audio", "name the program too: relay-sync doctor app:client --audio")
-    return diagnose(lambda: load_client(arguments.target) if arguments.target else RelayClient(), arguments)
+    return diagnose(lambda: _loaded(arguments.target) if arguments.target else RelayClient(), arguments)
+
+
+def _loaded(target: str) -> RelayClient:
+    try:
+        return load_client(target)
+    except SystemExit as end:  # Its exit code may be 0, as if no problem had been found.
+        text = f"SystemExit: {end}" if str(end) else "SystemExit"
+        raise Unsuccessful(f"{target} cannot be loaded: the program exits ({text})") from end
 
 
 @standard_streams()

@@ -61,6 +61,13 @@ def test_a_program_that_runs_its_client_by_itself_does_not_hold_it_up(doctor: Do
     assert "put client.run() below if __name__ ==" in told
 
 
+def test_a_program_that_exits_on_import_is_a_failure(doctor: Doctor, tmp_path: Path) -> None:
+    (tmp_path / "undoctored_exit.py").write_text("import sys\n\nsys.exit(0)\n", encoding="utf-8")
+    code, told = doctor("undoctored_exit:client")
+    assert code == 1
+    assert "undoctored_exit:client cannot be loaded: the program exits (SystemExit: 0)" in told
+
+
 def test_a_program_s_client_is_examined(doctor: Doctor, sim: Simulator, tmp_path: Path) -> None:
     (tmp_path / "doctored.py").write_text(
         "from relay_sync import RelayClient\nclient = RelayClient(contexts=['sales', 'help'])\n", encoding="utf-8"
