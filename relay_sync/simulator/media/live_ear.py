@@ -159,8 +159,10 @@ class LiveEar:
     def _grown(self) -> None:
         if self._world.settings.media == "fast" and not self._over:
             samples = self._tape.samples_at(self.rate) - round(self._position * self.rate)
-            if samples > 0:
-                self._deliver(b"", samples, self.rate)
+            while samples > 0:  # in parts, because a reader over a socket refuses what is too long
+                part = min(samples, self.rate)
+                self._deliver(b"", part, self.rate)
+                samples -= part
         else:
             self._tape.forget(self._position)
 

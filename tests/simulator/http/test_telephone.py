@@ -250,6 +250,38 @@ def test_the_telephone_rings_and_hears(stage: Stage, peer: Peer) -> None:
         line.find("call", state="ended")
 
 
+@pytest.mark.slow
+def test_a_telephone_that_does_not_read_loses_sound_and_not_its_line(stage: Stage, peer: Peer) -> None:
+    stage.sim.expect_sound("https://media.test/long.wav", tone(8000 * 150))
+    with stage.line(number=NUMBER) as line:
+        peer.result("calling.dial", tag="t", devices=[[RING]])
+        line.find("call", state="created")
+        line.send("answer")
+        winner = dialed(peer, "answered")
+        where = {name: winner["call"][name] for name in ("call_id", "node_id")}
+        audio = {"type": "audio", "params": {"url": "https://media.test/long.wav"}}
+        peer.result("calling.play", control_id="p", play=[audio], **where)
+        peer.event("calling.call.play", "finished")
+        peer.result("calling.end", reason="hangup", **where)
+        line.find("call", state="ended")
+        assert 0 < len(line.sounds) < 150  # each is a second
+
+
+def test_what_the_telephone_says_too_late_is_counted() -> None:
+    with (
+        Simulator() as sim,
+        ControlInterface(sim) as control,
+        connected(sim) as peer,
+        Stage(sim, control).line() as line,
+    ):
+        line.send("call", to="+15550100")
+        take(peer)
+        line.find("call", state="answered")
+        line.speak(16_000, bytes(640))
+        line.speak(0, bytes(640))  # its time was a second ago
+        assert line.find("status", late=1)
+
+
 def test_declined_busy_and_unregistered(stage: Stage, peer: Peer) -> None:
     with stage.line(number=NUMBER) as line:
         peer.result("calling.dial", tag="one", devices=[[RING]])
