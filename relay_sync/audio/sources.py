@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import InvalidParameter
 from ..params import values
+from ..threads import logs
 from .coders import encoder_for
 from .file_kinds import no_samples, undecided
 from .frames import AudioFrame
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SPOKEN", "Chunk", "Encode", "Playable", "chunks_of", "encoding_for", "spoken_chunks"]
 
+_log = logs.get("relay_sync.audio").later
 Chunk: TypeAlias = bytes | bytearray | memoryview | AudioFrame
 #: Audio accepted by ``play``.
 Playable: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str] | WavAudio | Iterable[Chunk]
@@ -192,6 +194,8 @@ def _of_chunks(chunks: Iterator[Chunk], rate: int, sample_rate: int | None) -> I
             if resampler is not None:
                 pcm = resampler.process(pcm)
             yield pcm
+        if odd:
+            _log.warning("an audio iterable ended in the middle of a 16-bit sample; its last byte is not played")
         if resampler is not None:
             yield resampler.flush()
 

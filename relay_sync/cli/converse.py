@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 from .. import receivers
-from ..client.client import RelayClient, config_of
+from ..client.client import RelayClient, config_of, has_call_handler
 from ..errors import InvalidParameter, RelayError
 from ..scenarios import Report, Scenario, ScenarioMistake, play, read
 from ..scenarios.functions import error_text, look_in
@@ -66,6 +67,7 @@ def _played(arguments: argparse.Namespace, scenario: Scenario) -> tuple[Report, 
     with (
         Simulator(record_seconds=_KEPT) as simulator,
         environment_of(simulator),
+        _no_arguments(),
         collected() as errors,
         _connected(_loaded(target, arguments, scenario), target, simulator),
     ):
@@ -73,6 +75,17 @@ def _played(arguments: argparse.Namespace, scenario: Scenario) -> tuple[Report, 
         report = play(scenario, simulator, voice=arguments.voice, recognizer=arguments.recognizer)
         errors.stop_expecting_calls()
     return report, errors
+
+
+@contextmanager
+def _no_arguments() -> Iterator[None]:
+    """Hide the arguments of this command from the program, which may parse its own."""
+    before = sys.argv
+    sys.argv = before[:1]
+    try:
+        yield
+    finally:
+        sys.argv = before
 
 
 def _loaded(target: str, arguments: argparse.Namespace, scenario: Scenario) -> RelayClient:
@@ -96,6 +109,8 @@ def _connected(client: RelayClient, target: str, simulator: Simulator) -> Iterat
             f"{target} connects to {address}, not to the simulator: leave project, token and host out of RelayClient(),"
             " so that it reads them from the environment"
         )
+    if not has_call_handler(client):
+        raise WrongConfiguration(f"{target} has no on_call handler, so nothing answers the caller")
     try:
         receivers.start_all()
         client.connect()

@@ -434,6 +434,11 @@ def config_of(client: RelayClient) -> Config:
     return client._link.config
 
 
+def has_call_handler(client: RelayClient) -> bool:
+    """Return whether a client has an ``on_call`` handler, for other modules in this package."""
+    return client._router.on_call is not None
+
+
 def without_contexts(client: RelayClient) -> list[str]:
     """Make a client that is not connected receive no calls and messages, so that they go to the program that is running.
 

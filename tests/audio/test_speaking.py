@@ -45,6 +45,7 @@ from relay_sync.audio import (
 )
 from relay_sync.simulator import Simulator, TwoWayStream
 from relay_sync.simulator.media.voice import Voice
+from relay_sync.threads import logs
 from tests.support.background import Background
 from tests.support.clocks import leapt, stopped
 from tests.support.forks import holds_in_child, raises_forked
@@ -246,6 +247,13 @@ def test_an_iterable_may_be_cut_anywhere() -> None:
     with talk(codec="L16") as it:
         heard = it.stream.play((pcm[start : start + 333] for start in range(0, 2000, 333)), timeout=PATIENCE)
         assert (heard.samples, it.heard()) == (1000, pcm)
+
+
+def test_an_iterable_that_ends_within_a_sample_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    with talk(codec="L16") as it:
+        assert it.stream.play(iter([b"\1\0\2", b"\0\3"]), timeout=PATIENCE).samples == 2
+    logs.flush(PATIENCE)
+    assert "an audio iterable ended in the middle of a 16-bit sample; its last byte is not played" in caplog.text
 
 
 def test_an_iterable_that_gives_sample_by_sample_is_sent_in_frames() -> None:

@@ -23,6 +23,8 @@ from relay_sync import RelayClient
 client = RelayClient(contexts=["default"])
 elsewhere = RelayClient(project="p", token="t", host="ws://127.0.0.1:1", contexts=["default"])
 
+silent = RelayClient(contexts=["default"])
+
 @client.on_call
 def handle(call):
     call.answer()
@@ -32,7 +34,11 @@ def handle(call):
     call.wait_for_ended(30)
 """
 QUICK = """
+import argparse
+
 from relay_sync import RelayClient
+
+argparse.ArgumentParser().parse_args()
 
 def make():
     rejecting = RelayClient(contexts=["default"])
@@ -79,12 +85,16 @@ def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     log.setLevel(level)
 
 
-def test_a_scenario_in_this_process(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_scenario_in_this_process(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     (here / "quick.py").write_text(QUICK, encoding="utf-8")
     (here / "one.toml").write_text(
         'client = "quick:client"\n[[step]]\nplays = "Hi."\n[[step]]\nends = true\n', encoding="utf-8"
     )
+    monkeypatch.setattr(sys, "argv", ["relay-sync", "converse", "one.toml"])
     assert main(["converse", "one.toml"]) == 0
+    assert sys.argv == ["relay-sync", "converse", "one.toml"]
     told = capsys.readouterr().out
     assert told.startswith("one.toml: +15550199 calls +15550100, answered by quick:client\n\nseconds  who")
     assert "met: 2 of 2 expectations" in told
@@ -101,6 +111,10 @@ def test_a_scenario_in_this_process(here: Path, capsys: pytest.CaptureFixture[st
         (
             'client = "app:elsewhere"\n[[step]]\nhears = true\n',
             "not to the simulator: leave project, token and host out",
+        ),
+        (
+            'client = "app:silent"\n[[step]]\nhears = true\n',
+            "relay-sync converse: app:silent has no on_call handler, so nothing answers the caller",
         ),
         ('client = "app:client"\n[[step]]\nhears = "x"\n', "one.toml:3: nothing can recognize 'x': pass --recognizer"),
     ],

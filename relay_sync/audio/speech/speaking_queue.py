@@ -188,7 +188,7 @@ class SpeakingQueue:
         if self.closed:
             raise StreamFailed("this conversation is closed: say() works until its block ends")
         if isinstance(what, str) and self._speak is None:
-            raise InvalidParameter("speak", None, f"{_SPEAK}, because say() was given text")
+            raise InvalidParameter("what", what, "audio; text requires a Conversation that was created with speak")
         source = None if isinstance(what, str) else self._source("audio", what, _SAY)
         if self._core.ended.is_set():
             return
@@ -217,6 +217,12 @@ class SpeakingQueue:
     def _source(self, name: str, what: Any, accepted: str) -> bytes | Iterator[bytes]:
         return spoken_chunks(name, what, self._speaker.sample_rate, self._rate, accepted)
 
+    def _spoken(self, speak: Callable[[str], Any], text: str) -> bytes | Iterator[bytes]:
+        what = speak(text)
+        if what is None or isinstance(what, (str, int, float)):
+            raise InvalidParameter("speak", speak, f"{_SPEAK}; it returned {type(what).__name__}")
+        return self._source("audio", what, SPOKEN)
+
     def _in_thread(self, said: Said, source: Iterator[bytes] | None) -> None:
         context = contextvars.copy_context()
         thread = threading.Thread(
@@ -235,7 +241,7 @@ class SpeakingQueue:
         try:
             if source is None:
                 assert self._speak is not None  # checked by say()
-                source = self._source("speak", self._speak(said.text), _SPEAK)
+                source = self._spoken(self._speak, said.text)
             self._play(said, source)
         except BaseException as error:  # includes SystemExit: say() raises it
             if said.piece is None:

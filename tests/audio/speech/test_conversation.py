@@ -497,6 +497,12 @@ def test_speak_that_returns_no_audio_is_named(talk: Talk, nonsense: object) -> N
     assert it.transcript.lines == ()
 
 
+def test_the_error_for_what_speak_returned_names_its_type(talk: Talk) -> None:
+    _, it = talk(speak=lambda text: None)
+    with pytest.raises(InvalidParameter, match=r"Invalid speak=<function .* a function that .*; it returned NoneType"):
+        it.say("one")
+
+
 def test_what_audio_raises_while_it_is_played_comes_with_the_next_turn(talk: Talk) -> None:
     def speak(text: str) -> Iterator[bytes]:
         yield SHORT
@@ -775,7 +781,7 @@ def test_parameters_are_checked_and_nothing_is_left(talk: Talk, options: dict[st
 
 def test_text_without_speak_and_things_that_are_no_stream(talk: Talk) -> None:
     party, it = talk(speak=None)
-    with pytest.raises(InvalidParameter, match="speak"):
+    with pytest.raises(InvalidParameter, match=r"Invalid what='hello': expected audio; text requires a .* with speak"):
         it.say("hello")
     with pytest.raises(InvalidParameter, match="stream"):
         Conversation("stream", recognize=words)  # type: ignore[arg-type]
