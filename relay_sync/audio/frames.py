@@ -360,6 +360,12 @@ class FrameBuffer:
                     continue
                 self._wake(waiting[2])
 
+    def rouse_feeds(self) -> None:
+        """Add an empty frame to each feed, for a reader that acts on more than audio. Never blocks."""
+        for name, feed in self._feeds:
+            feed._arrivals = self._arrivals - 1  # it takes no number from the next frame
+            feed.put(name, b"", 0.0, None)
+
     def end(self) -> None:
         """Mark the end of the stream. Readers receive the remaining frames and no longer wait."""
         self._ended = True
@@ -374,17 +380,13 @@ class FrameBuffer:
 
     # -- for further readers -------------------------------------------------------------------------------------------
 
-    def add_feed(self, track: str, on_outran: Callable[[], object]) -> FrameBuffer | None:
-        """Return a buffer with copies of a track's frames, which is read by :meth:`copies`, independently of this one.
-
-        It has the frames that are buffered now, and each later one. Frames that an earlier feed was given are left out. Each
-        track has at most one feed.
+    def new_feed(self, track: str, on_outran: Callable[[], object]) -> FrameBuffer:
+        """Return a buffer for copies of a track's frames, which is read by :meth:`copies`. It is empty until :meth:`add_feed`.
 
         :param track: name of the track.
         :param on_outran: called once, when a frame is dropped from a feed that has already been read.
-        :return: the buffer; ``None`` if the track has one.
         """
-        feed = FrameBuffer(
+        return FrameBuffer(
             self._max_bytes,
             sample_rate=self._sample_rate,
             encoding=self._encoding,
@@ -392,11 +394,22 @@ class FrameBuffer:
             on_outran=on_outran,
             track=track,
         )
+
+    def add_feed(self, feed: FrameBuffer) -> bool:
+        """Give a feed the frames of its track that are buffered now, and each later one.
+
+        Frames that an earlier feed was given are left out. Each track has at most one feed. If Ctrl-C interrupts this method,
+        :meth:`remove_feed` has to be called.
+
+        :param feed: the buffer.
+        :return: whether it was added; ``False`` if the track has a feed.
+        """
         copies = feed._only
         assert copies is not None  # the feed has a track
+        track = copies.form.track
         with self._in_one_piece:
             if any(name == track for name, _ in self._feeds):
-                return None
+                return False
             self._feeds = (*self._feeds, (track, feed))
             queue = self._tracks.get(track)
         if queue is not None:
@@ -410,7 +423,7 @@ class FrameBuffer:
             copies.fed = max((queue.fed, *waiting))
         if self._ended:
             feed.end()
-        return feed
+        return True
 
     def remove_feed(self, feed: FrameBuffer) -> None:
         """Stop adding frames to a feed. Idempotent."""
@@ -428,11 +441,13 @@ class FrameBuffer:
         return self._only is not None and bool(self._only.returned)
 
     def copies(self) -> Generator[AudioFrame, None, None]:
-        """Iterate over the frames of a feed until the stream has ended."""
+        """Iterate over the frames of a feed until the stream has ended, including those of :meth:`rouse_feeds`."""
         last = 0
         for frame in self.frames(None):
             number = frame._entry[0]
-            if number > last:
+            if not frame._entry[1]:
+                yield frame
+            elif number > last:
                 last = number
                 yield frame
 

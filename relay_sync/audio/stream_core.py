@@ -66,6 +66,7 @@ class StreamCore:
     def on_key(self, dtmf: Dtmf) -> None:
         """Process a key press. Call this and the following methods on the loop thread."""
         self.dtmf.put(DtmfEvent(dtmf.digit, self.counts.seconds, dtmf.duration))
+        self.buffer.rouse_feeds()  # a key interrupts a conversation, even while no audio arrives
         self._ring()
 
     def on_mark(self, name: str) -> None:

@@ -445,9 +445,9 @@ def test_a_feed_has_each_frame_that_waits_or_comes_once_and_in_its_order() -> No
     assert first is not None
     parts = []
     for count in (1400, *[10] * 50):
-        feed = made.add_feed("inbound", bool)
-        assert feed is not None
-        assert made.add_feed("inbound", bool) is None
+        feed = made.new_feed("inbound", bool)
+        assert made.add_feed(feed)
+        assert not made.add_feed(made.new_feed("inbound", bool))
         frames = feed.copies()
         parts.append((feed, frames, [next(frames).timestamp for _ in range(count)]))
         made.remove_feed(feed)
@@ -461,3 +461,15 @@ def test_a_feed_has_each_frame_that_waits_or_comes_once_and_in_its_order() -> No
         assert heard[0] >= whole[-1], "a frame that was on its way may be in both feeds"
         whole += heard
     assert list(dict.fromkeys(whole)) == [number for number in range(1, int(whole[-1]) + 1) if number % 3]
+
+
+def test_a_feed_that_is_roused_loses_no_frame() -> None:
+    made = FrameBuffer(10_000, sample_rate=8000)
+    feed = made.new_feed("inbound", bool)
+    made.add_feed(feed)
+    for data in (b"\1\0", b"\2\0"):
+        made.rouse_feeds()
+        made.put("inbound", data, 0.0, 1)
+    made.rouse_feeds()
+    made.end()
+    assert [frame.data for frame in feed.copies()] == [b"", b"\1\0", b"", b"\2\0", b""]

@@ -360,7 +360,8 @@ def frames(tools: Tools) -> None:
     made.put("inbound", b"12", 0.0, 1)
     made.put("inbound", b"34", 0.0, 2)
     assert made.read("inbound", 4, PATIENCE) == b"1234"
-    feed = made.add_feed("inbound", bool)
+    feed = made.new_feed("inbound", bool)
+    made.add_feed(feed)
     assert feed is not None
     made.put("inbound", b"56", 0.0, 3)
     assert feed.read("inbound", 2, PATIENCE) == b"56"

@@ -153,8 +153,12 @@ class Conversation(Iterator[Turn]):
         self._queue = ears.queue = SpeakingQueue(
             core, speaker, speak=speak, speak_rate=rate, call_id=stream.call_id, heard=self._heard, bell=ears.bell
         )
-        core.bell = ears.bell
-        ears.start()
+        try:
+            ears.start()
+            core.bell = ears.bell
+        except BaseException:  # Ctrl-C as it returns
+            ears.stop()
+            raise
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "ended" if self._core.ended.is_set() else "open"

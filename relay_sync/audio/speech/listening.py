@@ -62,7 +62,7 @@ class Listening:
     :param shortest: least speech in an utterance, in seconds.
     :param longest: length at which an utterance is cut, in seconds.
     :param on_speech: called with the position in seconds as soon as speech starts.
-    :raises InvalidParameter: a parameter is invalid, or the track's utterances are being read.
+    :raises InvalidParameter: a parameter is invalid.
     :raises ImportError: the audio has to be resampled, and the ``dsp`` extra is not installed.
     :ivar ready: utterances that the program has not taken yet.
     :ivar bell: rings when there is something new.
@@ -113,20 +113,21 @@ class Listening:
             longest=longest,
             on_speech=self._started,
         )
-        feed = core.buffer.add_feed(track, self._outran)
-        if feed is None:
-            raise InvalidParameter("track", track, "a track without utterances(): close the other iterator first")
-        self.feed: FrameBuffer = feed
+        self.feed: FrameBuffer = core.buffer.new_feed(track, self._outran)
         self.thread: threading.Thread = threading.Thread(
             target=self.run, name=f"relay-speech-{next(_numbers)}", daemon=True
         )
 
     def start(self) -> None:
-        """Start the thread.
+        """Take the track, and start the thread. After an exception, such as Ctrl-C, the track is free.
 
+        :raises InvalidParameter: the track's utterances are being read.
         :raises RuntimeError: the system cannot start a thread.
         """
         try:
+            if not self.core.buffer.add_feed(self.feed):
+                accepted = "a track without utterances(): close the other iterator first"
+                raise InvalidParameter("track", self.track, accepted)
             uninterrupted(self.thread.start)
         except BaseException:
             self.stop()
@@ -138,7 +139,7 @@ class Listening:
             for frame in self.feed.copies():
                 if self.closed:
                     return
-                found = self.segmenter.push(frame.timestamp, frame.pcm)
+                found = self.segmenter.push(frame.timestamp, frame.pcm) if frame.data else []
                 self.heard()
                 self._offer(found)
             if not self.closed:
@@ -151,7 +152,7 @@ class Listening:
             self.bell.ring()
 
     def heard(self) -> None:
-        """Act on a frame. Called for each frame, before the utterances that ended with it are offered."""
+        """Act on a frame, or on a key. Called for each, before the utterances that ended with a frame are offered."""
 
     def take_over(self, utterance: Utterance) -> None:
         """Act on an utterance that will be returned. Called before the program can see it."""

@@ -78,7 +78,11 @@ class Utterances(Iterator[Utterance]):
             longest=longest,
             on_speech=on_speech,
         )
-        listening.start()
+        try:
+            listening.start()
+        except BaseException:  # Ctrl-C as it returns
+            listening.stop()
+            raise
 
     def __repr__(self) -> str:
         state = "closed" if self._listening.closed else "ended" if self._listening.done else "listening"

@@ -204,6 +204,23 @@ def test_ctrl_c_at_any_place_loses_nothing(dial: Dial) -> None:
     assert len(list(heard)) == 1
 
 
+def test_wherever_ctrl_c_hits_the_start_the_track_is_free(dial: Dial) -> None:
+    _, stream = dial()
+    vad = Loud()
+
+    for step in itertools.count(1):
+        made: list[Utterances] = []
+        again = interrupt(step, lambda: made.append(stream.utterances(vad=vad)), where_signals_are_seen)  # noqa: B023
+        gc.collect(0)  # interrupt() keeps frames
+        for each in made:
+            each.close()
+        stream.utterances(vad=vad).close()
+        if not again:
+            break
+    assert step > 20
+    until(lambda: threads() == [])
+
+
 def test_the_start_of_speech_is_reported_at_once(dial: Dial) -> None:
     carrier, stream = dial()
     starts: list[tuple[float, str]] = []
