@@ -74,7 +74,12 @@ class Adviser:
         how = f"{self._name} ended with {shown_exit(code)} before a client connected"
         if self._refused:
             return f"{how}: {_WINS}"
-        return f"{how}: call client.run(), which waits for calls" if code == 0 else f"{how}: see its output above"
+        if code == 0:
+            return f"{how}: call client.run(), which waits for calls"
+        return (
+            f"{how}: see its output in the terminal; if it could not connect, remove project, token and host, because"
+            f" {_WINS}"
+        )
 
     def look(self) -> None:
         """Check what has happened since the last call of this method."""

@@ -49,6 +49,19 @@ def test_a_project_of_its_own(tmp_path: Path) -> None:
     assert f"dev|answer.py ended with exit code 1 before a client connected: {WINS}" in lines(process)
 
 
+def test_a_host_of_its_own_that_cannot_be_reached(tmp_path: Path) -> None:
+    """The client's own error names SIGNALWIRE_SPACE, which is right in the environment of the program."""
+    program = with_arguments('contexts=["default"], project="p", token="PTx", host="no-such-space.invalid"')
+    with dev(tmp_path, "answer.py", program=program) as process:
+        process.wait_for_output("before a client connected")
+        process.process.send_signal(signal.SIGINT)
+        process.process.wait(20)
+    assert (
+        "dev|answer.py ended with exit code 1 before a client connected: see its output in the terminal; if it could not"
+        f" connect, remove project, token and host, because {WINS}"
+    ) in lines(process)
+
+
 def test_another_context(tmp_path: Path) -> None:
     with dev(tmp_path, "answer.py", program=with_arguments('contexts=["sales"]')) as process:
         process.wait_for_output("has connected")

@@ -130,7 +130,10 @@ def test_a_program_that_crashes_is_shown_and_changes_the_exit_code(tmp_path: Pat
         assert "answer.py|ZeroDivisionError: division by zero" in lines(process)
         process.process.send_signal(signal.SIGINT)
         assert process.process.wait(10) == 1
-    assert "dev|answer.py ended with exit code 1 before a client connected: see its output above" in lines(process)
+    assert (
+        "dev|answer.py ended with exit code 1 before a client connected: see its output in the terminal; if it could not"
+        " connect, remove project, token and host, because arguments to RelayClient win over the environment that dev sets"
+    ) in lines(process)
 
 
 def test_the_program_starts_again_when_a_file_changes(tmp_path: Path) -> None:
