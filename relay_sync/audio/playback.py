@@ -96,6 +96,12 @@ class Piece:
         return self._length
 
     @property
+    def confirmed(self) -> int:
+        """Number of samples that were certainly heard."""
+        clock = self.clock
+        return 0 if clock is None else min(clock[1], self._length)
+
+    @property
     def error(self) -> BaseException | None:
         """The error that ended the playback; ``None`` if there was none."""
         return self._outcome if isinstance(self._outcome, BaseException) else None

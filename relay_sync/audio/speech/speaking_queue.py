@@ -36,6 +36,8 @@ _SPEAK: Final = f"a function that returns {SPOKEN}"
 _SAY: Final = f"text, {SPOKEN}"
 #: Most texts and iterables that wait to be heard. A ``speak`` that calls ``say()`` could start any number of threads.
 MOST_THREADS: Final = 256
+#: Seconds of the audio of an iterable that are kept in memory. What was certainly heard before them is written to the file.
+MOST_KEPT: Final = 10.0
 #: Seconds that closing waits for threads that read audio.
 _CLOSING: Final = 2.0
 
@@ -48,7 +50,8 @@ class Said:
     :ivar at: position in the stream at which it was said, in seconds.
     :ivar since: time when it was said.
     :ivar piece: the audio on its way; ``None`` until ``speak`` has returned it.
-    :ivar pcm: the audio that has been read; empty if it is not kept.
+    :ivar pcm: the audio that has been read, without what was written; empty if it is not kept.
+    :ivar written: number of samples that were written while it was being said.
     :ivar runs: first sample and position in seconds of each part that was heard without a gap.
     :ivar canceled: whether it was interrupted, or the conversation was closed.
     :ivar error: the exception that ended it before any audio.
@@ -60,6 +63,7 @@ class Said:
     since: float = field(factory=time.monotonic)
     piece: Piece | None = None
     pcm: list[bytes] = field(factory=list)
+    written: int = 0
     runs: list[tuple[int, float]] = field(factory=list)
     canceled: bool = False
     error: BaseException | None = None
@@ -90,6 +94,12 @@ class Said:
         if not piece.done:
             return piece.estimate(piece.time(), piece.sent)
         return 0 if piece.heard is None else piece.heard.samples
+
+    def runs_from(self, sample: int, rate: int) -> list[tuple[int, float]]:
+        """Return :attr:`runs` for the audio from a sample on, which becomes sample 0."""
+        runs = tuple(self.runs)
+        before = [at + (sample - first) / rate for first, at in runs if first <= sample]
+        return [(0, at) for at in before[-1:]] + [(first - sample, at) for first, at in runs if first > sample]
 
     def begin_run(self, sample: int, at: float, rate: int) -> None:
         """Note the position of a part that is heard without a gap. It lies after the part before it, also where the position of
@@ -279,6 +289,7 @@ class SpeakingQueue:
                     return
                 if pcm:
                     self._keep(said, pcm)
+                    self._write_beginning(said)
                 yield pcm
         except Exception as error:
             if said.over:
@@ -289,6 +300,23 @@ class SpeakingQueue:
     def _keep(self, said: Said, pcm: bytes) -> None:
         if self._heard is not None:
             said.pcm.append(pcm)
+
+    def _write_beginning(self, said: Said) -> None:
+        """Write the beginning of audio that is long, or has no end."""
+        piece, most = said.piece, MOST_KEPT * self._speaker.sample_rate
+        if self._heard is not None and piece is not None and piece.length - said.written >= most:
+            known = piece.confirmed
+            if known - said.written >= most / 2:
+                self._write_down(said, known)
+
+    def _write(self, said: Said, until: int) -> None:
+        """Write the audio that has been played, up to a sample."""
+        if self._heard is None or not said.runs or until <= said.written:
+            return
+        pcm, size = b"".join(said.pcm), 2 * (until - said.written)
+        self._heard.add(pcm[:size], said.runs_from(said.written, self._speaker.sample_rate))
+        said.pcm = [pcm[size:]]
+        said.written = until
 
     def _done(self, piece: Piece) -> None:
         self.spoke_at = time.monotonic()
@@ -346,16 +374,18 @@ class SpeakingQueue:
     def _is_over(self, said: Said) -> bool:
         return said.over or self._core.ended.is_set()
 
-    def _write_down(self) -> None:
+    def _write_down(self, long: Said | None = None, until: int = 0) -> None:
+        """Write down what is over, and then the beginning of what is being said, up to a sample."""
         with self._writing:  # the audio is written in order
             for said in filter(self._is_over, tuple(self._active)):
                 if said.error is None:
                     said.line = self._line(said)
                     self._lines.append(said.line)
-                    if self._heard is not None and said.runs:
-                        self._heard.add(b"".join(said.pcm)[: 2 * said.samples], said.runs)
+                    self._write(said, said.samples)
                 said.pcm = []
                 self._active.remove(said)  # last: see lines()
+            if long is not None and not long.over:
+                self._write(long, until)
 
     def lines(self) -> list[TranscriptLine]:
         """Return what was said, including what is being said."""

@@ -19,7 +19,7 @@ import pytest
 
 from relay_sync import InvalidParameter, StreamFailed, StreamIsOneWay, WaitTimeout, WrongThread
 from relay_sync.audio import AudioServer, read_wav, write_wav
-from relay_sync.audio.speech import Conversation, Interruption, Turn, Utterance
+from relay_sync.audio.speech import Conversation, Interruption, Turn, Utterance, speaking_queue
 from relay_sync.audio.speech.speaking_queue import Said
 from relay_sync.audio.stream import core_of
 from relay_sync.simulator import Simulator
@@ -867,6 +867,26 @@ def test_the_file_has_only_what_was_heard(talk: Talk, tmp_path: Path) -> None:
     heard = round(turn.interrupted.heard_seconds * 8000)
     assert right[: 2 * heard] == tone(16000)[: 2 * heard]
     assert not any(right[2 * heard :])
+
+
+@pytest.mark.traced
+def test_audio_without_end_does_not_stay_in_memory(talk: Talk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speaking_queue, "MOST_KEPT", 0.3)
+    sound, kept = tone(24000), list[int]()  # 3 s
+
+    def speak(text: str) -> Iterator[bytes]:
+        for start in range(0, len(sound), 320):
+            yield sound[start : start + 320]
+            kept.extend(sum(map(len, said.pcm)) // 2 for said in it._queue._active if said.text == text)
+
+    _, it = talk(speak=speak)
+    it.say(SHORT)
+    it.say("without end")
+    assert it.wait_until_said(PATIENCE)
+    assert len(kept) > 100
+    assert max(kept) <= 2.4 * 8000, "a second is read ahead, and each half is confirmed"
+    it.save(tmp_path / "call.wav")
+    assert read_wav(tmp_path / "call.wav").channel(1) == SHORT + sound
 
 
 def test_the_transcript_says_how_much_of_what_is_being_said_was_heard(talk: Talk) -> None:
