@@ -230,6 +230,15 @@ def test_equal_turns_are_written_down_each(talk: Talk) -> None:
     assert [line.keys for line in it.transcript.lines] == ["1", "1"]
 
 
+def test_short_sounds_are_no_turn_and_a_turn_has_its_pre_roll(talk: Talk) -> None:
+    party, it = talk(shortest=0.4, pre_roll=0.1)
+    party.say((0.2, QUIET), (0.3, LOUD), (0.7, QUIET), *TURN)
+    turn = next(it)
+    assert turn.text == "1.4-1.9"
+    assert turn.utterance is not None
+    assert turn.utterance.start - turn.utterance.audio_start == pytest.approx(0.1)
+
+
 def test_a_turn_that_is_too_long_is_cut(talk: Talk) -> None:
     party, it = talk(longest=1.2)
     party.say((1.5, LOUD), (0.7, QUIET))
