@@ -29,7 +29,8 @@ tests: ## run the fast tests (about two minutes)
 	$(RUN) pytest -n $(WORKERS) -m "not slow" $(ARGS)
 
 slow: ## run the slow tests (about five minutes)
-	$(RUN) pytest -n 3 --dist worksteal -m "slow and not long" $(ARGS)
+	$(RUN) pytest -n 3 --dist worksteal -m "slow and not long and not alone" $(ARGS)
+	$(RUN) pytest -m "alone and not long" $(ARGS)
 
 oldest: ## run the fast tests with the oldest supported versions, in .venv-oldest
 	$(PYTHON) -m venv .venv-oldest

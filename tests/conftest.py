@@ -71,8 +71,8 @@ def pytest_collection(session: pytest.Session) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tests marked ``static`` or ``traced`` are slow as well."""
-    if item.get_closest_marker("static") or item.get_closest_marker("traced"):
+    """Tests marked ``static``, ``traced`` or ``alone`` are slow as well."""
+    if any(item.get_closest_marker(name) for name in ("static", "traced", "alone")):
         item.add_marker("slow")
 
 

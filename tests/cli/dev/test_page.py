@@ -33,6 +33,7 @@ def opened(page: Page, process: Started) -> None:
     page.locator("#link.good").wait_for()
 
 
+@pytest.mark.alone
 def test_the_program_of_the_page_is_talked_to(tmp_path: Path) -> None:
     (program,) = blocks((ROOT / "docs" / "dev.md").read_text(encoding="utf-8"))
     with dev(tmp_path, "--show-tokens", "answer.py", program=program) as process:

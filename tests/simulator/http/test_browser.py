@@ -106,6 +106,7 @@ def call(page: Page) -> None:
     shows(page, "Connected to +15550100")
 
 
+@pytest.mark.alone
 def test_each_of_14_beeps_comes_back_once_and_in_order(stage: Stage, tmp_path: Path) -> None:
     microphone = write_beeps(tmp_path / "beeps.wav", 14)
     with stage.echo(), browser(microphone=microphone) as page:
