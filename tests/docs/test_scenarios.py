@@ -36,9 +36,11 @@ def timeless(text: str) -> list[str]:
 
 @pytest.mark.slow
 def test_the_output_is_what_the_command_prints(tmp_path: Path) -> None:
+    folder = tmp_path / "examples" / "scenario"
+    folder.mkdir(parents=True)
     for name in ("opening_hours.py", "opening_hours.toml"):
-        shutil.copy(EXAMPLE / name, tmp_path)
-    done = run("converse", "opening_hours.toml", cwd=tmp_path, COLUMNS="100")
+        shutil.copy(EXAMPLE / name, folder)
+    done = run("converse", "examples/scenario/opening_hours.toml", cwd=tmp_path, COLUMNS="100")
     assert done.returncode == 0, done.stderr
     shown = blocks(PAGE, "text")[0]
     assert timeless(shown) == timeless(done.stdout)
