@@ -171,7 +171,8 @@ def test_a_sentence_must_begin_within_the_limit(answer: Callable[[Agent], None],
         call.wait_for_ended(30)
 
     answer(run)
-    assert not played(write(f'[[step]]\nhears = "{MORNING}"\nwithin = 1\n'), sim)
+    # It begins between the limit and the end of what is examined after it.
+    assert not played(write(f'[[step]]\nhears = "{MORNING}"\nwithin = 1.4\n'), sim)
     assert played(write(f'[[step]]\nhears = "{MORNING}"\nwithin = 9\n'), sim)
 
 
