@@ -21,8 +21,11 @@ LONG = 500_000
 
 def _all(given: argparse.Namespace) -> int:
     begun = {"when": report.now(), "load": report.load()}
-    done = suite.run(suite.QUICK if given.quick else suite.FULL)
-    run = {**begun, "seconds": done.pop("seconds"), "left_out": done.pop("left_out")}
+    plan = suite.QUICK if given.quick else suite.FULL
+    if given.only:
+        plan = plan.only(given.only)
+    done = suite.run(plan)
+    run = {**begun, "only": given.only or [], "seconds": done.pop("seconds"), "left_out": done.pop("left_out")}
     return _write(given, {"runs": [run], "machine": report.machine(), **done})
 
 
@@ -95,6 +98,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure relay_sync beside its rivals.")
     parser.add_argument("--quick", action="store_true", help="a tiny run that only proves that everything works")
     parser.add_argument("--out", help="folder for RESULTS.md, results.json and the plots")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=[job.key for job in suite.FULL.jobs],
+        metavar="SCENARIO",
+        help="measure this scenario only; may be given several times",
+    )
     parser.set_defaults(run=_all)
     commands = parser.add_subparsers()
     again = commands.add_parser("report", help="write RESULTS.md and the plots again, from one or more results.json")

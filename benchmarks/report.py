@@ -194,7 +194,8 @@ def _described(one: Mapping[str, Any]) -> str:
     """One of the runs, as a sentence."""
     load = "" if one["load"] is None else f", load {one['load']:.1f} at the start"
     short = f", {one['left_out']} repetitions left out for lack of time" if one["left_out"] else ""
-    return f"Run of {one['when']}, {one['seconds']:.0f} s{load}{short}."
+    only = f" of {', '.join(one['only'])} only" if one.get("only") else ""
+    return f"Run of {one['when']}{only}, {one['seconds']:.0f} s{load}{short}."
 
 
 def _missed(found: Judgement) -> str:

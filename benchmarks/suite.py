@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -92,6 +92,13 @@ class Plan:
     jobs: tuple[Job, ...]
     starts: int
     budget: float = 540.0
+
+    def only(self, keys: Sequence[str]) -> Plan:
+        """Return the part of it that measures these scenarios.
+
+        :param keys: names of jobs.
+        """
+        return evolve(self, jobs=tuple(job for job in self.jobs if job.key in keys), starts=0)
 
 
 def _growth(counts: tuple[int, ...], repetitions: int) -> tuple[Job, ...]:
