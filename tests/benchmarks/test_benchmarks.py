@@ -305,6 +305,14 @@ def test_two_commits_are_measured_in_turns() -> None:
 
 
 @pytest.mark.slow
+def test_one_scenario_can_be_measured_alone(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--only", "by REST", "--out", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=60)
+    assert list(json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["results"]) == ["by REST"]
+    assert " of by REST only, " in (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(420)
 def test_every_scenario_runs_with_every_client(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", "--quick", "--out", str(tmp_path)]

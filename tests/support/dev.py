@@ -24,7 +24,7 @@ client = RelayClient(contexts=["default"])
 def handle(call):
     call.answer()
     call.wait_for_ended()
-    print("handled", call.call_id, flush=True)
+    print(f"handled {call.call_id}\\n", end="", flush=True)  # in one write, beside which the log may write a line
 
 if __name__ == "__main__":
     client.run(drain=30)
