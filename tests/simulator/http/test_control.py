@@ -346,6 +346,24 @@ def threads(name: str) -> list[str]:
     return [each.name for each in threading.enumerate() if each.name.startswith(name)]
 
 
+def test_all_waits_of_a_request_share_one_timeout(sim: Simulator, control: Control) -> None:
+    placed = control.post("/calls", **{"to": TO, "from": FROM})
+    phone = sim.phones[-1]
+    threading.Timer(0.7, phone.force_state, ["answered"]).start()
+    began = time.monotonic()
+    assert control.refused("GET", f"/calls/{placed['id']}?wait=answered&heard=hello&timeout=1")[0] == 504
+    assert time.monotonic() - began < 1.6
+
+
+@pytest.mark.parametrize("path", ["/identity?challenge=x", "/openapi.json"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_nothing_is_read_into_memory_for_who_has_no_key(control: Control, method: str, path: str) -> None:
+    with socket.create_connection(("127.0.0.1", control.port), timeout=PATIENCE) as peer:
+        head = f"{method} /simulator{path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {interface.MOST_BODY}\r\n\r\n"
+        peer.sendall(head.encode())
+        assert peer.recv(12) in (b"HTTP/1.1 200", b"HTTP/1.1 405", b"HTTP/1.1 413")  # before any of the body
+
+
 def test_a_wait_for_what_cannot_come(sim: Simulator, control: Control) -> None:
     placed = control.post("/calls", **{"to": TO, "from": FROM})
     path = f"/calls/{placed['id']}"

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -164,6 +165,15 @@ def test_addresses_and_digits(kind: kinds.Kind, good: list[str], bad: list[str])
     for value in bad:
         with pytest.raises(InvalidParameter, match="to="):
             kind("to", value)
+
+
+@pytest.mark.parametrize("kind", [kinds.PARTY, kinds.CALLER, kinds.PHONE, kinds.DIALED, kinds.SENDER, kinds.DIGITS])
+@pytest.mark.parametrize("text", ["1", "A", " ", "/", "a@", "!"])
+def test_a_long_text_is_checked_in_time_that_grows_with_its_length(kind: kinds.Kind, text: str) -> None:
+    began = time.thread_time()
+    with suppress(InvalidParameter):
+        kind("to", text * 50_000 + "\n")
+    assert time.thread_time() - began < 1
 
 
 # -- a stranger's requests ---------------------------------------------------------------------------------------------

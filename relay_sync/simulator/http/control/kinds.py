@@ -195,9 +195,9 @@ _ADDRESS: Final = "a telephone number such as '+15550100', or a SIP address such
 PHONE: Final = _matching(_PHONE, "a telephone number such as '+15550100'")
 PARTY: Final = _matching(f"{_PHONE}|{_SIP}", _ADDRESS)
 CALLER: Final = _matching(f"{_PHONE}|{_SIP}|{_WITHHELD}", f"{_ADDRESS}, or 'anonymous'")
-DIALED: Final = _matching(f"{_PHONE}|{_SIP}|[!-~]*/[!-~]*", f"{_ADDRESS}, or an address such as '/public/desk'")
+DIALED: Final = _matching(f"{_PHONE}|{_SIP}|[!-.0-~]*/[!-~]*", f"{_ADDRESS}, or an address such as '/public/desk'")
 SENDER: Final = _matching(
-    f"{_PHONE}|[A-Za-z0-9 _.&-]*[A-Za-z][A-Za-z0-9 _.&-]*",
+    f"{_PHONE}|[0-9 _.&-]*[A-Za-z][A-Za-z0-9 _.&-]*",
     "a telephone number such as '+15550100', or the name of a sender",
 )
 DIGITS: Final = Kind(_KEYS, "one or more of 0-9, *, #, A-D")

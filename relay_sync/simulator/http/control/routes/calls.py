@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from .....threads.timeouts import TimeLeft
 from ....core.names import ACTIVITIES
 from ....media.stream import STATES as STREAM_STATES
 from ....people.phone import STATES, Phone
@@ -31,16 +32,20 @@ def _place(ask: Ask) -> Reply:
     return 201, responses.call(ask.calls.remember(ask.sim.call(**ask.given)))
 
 
+def _rest(left: TimeLeft) -> float:
+    return max(0.0, left() or 0.0)
+
+
 def _look(ask: Ask) -> Reply:
-    phone, wanted, timeout = _phone(ask), ask.query, ask.timeout
+    phone, wanted, left = _phone(ask), ask.query, TimeLeft(ask.timeout)  # one timeout for all waits
     if "wait" in wanted:
-        phone.wait_until(wanted["wait"], timeout)
+        phone.wait_until(wanted["wait"], _rest(left))
     if "heard" in wanted:
-        phone.wait_until_heard(wanted["heard"], timeout)
+        phone.wait_until_heard(wanted["heard"], _rest(left))
     if "doing" in wanted:
-        phone.wait_until_doing(wanted["doing"], timeout)
+        phone.wait_until_doing(wanted["doing"], _rest(left))
     if "stream" in wanted:
-        phone.wait_for_stream(timeout=timeout).wait_until(wanted["stream"], timeout)
+        phone.wait_for_stream(timeout=_rest(left)).wait_until(wanted["stream"], _rest(left))
     return 200, responses.call(phone)
 
 
