@@ -21,7 +21,7 @@ from attrs import define, field
 
 from ..threads.signals import Handled
 from .early import ENDING as SIGNALS
-from .process_table import has_running, kill_all, with_variable
+from .process_table import group_exists, has_running, kill_all, signal_group, with_variable
 
 __all__ = ["MARK", "Guardian"]
 
@@ -125,31 +125,16 @@ def _guard() -> None:
 
 def _end_program(mark: str, group: int) -> None:
     """End all processes of a run of the program: in order, and by SIGKILL if they do not end."""
-    _signal_group(group, signal.SIGTERM)
     began = time.monotonic()
-    while _is_running(group) and time.monotonic() - began < PATIENCE:
-        time.sleep(LOOK)
-    _signal_group(group, signal.SIGKILL)
+    if group:
+        signal_group(group, signal.SIGTERM)
+        while group_exists(group) and has_running(group) is not False and time.monotonic() - began < PATIENCE:
+            time.sleep(LOOK)
+        signal_group(group, signal.SIGKILL)
     end = time.monotonic() + KILLED
     while ((left := with_variable(MARK, mark)) or time.monotonic() - began < STARTING) and time.monotonic() < end:
         kill_all(left)
         time.sleep(LOOK)
-
-
-def _signal_group(group: int, number: signal.Signals) -> None:
-    if group:
-        with suppress(ProcessLookupError, PermissionError):  # macOS refuses signals to a group of zombies.
-            os.killpg(group, number)
-
-
-def _is_running(group: int) -> bool:
-    if not group:
-        return False
-    try:
-        os.killpg(group, 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return has_running(group) is not False
 
 
 if __name__ == "__main__":

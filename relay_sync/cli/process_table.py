@@ -11,7 +11,7 @@ from typing import Final
 
 from attrs import frozen
 
-__all__ = ["SystemProcess", "has_running", "kill_all", "started_by", "with_variable"]
+__all__ = ["SystemProcess", "group_exists", "has_running", "kill_all", "signal_group", "started_by", "with_variable"]
 
 _LIST: Final = Path("/proc")
 
@@ -75,6 +75,21 @@ def has_running(group: int) -> bool | None:
     """Return whether a process group has a process that has not ended, or ``None`` if the system does not list processes."""
     entries = list(_all())
     return any(each.group == group and not each.is_over for each in entries) if entries else None
+
+
+def group_exists(group: int) -> bool:
+    """Return whether a process group has a process, which may have ended without its parent having read the exit code."""
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):  # macOS refuses signals to a group of zombies.
+        return False
+    return True
+
+
+def signal_group(group: int, number: signal.Signals) -> None:
+    """Send a signal to a process group, if it exists."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
 
 
 def kill_all(processes: Collection[SystemProcess]) -> None:

@@ -15,7 +15,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Final
 
 from attrs import define, field
@@ -23,7 +22,15 @@ from attrs import define, field
 from ...threads.flag import Flag
 from ..guardian import MARK, Guardian
 from ..mistakes import Unsuccessful
-from ..process_table import SystemProcess, has_running, kill_all, started_by, with_variable
+from ..process_table import (
+    SystemProcess,
+    group_exists,
+    has_running,
+    kill_all,
+    signal_group,
+    started_by,
+    with_variable,
+)
 
 __all__ = ["ProgramProcess", "shown_exit"]
 
@@ -138,7 +145,7 @@ class ProgramProcess:
         :return: the program's exit code.
         """
         started = started_by(self.pid)
-        self._signal(signal.SIGTERM)
+        signal_group(self.pid, signal.SIGTERM)
         after_signal()
         end = time.monotonic() + PATIENCE
         while self._is_there() and not hurry.wait(LOOK):
@@ -160,25 +167,16 @@ class ProgramProcess:
         """Return the exit code of the program, which was killed if it had not ended."""
         try:
             return self._process.wait(KILLED)
-        except (
-            subprocess.TimeoutExpired
-        ):  # The system has not ended it yet, for example because a disk does not answer.
+        except subprocess.TimeoutExpired:
+            # The system has not ended it yet, for example because a disk does not answer.
             return -signal.SIGKILL
-
-    def _signal(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError, PermissionError):  # macOS refuses signals to a group of zombies.
-            os.killpg(self.pid, number)
 
     def _is_there(self) -> bool:
         """Return whether a process of the program's group has not ended."""
         has_ended = self._process.poll() is not None
-        try:
-            os.killpg(self.pid, 0)
-        except (ProcessLookupError, PermissionError):
-            return False
         # Processes that have ended stay in the group until their parent has read the exit code. In containers, the process that
         # becomes the parent of orphans often never does.
-        return not has_ended or has_running(self.pid) is not False
+        return group_exists(self.pid) and (not has_ended or has_running(self.pid) is not False)
 
     def _kill(self, started: set[SystemProcess]) -> None:
         """Kill the processes that have not ended.
@@ -188,7 +186,7 @@ class ProgramProcess:
         if self._process.returncode is None:  # Later, another process may have received the ID.
             started = started | started_by(self.pid)
         kill_all(started)
-        self._signal(signal.SIGKILL)
+        signal_group(self.pid, signal.SIGKILL)
         end = time.monotonic() + KILLED
         # A process may have started another one while the processes were listed.
         while ((left := with_variable(MARK, self._mark)) or self._is_there()) and time.monotonic() < end:
@@ -230,9 +228,8 @@ class ProgramProcess:
         os.close(writing)
         if self._reader.is_alive():
             self._reader.join(KILLED)
-        if (
-            not self._reader.is_alive()
-        ):  # Otherwise, the terminal does not accept output, and the thread still needs them.
+        # If the terminal accepts no output, the thread still needs the descriptors.
+        if not self._reader.is_alive():
             os.close(reading)
             if self._process.stdout is not None:
                 self._process.stdout.close()

@@ -18,7 +18,7 @@ from ...rest.sockets import until
 from ..mistakes import Mistake, Unsuccessful
 from ..way_in import printable
 
-__all__ = ["PATIENCE", "Control", "Refused", "mistake_in", "segment"]
+__all__ = ["PATIENCE", "Control", "Refused", "segment", "submit"]
 
 #: Time limit of a request, in seconds.
 PATIENCE: Final = 10.0
@@ -40,23 +40,6 @@ class Refused(Unsuccessful):
         super().__init__(message)
         self.status = status
         self.parameter = parameter
-
-
-def mistake_in(refused: Refused, body: Mapping[str, Any], options: Mapping[str, str]) -> Mistake | None:
-    """Return the mistake in an option that made the simulator refuse a request, or ``None`` if there is another reason.
-
-    :param refused: the refusal.
-    :param body: body of the request.
-    :param options: options by the names of the body's members.
-    """
-    name = refused.parameter.rstrip("_")  # The parameter "from_" has the member "from".
-    if name not in options:
-        return None
-    given = body.get(name)
-    expected = str(refused).partition("expected ")[2]
-    if not isinstance(given, str) or not expected:  # Audio is not shown.
-        return Mistake(options[name], (expected and f"expected {expected}") or str(refused))
-    return Mistake.invalid(options[name], repr(given), expected)
 
 
 def segment(text: str) -> str:
@@ -150,3 +133,40 @@ class Control:
             with response:
                 read = read_body(response, _MOST, decode=False)  # A simulator does not compress.
         return response.status_code, read
+
+
+def submit(
+    control: Control, path: str, body: Mapping[str, Any], options: Mapping[str, str], *, timeout: float = PATIENCE
+) -> Any:
+    """Send the request of a command. If the simulator refuses a parameter, the error names its option.
+
+    :param control: control interface of the simulator.
+    :param path: path below the interface's URL, starting with a slash.
+    :param body: body of the request.
+    :param options: options by the names of the body's members.
+    :param timeout: time limit, in seconds.
+    :return: the parsed body of the response.
+    :raises Mistake: the simulator refused a parameter.
+    :raises Unsuccessful: the simulator refused the request, cannot be reached, or did not reply in time.
+    """
+    try:
+        return control.post(path, body, timeout=timeout)
+    except Refused as refused:
+        raise _mistake_in(refused, body, options) or refused from None
+
+
+def _mistake_in(refused: Refused, body: Mapping[str, Any], options: Mapping[str, str]) -> Mistake | None:
+    """Return the mistake in an option that made the simulator refuse a request, or ``None`` if there is another reason.
+
+    :param refused: the refusal.
+    :param body: body of the request.
+    :param options: options by the names of the body's members.
+    """
+    name = refused.parameter.rstrip("_")  # The parameter "from_" has the member "from".
+    if name not in options:
+        return None
+    given = body.get(name)
+    expected = str(refused).partition("expected ")[2]
+    if not isinstance(given, str) or not expected:  # Audio is not shown.
+        return Mistake(options[name], (expected and f"expected {expected}") or str(refused))
+    return Mistake.invalid(options[name], repr(given), expected)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from attrs import define, field
 
 from ..mistakes import Unsuccessful, check_positive
-from .asking import Control, Refused, mistake_in, segment
+from .asking import Control, Refused, segment, submit
 from .speeches import read_speech
 
 __all__ = ["prepare", "run"]
@@ -66,10 +66,7 @@ def run(control: Control, arguments: argparse.Namespace, body: dict[str, Any]) -
     :raises Mistake: the simulator refuses a parameter.
     :raises Unsuccessful: the simulator cannot be reached, or the call did not end in time.
     """
-    try:
-        call = control.post("/calls", body, timeout=PLACING)
-    except Refused as refused:
-        raise mistake_in(refused, body, _OPTIONS) or refused from None
+    call = submit(control, "/calls", body, _OPTIONS, timeout=PLACING)
     call_id = str(call["id"])
     if arguments.no_wait:
         print(json.dumps(call) if arguments.json else call_id, flush=True)

@@ -8,7 +8,7 @@ import time
 from typing import Any, Final
 
 from ..mistakes import Mistake, Unsuccessful, check_positive
-from .asking import Control, Refused, mistake_in
+from .asking import Control, submit
 
 __all__ = ["prepare", "run"]
 
@@ -45,10 +45,7 @@ def run(control: Control, arguments: argparse.Namespace, body: dict[str, Any]) -
     :raises Mistake: the simulator refuses a parameter.
     :raises Unsuccessful: the simulator cannot be reached, or no client received the message in time.
     """
-    try:
-        message_id = str(control.post("/messages", body)["id"])
-    except Refused as refused:
-        raise mistake_in(refused, body, _OPTIONS) or refused from None
+    message_id = str(submit(control, "/messages", body, _OPTIONS)["id"])
     if not _is_received(control, message_id, arguments.timeout):
         raise Unsuccessful(
             f"message {message_id} was not received within {arguments.timeout:g} s: no client has subscribed to context"
