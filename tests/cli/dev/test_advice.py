@@ -24,42 +24,40 @@ def with_arguments(text: str) -> str:
     return ANSWER.replace(given, f"RelayClient({text})")
 
 
+def output_of(folder: Path, program: str, until: str) -> list[str]:
+    """The output of a program that is interrupted once it contains a text, and has ended."""
+    with dev(folder, "answer.py", program=program) as process:
+        process.wait_for_output(until)
+        process.process.send_signal(signal.SIGINT)
+        process.process.wait(20)
+    return lines(process)
+
+
 def test_credentials_as_arguments(tmp_path: Path) -> None:
     """The client connects to the platform, or tries to, and not to the simulator."""
     program = with_arguments('contexts=["default"], project="p", token="PTx", host="ws://127.0.0.1:9"')
-    with dev(tmp_path, "answer.py", program=program) as process:
-        process.wait_for_output("no client has connected within 5 s")
-        process.process.send_signal(signal.SIGINT)
-        process.process.wait(20)
+    printed = output_of(tmp_path, program, "no client has connected within 5 s")
     assert (
         "dev|no client has connected within 5 s of the start of answer.py: if it is not still starting, remove project, token"
         f" and host, because {WINS}; the program must also call run() or connect()"
-    ) in lines(process)
+    ) in printed
 
 
 def test_a_project_of_its_own(tmp_path: Path) -> None:
     program = with_arguments('contexts=["default"], project="p", token="PTx"')
-    with dev(tmp_path, "answer.py", program=program) as process:
-        process.wait_for_output("before a client connected")
-        process.process.send_signal(signal.SIGINT)
-        process.process.wait(20)
-    assert f"dev|a client with other credentials was refused: {WINS}, so remove project and token from them" in lines(
-        process
-    )
-    assert f"dev|answer.py ended with exit code 1 before a client connected: {WINS}" in lines(process)
+    printed = output_of(tmp_path, program, "before a client connected")
+    assert f"dev|a client with other credentials was refused: {WINS}, so remove project and token from them" in printed
+    assert f"dev|answer.py ended with exit code 1 before a client connected: {WINS}" in printed
 
 
 def test_a_host_of_its_own_that_cannot_be_reached(tmp_path: Path) -> None:
     """The client's own error names SIGNALWIRE_SPACE, which is right in the environment of the program."""
     program = with_arguments('contexts=["default"], project="p", token="PTx", host="no-such-space.invalid"')
-    with dev(tmp_path, "answer.py", program=program) as process:
-        process.wait_for_output("before a client connected")
-        process.process.send_signal(signal.SIGINT)
-        process.process.wait(20)
+    printed = output_of(tmp_path, program, "before a client connected")
     assert (
         "dev|answer.py ended with exit code 1 before a client connected: see its output in the terminal; if it could not"
         f" connect, remove project, token and host, because {WINS}"
-    ) in lines(process)
+    ) in printed
 
 
 def test_another_context(tmp_path: Path) -> None:
