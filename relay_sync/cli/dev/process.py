@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import secrets
-import select
+import selectors
 import signal
 import subprocess
 import threading
@@ -201,21 +201,24 @@ class ProgramProcess:
         output, enough = self._process.stdout.fileno(), self._enough[0]
         rest = b""
         end = math.inf
-        while time.monotonic() < end:
-            ready, _, _ = select.select([output, enough], [], [])
-            if enough in ready:
-                if output not in ready:
+        with selectors.DefaultSelector() as selector:
+            for descriptor in (output, enough):
+                selector.register(descriptor, selectors.EVENT_READ)
+            while time.monotonic() < end:
+                ready = {key.fd for key, _ in selector.select()}
+                if enough in ready:
+                    if output not in ready:
+                        break
+                    end = min(end, time.monotonic() + REST)
+                piece = os.read(output, LONGEST)
+                if not piece:
                     break
-                end = min(end, time.monotonic() + REST)
-            piece = os.read(output, LONGEST)
-            if not piece:
-                break
-            *lines, rest = (rest + piece).split(b"\n")
-            for line in lines:
-                self._pass_on(line)
-            if len(rest) >= LONGEST:
-                self._pass_on(rest)
-                rest = b""
+                *lines, rest = (rest + piece).split(b"\n")
+                for line in lines:
+                    self._pass_on(line)
+                if len(rest) >= LONGEST:
+                    self._pass_on(rest)
+                    rest = b""
         if rest:
             self._pass_on(rest)
 
