@@ -23,7 +23,7 @@ from ..threads.signals import Handled
 from .early import ENDING as SIGNALS
 from .process_table import group_exists, has_running, kill_all, signal_group, with_variable
 
-__all__ = ["MARK", "Guardian"]
+__all__ = ["KILLED", "MARK", "PATIENCE", "Guardian"]
 
 #: Variable that marks the processes of one run of the program, so that those are found whose parents have ended.
 MARK: Final = "RELAY_SYNC_DEV_RUN"

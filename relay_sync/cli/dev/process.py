@@ -20,7 +20,7 @@ from typing import Final
 from attrs import define, field
 
 from ...threads.flag import Flag
-from ..guardian import MARK, Guardian
+from ..guardian import KILLED, MARK, PATIENCE, Guardian
 from ..mistakes import Unsuccessful
 from ..process_table import (
     SystemProcess,
@@ -34,10 +34,6 @@ from ..process_table import (
 
 __all__ = ["ProgramProcess", "shown_exit"]
 
-#: Time between SIGTERM and SIGKILL, in seconds.
-PATIENCE: Final = 10.0
-#: Time for processes that were killed to end, in seconds.
-KILLED: Final = 5.0
 #: Time for the output that is left when the program has ended, in seconds. Processes that have left the group may still write.
 REST: Final = 1.0
 #: Interval between checks of the processes, in seconds.
