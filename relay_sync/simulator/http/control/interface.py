@@ -175,8 +175,8 @@ class _Site:
                 if request.path in self._sockets.paths:
                     return None
                 raise Refused(404, f"no WebSocket at this path; there is one at {' and '.join(self._sockets.paths)}")
-            if request.method == "OPTIONS" and self._router.methods(path):
-                return Response(204, {"Allow": allow(self._router.methods(path))})
+            if request.method == "OPTIONS" and (methods := self._router.methods(path)):
+                return Response(204, {"Allow": allow(methods)})
             route, parts = self._router.find(request.method, path)
             query = route.read_query(request.query)
         except (Refused, InvalidParameter) as refused:

@@ -198,13 +198,14 @@ class Router:
         :param path: percent-encoded path below ``/simulator``.
         :raises Refused: there is no such path, or it has another method.
         """
-        allowed = self.methods(path)
-        if not allowed:
+        matches = self._matches(path)
+        if not matches:
             raise Refused(404, "no such path; GET /simulator lists all paths")
-        for pattern, route in self._table:
-            match = pattern.fullmatch(path)
-            if match is not None and route.method == ("GET" if method == "HEAD" else method):
+        wanted = "GET" if method == "HEAD" else method
+        for route, match in matches:
+            if route.method == wanted:
                 return route, {name: unquote(value) for name, value in match.groupdict().items()}
+        allowed = [route.method for route, _ in matches]
         raise Refused(405, f"use {' or '.join(allowed)} for this path", {"Allow": allow(allowed)})
 
     def methods(self, path: str) -> list[str]:
@@ -212,7 +213,11 @@ class Router:
 
         :param path: percent-encoded path below ``/simulator``.
         """
-        return [route.method for pattern, route in self._table if pattern.fullmatch(path)]
+        return [route.method for route, _ in self._matches(path)]
+
+    def _matches(self, path: str) -> list[tuple[Route, re.Match[str]]]:
+        found = ((route, pattern.fullmatch(path)) for pattern, route in self._table)
+        return [(route, match) for route, match in found if match is not None]
 
 
 def allow(methods: Iterable[str]) -> str:
