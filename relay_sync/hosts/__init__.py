@@ -6,6 +6,6 @@
 ``proxies``      the proxy for a connection, from an argument or the environment
 ``authorities``  trusted certificate authorities and TLS setup
 ``origins``      the web pages that may connect to a server
-``proof``        proof that a process knows a secret, without sending it
+``proof``        proof that a process knows a secret
 ===============  ==============================================================================
 """

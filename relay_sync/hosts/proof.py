@@ -1,12 +1,20 @@
-"""Proof that a process knows a secret, without sending the secret."""
+"""Proof that a process knows a secret: the secret itself, or an answer to a challenge that does not contain it."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import secrets
+from typing import Any
 
-__all__ = ["is_proof", "new_challenge", "proof_of"]
+__all__ = ["is_proof", "new_challenge", "proof_of", "same_secret"]
+
+
+def same_secret(given: Any, wanted: str) -> bool:
+    """Compare a value that another process sent with a secret, in constant time."""
+    return isinstance(given, str) and hmac.compare_digest(
+        given.encode("utf-8", "surrogatepass"), wanted.encode("utf-8", "surrogatepass")
+    )
 
 
 def new_challenge() -> str:
@@ -21,6 +29,4 @@ def proof_of(secret: str, challenge: str) -> str:
 
 def is_proof(given: object, secret: str, challenge: str) -> bool:
     """Return whether a value that the other process sent is the proof."""
-    return isinstance(given, str) and hmac.compare_digest(
-        given.encode("utf-8", "surrogatepass"), proof_of(secret, challenge).encode()
-    )
+    return same_secret(given, proof_of(secret, challenge))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hmac
 import threading
 from collections.abc import Mapping
 from typing import Any
 
 from attrs import define, field, frozen
 
-__all__ = ["Accounts", "same_secret"]
+from ...hosts.proof import same_secret
+
+__all__ = ["Accounts"]
 
 
 @frozen(kw_only=True)
@@ -22,13 +23,6 @@ class _Credential:
     project: str
     kind: str
     secret: str = field(repr=False)
-
-
-def same_secret(given: Any, wanted: str) -> bool:
-    """Compare a value from a client with a secret, in constant time."""
-    return isinstance(given, str) and hmac.compare_digest(
-        given.encode("utf-8", "surrogatepass"), wanted.encode("utf-8", "surrogatepass")
-    )
 
 
 @define(eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.accounts import same_secret
+from ...hosts.proof import same_secret
 from ..core.session import ServerSession
 from .request import CommandRequest, Handler
 

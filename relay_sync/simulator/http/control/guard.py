@@ -12,10 +12,10 @@ from typing import Final
 
 from attrs import define, field
 
+from ....hosts.proof import same_secret
 from ....server.http import HttpRequest
 from ....threads.logs import get as log_of
 from ....threads.rate_limited_log import RateLimitedLog
-from ...core.accounts import same_secret
 from ...core.settings import Settings
 from .router import Refused
 

@@ -13,11 +13,11 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, Protocol
 
 from ....errors import InvalidParameter
+from ....hosts.proof import same_secret
 from ....server.connection import Connection
 from ....text.json_text import read_strictly
 from ....threads.logs import get as log_of
 from ....threads.rate_limited_log import RateLimitedLog
-from ...core.accounts import same_secret
 from .router import Refused
 
 __all__ = ["KEY_PATIENCE", "Opener", "Sockets", "Talk"]
