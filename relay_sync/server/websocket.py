@@ -497,25 +497,25 @@ class _Opening:
         if response is None:
             self._upgrade(rest, request)
             return
-        head_only = request.method == "HEAD"
         if isinstance(response, Later):
-            self._wait_for(response, head_only=head_only)
+            self._wait_for(response)
         else:
-            self._refuse(response.serialize(head_only=head_only))
+            self._respond(response)
 
-    def _wait_for(self, promise: Later, *, head_only: bool) -> None:
+    def _wait_for(self, promise: Later) -> None:
         """Send the response once it is provided. Until then, the socket is watched only for the end of the peer."""
         self._timer.cancel()
         self._server._opening.pop(self, None)
         self._server._promised.add(self)
         self._head.clear()
         self._promise = promise
-        promise.attach(self._loop, lambda response: self._fulfill(response.serialize(head_only=head_only)))
+        promise.attach(self._loop, self._respond)
 
-    def _fulfill(self, answer: bytes) -> None:
+    def _respond(self, response: Response) -> None:
+        """Send the response to the request, and close the connection."""
         self._promise = None
         self._server._promised.discard(self)
-        self._refuse(answer)
+        self._refuse(response.serialize(head_only=self._request is not None and self._request.method == "HEAD"))
 
     def _read_head(self) -> HttpRequest | None:
         """Return the request, or ``None`` if its head is incomplete or the request has been refused by its head."""
@@ -523,16 +523,16 @@ class _Opening:
         if end < 0:
             return None
         request = parse_request(bytes(self._head[:end]), self.remote, on_loopback=self._on_loopback)
+        self._request, self._end = request, end
         limit = self._server._limit(request)
         if isinstance(limit, Response):
-            self._refuse(limit.serialize(head_only=request.method == "HEAD"))
+            self._respond(limit)
             return None
         if limit:
             self._wanted = body_length(request, limit)
             self._grant(self._wanted)
         if len(self._head) < end + self._wanted and request.headers.get("expect", "").lower() == "100-continue":
             self._channel.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self._request, self._end = request, end
         return request
 
     def _grant(self, length: int) -> None:
