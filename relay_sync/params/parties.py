@@ -10,16 +10,26 @@ import re
 import unicodedata
 from typing import Any, Final
 
-__all__ = ["completed", "is_caller", "is_party", "is_phone_number", "is_sender", "is_sip_address", "without_marks"]
+__all__ = [
+    "PHONE_NUMBER",
+    "WITHHELD",
+    "completed",
+    "is_caller",
+    "is_party",
+    "is_phone_number",
+    "is_sender",
+    "is_sip_address",
+    "without_marks",
+]
 
-# Numbers for WhatsApp messages have a prefix. The patterns are compiled when they are first used, because compiling
-# them takes longer than importing this module.
-_PHONE_NUMBER: Final = r"(?:whatsapp:)?(?:\+[0-9]{1,32}|[0-9*#]{1,32})"
+#: Pattern of phone numbers. Numbers for WhatsApp messages have a prefix. The patterns are compiled when they are first used,
+#: because compiling them takes longer than importing this module.
+PHONE_NUMBER: Final = r"(?:whatsapp:)?(?:\+[0-9]{1,32}|[0-9*#]{1,32})"
 _SIP_ADDRESS: Final = (
     r"(?i:(?:sips?:)?(?:[^\s@<>\"]+@)?(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:[;?][!-~]*)?)"
 )
 #: Words that replace a withheld number.
-_WITHHELD: Final = frozenset({"anonymous", "private", "restricted", "unavailable", "unknown", "withheld"})
+WITHHELD: Final = ("anonymous", "private", "restricted", "unavailable", "unknown", "withheld")
 
 
 def without_marks(value: str) -> str:
@@ -32,7 +42,7 @@ def without_marks(value: str) -> str:
 
 def is_phone_number(value: str) -> bool:
     """Return whether ``value`` is a phone number that can be dialed."""
-    return re.fullmatch(_PHONE_NUMBER, value) is not None
+    return re.fullmatch(PHONE_NUMBER, value) is not None
 
 
 def is_sip_address(value: str) -> bool:
@@ -49,7 +59,7 @@ def is_party(value: str) -> bool:
 
 def is_caller(value: str) -> bool:
     """Return whether ``value`` is a phone number, a SIP address, or a word for a withheld number such as ``anonymous``."""
-    return is_party(value) or value.lower() in _WITHHELD
+    return is_party(value) or value.lower() in WITHHELD
 
 
 def is_sender(value: str) -> bool:

@@ -17,6 +17,7 @@ from attrs import field, frozen
 
 from ....errors import InvalidParameter
 from ....params import values
+from ....params.parties import PHONE_NUMBER, WITHHELD
 from ... import speech
 from ...media.voice import voice_of
 
@@ -179,11 +180,10 @@ CUE: Final = Kind({"anyOf": [number(low=0).schema, _NAME]}, "0 seconds or more, 
 
 # -- digits and addresses: stricter than the simulator in Python, because invisible characters are not removed ----------------
 
-_PHONE: Final = r"(?:whatsapp:)?(?:\+[0-9]{1,32}|[0-9*#]{1,32})"
 _USER: Final = r"[A-Za-z0-9_.!~*'()&=+$,;?/%-]{1,64}@"
 _HOST: Final = r"(?:[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?(?:[;?][!-~]*)?"
 _SIP: Final = f"(?:[Ss][Ii][Pp][Ss]?:)?{_USER}{_HOST}|[Ss][Ii][Pp][Ss]?:{_HOST}"
-_WITHHELD: Final = "[Aa]nonymous|[Pp]rivate|[Rr]estricted|[Uu]navailable|[Uu]nknown|[Ww]ithheld"
+_WITHHELD: Final = "|".join(f"[{word[0].upper()}{word[0]}]{word[1:]}" for word in WITHHELD)
 _KEYS: Final[Schema] = {"type": "string", "pattern": "^[0-9*#A-D]+$"}
 
 
@@ -192,12 +192,14 @@ def _matching(pattern: str, accepted: str) -> Kind:
 
 
 _ADDRESS: Final = "a telephone number such as '+15550100', or a SIP address such as 'sip:desk@example.com'"
-PHONE: Final = _matching(_PHONE, "a telephone number such as '+15550100'")
-PARTY: Final = _matching(f"{_PHONE}|{_SIP}", _ADDRESS)
-CALLER: Final = _matching(f"{_PHONE}|{_SIP}|{_WITHHELD}", f"{_ADDRESS}, or 'anonymous'")
-DIALED: Final = _matching(f"{_PHONE}|{_SIP}|[!-.0-~]*/[!-~]*", f"{_ADDRESS}, or an address such as '/public/desk'")
+PHONE: Final = _matching(PHONE_NUMBER, "a telephone number such as '+15550100'")
+PARTY: Final = _matching(f"{PHONE_NUMBER}|{_SIP}", _ADDRESS)
+CALLER: Final = _matching(f"{PHONE_NUMBER}|{_SIP}|{_WITHHELD}", f"{_ADDRESS}, or 'anonymous'")
+DIALED: Final = _matching(
+    f"{PHONE_NUMBER}|{_SIP}|[!-.0-~]*/[!-~]*", f"{_ADDRESS}, or an address such as '/public/desk'"
+)
 SENDER: Final = _matching(
-    f"{_PHONE}|[0-9 _.&-]*[A-Za-z][A-Za-z0-9 _.&-]*",
+    f"{PHONE_NUMBER}|[0-9 _.&-]*[A-Za-z][A-Za-z0-9 _.&-]*",
     "a telephone number such as '+15550100', or the name of a sender",
 )
 DIGITS: Final = Kind(_KEYS, "one or more of 0-9, *, #, A-D")
