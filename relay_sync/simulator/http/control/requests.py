@@ -22,14 +22,19 @@ __all__ = [
     "CONNECTIONS",
     "EVENT",
     "FAULTS",
+    "FLAG",
     "HANG_UP",
     "LONGEST_PAUSE",
     "MESSAGE",
+    "NEEDED",
     "PHONE",
     "PRESS",
     "SAY",
+    "SESSION",
     "SOUND",
     "TASK",
+    "TIMES",
+    "WORD",
     "Member",
     "bind",
     "body_schema",
@@ -111,59 +116,61 @@ def pointer_to(parameter: str, members: Mapping[str, Member]) -> str | None:
     return f"/{names[0]}" if names else None
 
 
-_TEXT: Final = Member(kinds.NAME)
-_NEEDED: Final = Member(kinds.NAME, required=True)
-_FLAG: Final = Member(kinds.FLAG)
+#: Members that many requests have.
+WORD: Final = Member(kinds.NAME)
+NEEDED: Final = Member(kinds.NAME, required=True)
+FLAG: Final = Member(kinds.FLAG)
+SESSION: Final = Member(kinds.NAME, nullable=True)
+TIMES: Final = {"times": Member(kinds.TIMES, nullable=True)}
 
-_TIMES: Final = {"times": Member(kinds.TIMES, nullable=True)}
 _PARTY: Final = {
     "says": Member(kinds.SPEECH, nullable=True),
     "presses": Member(kinds.PRESSES),
     "hangs_up_after": Member(kinds.CUE, nullable=True),
     "answered_by": Member(one_of(*get_args(Answerer))),
-    "beep": _FLAG,
-    "silent": _FLAG,
+    "beep": FLAG,
+    "silent": FLAG,
 }
 CALL: Final[dict[str, Member]] = {
     "to": Member(kinds.PARTY, required=True),
     "from": Member(kinds.CALLER, "from_", required=True),
-    "context": _TEXT,
+    "context": WORD,
     "hears": Member(kinds.SOUND, nullable=True),
-    "hangs_up_after_speaking": _FLAG,
+    "hangs_up_after_speaking": FLAG,
     "ring_timeout": Member(number(above=0)),
     "id": Member(kinds.NAME, "call_id"),
-    "session": Member(kinds.NAME, nullable=True),
+    "session": SESSION,
     "project": Member(kinds.NAME, nullable=True),
-    "rings": _FLAG,
+    "rings": FLAG,
     **_PARTY,
 }
 PHONE: Final[dict[str, Member]] = {
     "number": Member(kinds.DIALED, required=True),
     "answers_after": Member(number(low=0), nullable=True),
-    "busy": _FLAG,
-    "no_answer": _FLAG,
-    "declines": _FLAG,
-    "unreachable": _FLAG,
-    **_TIMES,
+    "busy": FLAG,
+    "no_answer": FLAG,
+    "declines": FLAG,
+    "unreachable": FLAG,
+    **TIMES,
     **_PARTY,
 }
-SOUND: Final[dict[str, Member]] = {"url": _NEEDED, "sound": Member(kinds.SOUND_OR_SECONDS, nullable=True)}
+SOUND: Final[dict[str, Member]] = {"url": NEEDED, "sound": Member(kinds.SOUND_OR_SECONDS, nullable=True)}
 MESSAGE: Final[dict[str, Member]] = {
     "to": Member(kinds.PHONE, required=True),
     "from": Member(kinds.SENDER, "from_", required=True),
     "body": Member(kinds.TEXT),
     "media": Member(kinds.TEXTS),
     "tags": Member(kinds.TEXTS),
-    "context": _TEXT,
+    "context": WORD,
 }
-TASK: Final[dict[str, Member]] = {"message": Member(kinds.OBJECT, required=True), "context": _TEXT}
+TASK: Final[dict[str, Member]] = {"message": Member(kinds.OBJECT, required=True), "context": WORD}
 PRESS: Final[dict[str, Member]] = {"digits": Member(kinds.DIGITS, required=True)}
 SAY: Final[dict[str, Member]] = {"text": Member(kinds.TEXT, required=True)}
 HANG_UP: Final[dict[str, Member]] = {"reason": Member(one_of(*REASONS))}
 EVENT: Final[dict[str, Member]] = {
-    "event_type": _NEEDED,
+    "event_type": NEEDED,
     "params": Member(kinds.OBJECT, required=True),
-    "session": Member(kinds.NAME, nullable=True),
+    "session": SESSION,
 }
 
 _MOST_CODE: Final = 10**15 - 1
@@ -198,8 +205,8 @@ _ERROR_CODE: Final = Kind(
     "an error code (2xx means success): a whole number, or a string of its digits",
     _code,
 )
-_METHOD: Final = {"method": _NEEDED, **_TIMES}
-_EVENTS: Final = {"event_type": _NEEDED, "state": Member(kinds.NAME, nullable=True), **_TIMES}
+_METHOD: Final = {"method": NEEDED, **TIMES}
+_EVENTS: Final = {"event_type": NEEDED, "state": Member(kinds.NAME, nullable=True), **TIMES}
 _ANSWER: Final = {"message": Member(kinds.TEXT), "data": Member(kinds.ANY, nullable=True)}
 #: Members by name of the ``Simulator`` method that the request calls.
 FAULTS: Final[dict[str, dict[str, Member]]] = {
@@ -210,31 +217,31 @@ FAULTS: Final[dict[str, dict[str, Member]]] = {
     "release": {"method": Member(kinds.NAME, nullable=True)},
     "break_action": {
         "method": Member(one_of(*sorted(BREAKABLE)), required=True),
-        **_TIMES,
+        **TIMES,
         "details": Member(kinds.OBJECT, nullable=True),
     },
     "drop_event": _EVENTS,
-    "duplicate_event": {**_EVENTS, "copies": Member(kinds.COUNT), "same_id": _FLAG},
+    "duplicate_event": {**_EVENTS, "copies": Member(kinds.COUNT), "same_id": FLAG},
     "delay_event": {**_EVENTS, "seconds": Member(number(low=0), required=True)},
     "disturb_stream": {
         "stream": Member(one_of(*KINDS), "kind", required=True),
         "at": Member(whole(0, MOST_FRAMES)),
         "count": Member(whole(1, MOST_FRAMES)),
         "error": Member(one_of(*ERRORS)),
-        **_TIMES,
+        **TIMES,
     },
 }
 CONNECTIONS: Final[dict[str, dict[str, Member]]] = {
-    "cut": {"reset": _FLAG},
-    "restart": {"restart": _FLAG},
+    "cut": {"reset": FLAG},
+    "restart": {"restart": FLAG},
     "forget_sessions": {},
     "renew_authorization": {},
     "refuse_connections": {
-        "refuse": _FLAG,
+        "refuse": FLAG,
         "how": Member(one_of("http", "tcp")),
         "seconds": Member(number(above=0, high=LONGEST_PAUSE)),
     },
     "slow_down": {"seconds": Member(number(low=0, high=SLOWEST), required=True)},
-    "stop_reading": {"stop": _FLAG},
+    "stop_reading": {"stop": FLAG},
     "ping": {},
 }

@@ -11,7 +11,7 @@ from ...methods.scripts import ScriptedEvent, ScriptedLeg, usual_event
 from ...people.phone import STATES
 from . import kinds
 from .kinds import Kind, number, one_of
-from .requests import FAULTS, Member
+from .requests import FLAG, NEEDED, SESSION, TIMES, WORD, Member
 
 __all__ = ["ADD_CALL", "DIAL", "EVENTS_HAVE_TYPES", "FRAME", "HAS_SECRET", "MODES", "PROJECT", "SCRIPT", "STATE"]
 
@@ -57,11 +57,6 @@ _JSON_OBJECT: Final = Kind(
     {"type": "object"}, "a JSON object", lambda name, value: values.json_object(name, value, optional=False)
 )
 
-_TEXT: Final = Member(kinds.NAME)
-_NEEDED: Final = Member(kinds.NAME, required=True)
-_FLAG: Final = Member(kinds.FLAG)
-_SESSION: Final = Member(kinds.NAME, nullable=True)
-_TIMES: Final = FAULTS["hold"]["times"]
 _SECRET: Final = Member(Kind(kinds.NAME.schema, "a non-empty string", values.secret))
 
 #: A call that a session's client controls.
@@ -69,25 +64,25 @@ ADD_CALL: Final[dict[str, Member]] = {
     "to": Member(kinds.PARTY, required=True),
     "from": Member(kinds.CALLER, "from_", required=True),
     "id": Member(kinds.NAME, "call_id"),
-    "node_id": _TEXT,
+    "node_id": WORD,
     "state": Member(one_of(*STATES[:-1])),
     "direction": Member(one_of("inbound", "outbound")),
     "tag": Member(kinds.TEXT),
     "context": Member(kinds.TEXT),
 }
 #: The state of a call.
-STATE: Final[dict[str, Member]] = {"state": Member(one_of(*STATES), required=True), "announce": _FLAG}
+STATE: Final[dict[str, Member]] = {"state": Member(one_of(*STATES), required=True), "announce": FLAG}
 #: A frame for one session or for all.
-FRAME: Final[dict[str, Member]] = {"frame": Member(kinds.ANY, required=True, nullable=True), "session": _SESSION}
+FRAME: Final[dict[str, Member]] = {"frame": Member(kinds.ANY, required=True, nullable=True), "session": SESSION}
 #: The reply to a method and the events after it.
 SCRIPT: Final[dict[str, Member]] = {
-    "method": _NEEDED,
+    "method": NEEDED,
     "events": Member(
         Kind({"type": "array", "items": _EVENT}, "a list of events with params, at and event_type", _events)
     ),
     "reply": Member(_JSON_OBJECT, nullable=True),
-    "session": _SESSION,
-    "times": _TIMES,
+    "session": SESSION,
+    **TIMES,
 }
 #: Condition of :data:`SCRIPT`: events have a type, unless they have the method's usual type.
 EVENTS_HAVE_TYPES: Final[dict[str, Any]] = {
@@ -112,16 +107,16 @@ DIAL: Final[dict[str, Member]] = {
     ),
     "reason": Member(kinds.TEXT),
     "delay": Member(_SECONDS),
-    "dialing": _FLAG,
+    "dialing": FLAG,
     "tag": Member(kinds.TEXT, nullable=True),
     "node_id": Member(kinds.NAME, nullable=True),
     "device": Member(Kind(_DEVICE, "an object with the members type and params"), nullable=True),
-    "session": _SESSION,
-    "times": _TIMES,
+    "session": SESSION,
+    **TIMES,
 }
 #: Credentials of a project.
-PROJECT: Final[dict[str, Member]] = {"project": _NEEDED, "token": _SECRET, "jwt_token": _SECRET}
+PROJECT: Final[dict[str, Member]] = {"project": NEEDED, "token": _SECRET, "jwt_token": _SECRET}
 #: Condition of credentials that are added.
 HAS_SECRET: Final[dict[str, Any]] = {"anyOf": [{"required": ["token"]}, {"required": ["jwt_token"]}]}
 #: What the simulator does with all requests.
-MODES: Final[dict[str, Member]] = {"acknowledge_only": _FLAG, "accept_any_credentials": _FLAG}
+MODES: Final[dict[str, Member]] = {"acknowledge_only": FLAG, "accept_any_credentials": FLAG}
