@@ -21,6 +21,7 @@
 ``endpointer``      decides where an utterance starts and ends, from probabilities
 ``edges``           locates starts and ends in the audio, for detectors that are only about right
 ``energy``          :class:`Energy`, a detector without dependencies
+``levels``          computes how loud a few samples are, for ``edges`` and ``energy``
 ``silero``          :class:`Silero`, a detector that tells speech from other sounds. Requires the ``vad`` extra
 ==================  =====================================================================================================
 """

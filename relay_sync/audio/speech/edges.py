@@ -19,6 +19,8 @@ from typing import Final
 
 from attrs import frozen
 
+from .levels import level_of, power_of
+
 __all__ = ["AFTER", "MARGIN", "locate"]
 
 #: Windows per second, in which levels are measured. A window overlaps half of the next one.
@@ -125,27 +127,18 @@ class _Windows:
 
     def power(self, window: int) -> float:
         """Mean square of the samples."""
-        return _power(self._part(window))
+        return power_of(self._part(window))
 
     def bands(self, window: int) -> _Bands:
         """Mean squares of the bands."""
         part = self._part(window)
-        size, (near, far), power = len(part), _LAGS, _power(part)
+        size, (near, far), power = len(part), _LAGS, power_of(part)
         high = math.dist(part[near:], part[:-near]) ** 2 / (4 * (size - near))
         middle = math.dist(part[far:], part[:-far]) ** 2 / (4 * (size - far))
         return power, power - high, high, middle
 
     def _part(self, window: int) -> list[int]:
         return self._samples[window * self._hop : (window + 2) * self._hop].tolist()
-
-
-def _power(part: list[int]) -> float:
-    size = len(part)
-    return (math.hypot(*part) ** 2 - sum(part) ** 2 / size) / size
-
-
-def _level(power: float) -> float:
-    return max(_QUIETEST, 10 * math.log10(power / 2**30)) if power > 0 else _QUIETEST
 
 
 def _power_of(level: float) -> float:
@@ -158,7 +151,7 @@ def _background(windows: Sequence[_Bands]) -> _Background | None:
         return None
     gates: list[float] = []
     for powers, deviations in zip(zip(*windows, strict=True), _DEVIATIONS, strict=True):
-        levels = [*map(_level, powers)]
+        levels = [level_of(power, _QUIETEST) for power in powers]
         middle = statistics.median(levels)
         deviation = 1.48 * statistics.median(abs(each - middle) for each in levels)
         if not gates and deviation > _STEADY and middle > _FAINT:
@@ -175,6 +168,6 @@ def _active_level(windows: _Windows, span: range, background: float) -> float:
         mean = sum(powers) / len(powers)
         louder = [each for each in powers if each >= mean * 10 ** (-_ACTIVE / 10)]
         if len(louder) == len(powers):
-            return _level(mean)
+            return level_of(mean, _QUIETEST)
         powers = louder
     return _QUIETEST

@@ -9,6 +9,7 @@ from collections import deque
 from typing import Final
 
 from ...errors import InvalidParameter
+from .levels import level_of, power_of
 
 __all__ = ["RATES", "Energy"]
 
@@ -95,10 +96,9 @@ class Energy:
         samples = taken.tolist()  # several times as fast to compute with
         if self._step > 1:
             samples = samples[:: self._step]
-        size = len(samples) or 1
-        power = (math.hypot(*samples) ** 2 - sum(samples) ** 2 / size) / size  # without the mean
+        power = power_of(samples)
         former, self._power = self._power, power
-        before, self._before = self._before, _level((power + former) / 2)
+        before, self._before = self._before, level_of((power + former) / 2, _QUIETEST)
         level = self._before
         self._seen += 1
         if self._seen <= _LEARNING:
@@ -172,10 +172,6 @@ class _Lowest:
             self._value = min(self._blocks)
             self._block, self._count = math.inf, 0
         return self._value
-
-
-def _level(power: float) -> float:
-    return max(_QUIETEST, 10 * math.log10(power / 2**30)) if power > 0 else _QUIETEST
 
 
 def _tone_ratio(samples: list[int]) -> float:
