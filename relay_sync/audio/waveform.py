@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from .wav import WavAudio, read_wav
 
-__all__ = ["columns_of", "draw_peaks", "draw_waveform"]
+__all__ = ["columns_of", "draw_peaks", "draw_waveform", "peak"]
 
 #: Characters for zero to eight eighths of a line. The ASCII variant is for terminals and logs without block characters.
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -121,14 +121,22 @@ def _marked(spoken: Sequence[tuple[float, float]], seconds: float, width: int, m
     return "".join(line)
 
 
-def _peaks(pcm: bytes, width: int) -> list[int]:
-    """Return the peak amplitudes of ``width`` time spans."""
+def peak(pcm: bytes) -> int:
+    """Return the peak amplitude of 16-bit little-endian mono PCM.
+
+    :param pcm: the audio.
+    """
     samples = array("h", pcm)
     if sys.byteorder == "big":
         samples.byteswap()
-    count = len(samples)
+    return max(max(samples), -min(samples)) if samples else 0
+
+
+def _peaks(pcm: bytes, width: int) -> list[int]:
+    """Return the peak amplitudes of ``width`` time spans."""
+    count = len(pcm) // 2
     peaks = []
     for column in range(width):
-        part = samples[column * count // width : max((column + 1) * count // width, column * count // width + 1)]
-        peaks.append(max(max(part), -min(part)) if part else 0)
+        first = column * count // width
+        peaks.append(peak(pcm[2 * first : 2 * max((column + 1) * count // width, first + 1)]))
     return peaks

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import sys
 import time
-from array import array
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Final, Protocol, TextIO
@@ -16,22 +15,15 @@ from typing import Final, Protocol, TextIO
 from attrs import define, field
 
 from ..audio import AudioFrame, AudioStream
+from ..audio.waveform import peak
 from .streams import can_draw_over
 
-__all__ = ["Display", "Meter", "PlainDisplay", "decibels", "make_display", "peak"]
+__all__ = ["Display", "Meter", "PlainDisplay", "decibels", "make_display"]
 
 EVERY: Final = 5.0  # Interval between updates if the output is not a terminal, in seconds.
 _FALL: Final = 20.0  # Decay of the displayed level, in dB per second.
 _FLOOR: Final = -60.0  # Level of an empty bar, in dB.
 _BAR: Final = 20  # Length of a bar, in characters.
-
-
-def peak(pcm: bytes) -> int:
-    """Return the peak amplitude of 16-bit little-endian PCM."""
-    samples = array("h", pcm)
-    if sys.byteorder == "big":
-        samples.byteswap()
-    return max(max(samples), -min(samples)) if samples else 0
 
 
 def decibels(pcm: bytes) -> float:

@@ -10,8 +10,7 @@ from ..audio import AudioFrame
 from ..audio.speech import Energy, Utterance
 from ..audio.speech.energy import RATES
 from ..audio.speech.segmenter import Segmenter
-from ..audio.waveform import draw_peaks
-from .meters import peak
+from ..audio.waveform import draw_peaks, peak
 
 __all__ = ["StreamPicture"]
 

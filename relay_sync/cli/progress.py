@@ -12,7 +12,7 @@ from typing import Final, Protocol, TextIO
 
 from attrs import define, field
 
-from .meters import peak
+from ..audio.waveform import peak
 from .streams import can_draw_over, can_show
 
 __all__ = ["PlainProgress", "Progress", "level", "make_progress"]

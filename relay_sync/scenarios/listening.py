@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import sys
 import threading
 import time
-from array import array
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
@@ -16,6 +14,7 @@ from attrs import define
 from ..audio.speech import Energy, Utterance
 from ..audio.speech.energy import RATES
 from ..audio.speech.segmenter import Segmenter
+from ..audio.waveform import peak
 from ..simulator import Phone, TwoWayStream
 from ..threads.flag import Bell
 from ..threads.starting import join_all, uninterrupted
@@ -278,12 +277,9 @@ class _Line:
             self._owner.add_utterance(self._start + each.start, self._start + each.end, each)
 
     def _note_sounds(self, at: float, pcm: bytes) -> None:
-        samples = array("h", pcm)
-        if sys.byteorder == "big":
-            samples.byteswap()
         size = round(_PART * self._rate)
-        for index in range(0, len(samples), size):
-            part = samples[index : index + size]
-            if max(max(part), -min(part)) >= _LOUD:
+        for index in range(0, len(pcm) // 2, size):
+            part = pcm[2 * index : 2 * (index + size)]
+            if peak(part) >= _LOUD:
                 start = self._start + at + index / self._rate
-                self._owner.add_sound(start, start + len(part) / self._rate)
+                self._owner.add_sound(start, start + len(part) // 2 / self._rate)
