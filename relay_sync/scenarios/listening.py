@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from attrs import define
 
-from ..audio.speech import Energy, Utterance
-from ..audio.speech.energy import RATES
+from ..audio.speech import Utterance
+from ..audio.speech.energy import energy_for
 from ..audio.speech.segmenter import Segmenter
 from ..audio.waveform import peak
 from ..simulator import Phone, TwoWayStream
@@ -243,9 +243,7 @@ class _Line:
         self._position = 0
         self._finished = False
         self._start = owner.now()  # when the stream began, in seconds since the start of the call
-        self._segmenter = Segmenter(
-            Energy(rate if rate in RATES else RATES[0]), rate, track="outbound", silence=SILENCE
-        )
+        self._segmenter = Segmenter(energy_for(rate), rate, track="outbound", silence=SILENCE)
 
     @property
     def speaking(self) -> bool:

@@ -11,7 +11,7 @@ from typing import Final
 from ...errors import InvalidParameter
 from .levels import level_of, power_of
 
-__all__ = ["RATES", "Energy"]
+__all__ = ["RATES", "Energy", "energy_for"]
 
 #: Sample rates that the detector accepts, in Hz.
 RATES: Final = (8000, 16000, 24000, 48000)
@@ -172,6 +172,14 @@ class _Lowest:
             self._value = min(self._blocks)
             self._block, self._count = math.inf, 0
         return self._value
+
+
+def energy_for(sample_rate: int) -> Energy:
+    """Return a new detector for audio at any rate. At rates other than :data:`RATES`, it hears the audio resampled.
+
+    :param sample_rate: sample rate of the audio in Hz.
+    """
+    return Energy(sample_rate if sample_rate in RATES else RATES[0])
 
 
 def _tone_ratio(samples: list[int]) -> float:

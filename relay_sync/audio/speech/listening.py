@@ -14,7 +14,7 @@ from ...threads import callback_errors, logs
 from ...threads.flag import Bell
 from ...threads.starting import join_all, uninterrupted
 from ..frames import FrameBuffer
-from .energy import RATES, Energy
+from .energy import energy_for
 from .segmenter import Detector, Segmenter
 from .utterance import Utterance
 
@@ -104,7 +104,7 @@ class Listening:
         self._on_speech = on_speech
         self._ended: float | None = None  # when a waiting thread noticed that the stream has ended
         self.segmenter: Segmenter = Segmenter(
-            Energy(sample_rate if sample_rate in RATES else RATES[0]) if vad is None else vad,
+            energy_for(sample_rate) if vad is None else vad,
             sample_rate,
             track=track,
             silence=silence,
