@@ -127,9 +127,7 @@ class Conversation(Iterator[Turn]):
         self._silence = silence
         self._patience = patience
         self._key_pause = key_pause
-        self._closed = False
         self._finished = False  # whether close() has done everything
-        self._most = queue
         self._made: _Made | None = None  # the next turn, or the former one
         self._given = False  # whether it was returned to the program
         self._last = False  # whether a turn was returned after the end of the stream
@@ -141,7 +139,6 @@ class Conversation(Iterator[Turn]):
             core,
             interrupt_after=interrupt_after,
             sample_rate=stream.sample_rate,
-            track="inbound",
             call_id=stream.call_id,
             most=queue,
             vad=vad,
@@ -155,13 +152,12 @@ class Conversation(Iterator[Turn]):
         )
         try:
             ears.start()
-            core.bell = ears.bell
         except BaseException:  # Ctrl-C as it returns
             ears.stop()
             raise
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else "ended" if self._core.ended.is_set() else "open"
+        state = "closed" if self._queue.closed else "ended" if self._core.ended.is_set() else "open"
         return f"<Conversation of call {self._stream.call_id}, {len(self._lines)} turns, {state}>"
 
     def _repr_html_(self) -> str:
@@ -263,7 +259,7 @@ class Conversation(Iterator[Turn]):
     def _look(self) -> _Event | None:
         """Return what has happened that ends the wait for a turn."""
         ears, queue = self._ears, self._queue
-        if self._closed:
+        if queue.closed:
             return "stop"
         if queue.failures:
             return "failed"
@@ -298,21 +294,18 @@ class Conversation(Iterator[Turn]):
 
     def _hear(self, utterance: Utterance) -> None:
         ears = self._ears
-        ears.most = self._most + 1  # this one waits no longer
         ears.recognizing = True
         try:
-            try:
-                text: Any = self._recognize(utterance)
-            except StopIteration as error:
-                raise visible(error, "recognize") from error
+            text: Any = self._recognize(utterance)
             if not isinstance(text, str):
                 raise values.unseen("recognize", text, "a function that returns text; '' if it recognized nothing")
-        except Exception:
+        except Exception as error:
             ears.forget(utterance, failed=True)
             self._lines.append(self._line("", "", utterance))
+            if isinstance(error, StopIteration):
+                raise visible(error, "recognize") from error
             raise
         finally:
-            ears.most = self._most
             ears.recognizing = False
         self._turn(text, ears.keys(utterance.end + self._silence), utterance, ears.interrupted_by(utterance), 0)
 
@@ -406,9 +399,7 @@ class Conversation(Iterator[Turn]):
         """
         if self._generation != generation() or self._finished:
             return
-        self._closed = True  # all of this can be repeated, because Ctrl-C may interrupt it
-        if self._core.bell is self._ears.bell:
-            self._core.bell = None
+        self._queue.closed = True  # all of this can be repeated, because Ctrl-C may interrupt it
         self._ears.stop()
         self._queue.close()
         self._ears.join()

@@ -35,7 +35,7 @@ class Ears(Listening):
     """
 
     def __init__(self, core: Any, *, interrupt_after: float | None, **options: Any) -> None:
-        super().__init__(core, on_speech=None, who="conversation", **options)
+        super().__init__(core, track="inbound", on_speech=None, who="conversation", **options)
         self.heard_at: float = 0.0
         self.key_at: float = 0.0
         self.recognizing: bool = False
@@ -47,7 +47,23 @@ class Ears(Listening):
         self._pending: deque[Interruption] = deque()  # of the utterance that has not ended
         self._interrupted: dict[int, Interruption] = {}  # by the identity of the utterances in `ready`
 
+    def start(self) -> None:
+        """Take the track, start the thread, and have the stream ring for keys. See :meth:`Listening.start`."""
+        super().start()
+        self.core.bell = self.bell
+
+    def stop(self) -> None:
+        """End the thread without waiting for it."""
+        if self.core.bell is self.bell:
+            self.core.bell = None
+        super().stop()
+
     # -- in the thread -------------------------------------------------------------------------------------------------
+
+    @property
+    def room(self) -> int:
+        """Number of utterances for which there is room: the one that is being recognized waits no longer."""
+        return super().room + self.recognizing
 
     def run(self) -> None:
         """Find utterances until the stream ends. A recognizer that does not return after that is reported."""

@@ -93,7 +93,7 @@ class Listening:
         self.core = core
         self.track = track
         self.call_id = call_id
-        self.most = most
+        self._most = most
         self.ready: deque[Utterance] = deque()
         self.bell: Bell = Bell()
         self.closed: bool = False
@@ -157,10 +157,15 @@ class Listening:
     def take_over(self, utterance: Utterance) -> None:
         """Act on an utterance that will be returned. Called before the program can see it."""
 
+    @property
+    def room(self) -> int:
+        """Number of utterances for which there is room."""
+        return self._most - len(self.ready)
+
     def _offer(self, found: list[Utterance]) -> None:
         for each in found:
             self.core.spoken.append((each.track, each.start, each.end))
-            if len(self.ready) < self.most:
+            if self.room > 0:
                 self.take_over(each)
                 self.ready.append(each)
                 continue
@@ -168,7 +173,7 @@ class Listening:
             if self.discarded == 1:
                 _log.warning(
                     "%d utterances of call %s wait for the program; dropping more (%s.discarded)",
-                    self.most,
+                    len(self.ready),
                     self.call_id,
                     self._who,
                 )

@@ -137,6 +137,7 @@ class SpeakingQueue:
     :param bell: rings when something was heard, or has failed.
     :ivar failures: exceptions that ended audio while it was played.
     :ivar spoke_at: time when audio last ended.
+    :ivar closed: whether the conversation is closed. Nothing can be said then.
     """
 
     def __init__(
