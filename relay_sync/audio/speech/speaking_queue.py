@@ -200,7 +200,7 @@ class SpeakingQueue:
             raise StreamFailed("this conversation is closed: say() works until its block ends")
         if isinstance(what, str) and self._speak is None:
             raise InvalidParameter("what", what, "audio; text requires a Conversation that was created with speak")
-        source = None if isinstance(what, str) else self._source("audio", what, _SAY)
+        source = None if isinstance(what, str) else self._source(what, _SAY)
         if self._core.ended.is_set():
             return
         if not isinstance(source, bytes) and len(self._threads) >= MOST_THREADS:
@@ -225,14 +225,14 @@ class SpeakingQueue:
     def _is_under_way(self, said: Said) -> bool:
         return said.piece is not None or said.over or self.closed or self._core.ended.is_set()
 
-    def _source(self, name: str, what: Any, accepted: str) -> bytes | Iterator[bytes]:
-        return spoken_chunks(name, what, self._speaker.sample_rate, self._rate, accepted)
+    def _source(self, what: Any, accepted: str) -> bytes | Iterator[bytes]:
+        return spoken_chunks("audio", what, self._speaker.sample_rate, self._rate, accepted)
 
     def _spoken(self, speak: Callable[[str], Any], text: str) -> bytes | Iterator[bytes]:
         what = speak(text)
         if what is None or isinstance(what, (str, int, float)):
             raise InvalidParameter("speak", speak, f"{_SPEAK}; it returned {type(what).__name__}")
-        return self._source("audio", what, SPOKEN)
+        return self._source(what, SPOKEN)
 
     def _in_thread(self, said: Said, source: Iterator[bytes] | None) -> None:
         context = contextvars.copy_context()
