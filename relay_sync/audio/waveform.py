@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from .wav import WavAudio, read_wav
 
-__all__ = ["columns_of", "draw_peaks", "draw_waveform", "peak"]
+__all__ = ["columns_of", "draw_peaks", "draw_waveform", "peak", "time_axis"]
 
 #: Characters for zero to eight eighths of a line. The ASCII variant is for terminals and logs without block characters.
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -94,9 +94,18 @@ def draw_peaks(
             lines.append(f"{label:<{margin}}{drawn}".rstrip())
         if index < len(spoken) and spoken[index]:
             lines.append(f"{'':<{margin}}{_marked(spoken[index], seconds, width, marks)}".rstrip())
+    return "\n".join([*lines, time_axis(margin, width, seconds)])
+
+
+def time_axis(margin: int, width: int, seconds: float) -> str:
+    """Return the line below a picture, with its start and its duration.
+
+    :param margin: number of columns to the left of the picture.
+    :param width: number of columns of the picture.
+    :param seconds: duration of the picture.
+    """
     end = f"{seconds:.1f} s"
-    lines.append(f"{'':<{margin}}0{end:>{max(width - 1, len(end) + 1)}}")
-    return "\n".join(lines)
+    return f"{'':<{margin}}0{end:>{max(width - 1, len(end) + 1)}}"
 
 
 def columns_of(start: float, end: float, seconds: float, width: int) -> tuple[int, int]:

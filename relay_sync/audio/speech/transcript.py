@@ -9,7 +9,7 @@ from typing import Final, Literal
 from attrs import asdict, frozen
 
 from ...notebook_html import Bar, bars, table
-from ..waveform import columns_of
+from ..waveform import columns_of, time_axis
 
 __all__ = ["Transcript", "TranscriptLine"]
 
@@ -120,8 +120,7 @@ class Transcript:
                 if not missed or row[column] == " ":  # what was heard is drawn over what was not
                     row[column] = mark
         drawn = [f"{who:<8}{''.join(row)}".rstrip() for who, row in rows.items()]
-        end_text = f"{seconds:.1f} s"
-        return "\n".join([*drawn, f"{'':8}0{end_text:>{max(width - 1, len(end_text) + 1)}}"])
+        return "\n".join([*drawn, time_axis(8, width, seconds)])
 
     def _repr_html_(self) -> str:
         """Return HTML for notebooks: a timeline of the turns, and the text."""
