@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from attrs import frozen
@@ -26,6 +27,7 @@ _WORD: Final = re.compile(r"\d+|(?:[^\W\d_]|[\u0300-\u036f])+")
 _SIGNS: Final = str.maketrans({"%": " percent ", "&": " and "})
 
 
+@lru_cache(maxsize=256)  # while a step waits, all that was heard is compared again and again
 def words_of(text: str) -> tuple[str, ...]:
     """Return the words of a text in the form in which they are compared.
 
