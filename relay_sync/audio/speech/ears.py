@@ -62,7 +62,7 @@ class Ears(Listening):
 
     @property
     def room(self) -> int:
-        """Number of utterances for which there is room: the one that is being recognized waits no longer."""
+        """Number of utterances for which there is room. An utterance that is being recognized waits no longer."""
         return super().room + self.recognizing
 
     def run(self) -> None:
