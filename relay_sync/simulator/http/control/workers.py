@@ -47,7 +47,7 @@ class Workers:
             self._jobs.append(job)
             self._accepted += 1
             if len(self._running) < self.threads and not self._start() and not self._running:  # no thread would run it
-                self._jobs.remove(job)
+                self._jobs.pop()
                 self._accepted -= 1
                 return False
             return True
