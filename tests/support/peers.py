@@ -32,7 +32,7 @@ NUMBER = "+15550123"
 RING: Json = {"type": "phone", "params": {"to_number": NUMBER, "from_number": "+15550100"}}
 
 
-def dialled(url: str, trusted: Path | None = None) -> websocket.WebSocket:
+def dialled(url: str, trusted: Path | None = None, **options: Any) -> websocket.WebSocket:
     """A stock WebSocket, on a socket of our own: it would take a proxy of the environment even to loopback."""
     place = urlsplit(url)
     assert place.hostname is not None
@@ -41,7 +41,7 @@ def dialled(url: str, trusted: Path | None = None) -> websocket.WebSocket:
     try:
         if trusted is not None:
             sock = ssl.create_default_context(cafile=trusted).wrap_socket(sock, server_hostname=place.hostname)
-        return websocket.create_connection(url, timeout=PATIENCE, socket=sock, skip_utf8_validation=True)
+        return websocket.create_connection(url, timeout=PATIENCE, socket=sock, skip_utf8_validation=True, **options)
     except BaseException:
         sock.close()
         raise

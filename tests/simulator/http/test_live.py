@@ -18,6 +18,7 @@ from tests.support import PATIENCE
 from tests.support.background import until
 from tests.support.control import Control
 from tests.support.lines import FROM, TO, line
+from tests.support.peers import dialled
 
 
 @pytest.fixture
@@ -26,11 +27,15 @@ def control(sim: Simulator) -> Iterator[Control]:
         yield Control(server.url, server.key)
 
 
+def silent(control: Control, **how: Any) -> Any:
+    """A WebSocket over which nothing has been sent."""
+    return dialled(f"ws{control.url.removeprefix('http')}/live", **how)
+
+
 @contextmanager
 def opened(control: Control, first: Any = None, **options: Any) -> Iterator[Any]:
     """A WebSocket whose first message is the key and these options, or what is given instead."""
-    url = f"ws{control.url.removeprefix('http')}/live"
-    peer: Any = websocket.create_connection(url, timeout=PATIENCE, **options.pop("more", {}))
+    peer = silent(control, **options.pop("more", {}))
     try:
         if first is None:
             first = json.dumps({"key": control.token, **options})
@@ -131,7 +136,7 @@ def test_a_slow_reader_loses_events_and_delays_nobody(sim: Simulator, control: C
 @pytest.mark.parametrize("fragments", [1, 2])
 def test_a_long_message_is_refused_before_the_key(control: Control, fragments: int) -> None:
     """It would otherwise be buffered, for as long as the key may take."""
-    peer: Any = websocket.create_connection(f"ws{control.url.removeprefix('http')}/live", timeout=PATIENCE)
+    peer = silent(control)
     try:
         for index in range(fragments):
             piece = bytes(MOST_MESSAGE // fragments + 1)
@@ -163,7 +168,7 @@ def test_first_messages_that_are_refused(control: Control, first: str, reason: s
 
 def test_a_key_that_does_not_come(control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sockets, "KEY_PATIENCE", 0.05)
-    peer: Any = websocket.create_connection(f"ws{control.url.removeprefix('http')}/live", timeout=PATIENCE)
+    peer = silent(control)
     try:
         assert closing(peer)[0] == 1008
     finally:
