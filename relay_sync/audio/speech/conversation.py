@@ -152,7 +152,7 @@ class Conversation(Iterator[Turn]):
         )
         try:
             ears.start()
-        except BaseException:  # Ctrl-C as it returns
+        except BaseException:  # also Ctrl-C as it returns
             ears.stop()
             raise
 

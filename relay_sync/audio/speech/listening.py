@@ -119,19 +119,14 @@ class Listening:
         )
 
     def start(self) -> None:
-        """Take the track, and start the thread. After an exception, such as Ctrl-C, the track is free.
+        """Take the track, and start the thread. After an exception, also Ctrl-C as this returns, :meth:`stop` frees the track.
 
         :raises InvalidParameter: the track's utterances are being read.
         :raises RuntimeError: the system cannot start a thread.
         """
-        try:
-            if not self.core.buffer.add_feed(self.feed):
-                accepted = "a track without utterances(): close the other iterator first"
-                raise InvalidParameter("track", self.track, accepted)
-            uninterrupted(self.thread.start)
-        except BaseException:
-            self.stop()
-            raise
+        if not self.core.buffer.add_feed(self.feed):
+            raise InvalidParameter("track", self.track, "a track without utterances(): close the other iterator first")
+        uninterrupted(self.thread.start)
 
     def run(self) -> None:
         """Find utterances until the stream ends. Runs in a thread of its own, and calls the user's detector."""

@@ -80,7 +80,7 @@ class Utterances(Iterator[Utterance]):
         )
         try:
             listening.start()
-        except BaseException:  # Ctrl-C as it returns
+        except BaseException:  # also Ctrl-C as it returns
             listening.stop()
             raise
 
